@@ -1,0 +1,1 @@
+"""Baselines as plugins: vpbench reaches them through entry points only."""

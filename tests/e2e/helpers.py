@@ -1,0 +1,58 @@
+"""Running the command line as a user does, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+TINY = str(PLUGINS / "tiny_method.py")
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def json(self):
+        return json.loads(self.out)
+
+
+def start(*words, cwd, env=None, **more):
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "vpbench", *map(str, words)], cwd=cwd,
+        env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, **more,
+    )  # fmt: skip
+
+
+def vpbench(*words, cwd, env=None, timeout=240):
+    process = start(*words, cwd=cwd, env=env)
+    out, err = process.communicate(timeout=timeout)
+    assert "Traceback" not in err, err
+    return Result(process.returncode, out, err)
+
+
+def folder(clips, **options):
+    """`folder:PATH[...]` at 16 px with 8 frames to predict, unless told otherwise."""
+    chosen = {"size": 16, "horizon": 8, **options}
+    return f"folder:{clips}[{','.join(f'{k}={v}' for k, v in chosen.items())}]"
+
+
+def predictions(runs, method):
+    """Shard name -> bytes of the predictions of the only run of a method."""
+    (found,) = Path(runs).glob(f"*/{method}/*/predictions")
+    return {p.name: p.read_bytes() for p in sorted(found.glob("*.npz"))}
+
+
+def checkpoints(runs):
+    """Stage and file name -> bytes of all trained stages."""
+    base = Path(runs)
+    return {
+        p.relative_to(base).as_posix(): p.read_bytes()
+        for p in sorted(base.glob("*/stages/*/checkpoint/**/*"))
+        if p.is_file()
+    }

@@ -1,0 +1,287 @@
+"""run and compare, from the command line to the table."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.conftest import write_clips
+from tests.e2e.helpers import TINY, checkpoints, folder, predictions, vpbench
+
+
+def test_run_prints_a_table_with_all_references_and_where_things_are(clips, tmp_path):
+    done = vpbench("run", "copy-last", "--dataset", folder(clips), cwd=tmp_path)
+    assert done.code == 0, done.err
+    for name in ("real", "real-other", "nearest-train", "class-random", "copy-last", "blur-copy",
+                 "noise", "PSNR", "SSIM", "Results:", "Next: vpbench compare copy-last"):  # fmt: skip
+        assert name in done.out
+    assert list(tmp_path.glob("runs/*/copy-last/*/preview/grid.png"))
+
+
+def test_run_json_matches_numbers_worked_out_by_hand(clips, tmp_path):
+    done = vpbench("run", "copy-last", "--dataset", folder(clips), "--json", cwd=tmp_path)
+    runs = {r["method"]: r for r in done.json()["runs"]}
+    assert set(runs) >= {"real", "copy-last", "noise"}
+    assert all(r["status"] == "ok" for r in runs.values())
+    values = []
+    for path in sorted(clips.glob("test/*/*.npz")):
+        frames = np.load(path)["frames"].astype(float)
+        error = np.mean((frames[1:9] - frames[0]) ** 2)
+        values.append(10 * np.log10(255**2 / error))
+    score = runs["copy-last"]["scores"]["psnr"]
+    assert score["value"] == pytest.approx(np.mean(values), abs=1e-9)
+    assert score["n"] == 6
+    assert score["ci95"][0] < score["value"] < score["ci95"][1]
+    assert runs["real"]["scores"]["psnr"]["value"] is None
+    assert runs["real"]["scores"]["psnr"]["reason"].startswith("identical")
+    assert runs["real"]["scores"]["ssim"]["value"] == pytest.approx(1)
+
+
+def test_a_finished_run_does_nothing_and_says_so(clips, tmp_path):
+    words = ("run", "copy-last", "noise", "--dataset", folder(clips), "--no-references")
+    vpbench(*words, cwd=tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/*/*/*.npz")}
+    scores = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/*/scores/*.json")}
+    again = vpbench(*words, cwd=tmp_path)
+    assert again.code == 0
+    assert "copy-last: finished before, nothing to do" in again.err
+    assert before and before == {p: p.stat().st_mtime_ns for p in before}
+    assert scores and scores == {p: p.stat().st_mtime_ns for p in scores}
+
+
+def test_workers_and_clip_order_do_not_change_a_byte(clips, tmp_path):
+    """Twelve test clips make two shards; the second dataset lists its clips the other way round."""
+    many = write_clips(tmp_path / "many", (("train", 6), ("val", 2), ("test", 12)), seed=5)
+    words = ("run", "noise", "tiny", "--dataset", folder(many), "--no-references")
+    env = {"VPBENCH_PLUGINS": TINY}
+    vpbench(*words, "--workers", 1, "--threads", 1, "--runs", "one", cwd=tmp_path, env=env)
+    vpbench(*words, "--workers", 2, "--threads", 1, "--runs", "two", cwd=tmp_path, env=env)
+    backwards = {**env, "VPBENCH_PLUGINS": f"{TINY},tests.plugins.backwards:SPEC"}
+    vpbench("run", "noise", "tiny", "--dataset", folder(many).replace("folder:", "backwards:"),
+            "--no-references", "--threads", 1, "--runs", "back", cwd=tmp_path,
+            env={**backwards, "PYTHONPATH": str(_root())})  # fmt: skip
+    for method in ("noise", "tiny"):
+        one = predictions(tmp_path / "one", method)
+        assert len(one) == 2
+        assert one == predictions(tmp_path / "two", method)
+        assert one == predictions(tmp_path / "back", method)
+
+
+def _root():
+    from pathlib import Path
+
+    return Path(__file__).parents[2]
+
+
+def test_stages_are_shared_between_slots_and_swaps_retrain_only_what_depends(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": TINY}
+    words = ("--dataset", folder(clips), "--no-references", "--json")
+    first = vpbench("run", "tiny", *words, cwd=tmp_path, env=env)
+    assert first.code == 0, first.err
+    one = set(p.name for p in tmp_path.glob("runs/*/stages/*"))
+    assert sorted(n.rpartition("-")[0] for n in one) == [
+        "tiny-detector.labels", "tiny.keypoints", "tiny.motion",
+    ]  # fmt: skip
+    times = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/stages/*/stage.json")}
+    names = ("tiny", "tiny[motion=tiny-line]", "tiny[motion=tiny-still]")
+    grid = vpbench("run", *names, *words, cwd=tmp_path, env=env)
+    assert grid.code == 0, grid.err
+    new = set(p.name for p in tmp_path.glob("runs/*/stages/*")) - one
+    assert [n.rpartition("-")[0] for n in new] == ["tiny-line.fit"]
+    assert times == {p: p.stat().st_mtime_ns for p in times}
+    assert [r["method"] for r in grid.json()["runs"]] == list(names)
+
+
+def test_grid_of_components(clips, tmp_path):
+    plan = vpbench("plan", "tiny[motion=*]", "--dataset", folder(clips), "--no-references", "--json",
+                   cwd=tmp_path, env={"VPBENCH_PLUGINS": TINY})  # fmt: skip
+    rows = {r["method"]: [s["stage"] for s in r["stages"]] for r in plan.json()["runs"]}
+    assert rows == {
+        "tiny": ["tiny:keypoints", "tiny-detector:labels", "tiny:motion"],
+        "tiny[motion=tiny-line]": ["tiny:keypoints", "tiny-detector:labels", "tiny-line:fit"],
+        "tiny[motion=tiny-still]": ["tiny:keypoints", "tiny-detector:labels"],
+    }
+
+
+def test_seeds_fit_seeds_and_samples(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": TINY}
+    done = vpbench("run", "tiny", "--dataset", folder(clips), "--seeds", "0-1", "--fit-seeds",
+                   "0-2", "--samples", 2, "--no-references", "--json", cwd=tmp_path, env=env)  # fmt: skip
+    assert done.code == 0, done.err
+    assert len(done.json()["runs"]) == 6
+    shape = np.load(next(tmp_path.glob("runs/*/tiny/*/predictions/*.npz")))["frames"].shape
+    assert shape == (6, 2, 8, 16, 16, 3)
+    compared = vpbench("compare", "tiny", "--json", cwd=tmp_path, env=env).json()
+    (row,) = compared["groups"][0]["rows"]
+    assert (row["seeds"], row["fit_seeds"], row["samples"]) == ([0, 1], [0, 1, 2], 2)
+    values = [r["scores"]["ssim"]["value"] for r in done.json()["runs"]]
+    assert row["scores"]["ssim"]["value"] == pytest.approx(np.mean(values))
+    by_fit = [np.mean([r["scores"]["ssim"]["value"] for r in done.json()["runs"]
+                       if r["fit_seed"] == f]) for f in range(3)]  # fmt: skip
+    half = 4.302652729749464 * np.std(by_fit, ddof=1) / np.sqrt(3)  # t(0.975, 2)
+    low, high = row["scores"]["ssim"]["ci95"]
+    assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
+
+
+def test_thirty_two_frames_are_scored_over_sixteen_and_all(tmp_path):
+    long = write_clips(tmp_path / "long", frames=40)
+    done = vpbench("run", "copy-last", "--dataset", folder(long, horizon=32), "--no-references",
+                   cwd=tmp_path)  # fmt: skip
+    assert "16 frames" in done.out and "32 frames" in done.out
+    groups = vpbench("compare", "copy-last", "--json", cwd=tmp_path).json()["groups"]
+    assert [g["frames"] for g in groups] == [16, 32]
+    one_table = vpbench("compare", "copy-last", "--one-table", cwd=tmp_path)
+    assert one_table.code == 3
+    assert "frames: 16 against 32" in one_table.err
+
+
+def test_fit_predict_score_one_after_the_other(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": TINY}
+    where = ("--dataset", folder(clips))
+    assert vpbench("fit", "tiny", *where, cwd=tmp_path, env=env).code == 0
+    assert checkpoints(tmp_path / "runs") and not list(tmp_path.glob("runs/*/*/*/predictions"))
+    assert vpbench("predict", "tiny", *where, cwd=tmp_path, env=env).code == 0
+    assert predictions(tmp_path / "runs", "tiny") and not list(tmp_path.glob("runs/*/*/*/scores/*"))
+    # the plugin is gone: scores need only what is stored
+    done = vpbench("score", "tiny", "--metrics", "ssim", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert set(done.json()["runs"][0]["scores"]) == {"ssim"}
+    run_dir = done.json()["runs"][0]["run_dir"]
+    again = vpbench("score", run_dir, "--json", cwd=tmp_path)
+    assert set(again.json()["runs"][0]["scores"]) == {"psnr", "ssim"}
+
+
+def test_refit_makes_new_weights_and_new_predictions(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": TINY}
+    words = ("run", "tiny", "--dataset", folder(clips), "--no-references", "--threads", 1)
+    vpbench(*words, cwd=tmp_path, env=env)
+    first = checkpoints(tmp_path / "runs")
+    done = vpbench(*words, "--fit", cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert "tiny done" in done.err
+    now = {k: v for k, v in checkpoints(tmp_path / "runs").items() if ".old-" not in k}
+    assert now == first  # same seed, same threads: same bytes
+    assert len(list(tmp_path.glob("runs/*/stages/*.old-*"))) == 3
+
+
+def test_a_given_checkpoint_is_used_and_not_fitted(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": TINY}
+    words = ("run", "tiny", "--dataset", folder(clips), "--no-references")
+    vpbench(*words, "--runs", "first", cwd=tmp_path, env=env)
+    (stages,) = (tmp_path / "first").glob("*/stages")
+    done = vpbench(*words, "--checkpoint", stages, "--runs", "second", cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert not list((tmp_path / "second").glob("*/stages/*"))
+    assert predictions(tmp_path / "first", "tiny") == predictions(tmp_path / "second", "tiny")
+
+
+def test_limit_marks_a_run_not_comparable(clips, tmp_path):
+    done = vpbench("run", "noise", "--dataset", folder(clips), "--limit", 3, "--no-references",
+                   cwd=tmp_path)  # fmt: skip
+    assert done.code == 0, done.err
+    full = vpbench("run", "noise", "--dataset", folder(clips), "--no-references", cwd=tmp_path)
+    assert full.code == 0
+    compared = vpbench("compare", "noise", "--json", cwd=tmp_path).json()
+    marks = [m for g in compared["groups"] for r in g["rows"] for m in r["marks"]]
+    assert marks == ["not comparable: --limit 3"] or len(compared["groups"]) == 2
+
+
+def test_single_file_plugin_on_the_command_line(clips, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        "from vpbench.api import MethodSpec\n"
+        "SPEC = MethodSpec('mine', ':Mine', 'black', params={'grey': 0})\n"
+        "class Mine:\n"
+        "    def __init__(self, task, params, slots): self.grey = params['grey']\n"
+        "    def predict(self, given, horizon, seeds):\n"
+        "        b, n, h, w, c = given.frames.shape\n"
+        "        return np.full((b, seeds.shape[1], horizon, h, w, c), self.grey, np.uint8)\n"
+    )
+    done = vpbench("run", "./mine.py:SPEC[grey=9]", "--dataset", folder(clips), "--no-references",
+                   "--json", cwd=tmp_path)  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json()["runs"][0]["method"] == "mine[grey=9]"
+    assert np.load(next(tmp_path.glob("runs/*/*/*/predictions/*.npz")))["frames"].max() == 9
+
+
+def test_changed_source_of_a_method_makes_a_new_run(clips, tmp_path):
+    source = (
+        "import numpy as np\nfrom vpbench.api import MethodSpec\n"
+        "SPEC = MethodSpec('mine', ':Mine', 'grey')\n"
+        "class Mine:\n    def __init__(self, task, params, slots): pass\n"
+        "    def predict(self, given, horizon, seeds):\n"
+        "        return np.full((len(given), seeds.shape[1], horizon, *given.frames.shape[2:]), "
+        "GREY, np.uint8)\n"
+    )
+    words = ("run", "./mine.py:SPEC", "--dataset", folder(clips), "--no-references", "--json")
+    found = []
+    for grey in (10, 200):
+        (tmp_path / "mine.py").write_text(source.replace("GREY", str(grey)))
+        found.append(vpbench(*words, cwd=tmp_path).json()["runs"][0])
+    assert found[0]["run_dir"] != found[1]["run_dir"]
+    assert found[0]["scores"]["psnr"]["value"] != found[1]["scores"]["psnr"]["value"]
+
+
+def test_measure_pairs_by_name_and_agrees_with_run(clips, tmp_path):
+    real = tmp_path / "real"
+    fake = tmp_path / "fake"
+    for path in clips.glob("test/*/*.npz"):
+        frames = np.load(path)["frames"]
+        name = f"{path.parent.name}-{path.stem}.npz"
+        real.mkdir(exist_ok=True), fake.mkdir(exist_ok=True)
+        np.savez(real / name, frames=frames[1:9])
+        np.savez(fake / name, frames=np.repeat(frames[:1], 8, 0))
+    done = vpbench("measure", real, fake, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    run = vpbench("run", "copy-last", "--dataset", folder(clips), "--no-references", "--json",
+                  cwd=tmp_path).json()["runs"][0]  # fmt: skip
+    for metric in ("psnr", "ssim"):
+        assert done.json()["scores"][metric]["value"] == run["scores"][metric]["value"]
+    (fake / "right-clip00.npz").rename(fake / "other.npz")
+    broken = vpbench("measure", real, fake, cwd=tmp_path)
+    assert broken.code == 4 and "without a partner" in broken.err
+    short = vpbench("measure", real, real, "--frames", 9, cwd=tmp_path)
+    assert short.code == 4 and "has 8 frames, 9 are needed" in short.err
+
+
+def test_info_and_list_and_doctor(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": TINY}
+    run = vpbench("run", "tiny", "--dataset", folder(clips), "--no-references", "--json",
+                  cwd=tmp_path, env=env).json()["runs"][0]  # fmt: skip
+    shown = vpbench("info", run["run_dir"], "--json", cwd=tmp_path).json()
+    assert shown["verified"] is True and shown["inputs"]["method"] == "tiny"
+    named = vpbench("info", "tiny", "--json", cwd=tmp_path, env=env).json()
+    assert named["kind"] == "method" and named["slots"]["motion"] == "tiny-motion"
+    assert "Wang" in vpbench("info", "metric:ssim", "--bibtex", cwd=tmp_path).out
+    listed = vpbench("list", "--json", cwd=tmp_path, env=env).json()
+    assert listed["schema"] == "vpbench.list/1"
+    assert {"tiny", "copy-last"} <= {i["name"] for i in listed["items"] if i["status"] == "ok"}
+    doctor = vpbench("doctor", "--json", cwd=tmp_path)
+    assert doctor.code == 0 and doctor.json()["ok"] is True
+
+
+def test_plan_names_reasons_before_any_compute(clips, tmp_path):
+    unlabelled = tmp_path / "plain"
+    for split in ("train", "test"):
+        (unlabelled / split).mkdir(parents=True)
+        for k, path in enumerate(sorted(clips.glob(f"{split}/*/*.npz"))):
+            shutil.copy(path, unlabelled / split / f"{k}.npz")
+    plan = vpbench("plan", "class-random", "tiny", "--dataset", folder(unlabelled, size=18),
+                   "--json", cwd=tmp_path, env={"VPBENCH_PLUGINS": TINY})  # fmt: skip
+    assert plan.code == 2
+    reasons = {r["method"]: r["reason"] for r in plan.json()["runs"] if r["reason"]}
+    assert reasons == {
+        "class-random": "needs action labels, the dataset has none",
+        "tiny": "needs a size divisible by 4, the task has 18",
+    }
+    assert not (tmp_path / "runs").exists()
+
+
+def test_env_and_record_say_what_ran(clips, tmp_path):
+    vpbench("run", "copy-last", "--dataset", folder(clips), "--no-references", cwd=tmp_path)
+    (run,) = tmp_path.glob("runs/*/copy-last/*")
+    record = json.loads((run / "run.json").read_text())
+    assert record["inputs"]["task"]["t0"] == 0 and record["inputs"]["seed"] == 0
+    assert "numpy==" in (run / "env" / "freeze.txt").read_text()
+    assert json.loads((run / "env" / "machine.json").read_text())["cores"] >= 1

@@ -1,0 +1,100 @@
+"""All that a plugin author imports from vpbench, besides `vpbench.kit` for torch.
+
+Names load on first use (PEP 562), so that a spec module can import from here without numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vpbench.api.capabilities import Capabilities as Capabilities
+    from vpbench.api.capabilities import Need as Need
+    from vpbench.api.capabilities import unmet as unmet
+    from vpbench.api.errors import BadData as BadData
+    from vpbench.api.errors import Corrupt as Corrupt
+    from vpbench.api.errors import HashMismatch as HashMismatch
+    from vpbench.api.errors import Incomparable as Incomparable
+    from vpbench.api.errors import MethodFailed as MethodFailed
+    from vpbench.api.errors import Missing as Missing
+    from vpbench.api.errors import MissingData as MissingData
+    from vpbench.api.errors import MissingDependency as MissingDependency
+    from vpbench.api.errors import MissingWeights as MissingWeights
+    from vpbench.api.errors import Refused as Refused
+    from vpbench.api.errors import UnknownName as UnknownName
+    from vpbench.api.errors import Unwritable as Unwritable
+    from vpbench.api.errors import UsageError as UsageError
+    from vpbench.api.errors import VpbenchError as VpbenchError
+    from vpbench.api.protocols import Component as Component
+    from vpbench.api.protocols import Dataset as Dataset
+    from vpbench.api.protocols import Detector as Detector
+    from vpbench.api.protocols import Executor as Executor
+    from vpbench.api.protocols import FitContext as FitContext
+    from vpbench.api.protocols import Handle as Handle
+    from vpbench.api.protocols import KeypointView as KeypointView
+    from vpbench.api.protocols import Layered as Layered
+    from vpbench.api.protocols import Method as Method
+    from vpbench.api.protocols import Metric as Metric
+    from vpbench.api.protocols import MetricContext as MetricContext
+    from vpbench.api.protocols import MotionModel as MotionModel
+    from vpbench.api.protocols import OracleMethod as OracleMethod
+    from vpbench.api.protocols import Recorder as Recorder
+    from vpbench.api.protocols import Trainable as Trainable
+    from vpbench.api.protocols import TrainView as TrainView
+    from vpbench.api.protocols import Translator as Translator
+    from vpbench.api.specs import Checkpoint as Checkpoint
+    from vpbench.api.specs import ComponentSpec as ComponentSpec
+    from vpbench.api.specs import DatasetSpec as DatasetSpec
+    from vpbench.api.specs import ExecutorSpec as ExecutorSpec
+    from vpbench.api.specs import MethodSpec as MethodSpec
+    from vpbench.api.specs import MetricSpec as MetricSpec
+    from vpbench.api.specs import StageSpec as StageSpec
+    from vpbench.api.specs import TaskSpec as TaskSpec
+    from vpbench.api.specs import WeightSpec as WeightSpec
+    from vpbench.api.types import NO_AUGMENT as NO_AUGMENT
+    from vpbench.api.types import Augment as Augment
+    from vpbench.api.types import Batch as Batch
+    from vpbench.api.types import Clip as Clip
+    from vpbench.api.types import ClipInfo as ClipInfo
+    from vpbench.api.types import Conditioning as Conditioning
+    from vpbench.api.types import Frames as Frames
+    from vpbench.api.types import Labels as Labels
+    from vpbench.api.types import Pair as Pair
+    from vpbench.api.types import Pose as Pose
+    from vpbench.api.types import Problem as Problem
+    from vpbench.api.types import Score as Score
+    from vpbench.api.types import Seeds as Seeds
+    from vpbench.api.types import TaskInfo as TaskInfo
+    from vpbench.api.version import API as API
+    from vpbench.api.version import check_api as check_api
+    from vpbench.api.windows import WindowRule as WindowRule
+
+_HOME = {
+    "capabilities": "Capabilities Need unmet",
+    "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
+    "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
+    "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView Layered "
+    "Method Metric MetricContext MotionModel OracleMethod Recorder Trainable TrainView Translator",
+    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec MethodSpec MetricSpec StageSpec "
+    "TaskSpec WeightSpec",
+    "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Frames Labels Pair Pose Problem "
+    "Score Seeds TaskInfo",
+    "version": "API check_api",
+    "windows": "WindowRule",
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = sorted(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'vpbench.api' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"vpbench.api.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_MODULE))

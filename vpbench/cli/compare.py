@@ -1,0 +1,87 @@
+"""compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import emit_json, print_comparison
+
+_EPILOG = """\b
+Examples:
+  vpbench compare copy-last nearest-train
+  vpbench compare my-method copy-last --dataset folder:clips --format tex > table.tex
+  vpbench compare my-method copy-last --one-table --json"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.option("--dataset", metavar="D", help="Only runs of this dataset.")
+@click.option("--task", "task_name", metavar="T", help="Only this task.")
+@click.option("--preset", metavar="P", help="Preset of all named methods.")
+@options.metrics
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["rich", "md", "tex", "csv", "json"]),
+    default="rich",
+    show_default=True,
+    help="How the table is printed.",
+)
+@click.option("--one-table", is_flag=True, help="Exit with 3 if all rows cannot share one table.")
+@click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@options.storage
+@options.output
+def compare(
+    methods: tuple[str, ...], dataset: str | None, task_name: str | None, preset: str | None,
+    metrics: str | None, form: str, one_table: bool, no_references: bool, runs: str | None,
+    offline: bool, as_json: bool, debug: bool,
+) -> int:  # fmt: skip
+    """Print stored scores as tables; computes nothing.
+
+    One table for each task under the runs folder that has a run of any of the methods. Rows that
+    differ in anything that moves a number stand in different columns or tables, and the difference
+    is named. A missing run is a dash with the command that makes it.
+    """
+    from vpbench.core.registry import registry
+    from vpbench.harness import compare as harness
+
+    places = options.folders(runs, offline)
+    request = harness.Request(
+        methods, dataset, task_name, options.split_names(metrics), preset, not no_references
+    )
+    result = harness.compare(request, registry(), places.runs)
+    if as_json or form == "json":
+        emit_json(result.json())
+    if not result.groups:
+        _say_nothing_there(methods, dataset, places.runs)
+        return 5
+    if one_table:
+        harness.one_table(result)
+    if not as_json and form != "json":
+        _print(result.json(), form)
+    return 0
+
+
+def _say_nothing_there(methods: tuple[str, ...], dataset: str | None, runs: Any) -> None:
+    import shlex
+
+    names = " ".join(shlex.quote(m) for m in methods)
+    where = shlex.quote(dataset) if dataset else "puppets"
+    click.echo(
+        f"There is no finished run of {', '.join(methods)} in {runs}. Make them with:\n"
+        f"  vpbench run {names} --dataset {where}",
+        err=True,
+    )
+
+
+def _print(comparison: Any, form: str) -> None:
+    from vpbench.render import tables
+
+    if form == "rich":
+        print_comparison(comparison)
+        return
+    draw = {"md": tables.to_markdown, "tex": tables.to_latex, "csv": tables.to_csv}[form]
+    click.echo(draw(comparison), nl=False)

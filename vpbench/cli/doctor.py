@@ -1,0 +1,132 @@
+"""doctor."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import console, emit_json
+
+_PACKAGES = (
+    "torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "av", "opencv-python-headless",
+    "click", "rich", "safetensors", "timm", "torchmetrics", "pytorch-fid", "entrypoints",
+)  # fmt: skip
+
+
+@click.command(epilog="\b\nExample:\n  vpbench doctor --json")
+@options.storage
+@options.output
+def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
+    """Check the installation, the folders and the plugins; says what to do about each problem."""
+    places = options.folders(runs, offline)
+    checks = [*_machine(), *_packages(), *_folders(places), *_data(), *_plugins()]
+    problems = [c for c in checks if c["level"] == "error"]
+    if as_json:
+        emit_json({"schema": "vpbench.doctor/1", "ok": not problems, "checks": checks})
+        return 5 if problems else 0
+    from rich.text import Text
+
+    out = console()
+    signs = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAIL", "red")}
+    for check in checks:
+        sign, colour = signs[check["level"]]
+        line = Text(sign, style=colour) + Text(f"  {check['what']}: {check['found']}", style="")
+        if check["fix"]:
+            line += Text(f"  {check['fix']}", style="yellow")
+        out.print(line, soft_wrap=True)
+    return 5 if problems else 0
+
+
+def _check(what: str, found: str, level: str = "ok", fix: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found, "level": level, "fix": fix}
+
+
+def _machine() -> list[dict[str, Any]]:
+    from vpbench import __version__
+    from vpbench.core.provenance import machine
+
+    here = machine()
+    text = f"{here['system']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['processor']}"
+    level = "warning" if sys.platform == "win32" else "ok"
+    fix = "Windows is untested." if level == "warning" else ""
+    return [
+        _check("vpbench", f"{__version__} on Python {here['python']}"),
+        _check("machine", text, level, fix),
+    ]
+
+
+def _packages() -> list[dict[str, Any]]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    checks: list[dict[str, Any]] = []
+    for name in _PACKAGES:
+        try:
+            checks.append(_check(name, version(name)))
+        except PackageNotFoundError:
+            checks.append(_check(name, "not installed", "error", f"pip install {name}"))
+    try:
+        from vpbench.kit.threads import device_name
+
+        checks.append(_check("device", device_name()))
+    except (ImportError, OSError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        checks.append(_check("device", f"torch does not import: {first}", "error",
+                             "pip install --force-reinstall torch torchvision"))  # fmt: skip
+    return checks
+
+
+def _folders(places: Any) -> list[dict[str, Any]]:
+    return [_writable("runs", places.runs, "--runs DIR"), _writable("cache", places.cache,
+                                                                    "VPBENCH_HOME")]  # fmt: skip
+
+
+def _writable(what: str, folder: Path, switch: str) -> dict[str, Any]:
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return _check(what, f"{folder} cannot be written ({error.strerror})", "error",
+                      f"Choose another place with {switch}.")  # fmt: skip
+    import shutil
+
+    return _check(what, f"{folder} ({shutil.disk_usage(there).free / 2**30:.0f} GiB free)")
+
+
+def _data() -> list[dict[str, Any]]:
+    checks: list[dict[str, Any]] = []
+    for name in ("VPBENCH_DATA", "VPBENCH_WEIGHTS"):
+        value = os.environ.get(name)
+        if value and not Path(value).is_dir():
+            checks.append(_check(name, f"{value} is no folder", "error", "Correct or unset it."))
+        elif value:
+            inside = ", ".join(sorted(p.name for p in Path(value).iterdir())[:12])
+            checks.append(_check(name, f"{value}: {inside or 'empty'}"))
+    return checks
+
+
+def _plugins() -> list[dict[str, Any]]:
+    from vpbench.core.discovery import culprits
+    from vpbench.core.registry import registry
+
+    found = registry()
+    good = [e for e in found.entries if e.status == "ok"]
+    checks = [_check("plugins", f"{len(good)} in force, found with {found.finder}")]
+    if found.trouble:
+        for guilty in culprits() or [found.trouble]:
+            checks.append(_check("entry points", guilty, "warning",
+                                 "importlib.metadata is used instead."))  # fmt: skip
+    checks += [
+        _check(f"{e.kind} {e.name}", f"broken: {e.reason}", "warning", f"From {e.origin}.")
+        for e in found.entries
+        if e.status == "broken"
+    ]
+    return checks

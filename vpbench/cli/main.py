@@ -1,0 +1,125 @@
+"""The entry point: verbs load when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from vpbench import __version__
+
+VERBS = {
+    "run": (
+        "vpbench.cli.run:run",
+        "Fit if needed, predict the test clips, score, print the table.",
+    ),
+    "fit": ("vpbench.cli.run:fit", "Train the stages of methods and stop there."),
+    "predict": ("vpbench.cli.run:predict", "Predict the test clips and stop there."),
+    "score": ("vpbench.cli.score:score", "Score stored predictions; the method is not needed."),
+    "compare": ("vpbench.cli.compare:compare", "Print stored scores as tables; computes nothing."),
+    "measure": ("vpbench.cli.measure:measure", "Score one folder of clips against another."),
+    "plan": ("vpbench.cli.run:plan", "Show what would run, what is refused and why."),
+    "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
+    "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
+    "doctor": ("vpbench.cli.doctor:doctor", "Check the installation, the folders and the plugins."),
+}
+
+EPILOG = """\b
+Examples:
+  vpbench list
+  vpbench run copy-last nearest-train --dataset folder:clips
+  vpbench compare copy-last nearest-train
+  vpbench measure real/ generated/
+
+Exit codes: 0 ok, 1 a method failed, 2 the command is wrong, 3 incomparable, 4 something is there
+and wrong, 5 something is missing, 70 a bug in vpbench, 130 interrupted."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a verb's module only when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of use."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Offer the nearest verb for an unknown one."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from vpbench.api.errors import UnknownName
+
+            raise UnknownName("command", args[0], VERBS, hint="See: vpbench --help")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vpbench")
+def cli() -> None:
+    """Benchmark for class-conditional video prediction.
+
+    Given one image and an action label, predict the video. A number that vpbench prints can be
+    trusted and reproduced, and two numbers that cannot be compared never share a column.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the contract's codes."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["_job"]:
+        from vpbench.harness.worker import main as work
+
+        sys.exit(work(words[1:]))
+    sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
+    debug = "--debug" in words
+    try:
+        result: Any = cli.main(words, prog_name="vpbench", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; run the same command to go on.", err=True)
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        return _explain(error, debug)
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    """One sentence on standard error, and the exit code."""
+    from vpbench.api.errors import VpbenchError
+
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, VpbenchError):
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    click.echo(f"error: a bug in vpbench: {type(error).__name__}: {error}", err=True)
+    if not debug:
+        click.echo("Add --debug for the traceback, and please report it.", err=True)
+    return 70

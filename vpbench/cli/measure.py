@@ -1,0 +1,58 @@
+"""measure."""
+
+from __future__ import annotations
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import Progress, emit_json
+
+_EPILOG = """\b
+Examples:
+  vpbench measure real/ generated/
+  vpbench measure real/ 'folder:generated[layout=strips]' --frames 16 --size 64 --metrics psnr"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("real")
+@click.argument("fake")
+@options.metrics
+@click.option("--frames", type=int, metavar="T", help="The first T frames of every clip.")
+@click.option("--size", type=click.IntRange(4), metavar="PX", help="Resize and crop to PX x PX.")
+@options.storage
+@options.output
+def measure(
+    real: str, fake: str, metrics: str | None, frames: int | None, size: int | None,
+    runs: str | None, offline: bool, as_json: bool, debug: bool,
+) -> int:  # fmt: skip
+    """Score the clips in FAKE against those in REAL.
+
+    Both are folders of video files, gifs, strips, frame folders or npz. Metrics on single frames
+    compare clips of equal names.
+    """
+    from vpbench.core.registry import registry
+    from vpbench.harness.measure import measure as work
+    from vpbench.harness.measure import open_side
+    from vpbench.harness.score import wanted_metrics
+
+    places = options.folders(runs, offline)
+    found = registry()
+    wanted = wanted_metrics(options.split_names(metrics), found)
+    sides = open_side(real, found, places), open_side(fake, found, places)
+    with Progress() as progress:
+        result = work(*sides, wanted, frames, size, found, places, progress)
+    if as_json:
+        emit_json(result.json())
+        return 0
+    from vpbench.render.text import format_score
+
+    counts = [len(side.clips) for side in sides]
+    click.echo(
+        f"{fake} ({counts[1]} clips) against {real} ({counts[0]} clips), {result.frames} frames"
+    )
+    for name, value in result.scores.items():
+        arrow = "↑" if found.metric(name.partition("@")[0]).direction == "up" else "↓"
+        unit = found.metric(name.partition("@")[0]).unit
+        reason = f"  ({value['reason']})" if value["reason"] else ""
+        click.echo(f"  {name} {arrow}  {format_score(value, name)} {unit}{reason}".rstrip())
+    return 0

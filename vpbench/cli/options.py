@@ -1,0 +1,96 @@
+"""Options that verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vpbench.core.places import Places, places
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _chain(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def output(function: F) -> F:
+    """--json, --debug."""
+    return _chain(
+        click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+    )(function)
+
+
+def storage(function: F) -> F:
+    """--runs, --offline."""
+    return _chain(
+        click.option("--runs", type=click.Path(file_okay=False), metavar="DIR",
+                     help="Where results are kept.  [default: ./runs, or VPBENCH_RUNS]"),
+        click.option("--offline", is_flag=True, help="No network."),
+    )(function)  # fmt: skip
+
+
+def task(function: F) -> F:
+    """--dataset, --task, --root, --limit."""
+    return _chain(
+        click.option("--dataset", required=True, metavar="D",
+                     help="A dataset, such as folder:PATH or 'folder:PATH[group=subject]'."),
+        click.option("--task", "task_name", metavar="T",
+                     help="A task of the dataset.  [default: its first]"),
+        click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
+        click.option("--limit", type=click.IntRange(1), metavar="N",
+                     help="Only N test clips; such a run is marked not comparable."),
+    )(function)  # fmt: skip
+
+
+def effort(function: F) -> F:
+    """--seeds, --fit-seeds, --samples, --preset, --checkpoint, --workers, --threads, --device."""
+    return _chain(
+        click.option("--preset", metavar="P", help="Preset of all named methods."),
+        click.option("--seeds", default="0", metavar="0-2", help="Prediction seeds.",
+                     show_default=True),
+        click.option("--fit-seeds", default="0", metavar="0-2", help="Training seeds.",
+                     show_default=True),
+        click.option("--samples", type=click.IntRange(1, 1000), default=1, metavar="S",
+                     help="Videos for each clip, of stochastic methods.", show_default=True),
+        click.option("--fit", "refit", is_flag=True,
+                     help="Train here even if a checkpoint is there already."),
+        click.option("--checkpoint", type=click.Path(exists=True, file_okay=False), metavar="PATH",
+                     help="A trained stage folder, or a folder of them."),
+        click.option("--workers", type=click.IntRange(1), metavar="N",
+                     help="Worker processes.  [default: the free cores]"),
+        click.option("--threads", type=click.IntRange(1), metavar="N",
+                     help="Threads for fitting only.  [default: the free cores]"),
+        click.option("--device", default="auto", metavar="auto|cpu|cuda:N", show_default=True,
+                     help="Where methods compute."),
+        click.option("--on", "executor", type=click.Choice(["local"]), default="local",
+                     show_default=True, help="Where jobs are placed."),
+    )(function)  # fmt: skip
+
+
+def metrics(function: F) -> F:
+    """--metrics."""
+    return click.option(
+        "--metrics", metavar="a,b", help="Metrics, such as psnr,ssim.  [default: all default ones]"
+    )(function)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """`a,b` -> ["a", "b"]; None stays None."""
+    if text is None:
+        return None
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def folders(runs: str | None, offline: bool) -> Places:
+    """The folders in force."""
+    return places(Path(runs) if runs else None, offline=offline)

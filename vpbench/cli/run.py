@@ -1,0 +1,274 @@
+"""run, fit, predict, plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import Progress, emit_json, print_comparison
+
+_RUN_EPILOG = """\b
+Examples:
+  vpbench run copy-last nearest-train --dataset folder:clips
+  vpbench run my-method --dataset 'folder:clips[group=person,size=96]' --seeds 0-2
+  vpbench run ./my_method.py:SPEC --dataset folder:clips --limit 8"""
+
+
+def _plugins(methods: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
+    from vpbench.api.specs import MethodSpec
+    from vpbench.core.names import format_name, parse_name
+    from vpbench.core.registry import load_object
+
+    names: list[str] = []
+    values: list[str] = []
+    for text in methods:
+        named = parse_name(text)
+        module = named.base.partition(":")[0]
+        if not module.endswith(".py") and ("." not in module or ":" not in named.base):
+            names.append(text)
+            continue
+        value = named.base
+        if module.endswith(".py"):
+            path = Path(module).expanduser().absolute()
+            value = f"{path}:{named.base.partition(':')[2] or 'SPEC'}"
+        spec = load_object(value)
+        if not isinstance(spec, MethodSpec):
+            raise click.UsageError(f"{named.base} is no MethodSpec.")
+        values.append(value)
+        names.append(format_name(spec.name, named.params))
+    return names, tuple(values)
+
+
+def _open(
+    methods: Sequence[str], dataset: str, task_name: str | None, root: str | None,
+    limit: int | None, runs: str | None, offline: bool,
+) -> Any:  # fmt: skip
+    from vpbench.core.registry import registry
+    from vpbench.harness.bench import Place, absolute, open_bench
+
+    names, plugins = _plugins(methods)
+    found = registry(plugins)
+    for name in names:
+        from vpbench.core.names import parse_name
+
+        found.find("method", parse_name(name).base)
+    places = options.folders(runs, offline)
+    full_root = str(Path(root).expanduser().absolute()) if root else None
+    bench = open_bench(Place(absolute(dataset), task_name, full_root, limit), found, places)
+    return names, plugins, found, places, bench
+
+
+def _wish(names: Sequence[str], references: bool, **fields: Any) -> Any:
+    from vpbench.core.names import parse_seeds
+    from vpbench.core.plan import Wish
+
+    checkpoint = fields["checkpoint"]
+    return Wish(
+        names, parse_seeds(fields["seeds"]), parse_seeds(fields["fit_seeds"]), fields["samples"],
+        fields["preset"], references, Path(checkpoint).absolute() if checkpoint else None,
+        fields["refit"],
+    )  # fmt: skip
+
+
+def _conduct(
+    until: str, methods: Sequence[str], as_json: bool, metrics: str | None, references: bool,
+    strict: bool, **fields: Any,
+) -> int:  # fmt: skip
+    from vpbench.core.plan import make_plan
+    from vpbench.harness.run import Conductor, Orders, refusal_json, run_json
+    from vpbench.harness.score import wanted_metrics
+
+    names, plugins, found, places, bench = _open(
+        methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
+        fields["runs"], fields["offline"],
+    )  # fmt: skip
+    asked = options.split_names(metrics)
+    wanted = wanted_metrics(asked, found) if until == "score" else []
+    plan = make_plan(_wish(names, references, **fields), bench.task, found, places.runs)
+    orders = Orders(
+        until, wanted, fields["workers"], fields["threads"], fields["device"], plugins,
+        fields["refit"],
+        str(Path(fields["checkpoint"]).absolute()) if fields["checkpoint"] else None,
+        fields["preset"],
+    )  # fmt: skip
+    _say_excluded(bench.task)
+    for refusal in plan.refused:
+        if refusal.requested:
+            click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
+    with Progress() as progress:
+        outcomes = Conductor(plan, bench, places, orders, progress).run()
+    results = [run_json(o, wanted) for o in outcomes]
+    results += [refusal_json(r, bench.task.id) for r in plan.refused]
+    if as_json:
+        emit_json({"schema": "vpbench.run/1", "runs": results})
+    elif until == "score":
+        _table(names, found, places, bench.task, fields["preset"], references, asked)
+    if not as_json:
+        _farewell(outcomes, bench.task, names, until)
+    return _exit_code(outcomes, plan, asked is not None or strict)
+
+
+def _say_excluded(task: Any) -> None:
+    short = {split: n for split, n in task.excluded.items() if n}
+    if short:
+        what = ", ".join(f"{n} in {split}" for split, n in short.items())
+        click.echo(
+            f"{sum(short.values())} clips are too short for this task and left out ({what}).",
+            err=True,
+        )
+
+
+def _table(
+    names: Sequence[str], found: Any, places: Any, task: Any, preset: str | None,
+    references: bool, metrics: Sequence[str] | None,
+) -> None:  # fmt: skip
+    from vpbench.harness.compare import Request, compare
+
+    request = Request(names, task=task.id, metrics=metrics, preset=preset, references=references)
+    comparison = compare(request, found, places.runs)
+    if comparison.groups:
+        print_comparison(comparison.json())
+
+
+def _farewell(outcomes: Sequence[Any], task: Any, names: Sequence[str], until: str) -> None:
+    done = [o for o in outcomes if o.status == "ok" and o.run.requested]
+    for outcome in outcomes:
+        for name, reason in outcome.missing.items():
+            if outcome.run.requested:
+                click.echo(f"{outcome.run.name} {name}: {reason}", err=True)
+    if not done:
+        return
+    import shlex
+
+    click.echo(f"Results: {done[0].run.folder.path.parent.parent}")
+    if until in ("predict", "score"):
+        for outcome in done:
+            click.echo(f"Pictures of {outcome.run.name}: {outcome.run.folder.preview}")
+    click.echo(f"Next: vpbench compare {' '.join(shlex.quote(n) for n in names)}")
+
+
+def _exit_code(outcomes: Sequence[Any], plan: Any, insist: bool) -> int:
+    failed = [o.code or 1 for o in outcomes if o.status == "failed"]
+    if failed:
+        return failed[0]
+    if any(r.requested for r in plan.refused):
+        return 2
+    if insist and any(o.missing for o in outcomes if o.run.requested):
+        return 5
+    return 0
+
+
+@click.command(epilog=_RUN_EPILOG)
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@options.task
+@options.effort
+@options.metrics
+@click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@click.option("--strict", is_flag=True, help="Exit with 5 if any metric could not be scored.")
+@options.storage
+@options.output
+def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: Any) -> int:
+    """Fit if needed, predict the test clips, score, and print the table.
+
+    Runs the missing reference rows too. A finished run is not made again; an interrupted one goes
+    on where it was.
+    """
+    return _conduct("score", methods, references=not no_references, **fields)
+
+
+@click.command(
+    epilog="\b\nExample:\n  vpbench fit my-method --dataset folder:clips --fit-seeds 0-2"
+)
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@options.task
+@options.effort
+@options.storage
+@options.output
+def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
+    """Train the stages of methods and stop there."""
+    return _conduct("fit", methods, metrics=None, references=False, strict=False, **fields)
+
+
+@click.command(epilog="\b\nExample:\n  vpbench predict copy-last --dataset folder:clips")
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@options.task
+@options.effort
+@options.storage
+@options.output
+def predict(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
+    """Predict the test clips, fitting first if needed, and stop there."""
+    return _conduct("predict", methods, metrics=None, references=False, strict=False, **fields)
+
+
+@click.command(epilog="\b\nExample:\n  vpbench plan my-method --dataset folder:clips")
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@options.task
+@options.effort
+@click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@options.storage
+@options.output
+def plan(
+    methods: tuple[str, ...], no_references: bool, debug: bool, as_json: bool, **fields: Any
+) -> int:
+    """Show what would run, what is there already, what is refused and why. Computes nothing."""
+    from vpbench.core.plan import make_plan
+    from vpbench.harness.predict import shard_done, shards
+
+    names, _, found, places, bench = _open(
+        methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
+        fields["runs"], fields["offline"],
+    )  # fmt: skip
+    made = make_plan(_wish(names, not no_references, **fields), bench.task, found, places.runs)
+    rows = [
+        {
+            "method": r.name, "status": "finished" if r.folder.manifest.is_file() else "to run",
+            "seed": r.seed, "fit_seed": r.fit_seed if r.stages else None,
+            "stages": [{"stage": s.node.label, "origin": s.origin, "key": s.node.key}
+                       for s in r.stages],
+            "shards": len(shards(bench.task)),
+            "shards_done": sum(shard_done(r.folder, s.index) for s in shards(bench.task)),
+            "folder": str(r.folder.path), "reason": None,
+        }
+        for r in made.runs
+    ]  # fmt: skip
+    rows += [
+        {"method": r.name, "status": "refused", "seed": r.seed, "fit_seed": None, "stages": [],
+         "shards": 0, "shards_done": 0, "folder": None, "reason": "; ".join(r.reasons)}
+        for r in made.refused
+    ]  # fmt: skip
+    if as_json:
+        emit_json({"schema": "vpbench.plan/1", "task": bench.task.fields(), "runs": rows,
+                   "excluded": dict(bench.task.excluded)})  # fmt: skip
+    else:
+        _print_plan(bench.task, rows)
+    return 2 if any(r.requested for r in made.refused) else 0
+
+
+def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from vpbench.cli.show import console
+
+    fields = task.fields()
+    shown = ("n_max", "horizon", "stride", "size", "n")
+    title = f"{task.id}: " + ", ".join(f"{k} {json.dumps(fields[k])}" for k in shown)
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False)
+    for name in ("method", "seed", "status", "stages", "shards"):
+        table.add_column(name)
+    for row in rows:
+        stages = ", ".join(f"{s['stage']} {s['origin']}" for s in row["stages"]) or "-"
+        colour = {"refused": "red", "finished": "green"}.get(row["status"], "")
+        status = row["status"] if row["reason"] is None else f"refused: {row['reason']}"
+        table.add_row(Text(row["method"]), str(row["seed"]), Text(status, style=colour),
+                      Text(stages), f"{row['shards_done']}/{row['shards']}")  # fmt: skip
+    out = console()
+    out.print(table)
+    _say_excluded(task)

@@ -1,0 +1,66 @@
+"""score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import Progress, emit_json
+
+_EPILOG = """\b
+Examples:
+  vpbench score my-method --metrics ssim
+  vpbench score runs/folder-clips-1a2b3c4d/my-method/0f1e2d3c"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("what", nargs=-1, required=True, metavar="METHOD|RUN...")
+@click.option("--dataset", metavar="D", help="Only runs of this dataset.")
+@click.option("--task", "task_name", metavar="T", help="Only runs of this task.")
+@options.metrics
+@options.storage
+@options.output
+def score(
+    what: tuple[str, ...], dataset: str | None, task_name: str | None, metrics: str | None,
+    runs: str | None, offline: bool, as_json: bool, debug: bool,
+) -> int:  # fmt: skip
+    """Score stored predictions; the method itself is not needed.
+
+    Takes names of methods (all their finished runs) or run folders. Scores that are there already
+    are kept.
+    """
+    from vpbench.core.registry import registry
+    from vpbench.harness.rescore import find_runs, rescore
+    from vpbench.harness.score import wanted_metrics
+
+    places = options.folders(runs, offline)
+    asked = options.split_names(metrics)
+    found = registry()
+    wanted = wanted_metrics(asked, found)
+    folders = find_runs(what, dataset, task_name, places.runs)
+    results: list[Any] = []
+    missing = False
+    with Progress() as progress:
+        for folder in folders:
+            result = rescore(folder, wanted, found, places, progress)
+            missing = missing or any(s["value"] is None and s["n"] == 0
+                                     for s in result["scores"].values())  # fmt: skip
+            results.append(result)
+    if as_json:
+        emit_json({"schema": "vpbench.run/1", "runs": results})
+    else:
+        _print(results)
+    return 5 if missing and asked is not None else 0
+
+
+def _print(results: list[Any]) -> None:
+    from vpbench.render.text import format_score
+
+    for result in results:
+        click.echo(f"{result['method']}  {Path(result['run_dir'])}")
+        for name, value in sorted(result["scores"].items()):
+            text = format_score(value, name)
+            click.echo(f"  {name:8} {text}" + (f"  ({value['reason']})" if value["reason"] else ""))

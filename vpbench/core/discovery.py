@@ -1,0 +1,172 @@
+"""Finds plugins without importing them. The only module that knows how packages announce them.
+
+One pass of the `entrypoints` package collects all groups. Where that fails (it dies of an unrelated
+package with a duplicate key or a `%` in its entry points), the whole discovery falls back to
+`importlib.metadata`, and `culprits` names the package.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from vpbench.core.places import on, plugin_folder
+
+GROUPS = {
+    "vpbench.methods": "method",
+    "vpbench.components": "component",
+    "vpbench.datasets": "dataset",
+    "vpbench.metrics": "metric",
+    "vpbench.executors": "executor",
+}
+
+Source = Literal["cli", "env", "folder", "entry-point", "builtin"]
+PRECEDENCE: tuple[Source, ...] = ("cli", "env", "folder", "entry-point", "builtin")
+
+
+@dataclass(frozen=True)
+class PluginRef:
+    """Where a plugin's spec is; nothing of it is imported yet.
+
+    Attributes:
+        name: as announced; "" for a module or file whose specs are found by importing it.
+        kind: method, component, dataset, metric, executor; "" if only importing tells.
+        value: "pkg.mod:ATTR", "pkg.mod" or "path/to/file.py:ATTR".
+        dist, version: the distribution that announced it.
+    """
+
+    name: str
+    kind: str
+    value: str
+    source: Source
+    dist: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """All plugins found, and why the first way of finding them failed, if it did."""
+
+    refs: tuple[PluginRef, ...]
+    finder: str
+    trouble: str = ""
+
+
+def _target(value: str) -> str:
+    """`pkg.mod:ATTR [extra]` -> `pkg.mod:ATTR`; what cannot be read fails when it is loaded."""
+    return value.partition("[")[0].replace(" ", "")
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def by_entrypoints() -> list[PluginRef]:
+    """Entry points of all groups through the `entrypoints` package, in one pass.
+
+    Raises:
+        Exception: whatever an unrelated package's broken entry points make it raise.
+    """
+    import entrypoints
+
+    refs: list[PluginRef] = []
+    for config, distro in entrypoints.iter_files_distros():
+        name, version = (distro.name, distro.version) if distro else ("", "")
+        for group, kind in GROUPS.items():
+            if group in config:
+                refs += [
+                    PluginRef(key, kind, _target(value), "entry-point", _normal(name), version)
+                    for key, value in config.items(group)
+                ]
+    return refs
+
+
+def by_metadata() -> list[PluginRef]:
+    """Entry points of all groups through the standard library."""
+    from importlib.metadata import distributions
+
+    refs: list[PluginRef] = []
+    seen: set[str] = set()
+    for dist in distributions():
+        name = _normal(dist.metadata["Name"] or "")
+        if name in seen:  # the first one on the path wins, as in an import
+            continue
+        seen.add(name)
+        refs += [
+            PluginRef(p.name, GROUPS[p.group], _target(p.value), "entry-point", name, dist.version)
+            for p in dist.entry_points
+            if p.group in GROUPS
+        ]
+    return refs
+
+
+@functools.lru_cache(maxsize=4)
+def _installed(_path: tuple[str, ...]) -> Discovery:
+    try:
+        return Discovery(tuple(by_entrypoints()), "entrypoints")
+    except Exception as error:  # noqa: BLE001 - any package on the path can break it in any way
+        return Discovery(
+            tuple(by_metadata()), "importlib.metadata", f"{type(error).__name__}: {error}"
+        )
+
+
+def installed() -> Discovery:
+    """Plugins of installed packages; asked once a process and path."""
+    if on("VPBENCH_NO_PLUGINS"):
+        return Discovery((), "none (VPBENCH_NO_PLUGINS)")
+    return _installed(tuple(sys.path))
+
+
+def from_folder() -> list[PluginRef]:
+    """Single-file plugins in the user's plugin folder."""
+    if on("VPBENCH_NO_PLUGINS"):
+        return []
+    folder = plugin_folder()
+    if not folder.is_dir():
+        return []
+    files = sorted(p for p in folder.glob("*.py") if not p.name.startswith((".", "_")))
+    return [PluginRef("", "", str(path), "folder") for path in files]
+
+
+def from_environment() -> list[PluginRef]:
+    """Plugins named in VPBENCH_PLUGINS, comma-separated."""
+    if on("VPBENCH_NO_PLUGINS"):
+        return []
+    values = [v.strip() for v in os.environ.get("VPBENCH_PLUGINS", "").split(",")]
+    return [PluginRef("", "", value, "env") for value in values if value]
+
+
+def discover(builtin: Iterable[PluginRef], extra: Iterable[str] = ()) -> Discovery:
+    """All plugins: named on the command line, by environment, folder, packages, built in."""
+    found = installed()
+    refs = [PluginRef("", "", value, "cli") for value in extra]
+    refs += [*from_environment(), *from_folder(), *found.refs, *builtin]
+    order = {source: k for k, source in enumerate(PRECEDENCE)}
+    return Discovery(
+        tuple(sorted(refs, key=lambda r: (order[r.source], r.name, r.dist))),
+        found.finder,
+        found.trouble,
+    )
+
+
+def culprits() -> list[str]:
+    """Distributions whose entry points the `entrypoints` package cannot read, with the reason."""
+    from importlib.metadata import distributions
+
+    import entrypoints
+
+    guilty: list[str] = []
+    for dist in distributions():
+        parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
+        try:
+            parser.read_string(dist.read_text("entry_points.txt") or "")
+            for section in parser.sections():
+                parser.items(section)
+        except Exception as error:  # noqa: BLE001 - the point is to report whatever it is
+            guilty.append(f"{dist.metadata['Name']} {dist.version}: {str(error).splitlines()[0]}")
+    return guilty

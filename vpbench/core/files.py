@@ -1,0 +1,116 @@
+"""Writing that is whole or not there: temporary file in the same folder, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vpbench.api.errors import Corrupt, Unwritable
+from vpbench.core.hashing import plain
+
+Guard = Callable[[], None]
+"""Called right before a rename; raises when the writer may no longer write."""
+
+_WORDS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "the folder may not be written",
+    errno.EPERM: "the folder may not be written",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EEXIST: "a file stands where a folder is needed",
+}
+
+
+@contextmanager
+def storage(path: Path) -> Generator[None]:
+    """Turn what the operating system says about a failed write into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        what = _WORDS.get(error.errno or 0)
+        if what is None:
+            raise
+        raise Unwritable(
+            f"cannot write {path}: {what}.", fix="Free space or name another place with --runs DIR."
+        ) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents.
+
+    Raises:
+        Unwritable: the place cannot be written.
+    """
+    with storage(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def atomic_file(path: Path, guard: Guard | None = None) -> Generator[Path]:
+    """Give a temporary path beside `path`; on success it is flushed and renamed to `path`."""
+    make_folder(path.parent)
+    with storage(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _flush(temporary)
+            if guard is not None:
+                guard()
+            temporary.chmod(0o666 & ~_UMASK)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+
+
+def write_bytes(path: Path, data: bytes, guard: Guard | None = None) -> None:
+    """Write a whole file or nothing."""
+    with atomic_file(path, guard) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, value: Any, guard: Guard | None = None) -> None:
+    """Write JSON, readable, without NaN."""
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode(), guard)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        Corrupt: the file is no JSON.
+        FileNotFoundError: it is not there.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Corrupt(
+            f"{path} is no valid JSON ({error}).", fix="Delete it and run again."
+        ) from error

@@ -1,0 +1,102 @@
+"""Names with parameters: `ours[preset=cpu,motion=frozen]`, `folder:PATH[group=subject]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vpbench.api.errors import UsageError
+
+PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_NAMED = re.compile(r"(?P<base>[^\[\]]+)(?:\[(?P<inside>[^\[\]]*)\])?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name and what stands in its brackets, still as text."""
+
+    base: str
+    params: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return format_name(self.base, self.params)
+
+
+def parse_name(text: str) -> Named:
+    """Split `base[key=value,...]`.
+
+    Raises:
+        UsageError: unbalanced brackets, a part without "=", a key given twice.
+    """
+    match = _NAMED.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"cannot read {text!r}.", fix="Write NAME or NAME[key=value,key=value].")
+    params: dict[str, str] = {}
+    for part in filter(None, (match["inside"] or "").split(",")):
+        key, equals, value = part.partition("=")
+        key, value = key.strip(), value.strip()
+        if not (equals and key and value):
+            raise UsageError(f"cannot read {part!r} in {text!r}.", fix="Write key=value.")
+        if key in params:
+            raise UsageError(f"{key} is given twice in {text!r}.")
+        params[key] = value
+    return Named(match["base"].strip(), params)
+
+
+def format_name(base: str, params: Mapping[str, object]) -> str:
+    """`base[key=value,...]` in the order given; `base` alone without parameters."""
+    inside = ",".join(f"{key}={format_value(value)}" for key, value in params.items())
+    return f"{base}[{inside}]" if inside else base
+
+
+def format_value(value: object) -> str:
+    """A parameter value as it is typed: on/off for booleans."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def parse_value(key: str, text: str, default: object) -> str | int | float | bool:
+    """Read a value as the type of its default.
+
+    Raises:
+        UsageError: the text is no such value.
+    """
+    try:
+        if isinstance(default, bool):
+            words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+            return words[text.lower()]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            return float(text)
+    except (KeyError, ValueError):
+        wanted = {bool: "on or off", int: "a whole number", float: "a number"}[type(default)]
+        raise UsageError(f"{key}={text!r} must be {wanted}.") from None
+    return text
+
+
+def safe_name(name: str) -> str:
+    """A folder name for a method's name: `ours[motion=frozen]` -> `ours+motion-frozen`."""
+    text = name.replace("[", "+").replace("]", "").replace("=", "-").replace(",", "+")
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "_", text).strip(".") or "_"
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0-2`, `0,3,7` or `1` -> seeds, ascending and unique.
+
+    Raises:
+        UsageError: not such a list, or more than 1000 seeds.
+    """
+    seeds: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
+        if match is None:
+            raise UsageError(f"cannot read the seeds {text!r}.", fix="Write 0, 0-2 or 0,3,7.")
+        first = int(match[1])
+        last = int(match[2] or first)
+        if last < first or last - first > 1000:
+            raise UsageError(f"the seeds {part.strip()!r} are no sensible range.")
+        seeds.update(range(first, last + 1))
+    return tuple(sorted(seeds))

@@ -1,0 +1,119 @@
+"""What ran where: source hashes, packages, machine, git. Recorded, not compared."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from vpbench.core.hashing import file_sha256, tree_sha256
+
+
+@functools.lru_cache(maxsize=256)
+def source_hash(factory: str, home: str = "") -> str:
+    """sha256 of the Python source that a factory lives in: its top package, or its single file.
+
+    Args:
+        factory: "pkg.mod:Class", "file.py:Class" or ":Class".
+        home: where the spec stands, for factories in the same file.
+
+    Returns:
+        64 hex digits; "" when no source is found (such as a compiled module).
+    """
+    path = _source_path(factory.partition(":")[0] or home.partition(":")[0], home)
+    if path is None or not path.exists():
+        return ""
+    return file_sha256(path) if path.is_file() else tree_sha256(path, "*.py")
+
+
+def _source_path(module: str, home: str) -> Path | None:
+    if module.endswith(".py"):
+        path = Path(module).expanduser()
+        return path if path.exists() else Path(home.partition(":")[0])
+    top = module.partition(".")[0]
+    if top == "vpbench":  # built in: the one module, so that other parts may change
+        return _find(module)
+    found = _find(top)
+    return found.parent if found is not None and found.name == "__init__.py" else found
+
+
+def _find(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+@functools.cache
+def packages() -> list[str]:
+    """`name==version` of all installed distributions, sorted."""
+    from importlib.metadata import distributions
+
+    return sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower)
+
+
+@functools.cache
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether there are changes, of the checkout that holds `folder`; None outside."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()
+
+
+def machine() -> dict[str, Any]:
+    """Host, system, Python, processor, cores, memory in GiB."""
+    return {
+        "host": platform.node(),
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "cores": cores(),
+        "memory_gib": round(memory_gib(), 1),
+    }
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_gib() -> float:
+    """Main memory in GiB; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def peak_memory_mib() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

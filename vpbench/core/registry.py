@@ -1,0 +1,282 @@
+"""Plugins by kind and name. Specs load at first use; a broken one is a row, never a crash."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from vpbench.api.errors import MissingDependency, UnknownName, UsageError
+from vpbench.api.specs import (
+    ComponentSpec,
+    DatasetSpec,
+    ExecutorSpec,
+    MethodSpec,
+    MetricSpec,
+    Spec,
+)
+from vpbench.api.version import check_api
+from vpbench.core.discovery import PluginRef, discover
+from vpbench.core.names import PLUGIN_NAME
+
+KINDS: dict[str, type[Spec]] = {
+    "method": MethodSpec,
+    "component": ComponentSpec,
+    "dataset": DatasetSpec,
+    "metric": MetricSpec,
+    "executor": ExecutorSpec,
+}
+_SPECS = tuple(KINDS.values())
+
+BUILTIN_MODULES = (
+    "vpbench.harness.references.specs:BUILTIN",
+    "vpbench.metrics.specs:BUILTIN",
+    "vpbench.data.specs:BUILTIN",
+    "vpbench.harness.executors.specs:BUILTIN",
+)
+"""Import-light modules of this package that list its own specs; loaded by name, as layers want."""
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass
+class Entry:
+    """One row of `vpbench list`."""
+
+    name: str
+    kind: str
+    ref: PluginRef
+    status: Literal["ok", "broken", "shadowed"] = "ok"
+    reason: str = ""
+    spec: Spec | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        if self.ref.dist:
+            return f"{self.ref.dist} {self.ref.version}".strip()
+        return self.ref.source if self.ref.source == "builtin" else self.ref.value
+
+
+def load_object(value: str) -> Any:
+    """Import "pkg.mod:ATTR", "pkg.mod" or "path/file.py:ATTR".
+
+    Raises:
+        UsageError: it cannot be read, or the attribute is not there.
+        Exception: whatever importing it raises.
+    """
+    module_name, _, attribute = value.partition(":")
+    if not module_name:
+        raise UsageError(f"cannot read {value!r}.", fix="Write pkg.mod:NAME or ./file.py:NAME.")
+    module = _file_module(module_name) if module_name.endswith(".py") else _module(module_name)
+    target: Any = module
+    for part in filter(None, attribute.split(".")):
+        if not hasattr(target, part):
+            raise UsageError(f"{module_name} has no {attribute}.")
+        target = getattr(target, part)
+    return target
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def _file_module(text: str) -> Any:
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"there is no plugin file {path}.")
+    name = f"vpbench_file_{path.stem}_{abs(hash(str(path))) & 0xFFFFFFFF:08x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load_factory(value: str, owner: str, beside: PluginRef) -> Callable[..., Any]:
+    """The class or function that a spec's `factory` names.
+
+    A plugin in a single file may write "file.py:Class" or ":Class" for a class in that same file.
+
+    Raises:
+        MissingDependency: a package that the plugin imports is not installed.
+        UsageError: there is no such object.
+    """
+    if value.startswith(":") or value.partition(":")[0] == Path(_home(beside)).name:
+        value = f"{_home(beside)}:{value.partition(':')[2]}"
+    try:
+        return load_object(value)
+    except ModuleNotFoundError as error:
+        if error.name and value.startswith(error.name):
+            raise UsageError(f"{owner}: its factory {value} does not exist.") from error
+        raise MissingDependency(
+            f"{owner} needs the Python package {error.name!r}.",
+            fix=f"pip install {(error.name or '').partition('.')[0]}",
+        ) from error
+
+
+def _home(ref: PluginRef) -> str:
+    return ref.value.partition(":")[0]
+
+
+@dataclass
+class Registry:
+    """All plugins of one process."""
+
+    entries: list[Entry] = field(default_factory=list)
+    finder: str = ""
+    trouble: str = ""
+
+    def of(self, kind: str) -> list[Entry]:
+        """Rows of one kind, by name, the ones in force first."""
+        order = {"ok": 0, "broken": 1, "shadowed": 2}
+        rows = [e for e in self.entries if e.kind == kind]
+        return sorted(rows, key=lambda e: (e.name, order[e.status]))
+
+    def names(self, kind: str) -> list[str]:
+        """Names of one kind that are in force, broken ones included."""
+        return [e.name for e in self.of(kind) if e.status != "shadowed"]
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The row in force under a name, or `dist:name` to choose between packages.
+
+        Raises:
+            UnknownName: nothing is registered under it; the nearest names are offered.
+            UsageError: two packages offer it, or its spec is broken.
+        """
+        dist, _, short = name.rpartition(":")
+        rows = [e for e in self.of(kind) if e.name == short and (not dist or e.ref.dist == dist)]
+        if not rows:
+            listed = f"See all with: vpbench list {kind}s"
+            raise UnknownName(kind, name, self.names(kind), hint=listed)
+        entry = rows[0]
+        if entry.status == "broken":
+            raise UsageError(f"the {kind} {name!r} ({entry.origin}) is broken: {entry.reason}")
+        rivals = {
+            f"{e.ref.dist}=={e.ref.version}"
+            for e in rows
+            if e.ref.source == entry.ref.source == "entry-point"
+        }
+        if len(rivals) > 1:
+            raise UsageError(
+                f"the {kind} {name!r} is offered by {' and '.join(sorted(rivals))}.",
+                fix=f"Write {entry.ref.dist}:{name} to choose one.",
+            )
+        return entry
+
+    def spec(self, kind: str, name: str) -> Spec:
+        """The spec in force under a name."""
+        found = self.find(kind, name).spec
+        assert found is not None  # only broken rows have none
+        return found
+
+    def method(self, name: str) -> MethodSpec:
+        """The spec of a method or reference."""
+        return cast("MethodSpec", self.spec("method", name))
+
+    def component(self, name: str) -> ComponentSpec:
+        """The spec of a component."""
+        return cast("ComponentSpec", self.spec("component", name))
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """The spec of a dataset."""
+        return cast("DatasetSpec", self.spec("dataset", name))
+
+    def metric(self, name: str) -> MetricSpec:
+        """The spec of a metric."""
+        return cast("MetricSpec", self.spec("metric", name))
+
+    def factory(self, kind: str, name: str) -> Callable[..., Any]:
+        """The imported factory of a plugin."""
+        entry = self.find(kind, name)
+        assert entry.spec is not None
+        return load_factory(entry.spec.factory, f"the {kind} {name!r}", entry.ref)
+
+
+def _specs_in(value: str) -> list[Spec]:
+    found = load_object(value)
+    if isinstance(found, _SPECS):
+        return [found]
+    if isinstance(found, list | tuple):
+        several = cast("Iterable[Any]", found)
+        return [spec for spec in several if isinstance(spec, _SPECS)]
+    contents = cast("dict[str, Any]", vars(found))
+    return [v for v in contents.values() if isinstance(v, _SPECS)]
+
+
+def _kind_of(spec: Spec) -> str:
+    return spec.registry
+
+
+def _problem(spec: Spec, ref: PluginRef) -> str:
+    """Why a spec cannot be used; "" if it can."""
+    if ref.kind and not isinstance(spec, KINDS[ref.kind]):
+        return f"{ref.value} is a {type(spec).__name__}, not a {KINDS[ref.kind].__name__}"
+    if ref.name and spec.name != ref.name:
+        return f"it is announced as {ref.name!r} and calls itself {spec.name!r}"
+    if not PLUGIN_NAME.fullmatch(spec.name):
+        return f"the name {spec.name!r} is not lower-case letters, digits and dashes"
+    try:
+        check_api(spec.name, spec.api)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _rows(ref: PluginRef) -> list[Entry]:
+    """The rows that one announcement gives."""
+    fallback = ref.name or Path(_home(ref)).stem
+    try:
+        specs = _specs_in(ref.value)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        return [Entry(fallback, ref.kind or "method", ref, "broken", reason)]
+    if not specs:
+        reason = f"{ref.value} holds no spec"
+        return [Entry(fallback, ref.kind or "method", ref, "broken", reason)]
+    rows: list[Entry] = []
+    for spec in specs:
+        reason = _problem(spec, ref)
+        kind = ref.kind or _kind_of(spec)
+        if reason:
+            rows.append(Entry(ref.name or spec.name, kind, ref, "broken", reason))
+        else:
+            rows.append(Entry(spec.name, kind, ref, spec=spec))
+    return rows
+
+
+def build(extra: Iterable[str] = ()) -> Registry:
+    """Discover plugins and read their specs; `extra` are values from the command line."""
+    builtin = [PluginRef("", "", value, "builtin") for value in BUILTIN_MODULES]
+    found = discover(builtin, extra)
+    registry = Registry(finder=found.finder, trouble=found.trouble)
+    winners: dict[tuple[str, str], Entry] = {}
+    for ref in found.refs:
+        for row in _rows(ref):
+            winner = winners.setdefault((row.kind, row.name), row)
+            same_shelf = winner.ref.source == row.ref.source == "entry-point"
+            if winner is not row and not same_shelf:  # two packages: an error only on use
+                row.status = "shadowed"
+                row.reason = f"by {winner.origin}"
+            registry.entries.append(row)
+    return registry
+
+
+@functools.lru_cache(maxsize=8)
+def registry(extra: tuple[str, ...] = ()) -> Registry:
+    """The registry of this process, built once."""
+    return build(extra)

@@ -1,0 +1,208 @@
+"""The run directory: which file lies where, written whole, checked when read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from vpbench.api.errors import Corrupt, HashMismatch, MissingData
+from vpbench.core import schema
+from vpbench.core.files import Guard, read_json, write_json
+from vpbench.core.hashing import digest, file_sha256
+from vpbench.core.names import safe_name
+
+
+@dataclass(frozen=True)
+class StageDir:
+    """RUNS/<task>/stages/<owner>.<stage>-<key>/: one trained stage, shared by all runs."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """Written last: the stage is complete when it is there."""
+        return self.path / "stage.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What `save` wrote."""
+        return self.path / "checkpoint"
+
+    @property
+    def resume(self) -> Path:
+        """State inside the stage, deleted when it is complete."""
+        return self.path / "resume"
+
+    @property
+    def claim(self) -> Path:
+        """Who is making it."""
+        return self.path / "stage.claim"
+
+    def complete(self) -> bool:
+        """Whether the stage has been finished."""
+        return self.record.is_file()
+
+    def read(self) -> dict[str, Any]:
+        """The record, after checking every file that it lists.
+
+        Raises:
+            HashMismatch: a file is missing or differs from what was written.
+        """
+        record = read_json(self.record)
+        for name, sha in cast("dict[str, str]", record["files"]).items():
+            path = self.checkpoint / name
+            if not path.is_file():
+                raise HashMismatch(f"{path} is missing.", fix="Delete its folder and fit again.")
+            if file_sha256(path) != sha:
+                raise HashMismatch(
+                    f"{path} is not what was written.", fix="Delete its folder and fit again."
+                )
+        return record
+
+    def files(self) -> dict[str, str]:
+        """sha256 of every file of the checkpoint."""
+        return {
+            p.relative_to(self.checkpoint).as_posix(): file_sha256(p)
+            for p in sorted(self.checkpoint.rglob("*"))
+            if p.is_file()
+        }
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """RUNS/<task>/<method>/<8 hex>/: one method on one task with one seed."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """run.json."""
+        return self.path / "run.json"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of shards."""
+        return self.path / "predictions"
+
+    @property
+    def manifest(self) -> Path:
+        """Closes the prediction: hashes of all shards."""
+        return self.predictions / "MANIFEST.json"
+
+    @property
+    def scores(self) -> Path:
+        """Folder of scores."""
+        return self.path / "scores"
+
+    @property
+    def preview(self) -> Path:
+        """Pictures to look at; never hashed."""
+        return self.path / "preview"
+
+    @property
+    def events(self) -> Path:
+        """One log a job."""
+        return self.path / "events"
+
+    def shard(self, index: int) -> Path:
+        """The array file of a shard; its record has the ending .json, its claim .claim."""
+        return self.predictions / f"{index:05d}.npz"
+
+    def score(self, metric: str, fingerprint: str) -> Path:
+        """The file of one score."""
+        return self.scores / f"{safe_name(metric)}@{fingerprint}.json"
+
+    def read_record(self) -> dict[str, Any]:
+        """run.json.
+
+        Raises:
+            MissingData: this is no run folder.
+        """
+        if not self.record.is_file():
+            raise MissingData(f"{self.path} holds no run.", fix="A run folder has a run.json.")
+        return read_json(self.record)
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest, checked against its own hash.
+
+        Raises:
+            MissingData: the prediction is not complete.
+            HashMismatch: the manifest was changed.
+        """
+        if not self.manifest.is_file():
+            raise MissingData(f"the predictions in {self.path} are not complete.", fix="Run again.")
+        return read_sealed(self.manifest, schema.MANIFEST)
+
+    def check(self) -> dict[str, Any]:
+        """The manifest, after checking the bytes of every shard.
+
+        Raises:
+            HashMismatch: names the file.
+        """
+        manifest = self.read_manifest()
+        for shard in cast("list[dict[str, Any]]", manifest["shards"]):
+            for ending in (".npz", ".json"):
+                path = self.predictions / (str(shard["name"]) + ending)
+                if not path.is_file():
+                    raise HashMismatch(
+                        f"{path} is missing.", fix=f"Delete {self.path} and run again."
+                    )
+                if file_sha256(path) != shard["sha256" + ending]:
+                    raise HashMismatch(
+                        f"{path} is not what was written.",
+                        fix=f"Delete {self.path} and run again.",
+                    )
+        return manifest
+
+    def read_scores(self, manifest_sha: str) -> list[dict[str, Any]]:
+        """All scores, checked; those of an earlier prediction are left out.
+
+        Raises:
+            HashMismatch: a score was changed after it was written.
+        """
+        if not self.scores.is_dir():
+            return []
+        found = [read_sealed(p, schema.SCORE) for p in sorted(self.scores.glob("*.json"))]
+        return [s for s in found if s["manifest"] == manifest_sha]
+
+
+def write_sealed(path: Path, value: Mapping[str, Any], guard: Guard | None = None) -> None:
+    """Write JSON with a hash of its own content in the field `sha256`."""
+    body = {k: v for k, v in value.items() if k != "sha256"}
+    write_json(path, {**body, "sha256": digest(body)}, guard)
+
+
+def read_sealed(path: Path, kind: str) -> dict[str, Any]:
+    """Read what `write_sealed` wrote.
+
+    Raises:
+        HashMismatch: the content and its hash do not agree.
+        Corrupt: it is of another kind, or written by a newer vpbench.
+    """
+    try:
+        value = read_json(path)
+    except Corrupt as error:
+        raise HashMismatch(
+            f"{path} is not what was written.", fix="Delete it, run again."
+        ) from error
+    body = {k: v for k, v in value.items() if k != "sha256"}
+    if value.get("sha256") != digest(body):
+        raise HashMismatch(f"{path} is not what was written.", fix="Delete it and run again.")
+    if value.get("schema") != kind:
+        raise Corrupt(f"{path} has the schema {value.get('schema')!r}, not {kind!r}.")
+    return value
+
+
+def runs_of(runs: Path, task: str | None = None) -> Iterator[RunDir]:
+    """All run folders below the runs folder, of one task or of all, in the order of their names."""
+    if not runs.is_dir():
+        return
+    tasks = [runs / task] if task else sorted(p for p in runs.iterdir() if p.is_dir())
+    for folder in tasks:
+        if not folder.is_dir():
+            continue
+        for record in sorted(folder.glob("*/*/run.json")):
+            if record.parent.parent.name != "stages":
+                yield RunDir(record.parent)

@@ -1,0 +1,94 @@
+"""The JSON objects that vpbench prints and stores, as types."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+RUN = "vpbench.run/1"
+COMPARE = "vpbench.compare/1"
+MEASURE = "vpbench.measure/1"
+LIST = "vpbench.list/1"
+VERIFY = "vpbench.verify/1"
+PLAN = "vpbench.plan/1"
+INFO = "vpbench.info/1"
+DOCTOR = "vpbench.doctor/1"
+PREDICT = "vpbench.predict/1"
+JOB = "vpbench.job/1"
+STAGE = "vpbench.stage/1"
+SHARD = "vpbench.shard/1"
+MANIFEST = "vpbench.manifest/1"
+SCORE = "vpbench.score/1"
+
+
+class ScoreJson(TypedDict):
+    """One figure. Never NaN; a missing value is None with a reason."""
+
+    value: float | None
+    reason: str | None
+    se: float | None
+    ci95: list[float] | None
+    n: int
+    floor: float | None
+    p: float | None
+    fingerprint: str
+    rank: str | None
+
+
+class RunJson(TypedDict):
+    """One method on one task with one seed."""
+
+    method: str
+    kind: str
+    task: str
+    seed: int
+    fit_seed: int
+    status: Literal["ok", "failed", "refused"]
+    reason: str | None
+    run_dir: str | None
+    seconds: dict[str, float]
+    scores: dict[str, ScoreJson]
+
+
+class RowJson(TypedDict):
+    """One row of a comparison."""
+
+    method: str
+    kind: str
+    conditioning_frames: int | None
+    uses: list[str]
+    n: int | None
+    samples: int | None
+    seeds: list[int]
+    fit_seeds: list[int]
+    checkpoint: str | None
+    scores: dict[str, ScoreJson]
+    marks: list[str]
+
+
+class GroupJson(TypedDict):
+    """One table: rows that share task and number of frames."""
+
+    task: dict[str, Any]
+    frames: int
+    metrics: dict[str, dict[str, str]]
+    rows: list[RowJson]
+
+
+class CompareJson(TypedDict):
+    """A comparison: one group for each (task, frames)."""
+
+    schema: str
+    groups: list[GroupJson]
+    differences: list[str]
+
+
+def score_json(
+    value: float | None, *, n: int, fingerprint: str, reason: str | None = None,
+    se: float | None = None, ci95: tuple[float, float] | None = None, floor: float | None = None,
+    p: float | None = None, rank: str | None = None,
+) -> ScoreJson:  # fmt: skip
+    """A figure in the order of the contract."""
+    return {
+        "value": value, "reason": reason, "se": se, "ci95": list(ci95) if ci95 else None, "n": n,
+        "floor": floor, "p": p, "fingerprint": fingerprint, "rank": rank,
+    }  # fmt: skip

@@ -1,0 +1,194 @@
+"""Tasks: dataset x split x given frames x horizon x stride x size, and their test clips."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vpbench.api.errors import BadData, MissingData, UsageError
+from vpbench.api.specs import TaskSpec
+from vpbench.api.types import ClipInfo, TaskInfo
+from vpbench.core.hashing import digest
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One window of one clip: what one prediction is about.
+
+    Attributes:
+        id: the clip's id, with `#k` where a clip has several windows.
+        given, targets: source frame numbers.
+    """
+
+    id: str
+    clip: ClipInfo
+    given: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    @property
+    def cluster(self) -> str:
+        """Items of one cluster are not independent: the clip's group, else the clip."""
+        return f"group:{self.clip.group}" if self.clip.group else f"clip:{self.clip.id}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task with its test clips, ready to run.
+
+    Attributes:
+        id: folder name below the runs folder.
+        dataset: the dataset as it is typed, with options.
+        name: the task's name within the dataset.
+        geometry: fields of the fingerprint that say how frames were brought to size.
+        items: per split, in the order of their ids.
+        excluded: per split, number of clips that are too short for the window.
+        limit: at most so many test items (`--limit`); such a run is not comparable.
+    """
+
+    id: str
+    dataset: str
+    name: str
+    spec: TaskSpec
+    geometry: Mapping[str, Any]
+    items: Mapping[str, tuple[Item, ...]]
+    excluded: Mapping[str, int]
+    info: TaskInfo
+    rendered: bool = False
+    limit: int | None = None
+
+    @property
+    def horizon(self) -> int:
+        """T, number of frames to predict."""
+        return self.spec.window.horizon
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Numbers of frames that scores are stored for: the first 16 and all T."""
+        return tuple(sorted({min(16, self.horizon), self.horizon}))
+
+    @property
+    def test(self) -> tuple[Item, ...]:
+        """The test items that a run predicts."""
+        return self.items["test"][: self.limit]
+
+    @functools.cached_property
+    def split_hash(self) -> str:
+        """sha256 over ids, labels and roles of all clips."""
+        roles = [
+            [item.id, item.clip.label, item.given, item.targets, split]
+            for split in SPLITS
+            for item in self.items[split]
+        ]
+        return digest([sorted(roles, key=lambda r: (r[4], r[0])), self.limit])
+
+    @functools.cached_property
+    def data_hash(self) -> str:
+        """sha256 over the source bytes of the test clips."""
+        return digest(sorted([item.id, item.clip.sha256] for item in self.test))
+
+    @property
+    def source(self) -> str:
+        """ "lossless", or "codec" when any test clip went through a lossy codec."""
+        return "codec" if any(i.clip.source == "codec" for i in self.test) else "lossless"
+
+    @property
+    def has_label(self) -> bool:
+        """Whether test clips have labels."""
+        return self.info.n_classes > 0
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether the dataset has annotated joints."""
+        return self.info.n_joints > 0
+
+    def fields(self) -> dict[str, Any]:
+        """All fields that make this task what it is, for keys and for `run.json`."""
+        window = self.spec.window
+        return {
+            "id": self.id, "name": self.name, "split": "test", "n_max": window.n_max,
+            "t0": window.n_max - 1, "horizon": window.horizon, "stride": window.gap,
+            "start": window.start, "windows": window.windows, "short": window.short,
+            "size": self.spec.size, "geometry": dict(self.geometry), "n": len(self.test),
+            "split_hash": self.split_hash, "limit": self.limit, "rendered": self.rendered,
+        }  # fmt: skip
+
+    def fingerprint(self, frames: int) -> dict[str, Any]:
+        """The task's share of a score's fingerprint, for scores over the first `frames`."""
+        return {
+            "task": self.id, "frames": frames, "window": digest(self.spec.window)[:16],
+            "geometry": dict(self.geometry), "size": self.spec.size, "n": len(self.test),
+            "split": self.split_hash, "data": self.data_hash, "conditioning": "excluded",
+            "source": self.source,
+        }  # fmt: skip
+
+
+def make_items(spec: TaskSpec, clips: Sequence[ClipInfo]) -> tuple[tuple[Item, ...], int]:
+    """The windows of all clips of a split, and how many clips are too short.
+
+    Raises:
+        BadData: two clips share an id, or a clip is too short and the rule is "error".
+    """
+    items: list[Item] = []
+    excluded = 0
+    seen: set[str] = set()
+    n_max = spec.window.n_max
+    for clip in sorted(clips, key=lambda c: c.id):
+        if clip.id in seen:
+            raise BadData(f"two clips are called {clip.id!r}.", fix="Rename one of them.")
+        seen.add(clip.id)
+        try:
+            windows = spec.window.indices(clip.frames)
+        except UsageError as error:
+            raise BadData(
+                f"the clip {clip.id!r} {error.message}", fix="Use short=exclude."
+            ) from None
+        excluded += not windows
+        for k, window in enumerate(windows):
+            name = clip.id if len(windows) == 1 else f"{clip.id}#{k}"
+            items.append(Item(name, clip, window[:n_max], window[n_max:]))
+    return tuple(items), excluded
+
+
+def check_labels(items: Sequence[Item], n_classes: int, where: str) -> None:
+    """Refuse labels outside 0 .. n_classes-1, and clips without one among labelled clips.
+
+    Raises:
+        BadData: names the clip.
+    """
+    for item in items:
+        label = item.clip.label
+        if n_classes and label is None:
+            raise BadData(f"{where}: the clip {item.clip.id!r} has no label.")
+        if label is not None and not 0 <= label < n_classes:
+            raise BadData(
+                f"{where}: the label {label} of the clip {item.clip.id!r} is out of range; "
+                f"there are {n_classes} classes."
+            )
+
+
+def check_test(items: Sequence[Item], excluded: int, spec: TaskSpec, where: str) -> None:
+    """Refuse a task without a test clip.
+
+    Raises:
+        MissingData: says whether they are too short or not there at all.
+    """
+    if items:
+        return
+    if excluded:
+        raise MissingData(
+            f"{where}: all {excluded} test clips have fewer than the {spec.window.needed} frames "
+            "that the task needs.",
+            fix="Lower horizon= or stride=, or use short=loop for cycles.",
+        )
+    raise MissingData(f"{where} has no test clips.")
+
+
+def folder_task_id(base: str, fields: Mapping[str, Any], clips: str) -> str:
+    """`folder-<basename>-<8 hex>`: the digits stand for all fields and the clip list."""
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "_", base).strip("._") or "clips"
+    return f"{clean}-{digest([dict(fields), clips])[:8]}"

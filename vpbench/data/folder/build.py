@@ -1,0 +1,188 @@
+"""From a folder and its options to clips with splits and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpbench.api.errors import MissingData, UnknownName, VpbenchError
+from vpbench.api.types import ClipInfo
+from vpbench.data.folder import labels, split
+from vpbench.data.folder.findings import Findings
+from vpbench.data.folder.options import Options
+from vpbench.data.folder.scan import Facts, scan
+from vpbench.data.folder.split import ROLES, Role
+from vpbench.data.folder.walk import LABELS, Source
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A folder, understood.
+
+    Attributes:
+        clips: of each split, in the order of their ids.
+        classes: names of the classes; () without labels.
+        sources: where each clip id lies.
+    """
+
+    clips: Mapping[Role, tuple[ClipInfo, ...]]
+    classes: tuple[str, ...]
+    sources: Mapping[str, Source]
+
+    def all(self) -> list[ClipInfo]:
+        """The clips of all splits, in the order of their ids."""
+        return sorted((c for part in self.clips.values() for c in part), key=lambda c: c.id)
+
+
+def build(options: Options, cache: Path, findings: Findings, fresh: bool = False) -> Contents:
+    """Scan a folder; what is wrong goes to `findings`, clips with errors are left out."""
+    scanned = scan(options.path, options.strips, cache, findings, fresh)
+    facts = {source: fact for source, fact in scanned.items() if fact is not None}
+    if not scanned:
+        findings.error(
+            options.path,
+            MissingData(
+                f"{options.path} holds no clips.",
+                fix="Put video files, gifs, npz files, image strips or folders of frames there.",
+            ),
+        )
+    columns = _Columns(options, list(scanned), findings)
+    ids = [source.id for source in facts]
+    places = {source.id: source.id.split("/")[:-1] for source in facts}
+    groups = columns.cells(options.group, ids) if options.group else {}
+    roles = _roles(options, columns, places, groups, findings)
+    named = _labels(options, columns, places, findings)
+    classes = labels.class_names(named.values())
+    numbers = {name: number for number, name in enumerate(classes)}
+    parts: dict[Role, list[ClipInfo]] = {part: [] for part in ROLES}
+    for source, fact in facts.items():
+        label = numbers[named[source.id]] if source.id in named else None
+        if source.id in roles and (label is not None or not classes):
+            clip = _clip(source, fact, label, groups.get(source.id, ""))
+            parts[roles[source.id]].append(clip)
+    clips: dict[Role, tuple[ClipInfo, ...]] = {
+        part: tuple(found) for part, found in parts.items() if found
+    }
+    return Contents(clips, classes, {source.id: source for source in scanned})
+
+
+def _clip(source: Source, facts: Facts, label: int | None, group: str) -> ClipInfo:
+    return ClipInfo(
+        id=source.id,
+        frames=facts.frames,
+        height=facts.height,
+        width=facts.width,
+        label=label,
+        fps=facts.fps,
+        group=group,
+        sha256=facts.sha256,
+        source=facts.source,
+    )
+
+
+class _Columns:
+    """labels.csv, read when the first column of it is asked for."""
+
+    def __init__(self, options: Options, clips: Sequence[Source], findings: Findings) -> None:
+        self.path = options.path / LABELS
+        self.clips = clips
+        self._findings = findings
+        self._loaded = False
+        self._table: labels.Table | None = None
+        self._rows: dict[str, labels.Row] = {}
+
+    def table(self) -> labels.Table | None:
+        """The table, None when it is not there or broken (which is then noted)."""
+        if not self._loaded:
+            self._loaded = True
+            if self.path.is_file():
+                try:
+                    self._table = labels.load(self.path)
+                except VpbenchError as error:
+                    self._findings.error(self.path, error)
+                else:
+                    self._rows = labels.match(self._table, self.clips, self._findings)
+        return self._table
+
+    def cells(self, name: str, ids: Sequence[str]) -> dict[str, str]:
+        """Cells of a column by clip id."""
+        table = self.table()
+        if table is None:
+            if not self.path.is_file():
+                self._findings.error(
+                    self.path,
+                    MissingData(
+                        f"{self.path} is not there, column {name!r} of it is asked for.",
+                        fix=f"Write it: a csv table with the columns {labels.KEY},{name}.",
+                    ),
+                )
+            return {}
+        if name not in table.columns or name == labels.KEY:
+            known = set(table.columns) - {labels.KEY}
+            self._findings.error(self.path, UnknownName(f"column of {self.path}", name, known))
+            return {}
+        return labels.column(table, self._rows, name, ids, self._findings)
+
+
+def _roles(
+    options: Options,
+    columns: _Columns,
+    places: Mapping[str, Sequence[str]],
+    groups: Mapping[str, str],
+    findings: Findings,
+) -> dict[str, Role]:
+    if options.split:
+        cells, where = _split_cells(options, columns, list(places), findings)
+        roles = split.from_cells(cells, where, findings)
+        return split.completed(roles, groups, where, findings) if roles else {}
+    roles = split.by_folder(places, findings)
+    if roles:
+        return split.completed(roles, groups, str(options.path), findings)
+    keys = {clip_id: groups.get(clip_id) or clip_id for clip_id in places}
+    by_key = split.by_hash(keys.values())
+    return {clip_id: by_key[key] for clip_id, key in keys.items()}
+
+
+def _split_cells(
+    options: Options, columns: _Columns, ids: Sequence[str], findings: Findings
+) -> tuple[dict[str, str], str]:
+    """The split's cells and where they stand: a column of labels.csv, else a file."""
+    name = options.split
+    table = columns.table()
+    if table is not None and name in table.columns:
+        return columns.cells(name, ids), f"{columns.path}, column {name}"
+    file = next((f for f in (options.path / name, Path(name).expanduser()) if f.is_file()), None)
+    if file is None:
+        known = set(table.columns) - {labels.KEY} if table else set()
+        hint = "" if table else f"There is no {columns.path} and no such file."
+        findings.error(
+            options.path, UnknownName("split: neither column nor file", name, known, hint=hint)
+        )
+        return {}, str(options.path)
+    try:
+        listed = labels.load(file, required=("split",))
+    except VpbenchError as error:
+        findings.error(file, error)
+        return {}, str(file)
+    rows = labels.match(listed, columns.clips, findings)
+    return labels.column(listed, rows, "split", ids, findings), str(file)
+
+
+def _labels(
+    options: Options, columns: _Columns, places: Mapping[str, Sequence[str]], findings: Findings
+) -> dict[str, str]:
+    if options.label:
+        return columns.cells(options.label, list(places))
+    level = split.split_level(places)
+    # One folder around train and test is the archive's own, not a class.
+    wrapped = level == 1 and len({folders[0] for folders in places.values()}) == 1
+    inner = {
+        clip_id: [
+            name
+            for depth, name in enumerate(folders)
+            if depth != level and not (wrapped and depth == 0)
+        ]
+        for clip_id, folders in places.items()
+    }
+    return labels.from_folders(inner, findings)

@@ -1,0 +1,50 @@
+"""Problems, collected so that `verify` shows all of them and a run stops at the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpbench.api.errors import BadData, MissingData, VpbenchError
+from vpbench.api.types import Problem
+
+
+class Findings:
+    """What is wrong with a folder, in the order in which it was found."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._errors: list[tuple[str, VpbenchError]] = []
+        self._warnings: list[Problem] = []
+
+    def error(self, path: Path | str, error: VpbenchError) -> None:
+        """Note an error of a file or folder."""
+        self._errors.append((str(path), error))
+
+    def bad(self, path: Path | str, what: str, fix: str) -> None:
+        """Note something that is there and wrong; `what` is a sentence that names it."""
+        self.error(path, BadData(what, fix=fix))
+
+    def warning(self, path: Path | str, what: str, fix: str) -> None:
+        """Note something that a user should know and may keep."""
+        self._warnings.append(Problem("warning", str(path), what, fix))
+
+    def raise_first(self) -> None:
+        """Raise the first error, with the number of further ones.
+
+        Raises:
+            VpbenchError: of the kind that was noted first.
+        """
+        if not self._errors:
+            return
+        error, more = self._errors[0][1], len(self._errors) - 1
+        if not more or not isinstance(error, (BadData, MissingData)):
+            raise error
+        fix = f"{error.fix or ''} ({more} more: vpbench data verify folder:{self._root})".strip()
+        raise type(error)(error.message, fix=fix) from error
+
+    def problems(self) -> list[Problem]:
+        """Errors first, then warnings."""
+        errors = [
+            Problem("error", path, error.message, error.fix or "") for path, error in self._errors
+        ]
+        return errors + self._warnings

@@ -1,0 +1,276 @@
+"""Which files and folders of a tree are clips. Looks at names, sizes and image headers only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpbench.api.errors import BadData, VpbenchError
+from vpbench.data.folder.findings import Findings
+from vpbench.media import kinds
+from vpbench.media.kinds import CLIP_SUFFIXES, IMAGE_SUFFIXES, Strips
+
+LABELS = "labels.csv"
+
+_TOP_SUFFIXES = frozenset(
+    {".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".rst", ".sh", ".py", ".toml",
+     ".tsv", ".txt", ".yaml", ".yml", ".xml", ".bib"}
+)  # fmt: skip
+"""Beside the clips, at the top, such files describe them."""
+_ANYWHERE = ("readme", "license", "licence", "copying", "notice", "changelog", "citation")
+_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a clip lies.
+
+    Attributes:
+        id: NFC POSIX path without extension.
+        rel: path under the root as it is stored, POSIX; "." for the root itself.
+        signature: changes when the bytes may have changed (size and time of each file).
+        image: whether `layout=` and `frame=` say how to read it.
+    """
+
+    id: str
+    rel: str
+    signature: str
+    image: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file and what tells that it changed."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def suffix(self) -> str:
+        """In lower case, with the dot."""
+        return os.path.splitext(self.name)[1].lower()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with the files that may be clips."""
+
+    rel: str
+    files: tuple[Entry, ...]
+    folders: int
+
+    def images(self) -> tuple[Entry, ...]:
+        """Files named like still images."""
+        return tuple(file for file in self.files if file.suffix in IMAGE_SUFFIXES)
+
+
+Decision = Callable[[str, str, Callable[[], str]], str]
+"""decision(rel, signature, decide): the stored answer of `decide`, or a new one."""
+
+
+def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) -> list[Source]:
+    """All clips of a tree in the order of their ids; what is wrong goes to `findings`."""
+    found: list[Source] = []
+    for folder in _folders(root, findings):
+        clips = _clips(root, folder, strips, findings, remember)
+        if not clips and not folder.folders and folder.rel != "." and not folder.files:
+            findings.bad(
+                root / folder.rel,
+                f"{root / folder.rel} holds no clips.",
+                "Put clips there or remove the folder.",
+            )
+        found.extend(clips)
+    return _unique(root, found, findings)
+
+
+def signature(root: Path, rel: str) -> str:
+    """The present signature of a clip; "" when it is gone."""
+    path = root / rel
+    try:
+        if not path.is_dir():
+            return _file_signature(_entry(path.name, path.stat()))
+        with os.scandir(path) as listing:
+            files = [
+                _entry(e.name, e.stat()) for e in listing if e.is_file() and not _hidden(e.name)
+            ]
+    except OSError:
+        return ""
+    return _images_signature(tuple(f for f in files if f.suffix in IMAGE_SUFFIXES))
+
+
+def _clips(
+    root: Path, folder: Folder, strips: Strips, findings: Findings, remember: Decision
+) -> list[Source]:
+    images = folder.images()
+    single = [file for file in folder.files if file.suffix not in IMAGE_SUFFIXES]
+    clips: list[Source] = []
+    if images:
+        mark = _images_signature(images)
+        paths = [root / folder.rel / file.name for file in images]
+        try:
+            how = remember(folder.rel, mark, lambda: _meaning(root / folder.rel, paths, strips))
+        except VpbenchError as error:
+            findings.error(root / folder.rel, error)
+            how = "unknown"
+        if how == "frames":
+            name = root.name if folder.rel == "." else folder.rel
+            clips.append(Source(_nfc(name), folder.rel, mark, True))
+        elif how == "files":
+            single.extend(images)
+    for file in single:
+        rel = file.name if folder.rel == "." else f"{folder.rel}/{file.name}"
+        image = file.suffix in IMAGE_SUFFIXES
+        clips.append(Source(_nfc(os.path.splitext(rel)[0]), rel, _file_signature(file), image))
+    return clips
+
+
+def _meaning(folder: Path, paths: list[Path], strips: Strips) -> str:
+    """ "files" when each image is a clip, "frames" when together they are one.
+
+    Raises:
+        BadData: it can be neither, or an image cannot be read.
+    """
+    from vpbench.media import images
+
+    if strips.layout == "strips" or strips.frame is not None:
+        return "files"
+    still: list[tuple[Path, int, int]] = []
+    for path in paths:
+        if kinds.kind(path) not in ("image", "gif"):
+            continue  # a video that is named like an image is a clip of its own
+        head = images.header(path)
+        if head.frames == 1:
+            still.append((path, head.height, head.width))
+    if not still:
+        return "files"
+    long = [w % h == 0 and w // h >= images.MIN_STRIP for _, h, w in still]
+    if strips.layout == "auto" and all(long):
+        return "files"
+    _check_frames(folder, paths, still, strips)
+    images.in_order(paths, strips)
+    return "frames"
+
+
+def _check_frames(
+    folder: Path, paths: list[Path], still: list[tuple[Path, int, int]], strips: Strips
+) -> None:
+    from vpbench.media import images
+
+    fix = "Say what they are: layout=strips or layout=frames (frame=WxH for other strips)."
+    if len(still) < len(paths):
+        raise BadData(f"{folder} mixes still images with animations.", fix="Keep them apart.")
+    path, height, width = still[0]
+    for other, h, w in still:
+        if (h, w) != (height, width):
+            raise BadData(
+                f"{folder}: {path.name} is {width}x{height} px and {other.name} is {w}x{h} px, "
+                "so the images are neither all strips nor the frames of one clip.",
+                fix=fix,
+            )
+    if strips.layout == "auto" and width >= images.MIN_STRIP * height:
+        raise BadData(
+            f"{path} is {width}x{height} px, neither a strip of square frames nor like a frame.",
+            fix=fix,
+        )
+
+
+def _folders(root: Path, findings: Findings) -> Iterator[Folder]:
+    """Every folder below `root`, itself first, in the order of names; links are followed."""
+    stack: list[tuple[Path, str, frozenset[tuple[int, int]]]] = [(root, ".", frozenset())]
+    while stack:
+        path, rel, above = stack.pop()
+        status = path.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            findings.bad(path, f"{path} is a link to a folder above it.", "Remove the link.")
+            continue
+        try:
+            files, names = _listing(path, rel == ".", findings)
+        except OSError as error:
+            findings.bad(path, f"{path} cannot be read: {error.strerror}.", "Allow reading it.")
+            continue
+        yield Folder(rel, tuple(files), len(names))
+        for name in sorted(names, reverse=True):
+            below = name if rel == "." else f"{rel}/{name}"
+            stack.append((path / name, below, above | {here}))
+
+
+def _listing(path: Path, top: bool, findings: Findings) -> tuple[list[Entry], list[str]]:
+    files: list[Entry] = []
+    folders: list[str] = []
+    with os.scandir(path) as listing:
+        for item in sorted(listing, key=lambda item: item.name):
+            if _hidden(item.name):
+                continue
+            if not item.name.isprintable() or not _encodable(item.name):
+                findings.bad(
+                    path, f"{path} holds the name {item.name!a}, no plain text.", "Rename it."
+                )
+            elif item.is_dir():
+                folders.append(item.name)
+            elif not item.is_file():
+                findings.bad(
+                    item.path, f"{item.path} is a broken link or no file.", "Repair or remove it."
+                )
+            elif os.path.splitext(item.name)[1].lower() in CLIP_SUFFIXES:
+                files.append(_entry(item.name, item.stat()))
+            elif not _describes(item.name, top):
+                findings.bad(
+                    item.path,
+                    f"{item.path} is of a type that vpbench does not read.",
+                    "Convert it (mp4, avi, webm, mov, mkv, gif, npz, images), move it away, or "
+                    "start its name with a dot.",
+                )
+    return files, folders
+
+
+def _describes(name: str, top: bool) -> bool:
+    stem = name.lower()
+    return stem.startswith(_ANYWHERE) or (top and os.path.splitext(stem)[1] in _TOP_SUFFIXES)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _entry(name: str, status: os.stat_result) -> Entry:
+    return Entry(name, status.st_size, status.st_mtime_ns)
+
+
+def _file_signature(file: Entry) -> str:
+    return f"{file.size}:{file.mtime_ns}"
+
+
+def _images_signature(files: tuple[Entry, ...]) -> str:
+    lines = sorted(f"{file.name}\0{file.size}\0{file.mtime_ns}" for file in files)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _unique(root: Path, found: list[Source], findings: Findings) -> list[Source]:
+    kept: dict[str, Source] = {}
+    for source in sorted(found, key=lambda source: (source.id, source.rel)):
+        first = kept.setdefault(source.id, source)
+        if first is not source:
+            findings.bad(
+                root / source.rel,
+                f"{root / first.rel} and {root / source.rel} are both clip {source.id!r}.",
+                "Rename one of them.",
+            )
+    return list(kept.values())

@@ -1,0 +1,1 @@
+"""Fits, predicts, scores and compares."""

@@ -1,0 +1,213 @@
+"""Trains one stage: loads what it needs, calls `fit`, saves, and seals the result."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpbench import __version__
+from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
+from vpbench.core import provenance, schema
+from vpbench.core.claims import Claim, Watch
+from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.plan import StagePlan
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import StageDir
+from vpbench.core.seeding import seed_of
+from vpbench.core.stages import StageNode
+from vpbench.harness.bench import Bench
+from vpbench.harness.context import STOP, StageContext
+from vpbench.harness.events import Emit
+from vpbench.harness.loading import describe_error, load_stages, make_method, make_slots
+from vpbench.harness.views import FrameView, PointView
+
+
+class Interrupted(VpbenchError):
+    """The job was asked to end; its state is kept."""
+
+    exit_code = 130
+
+
+def train_view(bench: Bench, base: Sequence[str | int]) -> FrameView:
+    """Training and validation clips; the test split is not in it."""
+    from vpbench.media.augment import mirror_pairs
+
+    return FrameView(
+        bench.store, training_clips(bench), bench.task.spec.window, tuple(base),
+        mirror_pairs(bench.task.info.joint_names),
+    )  # fmt: skip
+
+
+def training_clips(bench: Bench) -> dict[str, list[Any]]:
+    """All clips of train and val, those too short for the task's window included."""
+    return {
+        split: sorted(bench.dataset.clips(split), key=lambda c: c.id)
+        if split in bench.dataset.splits() else []
+        for split in ("train", "val")
+    }  # fmt: skip
+
+
+def run_stage(
+    stage: StagePlan, stages: Sequence[StagePlan], bench: Bench, registry: Registry, cache: Path,
+    threads: int, device: str, emit: Emit,
+) -> str:  # fmt: skip
+    """Make one stage unless it is there or somebody else is making it.
+
+    Returns:
+        "done", or "busy" while another process holds the claim.
+
+    Raises:
+        MethodFailed: `fit` raised.
+        Interrupted: the job was asked to end.
+    """
+    folder = stage.folder
+    if folder.complete():
+        return "done"
+    claim = Watch(folder.claim).try_claim(lambda text: emit({"event": "note", "text": text}))
+    if claim is None:
+        return "busy"
+    with claim:
+        if folder.complete():
+            return "done"
+        _make(stage, stages, bench, registry, cache, threads, device, emit, claim)
+    return "done"
+
+
+def _make(
+    stage: StagePlan, stages: Sequence[StagePlan], bench: Bench, registry: Registry, cache: Path,
+    threads: int, device: str, emit: Emit, claim: Claim,
+) -> None:  # fmt: skip
+    node, folder = stage.node, stage.folder
+    started = time.time()
+    method = node.method
+    slots = make_slots(method, bench.task.info, registry)
+    instance = make_method(method, bench.task.info, registry, slots)
+    before = _ancestors(node, stages)
+    load_stages(instance, slots, method, before, device)
+    emit({"event": "stage", "what": node.label, "status": "started"})
+    skipped: Mapping[str, int] = {}
+    if node.mode == "labels":
+        _label(bench, slots["detector"], folder, emit, claim, node.label)
+    else:
+        skipped = _fit(node, folder, bench, instance, slots, before, cache, threads, device, emit,
+                       claim)  # fmt: skip
+    files = folder.files()
+    claim.check()
+    write_json(folder.record, {
+        "schema": schema.STAGE, "vpbench": __version__, "owner": node.owner, "stage": node.stage,
+        "version": node.version, "key": node.key, "needs": list(node.needs),
+        "trains": list(node.trains), "fit_seed": node.fit_seed, "task": bench.task.fields(),
+        "method": method.name, "params": dict(method.params),
+        "source": {"method": method.source,
+                   "components": {s: c.source for s, c in method.slots.items()}},
+        "data": bench.task.data_hash, "skipped": dict(skipped), "files": files,
+        "seconds": round(time.time() - started, 2), "threads": threads, "device": device,
+        "machine": provenance.machine(),
+    }, claim.check)  # fmt: skip
+    for scratch in (folder.resume, folder.path / "scratch"):
+        shutil.rmtree(scratch, ignore_errors=True)
+    emit({"event": "stage", "what": node.label, "status": "finished",
+          "seconds": round(time.time() - started, 2)})  # fmt: skip
+
+
+def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
+    by_key = {s.node.key: s for s in stages}
+    wanted: set[str] = set()
+    todo = list(node.needs)
+    while todo:
+        key = todo.pop()
+        if key not in wanted:
+            wanted.add(key)
+            todo += by_key[key].node.needs
+    return [s for s in stages if s.node.key in wanted]
+
+
+def _fit(
+    node: StageNode, folder: StageDir, bench: Bench, instance: Any, slots: Mapping[str, Any],
+    before: Sequence[StagePlan], cache: Path, threads: int, device: str, emit: Emit, claim: Claim,
+) -> Mapping[str, int]:  # fmt: skip
+    seed = seed_of("fit", node.fit_seed, node.owner, node.stage)
+    ctx = StageContext(
+        bench.task.info, node.trains, device, threads, seed, folder, node.label, cache, emit,
+        slots, claim.check,
+    )  # fmt: skip
+    target = slots[node.trains[0]] if node.mode == "component" else instance
+    data = _data(node, bench, before)
+    if not hasattr(target, "fit"):
+        raise UsageError(f"{node.label} is to be fitted and has no fit.")
+    try:
+        if node.mode == "component":
+            target.fit(data, ctx)
+        else:
+            target.fit(node.stage, data, ctx)
+    except (VpbenchError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise MethodFailed(f"{node.label} failed while fitting: {describe_error(error)}") from error
+    if STOP.is_set():
+        raise Interrupted(f"{node.label} was stopped; run the same command to go on.")
+    claim.check()
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    make_folder(folder.checkpoint)
+    if node.mode == "component":
+        target.save(folder.checkpoint)
+    else:
+        target.save(node.stage, folder.checkpoint)
+    return data.skipped
+
+
+def _data(node: StageNode, bench: Bench, before: Sequence[StagePlan]) -> FrameView | PointView:
+    base = (node.fit_seed, node.owner, node.stage)
+    labels = [s for s in before if s.node.mode == "labels"]
+    if labels and _wants_points(node):
+        return PointView(
+            bench.store, training_clips(bench), bench.task.spec.window, base,
+            folder=labels[-1].folder.checkpoint,
+        )  # fmt: skip
+    return train_view(bench, base)
+
+
+def _wants_points(node: StageNode) -> bool:
+    """A motion model alone is fitted on keypoints; whatever renders needs frames."""
+    return bool(node.trains) and set(node.trains) <= {"motion"}
+
+
+def _label(
+    bench: Bench, detector: Any, folder: StageDir, emit: Emit, claim: Claim, label: str
+) -> None:
+    """Store the detector's keypoints of every training and validation clip, one file a clip."""
+    from vpbench.kit.labels import detect_clip
+
+    view = train_view(bench, ("labels",))
+    make_folder(folder.checkpoint)
+    total = sum(view.len(s) for s in ("train", "val"))
+    done = 0
+    index: dict[str, list[str]] = {}
+    for split in ("train", "val"):
+        index[split] = [c.id for c in view.clips[split]]
+        for i in range(view.len(split)):
+            if STOP.is_set():
+                raise Interrupted(f"{label} was stopped; run the same command to go on.")
+            path = folder.checkpoint / f"{split}-{i:05d}.npz"
+            if not path.is_file():
+                frames = list(range(view.length(split, i)))
+                points = detect_clip(
+                    detector, view.read(split, i, frames), view.pose(split, i, frames)
+                )
+                _save_points(path, points, claim)
+            done += 1
+            emit({"event": "progress", "what": label, "done": done, "total": total})
+    write_json(folder.checkpoint / "index.json", index, claim.check)
+
+
+def _save_points(path: Path, points: Any, claim: Claim) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    np.savez(buffer, keypoints=np.asarray(points, np.float32))
+    write_bytes(path, buffer.getvalue(), claim.check)

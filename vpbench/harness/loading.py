@@ -1,0 +1,115 @@
+"""Makes methods and components and loads what they have learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
+from vpbench.api.types import TaskInfo
+from vpbench.core.methods import ResolvedComponent, ResolvedMethod
+from vpbench.core.plan import StagePlan
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import StageDir
+from vpbench.core.stages import StageNode
+
+
+def make_slots(method: ResolvedMethod, info: TaskInfo, registry: Registry) -> dict[str, Any]:
+    """The components of a method, untrained."""
+    return {
+        slot: _make_component(part, info, registry) for slot, part in sorted(method.slots.items())
+    }
+
+
+def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry) -> Any:
+    factory = registry.factory("component", part.spec.name)
+    try:
+        component = factory(info, dict(part.params), part.space)
+    except (VpbenchError, ImportError):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise MethodFailed(
+            f"the component {part.spec.name} could not be made: {_short(error)}"
+        ) from error
+    _give_capabilities(component, part)
+    return component
+
+
+def _give_capabilities(component: Any, part: ResolvedComponent) -> None:
+    """Let the kit see what the component asks for, without a second declaration."""
+    if not hasattr(component, "capabilities"):
+        component.capabilities = part.spec.capabilities
+
+
+def make_method(
+    method: ResolvedMethod, info: TaskInfo, registry: Registry, slots: Mapping[str, Any]
+) -> Any:
+    """The method with its components, untrained.
+
+    Raises:
+        MethodFailed: its constructor raised.
+        MissingDependency: a package that it imports is not installed.
+    """
+    factory = registry.factory("method", method.spec.name)
+    try:
+        return factory(info, dict(method.params), dict(slots))
+    except VpbenchError:
+        raise
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            f"{method.name} needs the Python package {error.name!r}.",
+            fix=f"pip install {(error.name or '').partition('.')[0]}",
+        ) from error
+    except Exception as error:  # a plugin may raise anything
+        raise MethodFailed(f"{method.name} could not be made: {_short(error)}") from error
+
+
+def load_stages(
+    instance: Any, slots: Mapping[str, Any], method: ResolvedMethod, stages: Sequence[StagePlan],
+    device: str,
+) -> None:  # fmt: skip
+    """Load trained stages in graph order, into the method or into its components.
+
+    Raises:
+        HashMismatch: a checkpoint is not what was written.
+        UsageError: the method has stages and no `load`.
+    """
+    for stage in stages:
+        stage.folder.read()
+        load_node(instance, slots, method, stage.node, stage.folder, device)
+
+
+def load_node(
+    instance: Any, slots: Mapping[str, Any], method: ResolvedMethod, node: StageNode,
+    folder: StageDir, device: str,
+) -> None:  # fmt: skip
+    """Load one trained stage."""
+    if node.mode == "labels":
+        return
+    if node.mode == "component":
+        if node.trains[0] in slots:
+            slots[node.trains[0]].load(folder.checkpoint, device)
+    elif node.method.spec.name == method.spec.name:
+        if not hasattr(instance, "load"):
+            raise UsageError(f"{method.name} has stages and no load(stage, folder, device).")
+        instance.load(node.stage, folder.checkpoint, device)
+    else:
+        for slot, part in method.slots.items():
+            if part.spec.trained_by == node.label:
+                slots[slot].load(folder.checkpoint / slot, device)
+
+
+def _short(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+
+
+def describe_error(error: BaseException) -> str:
+    """Type and first line of an exception, for one-sentence messages."""
+    return _short(error)
+
+
+def stage_folder(stages: Sequence[StagePlan], key: str) -> Path | None:
+    """The folder of the stage with a key among the planned ones."""
+    return next((s.folder.path for s in stages if s.node.key == key), None)

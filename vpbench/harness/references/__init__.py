@@ -1,0 +1,1 @@
+"""Rows that stand in every table: ceiling, floor, retrieval and trivial methods."""

@@ -1,0 +1,150 @@
+"""Finds finished runs below the runs folder, with every hash checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpbench.api.errors import MissingData, UsageError
+from vpbench.core import schema
+from vpbench.core.files import read_json
+from vpbench.core.hashing import digest
+from vpbench.core.methods import resolve
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import RunDir, runs_of
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One finished run.
+
+    Attributes:
+        inputs: the frozen inputs of run.json.
+        scores: score records by (metric, frames).
+    """
+
+    folder: RunDir
+    inputs: dict[str, Any]
+    closed: float
+    scores: dict[tuple[str, int], dict[str, Any]]
+
+    @property
+    def key(self) -> tuple[str, str, int | None, int]:
+        """What one row value stands for: task, method, fit seed, seed."""
+        fields = self.inputs
+        return fields["task"]["id"], fields["method"], fields["fit_seed"], fields["seed"]
+
+
+def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, dict[str, Any]]]:
+    """Run folders with complete predictions, and the inputs of each; nothing is verified yet."""
+    for folder in runs_of(runs, task):
+        if folder.manifest.is_file():
+            record = folder.read_record()
+            if record.get("schema") == schema.RUN and "inputs" in record:
+                yield folder, record["inputs"]
+
+
+def newest(runs: Path, task: str) -> dict[tuple[str, str, int | None, int], StoredRun]:
+    """The newest complete run for each (task, method, fit seed, seed), verified.
+
+    Raises:
+        HashMismatch: a shard, manifest or score is not what was written; names the file.
+    """
+    latest: dict[tuple[Any, ...], tuple[float, RunDir, dict[str, Any]]] = {}
+    for folder, inputs in finished(runs, task):
+        key = (inputs["task"]["id"], inputs["method"], inputs["fit_seed"], inputs["seed"])
+        closed = folder.manifest.stat().st_mtime
+        if key not in latest or closed > latest[key][0]:
+            latest[key] = (closed, folder, inputs)
+    found: dict[tuple[str, str, int | None, int], StoredRun] = {}
+    for key, (closed, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0])):
+        manifest = folder.check()
+        scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
+        found[key] = StoredRun(folder, inputs, closed, scores)
+    return found
+
+
+def tasks_of(runs: Path) -> dict[str, dict[str, Any]]:
+    """Task id -> inputs of one of its finished runs."""
+    found: dict[str, dict[str, Any]] = {}
+    for _, inputs in finished(runs):
+        found.setdefault(inputs["task"]["id"], inputs)
+    return found
+
+
+def canonical(name: str, registry: Registry, size: int, preset: str | None = None) -> str:
+    """The name under which runs of a method are stored; the typed one if it is not installed."""
+    try:
+        return resolve(name, registry, size, preset).name
+    except UsageError:
+        return name
+
+
+def training(run: StoredRun) -> str | None:
+    """Where a run's trained state comes from, with seconds and device; None if it has none."""
+    stages = run.inputs["stages"]
+    if not stages:
+        return None
+    origins = sorted({"fitted here" if s["origin"] in ("to fit", "fitted") else s["origin"]
+                      for s in stages})  # fmt: skip
+    records = [
+        read_json(path)
+        for s in stages
+        if (path := run.folder.path.parent.parent / "stages" / s["folder"] / "stage.json").is_file()
+    ]
+    text = ", ".join(origins)
+    if records:
+        devices = "/".join(sorted({r["device"] for r in records}))
+        text += f" ({sum(r['seconds'] for r in records):.0f} s on {devices})"
+    return text
+
+
+def source_marks(run: StoredRun) -> list[str]:
+    """Marks of stages that were fitted with another source than the run predicted with."""
+    own = run.inputs["spec"]["source"]
+    marks: list[str] = []
+    for stage in run.inputs["stages"]:
+        path = run.folder.path.parent.parent / "stages" / stage["folder"] / "stage.json"
+        if path.is_file():
+            fitted = read_json(path)["source"]["method"]
+            if fitted and own and fitted != own and stage["stage"].startswith(
+                f"{run.inputs['spec']['name']}:"
+            ):  # fmt: skip
+                marks.append(f"{stage['stage']} was fitted with an earlier source")
+    return marks
+
+
+def stored_run(path: Path) -> StoredRun:
+    """The run in a folder, verified.
+
+    Raises:
+        MissingData: there is no complete run.
+    """
+    folder = RunDir(path)
+    inputs = folder.read_record().get("inputs")
+    if inputs is None:
+        raise MissingData(f"{path} holds no run.")
+    manifest = folder.check()
+    scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
+    return StoredRun(folder, inputs, folder.manifest.stat().st_mtime, scores)
+
+
+def differing(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:
+    """Names of the fields in which two nested records differ, with both values where short."""
+    names: list[str] = []
+    for key in sorted({*a, *b}):
+        one, other = a.get(key), b.get(key)
+        if digest(one) == digest(other):
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += differing(one, other, f"{prefix}{key}.")
+        else:
+            names.append(f"{prefix}{key}: {_brief(one)} against {_brief(other)}")
+    return names
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:8]}…"

@@ -1,0 +1,53 @@
+"""Torch helpers for plugins; public, together with `vpbench.api`.
+
+Names load on first use (PEP 562): importing this package does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vpbench.kit.composed import ComposedMethod as ComposedMethod
+    from vpbench.kit.fabric import make_fabric as make_fabric
+    from vpbench.kit.pictures import contact_sheet as contact_sheet
+    from vpbench.kit.pictures import draw_keypoints as draw_keypoints
+    from vpbench.kit.state import from_arrays as from_arrays
+    from vpbench.kit.state import load_state as load_state
+    from vpbench.kit.state import save_state as save_state
+    from vpbench.kit.state import to_arrays as to_arrays
+    from vpbench.kit.tensors import generator as generator
+    from vpbench.kit.tensors import normal as normal
+    from vpbench.kit.tensors import pose_to_tensor as pose_to_tensor
+    from vpbench.kit.tensors import to_tensor as to_tensor
+    from vpbench.kit.tensors import to_uint8 as to_uint8
+    from vpbench.kit.threads import deterministic as deterministic
+    from vpbench.kit.threads import device_name as device_name
+    from vpbench.kit.threads import pick_device as pick_device
+    from vpbench.kit.threads import seeded as seeded
+    from vpbench.kit.threads import set_threads as set_threads
+
+_HOME = {
+    "composed": "ComposedMethod",
+    "fabric": "make_fabric",
+    "pictures": "contact_sheet draw_keypoints",
+    "state": "from_arrays load_state save_state to_arrays",
+    "tensors": "generator normal pose_to_tensor to_tensor to_uint8",
+    "threads": "deterministic device_name pick_device seeded set_threads",
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = list(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'vpbench.kit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"vpbench.kit.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_MODULE))

@@ -1,0 +1,1 @@
+"""Decode, encode and resize clips: nothing else opens a video file."""

@@ -1,0 +1,30 @@
+"""Specs of the metrics on single frames; importing this module costs nothing."""
+
+from __future__ import annotations
+
+from vpbench.api.specs import MetricSpec
+
+PSNR = MetricSpec(
+    name="psnr",
+    factory="vpbench.metrics.frames:Psnr",
+    summary="peak signal-to-noise ratio of a clip's mean squared error",
+    kind="clip",
+    direction="up",
+    unit="dB",
+    version=1,
+)
+
+SSIM = MetricSpec(
+    name="ssim",
+    factory="vpbench.metrics.frames:Ssim",
+    summary="structural similarity, Gaussian window of 11 px, valid region",
+    kind="clip",
+    direction="up",
+    unit="",
+    version=1,
+    citation="Wang, Bovik, Sheikh, Simoncelli. Image Quality Assessment: From Error Visibility to "
+    "Structural Similarity. IEEE Transactions on Image Processing 13(4), 2004.",
+)
+
+BUILTIN = (PSNR, SSIM)
+"""Metrics of this package that compare a predicted clip with its real one frame by frame."""

@@ -1,0 +1,1 @@
+"""Pictures and tables as data for pages and terminals."""

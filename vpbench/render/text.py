@@ -1,0 +1,162 @@
+"""Figures and names as text: rounding, titles, and escaping for each format."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+
+from vpbench.core.schema import ScoreJson
+
+DASH = "—"
+"""What stands where a figure is missing."""
+
+_UPPER = {"fvd", "kvd", "psnr", "ssim", "lpips", "fid"}
+_ARROW = {"up": "↑", "down": "↓"}
+_DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4, "fvd": 1, "kvd": 4, "fid": 1}
+_MOST_DECIMALS = 6
+
+
+def format_score(score: ScoreJson | None, metric: str) -> str:
+    """A figure as a table shows it: `24.31 ± 0.12`, or a dash with the reason.
+
+    The standard error has one or two digits by the rule of the Particle Data Group (Review of
+    Particle Physics, introduction 5.3), and the value as many decimals; without one the metric's
+    usual decimals are shown.
+
+    Args:
+        score: SCORE of the contract, or None.
+        metric: its name, such as "fvd@styleganv"; picks the usual decimals.
+
+    Raises:
+        ValueError: the value or its error is NaN or infinite.
+    """
+    if score is None or score["value"] is None:
+        reason = None if score is None else score["reason"]
+        return f"{DASH} ({clean(reason)})" if reason else DASH
+    value, se = score["value"], score["se"]
+    usual = _DECIMALS.get(_base(metric), 3)
+    if not se:
+        return _fixed(value, usual)
+    places = _error_decimals(se)
+    return f"{_fixed(value, places)} ± {_fixed(se, places)}"
+
+
+def column_title(metric: str, direction: str, fingerprint: str = "", unit: str = "") -> str:
+    """`PSNR (dB) ↑`: what the metric is called, and where better lies.
+
+    Args:
+        metric: name as in the compare object; a recipe (`@`) and a `#` stay as they are.
+        direction: "up" or "down"; anything else gives no arrow.
+        fingerprint: if given, its first 8 digits are shown unless the name has them.
+        unit: shown in parentheses.
+    """
+    base = _base(metric)
+    title = (base.upper() if base in _UPPER else base) + metric[len(base) :]
+    if fingerprint and "#" not in metric:
+        title += f"#{fingerprint[:8]}"
+    if unit:
+        title += f" ({unit})"
+    return f"{title} {_ARROW.get(direction, '')}".rstrip()
+
+
+def clean(text: str) -> str:
+    """One line without control characters."""
+    visible = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return " ".join("".join(visible).split())
+
+
+def width(text: str) -> int:
+    """Columns that the text takes in a terminal."""
+    marks = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) - marks + wide
+
+
+def markdown(text: str) -> str:
+    """Escape text for a Markdown table cell or list."""
+    escaped = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", clean(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markdown_prose(text: str) -> str:
+    """As `markdown`, but `code` in backticks stays code."""
+    return _prose(text, markdown, lambda code: f"`{code}`")
+
+
+def latex(text: str) -> str:
+    """Escape text for LaTeX; a leading minus of a figure becomes a mathematical one."""
+    text = clean(text)
+    sign = "$-$" if re.match(r"-\d", text) else ""
+    return sign + "".join(_LATEX.get(c, c) for c in (text[1:] if sign else text))
+
+
+def latex_prose(text: str) -> str:
+    """As `latex`, with `code` in backticks set in typewriter letters."""
+    # Some typewriter fonts join two hyphens into a dash.
+    return _prose(text, latex, lambda c: f"\\texttt{{{latex(c).replace('--', '-{}-')}}}")
+
+
+def csv_text(text: str) -> str:
+    """Text that a spreadsheet does not run as a formula: a quote goes before = + - @."""
+    text = clean(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else text
+
+
+def _base(metric: str) -> str:
+    return re.split(r"[@#]", metric, maxsplit=1)[0]
+
+
+def _fixed(value: float, places: int) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no figure of a table.")
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def _error_decimals(se: float) -> int:
+    """Decimals that leave an error two digits if they are 10 to 35 or 95 to 99, else one."""
+    if not math.isfinite(se):
+        raise ValueError(f"{se} is no standard error.")
+    lead, exponent = f"{abs(se):.2e}".split("e")
+    # Above 9.49 the error rounds up to the next power of ten, whose two digits end here too.
+    places = (1 if float(lead) < 3.55 else 0) - int(exponent)
+    return min(max(places, 0), _MOST_DECIMALS)
+
+
+def _prose(text: str, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
+    parts = re.split(r"`([^`]*)`", clean(text))
+    # `clean` inside `plain` would eat the spaces next to code.
+    return "".join(code(p) if k % 2 else _keep_ends(p, plain) for k, p in enumerate(parts))
+
+
+def _keep_ends(text: str, escape: Callable[[str], str]) -> str:
+    core = text.strip()
+    if not core:
+        return text
+    start = text.index(core)
+    return text[:start] + escape(core) + text[start + len(core) :]
+
+
+_LATEX = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    "`": "\\textasciigrave{}",
+    "±": "$\\pm$",
+    "×": "$\\times$",
+    "−": "$-$",
+    "↑": "$\\uparrow$",
+    "↓": "$\\downarrow$",
+    "–": "--",
+    "—": "---",
+    # After a line end these would be read as its options.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+}
