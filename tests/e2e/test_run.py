@@ -159,10 +159,14 @@ def test_refit_makes_new_weights_and_new_predictions(clips, tmp_path):
     first = checkpoints(tmp_path / "runs")
     done = vpbench(*words, "--fit", cwd=tmp_path, env=env)
     assert done.code == 0, done.err
-    assert "tiny done" in done.err
+    assert "tiny:motion finished" in done.err
     now = {k: v for k, v in checkpoints(tmp_path / "runs").items() if ".old-" not in k}
     assert now == first  # same seed, same threads: same bytes
     assert len(list(tmp_path.glob("runs/*/stages/*.old-*"))) == 3
+    before = predictions(tmp_path / "runs", "tiny")
+    other = vpbench(*words, "--fit", cwd=tmp_path, env={**env, "TINY_LR": "0.3"})
+    assert "tiny done" in other.err  # other weights: the predictions are made again
+    assert predictions(tmp_path / "runs", "tiny") != before
 
 
 def test_a_given_checkpoint_is_used_and_not_fitted(clips, tmp_path):
@@ -180,11 +184,13 @@ def test_limit_marks_a_run_not_comparable(clips, tmp_path):
     done = vpbench("run", "noise", "--dataset", folder(clips), "--limit", 3, "--no-references",
                    cwd=tmp_path)  # fmt: skip
     assert done.code == 0, done.err
+    alone = vpbench("compare", "noise", "--json", cwd=tmp_path).json()["groups"][0]["rows"][0]
+    assert alone["marks"] == ["not comparable: --limit 3"] and alone["n"] == 3
     full = vpbench("run", "noise", "--dataset", folder(clips), "--no-references", cwd=tmp_path)
     assert full.code == 0
     compared = vpbench("compare", "noise", "--json", cwd=tmp_path).json()
     marks = [m for g in compared["groups"] for r in g["rows"] for m in r["marks"]]
-    assert marks == ["not comparable: --limit 3"] or len(compared["groups"]) == 2
+    assert marks == [] and compared["groups"][0]["rows"][0]["n"] == 6
 
 
 def test_single_file_plugin_on_the_command_line(clips, tmp_path):

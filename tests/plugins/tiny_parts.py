@@ -122,7 +122,7 @@ def motion_loss(model, data, k):
 
 def train(owner, parameters, ctx, params, loss_of):
     """Adam with a checkpoint every few steps; killed where TINY_KILL says so."""
-    best = torch.optim.Adam(parameters, 1e-2)
+    best = torch.optim.Adam(parameters, float(os.environ.get("TINY_LR", "1e-2")))
     done = 0
     stored = ctx.resume()
     if stored is not None:

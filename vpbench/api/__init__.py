@@ -85,7 +85,17 @@ _HOME = {
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 
-__all__ = sorted(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "API", "NO_AUGMENT", "Augment", "BadData", "Batch", "Capabilities", "Checkpoint", "Clip",
+    "ClipInfo", "Component", "ComponentSpec", "Conditioning", "Corrupt", "Dataset", "DatasetSpec",
+    "Detector", "Executor", "ExecutorSpec", "FitContext", "Frames", "Handle", "HashMismatch",
+    "Incomparable", "KeypointView", "Labels", "Layered", "Method", "MethodFailed", "MethodSpec",
+    "Metric", "MetricContext", "MetricSpec", "Missing", "MissingData", "MissingDependency",
+    "MissingWeights", "MotionModel", "Need", "OracleMethod", "Pair", "Pose", "Problem", "Recorder",
+    "Refused", "Score", "Seeds", "StageSpec", "TaskInfo", "TaskSpec", "TrainView", "Trainable",
+    "Translator", "UnknownName", "Unwritable", "UsageError", "VpbenchError", "WeightSpec",
+    "WindowRule", "check_api", "unmet",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -50,7 +50,9 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         known = sorted(set(known))
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
+        lower = {k.lower(): k for k in known}
+        close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.55)
+        near = [lower[k] for k in close]
         if near:
             fix = f"Did you mean {' or '.join(near)}?"
         elif known:

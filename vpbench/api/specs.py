@@ -20,6 +20,10 @@ Kind = Literal["method", "reference", "ceiling", "floor", "null", "oracle"]
 """What a row of a table is; plugins are `method` or `oracle`, the rest comes with vpbench."""
 
 
+NO_NEEDS = Capabilities()
+"""One given frame, nothing else, no randomness."""
+
+
 @dataclass(frozen=True)
 class WeightSpec:
     """A file of pretrained weights: where it comes from and what it must be.
@@ -94,19 +98,21 @@ class MethodSpec:
     factory: str
     summary: str
     api: int = 1
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = NO_NEEDS
     kind: Kind = "method"
     citation: str = ""
     licence: str = ""
-    params: Mapping[str, Value] = field(default_factory=dict)
-    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     stages: tuple[StageSpec, ...] = ()
-    slots: Mapping[str, str] = field(default_factory=dict)
-    presets: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    slots: Mapping[str, str] = field(default_factory=dict[str, str])
+    presets: Mapping[str, Mapping[str, Value]] = field(
+        default_factory=dict[str, Mapping[str, Value]]
+    )
     default_preset: tuple[tuple[int | None, str], ...] = ()
     weights: tuple[WeightSpec, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
-    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
     trials: int | None = None
 
 
@@ -118,7 +124,7 @@ class ComponentSpec:
         slot: the slot that it fits.
         space: (K, convention) of its keypoints; K may be the name of a parameter; None for any.
         factory: "pkg.mod:Class", called as factory(task, params, space).
-        trained_by: "owner:stage" that trains it, "self" for its own `fit`, None if it is not trained.
+        trained_by: "owner:stage" that trains it, "self" for its own `fit`, None if nothing does.
     """
 
     registry: ClassVar[str] = "component"
@@ -129,15 +135,17 @@ class ComponentSpec:
     summary: str
     api: int = 1
     space: tuple[int | str, str] | None = None
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = NO_NEEDS
     trained_by: str | None = None
     version: int = 1
     citation: str = ""
     licence: str = ""
-    params: Mapping[str, Value] = field(default_factory=dict)
-    presets: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    presets: Mapping[str, Mapping[str, Value]] = field(
+        default_factory=dict[str, Mapping[str, Value]]
+    )
     weights: tuple[WeightSpec, ...] = ()
-    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -174,11 +182,11 @@ class DatasetSpec:
     summary: str
     api: int = 1
     tasks: tuple[TaskSpec, ...] = ()
-    options: Mapping[str, Value] = field(default_factory=dict)
+    options: Mapping[str, Value] = field(default_factory=dict[str, Value])
     rendered: bool = False
     citation: str = ""
     licence: str = ""
-    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -208,10 +216,10 @@ class MetricSpec:
     min_frames: int = 1
     min_clips: int = 1
     weights: tuple[WeightSpec, ...] = ()
-    params: Mapping[str, Value] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
     citation: str = ""
     licence: str = ""
-    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -226,7 +234,7 @@ class ExecutorSpec:
     api: int = 1
     citation: str = ""
     licence: str = ""
-    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 Spec = MethodSpec | ComponentSpec | DatasetSpec | MetricSpec | ExecutorSpec

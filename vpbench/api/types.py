@@ -175,9 +175,11 @@ class Score:
 
     value: float | None
     n: int
-    per_clip: Mapping[str, float | None] = field(default_factory=dict)
-    per_frame: Mapping[str, list[float | None]] = field(default_factory=dict)
-    samples: Mapping[str, list[float | None]] = field(default_factory=dict)
+    per_clip: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    per_frame: Mapping[str, list[float | None]] = field(
+        default_factory=dict[str, list[float | None]]
+    )
+    samples: Mapping[str, list[float | None]] = field(default_factory=dict[str, list[float | None]])
     se: float | None = None
     floor: float | None = None
     p: float | None = None

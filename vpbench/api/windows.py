@@ -22,8 +22,8 @@ class WindowRule:
     Attributes:
         n_max: given frames; they end at t0.
         horizon: target frames t0+1 .. t0+T.
-        gap: source frames from one frame to the next; "spread" = max(1, floor(L / (n_max + T))),
-            so that the window covers the clip.
+        gap: source frames from one frame to the next; "spread" = max(1, floor((L - start) /
+            (n_max + T))), so that the window covers the clip.
         start: first source frame.
         windows: at most this many consecutive windows without overlap.
         short: what happens to a clip that is too short.
@@ -54,7 +54,7 @@ class WindowRule:
 
     def step(self, frames: int) -> int:
         """Source frames from one window frame to the next, for a clip of `frames` frames."""
-        return max(1, frames // self.length) if self.gap == "spread" else self.gap
+        return max(1, (frames - self.start) // self.length) if self.gap == "spread" else self.gap
 
     def indices(self, frames: int) -> list[tuple[int, ...]]:
         """Source frame numbers of every window of a clip with `frames` frames.

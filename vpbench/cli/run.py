@@ -130,7 +130,8 @@ def _table(
 ) -> None:  # fmt: skip
     from vpbench.harness.compare import Request, compare
 
-    request = Request(names, task=task.id, metrics=metrics, preset=preset, references=references)
+    request = Request(names, task=task.id, metrics=metrics, preset=preset, references=references,
+                      limit=task.limit)  # fmt: skip
     comparison = compare(request, found, places.runs)
     if comparison.groups:
         print_comparison(comparison.json())

@@ -1,28 +1,34 @@
 """Claims: who is making a file. One writer a file, also between machines on a shared disk.
 
 A claim is a small file, made exclusively, that says who holds it; a thread touches it every
-10 s. It is taken over when its process is gone from this machine, or when nobody has touched it
-for 120 s of the waiting process's own clock (so that clocks need not agree).
+10 s. It is taken over when its process is gone from this machine (same host name and same boot),
+or when nobody has touched it for 120 s of the waiting process's own clock (so that clocks need not
+agree).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core.files import make_folder, storage
 
 BEAT_S = 10.0
 STALE_S = 120.0
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 Log = Callable[[str], None]
 
@@ -53,11 +59,19 @@ def process_start(pid: int) -> str:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return True
+    return not _zombie(pid)
+
+
+def _zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent to look: it writes no more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (OSError, IndexError):
+        return False
 
 
 def _identity() -> dict[str, Any]:
@@ -73,13 +87,17 @@ def _identity() -> dict[str, Any]:
 
 
 def _gone(owner: dict[str, Any]) -> bool:
-    """Whether the owner was a process of this machine that has ended."""
-    if owner.get("host") != socket.gethostname():
+    """Whether the owner was a process of this machine that has ended.
+
+    A host name alone names no machine: several may share one. So with another boot id only the
+    heartbeat decides, as it does for other hosts and for claims that cannot be read.
+    """
+    if owner.get("host") != socket.gethostname() or owner.get("boot") != boot_id():
         return False
-    if owner.get("boot") != boot_id():
-        return True  # the machine was started again since
-    pid = int(owner.get("pid", -1))
-    if pid <= 0 or not _alive(pid):
+    pid = owner.get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    if not _alive(pid):
         return True
     start = process_start(pid)
     return bool(start and owner.get("start") and start != owner["start"])  # the pid was used again
@@ -87,11 +105,12 @@ def _gone(owner: dict[str, Any]) -> bool:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text())
+        owner = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError:
         return {}  # cut short by a crash: its age decides
+    return cast("dict[str, Any]", owner) if isinstance(owner, dict) else {}
 
 
 @dataclass
@@ -100,7 +119,6 @@ class Claim:
 
     path: Path
     token: str
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def check(self) -> None:
         """Raise `ClaimLost` unless this process still holds the claim."""
@@ -137,7 +155,7 @@ class _Heart:
         with cls._lock:
             if cls._owner_pid != os.getpid():  # after a fork only the forking thread lives on
                 cls._held, cls._thread, cls._owner_pid = {}, None, os.getpid()
-            cls._held[str(claim.path)] = claim
+            cls._held[claim.token] = claim
             if cls._thread is None:
                 cls._thread = threading.Thread(target=cls._beat, daemon=True, name="claims")
                 cls._thread.start()
@@ -145,7 +163,7 @@ class _Heart:
     @classmethod
     def drop(cls, claim: Claim) -> None:
         with cls._lock:
-            cls._held.pop(str(claim.path), None)
+            cls._held.pop(claim.token, None)
 
     @classmethod
     def _beat(cls) -> None:
@@ -157,68 +175,112 @@ class _Heart:
                 try:
                     claim.check()
                     os.utime(claim.path)
-                except (OSError, ClaimLost):
+                except (FileNotFoundError, ClaimLost):
                     cls.drop(claim)
+                except OSError:
+                    continue  # a hiccup of a shared disk: the next beat may pass
 
 
-def _create(path: Path) -> Claim | None:
-    """Make the claim file with its content in one step; None when it exists."""
+@contextmanager
+def _identity_file(path: Path) -> Generator[tuple[Path, str]]:
+    """A temporary file beside `path` that says who this is, and its token."""
     identity = _identity()
     temporary = path.with_name(f".{path.name}.{identity['token']}")
     try:
         with storage(path):
             temporary.write_text(json.dumps(identity))
-        os.link(temporary, path)  # fails if there is one, also on NFS
-    except FileExistsError:
-        return None
+        yield temporary, identity["token"]
     finally:
         temporary.unlink(missing_ok=True)
-    claim = Claim(path, identity["token"])
+
+
+def _held(path: Path, token: str) -> Claim:
+    claim = Claim(path, token)
     _Heart.hold(claim)
     return claim
+
+
+def _create(path: Path) -> Claim | None:
+    """Make the claim file with its content in one step; None when it exists."""
+    with _identity_file(path) as (temporary, token):
+        try:
+            _link(temporary, path)
+        except FileExistsError:
+            return None
+    return _held(path, token)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name unless there is one, also on NFS and on disks without hard links."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with path.open("xb") as stream:
+            stream.write(temporary.read_bytes())
 
 
 def _take_over(path: Path, stale: dict[str, Any]) -> Claim | None:
     """Replace a stale claim; at most one process succeeds for one stale claim."""
-    marker = path.with_name(f".{path.name}.after-{stale.get('token', 'broken')}")
-    try:
-        os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except FileExistsError:
-        if time.time() - marker.stat().st_mtime > STALE_S:  # its maker died in between
-            marker.unlink(missing_ok=True)
+    marker = path.with_name(f".{path.name}.after-{_word(stale.get('token'))}")
+    if not _mark(marker):
         return None
     try:
         if _read(path) != stale:  # somebody was faster and is done with the marker
             return None
-        identity = _identity()
-        temporary = path.with_name(f".{path.name}.{identity['token']}")
-        temporary.write_text(json.dumps(identity))
-        temporary.replace(path)
+        with _identity_file(path) as (temporary, token):
+            temporary.replace(path)
     finally:
         marker.unlink(missing_ok=True)
-    claim = Claim(path, identity["token"])
-    _Heart.hold(claim)
-    return claim
+    return _held(path, token)
+
+
+def _word(token: object) -> str:
+    text = str(token)
+    return text if re.fullmatch(r"[0-9a-f]{16}", text) else "broken"
+
+
+def _mark(marker: Path) -> bool:
+    """Make a marker file; False while another process has it."""
+    with storage(marker):
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            with suppress(FileNotFoundError):  # its maker may be done with it by now
+                if time.time() - marker.stat().st_mtime > STALE_S:  # its maker died in between
+                    marker.unlink()
+            return False
+    return True
 
 
 @dataclass
 class Watch:
-    """Watches one claim of somebody else, to see whether it is still touched."""
+    """Watches one claim of somebody else, to see whether it is still touched.
+
+    What was seen is kept for the process, so that a later look goes on from an earlier one.
+    """
 
     path: Path
-    _seen: tuple[float, float] | None = None
+
+    _sightings: ClassVar[dict[Path, tuple[int, float]]] = {}
 
     def stale(self, owner: dict[str, Any]) -> bool:
         """Whether the owner is gone, or the file has not been touched for 120 s."""
-        if _gone(owner) and owner:
+        if _gone(owner):
             return True
+        key = self.path.absolute()
         try:
-            touched = self.path.stat().st_mtime
+            touched = self.path.stat().st_mtime_ns
         except FileNotFoundError:
+            self._sightings.pop(key, None)
             return False
-        if self._seen is None or self._seen[0] != touched:
-            self._seen = (touched, time.monotonic())
-        return time.monotonic() - self._seen[1] > STALE_S
+        seen = self._sightings.get(key)
+        if seen is None or seen[0] != touched:
+            seen = self._sightings[key] = (touched, time.monotonic())
+        return time.monotonic() - seen[1] > STALE_S
 
     def try_claim(self, log: Log | None = None) -> Claim | None:
         """Claim the unit if it is free or its owner is gone."""

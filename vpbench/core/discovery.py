@@ -13,9 +13,12 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vpbench.core.places import on, plugin_folder
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 GROUPS = {
     "vpbench.methods": "method",
@@ -62,8 +65,9 @@ def _target(value: str) -> str:
     return value.partition("[")[0].replace(" ", "")
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def normal_name(dist: str) -> str:
+    """The name of a distribution as packaging tools compare it: lower case, one dash."""
+    return re.sub(r"[-_.]+", "-", dist).lower()
 
 
 def by_entrypoints() -> list[PluginRef]:
@@ -75,14 +79,15 @@ def by_entrypoints() -> list[PluginRef]:
     import entrypoints
 
     refs: list[PluginRef] = []
+    seen: set[str] = set()
     for config, distro in entrypoints.iter_files_distros():
-        name, version = (distro.name, distro.version) if distro else ("", "")
-        for group, kind in GROUPS.items():
-            if group in config:
-                refs += [
-                    PluginRef(key, kind, _target(value), "entry-point", _normal(name), version)
-                    for key, value in config.items(group)
-                ]
+        name = normal_name(distro.name)
+        if name in seen:  # the first one on the path wins, as in an import
+            continue
+        seen.add(name)
+        points = [(g, *item) for g in GROUPS if g in config for item in config.items(g)]
+        if points:
+            refs += _refs(points, name, distro.version or _version(name))
     return refs
 
 
@@ -93,16 +98,67 @@ def by_metadata() -> list[PluginRef]:
     refs: list[PluginRef] = []
     seen: set[str] = set()
     for dist in distributions():
-        name = _normal(dist.metadata["Name"] or "")
-        if name in seen:  # the first one on the path wins, as in an import
+        name, version = _label(dist)
+        points = _points(dist)
+        if points is None or name in seen:
             continue
-        seen.add(name)
-        refs += [
-            PluginRef(p.name, GROUPS[p.group], _target(p.value), "entry-point", name, dist.version)
-            for p in dist.entry_points
-            if p.group in GROUPS
-        ]
+        if name:
+            seen.add(name)
+        refs += _refs(points, name, version)
     return refs
+
+
+def _refs(points: Iterable[tuple[str, str, str]], dist: str, version: str) -> list[PluginRef]:
+    return [
+        PluginRef(name, GROUPS[group], _target(value), "entry-point", dist, version)
+        for group, name, value in points
+        if group in GROUPS
+    ]
+
+
+def _points(dist: Distribution) -> list[tuple[str, str, str]] | None:
+    """(group, name, value) of a distribution's entry points; None when it has no such file."""
+    try:
+        text = dist.read_text("entry_points.txt")
+    except (OSError, ValueError):  # unreadable, or no UTF-8
+        return None
+    if text is None:
+        return None
+    try:
+        return [(p.group, p.name, p.value) for p in dist.entry_points]
+    except Exception:  # noqa: BLE001 - what a malformed file raises depends on the Python version
+        return _line_by_line(text)
+
+
+def _line_by_line(text: str) -> list[tuple[str, str, str]]:
+    """Entry points of a malformed file; a line that cannot be read gets an empty value."""
+    points: list[tuple[str, str, str]] = []
+    group = ""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif not line.startswith("#"):
+            name, _, value = line.partition("=")
+            points.append((group, name.strip(), value.strip()))
+    return points
+
+
+def _label(dist: Distribution) -> tuple[str, str]:
+    """Name and version of a distribution, "" where its metadata is broken."""
+    try:
+        found = dist.metadata
+        return normal_name(found.get("Name") or ""), found.get("Version") or ""
+    except (OSError, ValueError):
+        return "", ""
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name) or ""
+    except (PackageNotFoundError, KeyError):
+        return ""
 
 
 @functools.lru_cache(maxsize=4)
@@ -165,8 +221,9 @@ def culprits() -> list[str]:
         parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
         try:
             parser.read_string(dist.read_text("entry_points.txt") or "")
-            for section in parser.sections():
-                parser.items(section)
+            for group in filter(parser.has_section, GROUPS):
+                parser.items(group)
         except Exception as error:  # noqa: BLE001 - the point is to report whatever it is
-            guilty.append(f"{dist.metadata['Name']} {dist.version}: {str(error).splitlines()[0]}")
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            guilty.append(f"{' '.join(_label(dist))}: {reason}")
     return guilty

@@ -25,6 +25,9 @@ _WORDS = {
     errno.EROFS: "the disk is read-only",
     errno.ENOTDIR: "a file stands where a folder is needed",
     errno.EEXIST: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk reports an error",
 }
 
 
@@ -96,20 +99,33 @@ def write_bytes(path: Path, data: bytes, guard: Guard | None = None) -> None:
 
 
 def write_json(path: Path, value: Any, guard: Guard | None = None) -> None:
-    """Write JSON, readable, without NaN."""
+    """Write JSON, readable, without NaN.
+
+    Raises:
+        ValueError: there is a NaN or an infinity in it; nothing is written.
+    """
+    write_bytes(path, json_bytes(value), guard)
+
+
+def json_bytes(value: Any) -> bytes:
+    """The one form in which `write_json` writes a value."""
     text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode(), guard)
+    return (text + "\n").encode("utf-8", "surrogatepass")  # names may be no valid Unicode
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
 
 
 def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        Corrupt: the file is no JSON.
+        Corrupt: the file is no JSON, or has a NaN in it.
         FileNotFoundError: it is not there.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), parse_constant=_refuse)
     except ValueError as error:
         raise Corrupt(
             f"{path} is no valid JSON ({error}).", fix="Delete it and run again."

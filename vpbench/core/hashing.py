@@ -28,9 +28,10 @@ def plain(value: Any) -> Any:
 
 def canonical_json(value: Any) -> bytes:
     """One byte string for one value: sorted keys, no spaces, no NaN."""
-    return json.dumps(
+    text = json.dumps(
         plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    )
+    return text.encode("utf-8", "surrogatepass")  # names of files may be no valid Unicode
 
 
 def digest(value: Any) -> str:

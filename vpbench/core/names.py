@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,17 +72,31 @@ def parse_value(key: str, text: str, default: object) -> str | int | float | boo
         if isinstance(default, int):
             return int(text)
         if isinstance(default, float):
-            return float(text)
+            return _finite(text)
     except (KeyError, ValueError):
-        wanted = {bool: "on or off", int: "a whole number", float: "a number"}[type(default)]
+        wanted = "a number" if isinstance(default, float) else "a whole number"
+        wanted = "on or off" if isinstance(default, bool) else wanted
         raise UsageError(f"{key}={text!r} must be {wanted}.") from None
     return text
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
 def safe_name(name: str) -> str:
-    """A folder name for a method's name: `ours[motion=frozen]` -> `ours+motion-frozen`."""
+    """A folder name for a method's name: `ours[motion=frozen]` -> `ours+motion-frozen`.
+
+    Names of more than 120 characters are cut, with a hash of the whole in place of the rest.
+    """
     text = name.replace("[", "+").replace("]", "").replace("=", "-").replace(",", "+")
-    return re.sub(r"[^A-Za-z0-9.+_-]+", "_", text).strip(".") or "_"
+    text = re.sub(r"[^A-Za-z0-9.+_-]+", "_", text).strip(".") or "_"
+    if len(text) <= 120:
+        return text
+    return f"{text[:111]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -96,7 +112,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(f"cannot read the seeds {text!r}.", fix="Write 0, 0-2 or 0,3,7.")
         first = int(match[1])
         last = int(match[2] or first)
-        if last < first or last - first > 1000:
+        if last < first or last - first >= 1000:
             raise UsageError(f"the seeds {part.strip()!r} are no sensible range.")
         seeds.update(range(first, last + 1))
+        if len(seeds) > 1000:
+            raise UsageError(f"{text!r} are more than 1000 seeds.")
     return tuple(sorted(seeds))

@@ -9,9 +9,16 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from types import ModuleType
+from typing import Any, Literal, cast
 
-from vpbench.api.errors import MissingDependency, UnknownName, UsageError
+from vpbench.api.errors import (
+    MethodFailed,
+    MissingDependency,
+    UnknownName,
+    UsageError,
+    VpbenchError,
+)  # fmt: skip
 from vpbench.api.specs import (
     ComponentSpec,
     DatasetSpec,
@@ -21,7 +28,8 @@ from vpbench.api.specs import (
     Spec,
 )
 from vpbench.api.version import check_api
-from vpbench.core.discovery import PluginRef, discover
+from vpbench.core.discovery import PluginRef, discover, normal_name
+from vpbench.core.hashing import digest
 from vpbench.core.names import PLUGIN_NAME
 
 KINDS: dict[str, type[Spec]] = {
@@ -41,7 +49,10 @@ BUILTIN_MODULES = (
 )
 """Import-light modules of this package that list its own specs; loaded by name, as layers want."""
 
-S = TypeVar("S", bound=Spec)
+RESERVED = ("stages",)
+"""Names that no plugin may have: RUNS/<task>/stages holds trained stages, not runs."""
+
+PLUGIN_KINDS = ("method", "oracle")
 
 
 @dataclass
@@ -90,7 +101,7 @@ def _file_module(text: str) -> Any:
     path = Path(text).expanduser().absolute()
     if not path.is_file():
         raise UsageError(f"there is no plugin file {path}.")
-    name = f"vpbench_file_{path.stem}_{abs(hash(str(path))) & 0xFFFFFFFF:08x}"
+    name = f"vpbench_file_{path.stem}_{digest(path)[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -113,18 +124,28 @@ def load_factory(value: str, owner: str, beside: PluginRef) -> Callable[..., Any
     Raises:
         MissingDependency: a package that the plugin imports is not installed.
         UsageError: there is no such object.
+        MethodFailed: importing it raised anything else.
     """
     if value.startswith(":") or value.partition(":")[0] == Path(_home(beside)).name:
         value = f"{_home(beside)}:{value.partition(':')[2]}"
     try:
         return load_object(value)
+    except VpbenchError:
+        raise
     except ModuleNotFoundError as error:
-        if error.name and value.startswith(error.name):
+        module = value.partition(":")[0]
+        if error.name and f"{module}.".startswith(f"{error.name}."):
             raise UsageError(f"{owner}: its factory {value} does not exist.") from error
         raise MissingDependency(
             f"{owner} needs the Python package {error.name!r}.",
             fix=f"pip install {(error.name or '').partition('.')[0]}",
         ) from error
+    except (Exception, SystemExit) as error:
+        raise MethodFailed(f"{owner} cannot be imported: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def _home(ref: PluginRef) -> str:
@@ -157,6 +178,7 @@ class Registry:
             UsageError: two packages offer it, or its spec is broken.
         """
         dist, _, short = name.rpartition(":")
+        dist = normal_name(dist)
         rows = [e for e in self.of(kind) if e.name == short and (not dist or e.ref.dist == dist)]
         if not rows:
             listed = f"See all with: vpbench list {kind}s"
@@ -164,17 +186,20 @@ class Registry:
         entry = rows[0]
         if entry.status == "broken":
             raise UsageError(f"the {kind} {name!r} ({entry.origin}) is broken: {entry.reason}")
-        rivals = {
-            f"{e.ref.dist}=={e.ref.version}"
-            for e in rows
-            if e.ref.source == entry.ref.source == "entry-point"
-        }
+        rivals = _offers(rows, entry)
         if len(rivals) > 1:
             raise UsageError(
                 f"the {kind} {name!r} is offered by {' and '.join(sorted(rivals))}.",
                 fix=f"Write {entry.ref.dist}:{name} to choose one.",
             )
         return entry
+
+    def exact_name(self, kind: str, name: str) -> str:
+        """The name by which `find` finds the same row again: `dist:name` only where needed."""
+        entry = self.find(kind, name)
+        rows = [e for e in self.of(kind) if e.name == entry.name]
+        alone = rows[0] is entry and len(_offers(rows, entry)) < 2
+        return entry.name if alone else f"{entry.ref.dist}:{entry.name}"
 
     def spec(self, kind: str, name: str) -> Spec:
         """The spec in force under a name."""
@@ -205,15 +230,26 @@ class Registry:
         return load_factory(entry.spec.factory, f"the {kind} {name!r}", entry.ref)
 
 
+def _offers(rows: Iterable[Entry], entry: Entry) -> set[str]:
+    """The installed distributions that offer the same name on the same shelf."""
+    return {
+        f"{e.ref.dist}=={e.ref.version}"
+        for e in rows
+        if e.ref.source == entry.ref.source == "entry-point"
+    }
+
+
 def _specs_in(value: str) -> list[Spec]:
     found = load_object(value)
     if isinstance(found, _SPECS):
         return [found]
+    several: Iterable[Any] = ()
     if isinstance(found, list | tuple):
         several = cast("Iterable[Any]", found)
-        return [spec for spec in several if isinstance(spec, _SPECS)]
-    contents = cast("dict[str, Any]", vars(found))
-    return [v for v in contents.values() if isinstance(v, _SPECS)]
+    elif isinstance(found, ModuleType):
+        several = vars(found).values()
+    unique = {id(spec): spec for spec in several if isinstance(spec, _SPECS)}
+    return list(unique.values())
 
 
 def _kind_of(spec: Spec) -> str:
@@ -226,8 +262,12 @@ def _problem(spec: Spec, ref: PluginRef) -> str:
         return f"{ref.value} is a {type(spec).__name__}, not a {KINDS[ref.kind].__name__}"
     if ref.name and spec.name != ref.name:
         return f"it is announced as {ref.name!r} and calls itself {spec.name!r}"
-    if not PLUGIN_NAME.fullmatch(spec.name):
+    if not PLUGIN_NAME.fullmatch(str(spec.name)):
         return f"the name {spec.name!r} is not lower-case letters, digits and dashes"
+    if spec.name in RESERVED:
+        return f"the name {spec.name!r} is taken by a folder of vpbench"
+    if isinstance(spec, MethodSpec) and ref.source != "builtin" and spec.kind not in PLUGIN_KINDS:
+        return f"kind={spec.kind!r} is for rows of vpbench; a plugin is 'method' or 'oracle'"
     try:
         check_api(spec.name, spec.api)
     except UsageError as error:
@@ -243,8 +283,7 @@ def _rows(ref: PluginRef) -> list[Entry]:
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit
-        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        return [Entry(fallback, ref.kind or "method", ref, "broken", reason)]
+        return [Entry(fallback, ref.kind or "method", ref, "broken", _first_line(error))]
     if not specs:
         reason = f"{ref.value} holds no spec"
         return [Entry(fallback, ref.kind or "method", ref, "broken", reason)]
@@ -253,7 +292,7 @@ def _rows(ref: PluginRef) -> list[Entry]:
         reason = _problem(spec, ref)
         kind = ref.kind or _kind_of(spec)
         if reason:
-            rows.append(Entry(ref.name or spec.name, kind, ref, "broken", reason))
+            rows.append(Entry(ref.name or str(spec.name), kind, ref, "broken", reason))
         else:
             rows.append(Entry(spec.name, kind, ref, spec=spec))
     return rows

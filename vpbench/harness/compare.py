@@ -36,6 +36,7 @@ class Request:
     Attributes:
         dataset: only runs of this dataset; None is every task that has a run of any method.
         metrics: only these; None is all that are stored.
+        limit: prefer runs that were made with this `--limit`; None prefers complete ones.
     """
 
     methods: Sequence[str]
@@ -44,6 +45,7 @@ class Request:
     metrics: Sequence[str] | None = None
     preset: str | None = None
     references: bool = True
+    limit: int | None = None
 
 
 @dataclass
@@ -85,7 +87,7 @@ def _tasks(
             continue
         size = inputs["task"]["size"]
         wanted = {canonical(n, registry, size, request.preset) for n in names}
-        found = newest(runs, task_id)
+        found = newest(runs, task_id, request.limit)
         if any(run.inputs["method"] in wanted for run in found.values()):
             chosen.append((inputs, found))
     return chosen

@@ -46,23 +46,27 @@ def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, dict
                 yield folder, record["inputs"]
 
 
-def newest(runs: Path, task: str) -> dict[tuple[str, str, int | None, int], StoredRun]:
+def newest(
+    runs: Path, task: str, limit: int | None = None
+) -> dict[tuple[str, str, int | None, int], StoredRun]:
     """The newest complete run for each (task, method, fit seed, seed), verified.
+
+    A run with the wanted `limit` (None: a run over all clips) goes before any other one.
 
     Raises:
         HashMismatch: a shard, manifest or score is not what was written; names the file.
     """
-    latest: dict[tuple[Any, ...], tuple[float, RunDir, dict[str, Any]]] = {}
+    latest: dict[tuple[Any, ...], tuple[tuple[bool, float], RunDir, dict[str, Any]]] = {}
     for folder, inputs in finished(runs, task):
         key = (inputs["task"]["id"], inputs["method"], inputs["fit_seed"], inputs["seed"])
-        closed = folder.manifest.stat().st_mtime
-        if key not in latest or closed > latest[key][0]:
-            latest[key] = (closed, folder, inputs)
+        merit = (inputs["task"]["limit"] == limit, folder.manifest.stat().st_mtime)
+        if key not in latest or merit > latest[key][0]:
+            latest[key] = (merit, folder, inputs)
     found: dict[tuple[str, str, int | None, int], StoredRun] = {}
-    for key, (closed, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0])):
+    for key, (merit, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0])):
         manifest = folder.check()
         scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
-        found[key] = StoredRun(folder, inputs, closed, scores)
+        found[key] = StoredRun(folder, inputs, merit[1], scores)
     return found
 
 

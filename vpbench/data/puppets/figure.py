@@ -270,8 +270,8 @@ def _leg(pen: _Pen, look: Look, side: int) -> list[Shape]:
     if look.legs == "shorts":
         hem = _mix(hip, knee, 150)
         thigh = [
-            (hip, knee, at_hip - 2, at_knee, look.skin),
-            (hip, hem, at_hip + 3, pen.radius(55), look.trousers),
+            (hip, hem, at_hip * 270 >> 8, pen.radius(54), look.trousers),
+            (_mix(hip, knee, 170), knee, pen.radius(47), at_knee, look.skin),
         ]
     shin = [(knee, ankle, at_knee, at_ankle, bare)]
     if look.legs == "leggings":
@@ -292,9 +292,10 @@ def _arm(pen: _Pen, look: Look, side: int) -> list[Shape]:
     long = look.sleeve == "long"
     upper = [(shoulder, elbow, top, mid, look.shirt if long else look.skin)]
     if look.sleeve == "short":
-        upper.append((shoulder, _mix(shoulder, elbow, 130), top + 3, mid + 3, look.shirt))
-    elif look.sleeve == "none":
-        upper.append((shoulder, shoulder, top, top, look.shirt))
+        upper = [
+            (shoulder, _mix(shoulder, elbow, 130), top * 274 >> 8, mid * 276 >> 8, look.shirt),
+            (_mix(shoulder, elbow, 150), elbow, mid, mid, look.skin),
+        ]
     hand = wrist + ((wrist - elbow) * 50 >> 8)
     lower = [
         (elbow, wrist, mid, end, look.shirt if long else look.skin),

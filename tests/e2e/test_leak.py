@@ -1,0 +1,65 @@
+"""No prediction may depend on the future, and the probe must notice when one does."""
+
+import pytest
+
+from tests.e2e.helpers import PLUGINS, TINY, folder, vpbench
+from vpbench.core.places import places
+from vpbench.core.registry import build
+from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.leak import probe_method
+
+CHEATS = str(PLUGINS / "cheats.py")
+
+
+def probe(name, clips, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHEAT_CLIPS", str(tmp_path / "scratch" / "clips"))
+    registry = build([CHEATS, TINY])
+    bench = open_bench(Place(folder(clips)), registry, places(tmp_path / "runs"))
+    return probe_method(name, bench, registry, tmp_path / "runs", tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("name", ["copy-last", "blur-copy", "noise", "honest"])
+def test_honest_methods_do_not_change_with_the_future(name, clips, tmp_path, monkeypatch):
+    report = probe(name, clips, tmp_path, monkeypatch)
+    assert report.clips == () and not report.leaks
+
+
+def test_a_learned_method_does_not_change_with_the_future(clips, tmp_path, monkeypatch):
+    vpbench("fit", "tiny", "--dataset", folder(clips), cwd=tmp_path, env={"VPBENCH_PLUGINS": TINY})
+    assert not probe("tiny", clips, tmp_path, monkeypatch).leaks
+
+
+@pytest.mark.parametrize("name", ["cheat-reader", "cheat-walker"])
+def test_cheats_are_caught_with_the_clips_named(name, clips, tmp_path, monkeypatch):
+    report = probe(name, clips, tmp_path, monkeypatch)
+    assert report.leaks and len(report.clips) == 6
+
+
+@pytest.mark.parametrize("name", ["peek", "real"])
+def test_oracles_are_exempt_and_say_so(name, clips, tmp_path, monkeypatch):
+    report = probe(name, clips, tmp_path, monkeypatch)
+    assert report.exempt and report.clips and not report.leaks
+
+
+def test_oracles_are_marked_in_tables(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": CHEATS}
+    done = vpbench("run", "peek", "--dataset", folder(clips), cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    rows = vpbench("compare", "peek", "honest", "--json", cwd=tmp_path, env=env).json()
+    row = rows["groups"][0]["rows"][0]
+    assert row["kind"] == "oracle" and row["marks"] == ["oracle: sees the true future"]
+    assert all(s["rank"] is None for s in row["scores"].values())
+
+
+def test_conditioning_is_read_only_and_ids_are_opaque(clips, tmp_path):
+    registry = build([CHEATS])
+    bench = open_bench(Place(folder(clips)), registry, places(tmp_path / "runs"))
+    from vpbench.core.methods import resolve
+
+    given = bench.conditioning(bench.task.test[:2], resolve("honest", registry, 16))
+    with pytest.raises(ValueError, match="read-only"):
+        given.frames[0, 0, 0, 0, 0] = 1
+    assert given.label is None  # the method does not ask for it
+    names = [item.id for item in bench.task.test[:2]]
+    assert all(n not in c and "/" not in c for n, c in zip(names, given.clip, strict=True))
+    assert not hasattr(given, "future")

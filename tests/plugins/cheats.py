@@ -1,0 +1,59 @@
+"""Methods that cheat, and one that may look."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from vpbench.api import Capabilities, MethodSpec
+
+READER = MethodSpec("cheat-reader", f"{__file__}:Reader", "reads the clips from the disk")
+WALKER = MethodSpec("cheat-walker", f"{__file__}:Walker", "walks up the stack to the harness")
+HONEST = MethodSpec("honest", f"{__file__}:Honest", "repeats the last frame")
+PEEK = MethodSpec("peek", f"{__file__}:Peek", "an oracle", capabilities=Capabilities(oracle=True))
+
+
+class Honest:
+    def __init__(self, task, params, slots):
+        pass
+
+    def predict(self, given, horizon, seeds):
+        return np.repeat(given.frames[:, -1:], horizon, 1)[:, None].repeat(seeds.shape[1], 1)
+
+
+class Reader(Honest):
+    """Finds the clip whose first frame it was given, and shows how it goes on."""
+
+    def predict(self, given, horizon, seeds):
+        out = super().predict(given, horizon, seeds)
+        for path in sorted(Path(os.environ["CHEAT_CLIPS"]).rglob("*.npz")):
+            frames = np.load(path)["frames"]
+            for b, own in enumerate(given.frames):
+                if np.array_equal(frames[0], own[0]):
+                    out[b] = frames[1 : 1 + horizon]
+        return out
+
+
+class Walker(Honest):
+    """Looks for a bench in the frames of its callers."""
+
+    def predict(self, given, horizon, seeds):
+        out = super().predict(given, horizon, seeds)
+        frame = sys._getframe()
+        while frame is not None:
+            bench, items = frame.f_locals.get("bench"), frame.f_locals.get("items")
+            if bench is not None and items is not None:
+                for b, item in enumerate(items):
+                    out[b] = bench.targets(item)
+                break
+            frame = frame.f_back
+        return out
+
+
+class Peek:
+    def __init__(self, task, params, slots):
+        pass
+
+    def predict(self, given, future, horizon, seeds):
+        return np.repeat(future[:, None], seeds.shape[1], 1)
