@@ -16,8 +16,14 @@ def own_places(tmp_path, monkeypatch):
     """Nothing of the user's is read or written."""
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    for name in ("VPBENCH_RUNS", "VPBENCH_DATA", "VPBENCH_WEIGHTS", "VPBENCH_PLUGINS",
-                 "VPBENCH_NO_PLUGINS", "VPBENCH_OFFLINE"):  # fmt: skip
+    for name in (
+        "VPBENCH_RUNS",
+        "VPBENCH_DATA",
+        "VPBENCH_WEIGHTS",
+        "VPBENCH_PLUGINS",
+        "VPBENCH_NO_PLUGINS",
+        "VPBENCH_OFFLINE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VPBENCH_OFFLINE", "1")
 
@@ -58,7 +64,9 @@ def moving_square(seed, label, frames=20, size=16):
     return clip
 
 
-def write_clips(folder, counts=(("train", 10), ("val", 2), ("test", 6)), frames=20, size=16, seed=0):
+def write_clips(
+    folder, counts=(("train", 10), ("val", 2), ("test", 6)), frames=20, size=16, seed=0
+):
     """npz clips of two classes in train/val/test, all different."""
     number = seed * 1000
     for split, count in counts:

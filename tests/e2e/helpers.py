@@ -23,10 +23,14 @@ class Result:
 
 def start(*words, cwd, env=None, **more):
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "vpbench", *map(str, words)], cwd=cwd,
-        env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, **more,
-    )  # fmt: skip
+        [sys.executable, "-W", "error", "-m", "vpbench", *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
 
 
 def vpbench(*words, cwd, env=None, timeout=240):

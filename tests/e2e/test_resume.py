@@ -31,7 +31,10 @@ def kill_everything(process):
     import subprocess
 
     children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)],
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout.split()
     for pid in [process.pid, *map(int, children)]:
         os.kill(pid, signal.SIGKILL)
@@ -50,8 +53,11 @@ def test_prediction_killed_in_the_middle_and_resumed_gives_the_same_bytes(many, 
     else:
         process.kill()
         process.communicate()
-    done_before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("cut/*/*/*/predictions/*.npz")
-                   if p.with_suffix(".json").exists()}  # fmt: skip
+    done_before = {
+        p: p.stat().st_mtime_ns
+        for p in tmp_path.glob("cut/*/*/*/predictions/*.npz")
+        if p.with_suffix(".json").exists()
+    }
     assert 0 < len(done_before) < 5
     assert not list(tmp_path.glob("cut/*/*/*/predictions/MANIFEST.json"))
     done = vpbench(*words, "--runs", "cut", cwd=tmp_path, env=env)
@@ -64,8 +70,16 @@ def test_prediction_killed_in_the_middle_and_resumed_gives_the_same_bytes(many, 
 
 def test_two_processes_on_one_run_share_the_work(many, tmp_path):
     env = {"VPBENCH_PLUGINS": SLOW, "SLOW_LOG": str(tmp_path / "calls")}
-    words = ("run", "slow[pause=0.2]", "--dataset", folder(many), "--no-references", "--json",
-             "--workers", 1)  # fmt: skip
+    words = (
+        "run",
+        "slow[pause=0.2]",
+        "--dataset",
+        folder(many),
+        "--no-references",
+        "--json",
+        "--workers",
+        1,
+    )
     both = [start(*words, cwd=tmp_path, env=env) for _ in range(2)]
     results = [p.communicate(timeout=120) for p in both]
     assert [p.returncode for p in both] == [0, 0], results
@@ -83,7 +97,9 @@ def test_fit_killed_in_any_stage_and_resumed_gives_the_same_weights(clips, tmp_p
     words = ("fit", "tiny", "--dataset", folder(clips), "--threads", 1)
     assert vpbench(*words, "--runs", "whole", cwd=tmp_path, env=env).code == 0
     if stage == "motion":  # the first stage is done before the kill
-        vpbench("fit", "tiny[motion=tiny-still]", *words[2:], "--runs", "cut", cwd=tmp_path, env=env)
+        vpbench(
+            "fit", "tiny[motion=tiny-still]", *words[2:], "--runs", "cut", cwd=tmp_path, env=env
+        )
     flag = tmp_path / "flag"
     cut = vpbench(*words, "--runs", "cut", cwd=tmp_path, env={**env, "TINY_KILL": f"{flag}:{step}"})
     assert cut.code == 1 and "SIGKILL" in cut.err and flag.exists()
@@ -113,8 +129,19 @@ def test_interrupt_keeps_the_state_and_exits_with_130(clips, tmp_path):
 
 def test_a_crash_of_one_job_leaves_the_others(many, tmp_path):
     env = {"VPBENCH_PLUGINS": SLOW}
-    done = vpbench("run", "slow[crash=segfault]", "slow[crash=raise]", "slow[crash=exit]", "slow",
-                   "--dataset", folder(many), "--no-references", "--json", cwd=tmp_path, env=env)  # fmt: skip
+    done = vpbench(
+        "run",
+        "slow[crash=segfault]",
+        "slow[crash=raise]",
+        "slow[crash=exit]",
+        "slow",
+        "--dataset",
+        folder(many),
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+        env=env,
+    )
     assert done.code == 1
     runs = {r["method"]: r for r in done.json()["runs"]}
     assert runs["slow"]["status"] == "ok" and runs["slow"]["scores"]["psnr"]["value"]

@@ -13,8 +13,19 @@ from tests.e2e.helpers import TINY, checkpoints, folder, predictions, vpbench
 def test_run_prints_a_table_with_all_references_and_where_things_are(clips, tmp_path):
     done = vpbench("run", "copy-last", "--dataset", folder(clips), cwd=tmp_path)
     assert done.code == 0, done.err
-    for name in ("real", "real-other", "nearest-train", "class-random", "copy-last", "blur-copy",
-                 "noise", "PSNR", "SSIM", "Results:", "Next: vpbench compare copy-last"):  # fmt: skip
+    for name in (
+        "real",
+        "real-other",
+        "nearest-train",
+        "class-random",
+        "copy-last",
+        "blur-copy",
+        "noise",
+        "PSNR",
+        "SSIM",
+        "Results:",
+        "Next: vpbench compare copy-last",
+    ):
         assert name in done.out
     assert list(tmp_path.glob("runs/*/copy-last/*/preview/grid.png"))
 
@@ -58,9 +69,20 @@ def test_workers_and_clip_order_do_not_change_a_byte(clips, tmp_path):
     vpbench(*words, "--workers", 1, "--threads", 1, "--runs", "one", cwd=tmp_path, env=env)
     vpbench(*words, "--workers", 2, "--threads", 1, "--runs", "two", cwd=tmp_path, env=env)
     backwards = {**env, "VPBENCH_PLUGINS": f"{TINY},tests.plugins.backwards:SPEC"}
-    vpbench("run", "noise", "tiny", "--dataset", folder(many).replace("folder:", "backwards:"),
-            "--no-references", "--threads", 1, "--runs", "back", cwd=tmp_path,
-            env={**backwards, "PYTHONPATH": str(_root())})  # fmt: skip
+    vpbench(
+        "run",
+        "noise",
+        "tiny",
+        "--dataset",
+        folder(many).replace("folder:", "backwards:"),
+        "--no-references",
+        "--threads",
+        1,
+        "--runs",
+        "back",
+        cwd=tmp_path,
+        env={**backwards, "PYTHONPATH": str(_root())},
+    )
     for method in ("noise", "tiny"):
         one = predictions(tmp_path / "one", method)
         assert len(one) == 2
@@ -81,8 +103,10 @@ def test_stages_are_shared_between_slots_and_swaps_retrain_only_what_depends(cli
     assert first.code == 0, first.err
     one = set(p.name for p in tmp_path.glob("runs/*/stages/*"))
     assert sorted(n.rpartition("-")[0] for n in one) == [
-        "tiny-detector.labels", "tiny.keypoints", "tiny.motion",
-    ]  # fmt: skip
+        "tiny-detector.labels",
+        "tiny.keypoints",
+        "tiny.motion",
+    ]
     times = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/stages/*/stage.json")}
     names = ("tiny", "tiny[motion=tiny-line]", "tiny[motion=tiny-still]")
     grid = vpbench("run", *names, *words, cwd=tmp_path, env=env)
@@ -94,8 +118,16 @@ def test_stages_are_shared_between_slots_and_swaps_retrain_only_what_depends(cli
 
 
 def test_grid_of_components(clips, tmp_path):
-    plan = vpbench("plan", "tiny[motion=*]", "--dataset", folder(clips), "--no-references", "--json",
-                   cwd=tmp_path, env={"VPBENCH_PLUGINS": TINY})  # fmt: skip
+    plan = vpbench(
+        "plan",
+        "tiny[motion=*]",
+        "--dataset",
+        folder(clips),
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+        env={"VPBENCH_PLUGINS": TINY},
+    )
     rows = {r["method"]: [s["stage"] for s in r["stages"]] for r in plan.json()["runs"]}
     assert rows == {
         "tiny": ["tiny:keypoints", "tiny-detector:labels", "tiny:motion"],
@@ -106,8 +138,22 @@ def test_grid_of_components(clips, tmp_path):
 
 def test_seeds_fit_seeds_and_samples(clips, tmp_path):
     env = {"VPBENCH_PLUGINS": TINY}
-    done = vpbench("run", "tiny", "--dataset", folder(clips), "--seeds", "0-1", "--fit-seeds",
-                   "0-2", "--samples", 2, "--no-references", "--json", cwd=tmp_path, env=env)  # fmt: skip
+    done = vpbench(
+        "run",
+        "tiny",
+        "--dataset",
+        folder(clips),
+        "--seeds",
+        "0-1",
+        "--fit-seeds",
+        "0-2",
+        "--samples",
+        2,
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+        env=env,
+    )
     assert done.code == 0, done.err
     assert len(done.json()["runs"]) == 6
     shape = np.load(next(tmp_path.glob("runs/*/tiny/*/predictions/*.npz")))["frames"].shape
@@ -117,8 +163,10 @@ def test_seeds_fit_seeds_and_samples(clips, tmp_path):
     assert (row["seeds"], row["fit_seeds"], row["samples"]) == ([0, 1], [0, 1, 2], 2)
     values = [r["scores"]["ssim"]["value"] for r in done.json()["runs"]]
     assert row["scores"]["ssim"]["value"] == pytest.approx(np.mean(values))
-    by_fit = [np.mean([r["scores"]["ssim"]["value"] for r in done.json()["runs"]
-                       if r["fit_seed"] == f]) for f in range(3)]  # fmt: skip
+    by_fit = [
+        np.mean([r["scores"]["ssim"]["value"] for r in done.json()["runs"] if r["fit_seed"] == f])
+        for f in range(3)
+    ]
     half = 4.302652729749464 * np.std(by_fit, ddof=1) / np.sqrt(3)  # t(0.975, 2)
     low, high = row["scores"]["ssim"]["ci95"]
     assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
@@ -126,8 +174,9 @@ def test_seeds_fit_seeds_and_samples(clips, tmp_path):
 
 def test_thirty_two_frames_are_scored_over_sixteen_and_all(tmp_path):
     long = write_clips(tmp_path / "long", frames=40)
-    done = vpbench("run", "copy-last", "--dataset", folder(long, horizon=32), "--no-references",
-                   cwd=tmp_path)  # fmt: skip
+    done = vpbench(
+        "run", "copy-last", "--dataset", folder(long, horizon=32), "--no-references", cwd=tmp_path
+    )
     assert "16 frames" in done.out and "32 frames" in done.out
     groups = vpbench("compare", "copy-last", "--json", cwd=tmp_path).json()["groups"]
     assert [g["frames"] for g in groups] == [16, 32]
@@ -181,8 +230,9 @@ def test_a_given_checkpoint_is_used_and_not_fitted(clips, tmp_path):
 
 
 def test_limit_marks_a_run_not_comparable(clips, tmp_path):
-    done = vpbench("run", "noise", "--dataset", folder(clips), "--limit", 3, "--no-references",
-                   cwd=tmp_path)  # fmt: skip
+    done = vpbench(
+        "run", "noise", "--dataset", folder(clips), "--limit", 3, "--no-references", cwd=tmp_path
+    )
     assert done.code == 0, done.err
     alone = vpbench("compare", "noise", "--json", cwd=tmp_path).json()["groups"][0]["rows"][0]
     assert alone["marks"] == ["not comparable: --limit 3"] and alone["n"] == 3
@@ -204,8 +254,15 @@ def test_single_file_plugin_on_the_command_line(clips, tmp_path):
         "        b, n, h, w, c = given.frames.shape\n"
         "        return np.full((b, seeds.shape[1], horizon, h, w, c), self.grey, np.uint8)\n"
     )
-    done = vpbench("run", "./mine.py:SPEC[grey=9]", "--dataset", folder(clips), "--no-references",
-                   "--json", cwd=tmp_path)  # fmt: skip
+    done = vpbench(
+        "run",
+        "./mine.py:SPEC[grey=9]",
+        "--dataset",
+        folder(clips),
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+    )
     assert done.code == 0, done.err
     assert done.json()["runs"][0]["method"] == "mine[grey=9]"
     assert np.load(next(tmp_path.glob("runs/*/*/*/predictions/*.npz")))["frames"].max() == 9
@@ -240,8 +297,9 @@ def test_measure_pairs_by_name_and_agrees_with_run(clips, tmp_path):
         np.savez(fake / name, frames=np.repeat(frames[:1], 8, 0))
     done = vpbench("measure", real, fake, "--json", cwd=tmp_path)
     assert done.code == 0, done.err
-    run = vpbench("run", "copy-last", "--dataset", folder(clips), "--no-references", "--json",
-                  cwd=tmp_path).json()["runs"][0]  # fmt: skip
+    run = vpbench(
+        "run", "copy-last", "--dataset", folder(clips), "--no-references", "--json", cwd=tmp_path
+    ).json()["runs"][0]
     for metric in ("psnr", "ssim"):
         assert done.json()["scores"][metric]["value"] == run["scores"][metric]["value"]
     (fake / "right-clip00.npz").rename(fake / "other.npz")
@@ -253,8 +311,16 @@ def test_measure_pairs_by_name_and_agrees_with_run(clips, tmp_path):
 
 def test_info_and_list_and_doctor(clips, tmp_path):
     env = {"VPBENCH_PLUGINS": TINY}
-    run = vpbench("run", "tiny", "--dataset", folder(clips), "--no-references", "--json",
-                  cwd=tmp_path, env=env).json()["runs"][0]  # fmt: skip
+    run = vpbench(
+        "run",
+        "tiny",
+        "--dataset",
+        folder(clips),
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+        env=env,
+    ).json()["runs"][0]
     shown = vpbench("info", run["run_dir"], "--json", cwd=tmp_path).json()
     assert shown["verified"] is True and shown["inputs"]["method"] == "tiny"
     named = vpbench("info", "tiny", "--json", cwd=tmp_path, env=env).json()
@@ -273,8 +339,16 @@ def test_plan_names_reasons_before_any_compute(clips, tmp_path):
         (unlabelled / split).mkdir(parents=True)
         for k, path in enumerate(sorted(clips.glob(f"{split}/*/*.npz"))):
             shutil.copy(path, unlabelled / split / f"{k}.npz")
-    plan = vpbench("plan", "class-random", "tiny", "--dataset", folder(unlabelled, size=18),
-                   "--json", cwd=tmp_path, env={"VPBENCH_PLUGINS": TINY})  # fmt: skip
+    plan = vpbench(
+        "plan",
+        "class-random",
+        "tiny",
+        "--dataset",
+        folder(unlabelled, size=18),
+        "--json",
+        cwd=tmp_path,
+        env={"VPBENCH_PLUGINS": TINY},
+    )
     assert plan.code == 2
     reasons = {r["method"]: r["reason"] for r in plan.json()["runs"] if r["reason"]}
     assert reasons == {

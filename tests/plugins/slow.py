@@ -9,9 +9,12 @@ import numpy as np
 from vpbench.api import Capabilities, MethodSpec
 
 SPEC = MethodSpec(
-    "slow", ":Slow", "slow noise", capabilities=Capabilities(stochastic=True),
+    "slow",
+    ":Slow",
+    "slow noise",
+    capabilities=Capabilities(stochastic=True),
     params={"pause": 0.0, "crash": ""},
-)  # fmt: skip
+)
 
 
 class Slow:
@@ -24,9 +27,11 @@ class Slow:
         if os.environ.get("SLOW_LOG"):
             with open(os.environ["SLOW_LOG"], "a") as log:
                 log.write(f"{os.getpid()}\n")
-        b, _, h, w, c = given.frames.shape
-        out = [[np.random.default_rng(s).integers(0, 256, (horizon, h, w, c), np.uint8)
-                for s in row] for row in seeds]  # fmt: skip
+        h, w, c = given.frames.shape[2:]
+        out = [
+            [np.random.default_rng(s).integers(0, 256, (horizon, h, w, c), np.uint8) for s in row]
+            for row in seeds
+        ]
         return np.array(out)
 
     def crash(self):

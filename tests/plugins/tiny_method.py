@@ -12,9 +12,12 @@ SPACE = ("points", "unsupervised")
 TRAINS = {"keypoints": ("detector", "translator"), "motion": ("motion",)}
 
 METHOD = MethodSpec(
-    "tiny", f"{HERE}:Tiny", "a tiny learned method",
-    capabilities=Capabilities((1, 2), label="optional", stochastic=True, trainable=True,
-                              size_multiple=4),
+    "tiny",
+    f"{HERE}:Tiny",
+    "a tiny learned method",
+    capabilities=Capabilities(
+        (1, 2), label="optional", stochastic=True, trainable=True, size_multiple=4
+    ),
     params=PARAMS,
     stages=(
         StageSpec("keypoints", 1, ("detector", "translator")),
@@ -24,17 +27,26 @@ METHOD = MethodSpec(
     slots={"detector": "tiny-detector", "motion": "tiny-motion", "translator": "tiny-translator"},
     presets={"normal": {}, "wide": {"width": 16}},
     default_preset=((None, "normal"),),
-)  # fmt: skip
+)
 
 
 def _part(name, slot, cls, by, **more):
-    return ComponentSpec(name, slot, f"{HERE}:{cls}", f"the {slot} of a tiny method", space=SPACE,
-                         params=PARAMS, trained_by=by, **more)  # fmt: skip
+    return ComponentSpec(
+        name,
+        slot,
+        f"{HERE}:{cls}",
+        f"the {slot} of a tiny method",
+        space=SPACE,
+        params=PARAMS,
+        trained_by=by,
+        **more,
+    )
 
 
 DETECTOR = _part("tiny-detector", "detector", "Detector", "tiny:keypoints")
-MOTION = _part("tiny-motion", "motion", "Motion", "tiny:motion",
-               capabilities=Capabilities(label="optional"))  # fmt: skip
+MOTION = _part(
+    "tiny-motion", "motion", "Motion", "tiny:motion", capabilities=Capabilities(label="optional")
+)
 TRANSLATOR = _part("tiny-translator", "translator", "Translator", "tiny:keypoints")
 LINE = _part("tiny-line", "motion", "Line", "self")
 STILL = ComponentSpec("tiny-still", "motion", f"{HERE}:Still", "keeps the last keypoints")

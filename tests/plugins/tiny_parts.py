@@ -159,8 +159,13 @@ class Tiny(ComposedMethod):
         parts = self.begin(stage, ctx)
         if stage == "motion":
             motion = parts["motion"]
-            train(motion, list(motion.parameters()), ctx, self.params,
-                  lambda k: motion_loss(motion, data, k))  # fmt: skip
+            train(
+                motion,
+                list(motion.parameters()),
+                ctx,
+                self.params,
+                lambda k: motion_loss(motion, data, k),
+            )
             return
         both = nn.ModuleDict(parts)
         train(both, list(both.parameters()), ctx, self.params, lambda k: self._loss(data, ctx, k))

@@ -169,16 +169,21 @@ class _Heart:
     def _beat(cls) -> None:
         while True:
             time.sleep(BEAT_S)
-            with cls._lock:
-                held = list(cls._held.values())
-            for claim in held:
-                try:
-                    claim.check()
-                    os.utime(claim.path)
-                except (FileNotFoundError, ClaimLost):
-                    cls.drop(claim)
-                except OSError:
-                    continue  # a hiccup of a shared disk: the next beat may pass
+            cls.touch_all()
+
+    @classmethod
+    def touch_all(cls) -> None:
+        """One beat: touch what is held, and forget what was lost."""
+        with cls._lock:
+            held = list(cls._held.values())
+        for claim in held:
+            try:
+                claim.check()
+                os.utime(claim.path)
+            except (FileNotFoundError, ClaimLost):
+                cls.drop(claim)
+            except OSError:
+                continue  # a hiccup of a shared disk: the next beat may pass
 
 
 @contextmanager

@@ -81,6 +81,8 @@ def by_entrypoints() -> list[PluginRef]:
     refs: list[PluginRef] = []
     seen: set[str] = set()
     for config, distro in entrypoints.iter_files_distros():
+        if distro is None:  # has no name, in old versions of the package
+            continue
         name = normal_name(distro.name)
         if name in seen:  # the first one on the path wins, as in an import
             continue
@@ -146,8 +148,9 @@ def _line_by_line(text: str) -> list[tuple[str, str, str]]:
 def _label(dist: Distribution) -> tuple[str, str]:
     """Name and version of a distribution, "" where its metadata is broken."""
     try:
-        found = dist.metadata
-        return normal_name(found.get("Name") or ""), found.get("Version") or ""
+        metadata = dist.metadata
+        known = {key: metadata[key] for key in ("Name", "Version") if key in metadata}
+        return normal_name(known.get("Name", "")), known.get("Version", "")
     except (OSError, ValueError):
         return "", ""
 

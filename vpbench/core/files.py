@@ -17,6 +17,9 @@ from vpbench.core.hashing import plain
 Guard = Callable[[], None]
 """Called right before a rename; raises when the writer may no longer write."""
 
+TEMPORARY = ".tmp-"
+"""How names of files begin that are being written, or were when their process was killed."""
+
 _WORDS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -61,7 +64,7 @@ def atomic_file(path: Path, guard: Guard | None = None) -> Generator[Path]:
     """Give a temporary path beside `path`; on success it is flushed and renamed to `path`."""
     make_folder(path.parent)
     with storage(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +15,22 @@ from vpbench.api.specs import ComponentSpec, MethodSpec, Value
 from vpbench.core.hashing import digest
 from vpbench.core.names import Named, format_name, parse_name, parse_value
 from vpbench.core.provenance import source_hash
-from vpbench.core.registry import Registry
+from vpbench.core.registry import Entry, Registry
 
 
 @dataclass(frozen=True)
 class ResolvedComponent:
-    """A component in a slot, with its parameters."""
+    """A component in a slot, with its parameters.
+
+    Attributes:
+        registered: the name by which the registry finds it; `dist:name` where two offer it.
+    """
 
     slot: str
     spec: ComponentSpec
     params: Mapping[str, Value]
     source: str
+    registered: str
 
     def identity(self) -> dict[str, Any]:
         """What a trained state of it depends on."""
@@ -40,6 +46,8 @@ class ResolvedComponent:
             return None
         count, convention = self.spec.space
         if isinstance(count, str):
+            if count not in self.params:
+                raise UnknownName(f"parameter of {self.spec.name}", count, self.params)
             count = self.params[count]
         return int(count), convention
 
@@ -51,6 +59,8 @@ class ResolvedMethod:
     Attributes:
         name: canonical: parameters equal to their default are dropped.
         source: sha256 of the Python source that its factory comes from.
+        registered: the name by which the registry finds it; `dist:name` where two offer it.
+        shared: slot -> parameters that its own components in that slot share with it.
     """
 
     name: str
@@ -60,11 +70,17 @@ class ResolvedMethod:
     slots: Mapping[str, ResolvedComponent]
     capabilities: Capabilities
     source: str
+    registered: str
+    shared: Mapping[str, frozenset[str]]
 
-    def own_params(self) -> dict[str, Value]:
-        """Parameters that belong to no component."""
-        shared = {key for part in self.slots.values() for key in part.params}
-        return {k: v for k, v in self.params.items() if k not in shared}
+    def own_params(self, slots: Iterable[str] = ()) -> dict[str, Value]:
+        """Parameters that belong to no component, and those of its own components in `slots`.
+
+        What fills the slots makes no difference, so that a swap leaves other stages alone.
+        """
+        away = {key for keys in self.shared.values() for key in keys}
+        away -= {key for slot in slots for key in self.shared.get(slot, ())}
+        return {k: v for k, v in self.params.items() if k not in away}
 
     def identity(self) -> dict[str, Any]:
         """What a prediction depends on, besides task, seeds and trained stages."""
@@ -132,16 +148,33 @@ def resolve(text: str, registry: Registry, size: int, preset: str | None = None)
     chosen = _preset(spec, named, preset if spec.presets else None, usual)
     defaults: dict[str, Value] = {**spec.params, **spec.presets.get(chosen, {})}
     params, dotted, slot_names = _split_params(spec, named, defaults)
-    slots = _slots(spec, registry, slot_names, chosen, params, dotted)
-    shown = {"preset": chosen} if chosen != usual else {}
-    shown |= {s: c for s, c in slot_names.items() if c != spec.slots[s]}
+    filler = _Filler(spec, registry, size, chosen, params)
+    slots = {s: filler.fill(s, name, dotted) for s, name in slot_names.items()}
+    _check_spaces(spec.name, slots)
+    shown: dict[str, Value] = {"preset": chosen} if chosen != usual else {}
+    shown |= {s: c.registered for s, c in slots.items() if c.registered != spec.slots[s]}
     shown |= {k: v for k, v in params.items() if v != defaults[k]}
-    shown |= _shown_dotted(dotted, slots, registry, chosen)
-    capabilities = _capabilities(spec, params, slots)
+    shown |= filler.changed(slots, dotted)
+    registered = registry.exact_name("method", named.base)
     return ResolvedMethod(
-        format_name(spec.name, shown), spec, chosen, params, slots, capabilities,
-        source_hash(spec.factory, entry.ref.value),
+        format_name(registered, shown), spec, chosen, params, slots,
+        _capabilities(spec, params, slots), source_hash(spec.factory, entry.ref.value),
+        registered, _shared(spec, entry, registry),
     )  # fmt: skip
+
+
+def trainer_of(part: ResolvedComponent, registry: Registry, size: int) -> ResolvedMethod:
+    """The method that trains a component of its own, with that component in its slot.
+
+    Raises:
+        UnknownName: the owner is not installed.
+    """
+    owner = (part.spec.trained_by or "").partition(":")[0]
+    usual = resolve(owner, registry, size)
+    wanted: dict[str, Value] = {}
+    for key, value in part.params.items():
+        wanted[key if key in usual.params else f"{part.slot}.{key}"] = value
+    return resolve(format_name(owner, {part.slot: part.registered, **wanted}), registry, size)
 
 
 def _preset(spec: MethodSpec, named: Named, wanted: str | None, usual: str) -> str:
@@ -165,54 +198,84 @@ def _split_params(
         elif "." in key and key.partition(".")[0] in slots:
             dotted[key] = text
         elif key in defaults:
-            params[key] = parse_value(key, text, defaults[key])
+            params[key] = _typed(key, text, spec.params.get(key, defaults[key]), defaults[key])
         else:
             known = [*defaults, *slots, *(["preset"] if spec.presets else [])]
             raise UnknownName(f"parameter of {spec.name}", key, known)
     return params, dotted, slots
 
 
-def _component_defaults(spec: ComponentSpec, preset: str) -> dict[str, Value]:
-    return {**spec.params, **spec.presets.get(preset, {})}
+def _typed(key: str, text: str, kind: Value, default: Value) -> Value:
+    """The value that a text means; the default itself where they are equal (1 for 1.0)."""
+    value = parse_value(key, text, kind)
+    return default if value == default else value
 
 
-def _slots(
-    spec: MethodSpec, registry: Registry, names: Mapping[str, str], preset: str,
-    params: Mapping[str, Value], dotted: Mapping[str, str],
-) -> dict[str, ResolvedComponent]:  # fmt: skip
-    slots: dict[str, ResolvedComponent] = {}
-    for slot, name in names.items():
-        entry = registry.find("component", name)
-        part = registry.component(name)
+@dataclass(frozen=True)
+class _Filler:
+    """Fills the slots of one method."""
+
+    spec: MethodSpec
+    registry: Registry
+    size: int
+    preset: str
+    params: Mapping[str, Value]
+
+    def fill(self, slot: str, name: str, dotted: Mapping[str, str]) -> ResolvedComponent:
+        entry = self.registry.find("component", name)
+        part = self.registry.component(name)
         if part.slot != slot:
             raise UsageError(f"{name} is a {part.slot}; it does not fit the slot {slot}.")
-        filled = _component_defaults(part, preset)
-        if part.trained_by and part.trained_by.partition(":")[0] == spec.name:
-            filled |= {k: v for k, v in params.items() if k in filled}
+        filled = self._usual(part)
         for key, text in dotted.items():
             owner, _, parameter = key.partition(".")
             if owner == slot:
                 if parameter not in filled:
                     raise UnknownName(f"parameter of {name}", parameter, filled)
-                filled[parameter] = parse_value(key, text, filled[parameter])
-        slots[slot] = ResolvedComponent(
-            slot, part, filled, source_hash(part.factory, entry.ref.value)
-        )
-    _check_spaces(spec.name, slots)
-    return slots
+                kind = part.params.get(parameter, filled[parameter])
+                filled[parameter] = _typed(key, text, kind, filled[parameter])
+        return ResolvedComponent(
+            slot, part, filled, source_hash(part.factory, entry.ref.value),
+            self.registry.exact_name("component", name),
+        )  # fmt: skip
+
+    def _usual(self, part: ComponentSpec) -> dict[str, Value]:
+        """Parameters of a component without dotted ones: its trainer's, where it has one."""
+        owner, _, stage = (part.trained_by or "").partition(":")
+        preset, theirs = self.preset, self.params
+        if not stage:
+            theirs = {}
+        elif owner != self.spec.name:
+            trainer = self.registry.method(owner)
+            preset = default_preset(trainer, self.size)
+            theirs = {**trainer.params, **trainer.presets.get(preset, {})}
+        filled: dict[str, Value] = {**part.params, **part.presets.get(preset, {})}
+        return filled | {k: v for k, v in theirs.items() if k in filled}
+
+    def changed(
+        self, slots: Mapping[str, ResolvedComponent], dotted: Mapping[str, str]
+    ) -> dict[str, Value]:
+        """Dotted parameters that are not what they would be anyway, in the order of the slots."""
+        shown: dict[str, Value] = {}
+        for slot, part in slots.items():
+            usual = self._usual(part.spec)
+            for key, value in part.params.items():
+                if f"{slot}.{key}" in dotted and value != usual[key]:
+                    shown[f"{slot}.{key}"] = value
+        return shown
 
 
-def _shown_dotted(
-    dotted: Mapping[str, str], slots: Mapping[str, ResolvedComponent], registry: Registry,
-    preset: str,
-) -> dict[str, Value]:  # fmt: skip
-    shown: dict[str, Value] = {}
-    for key in dotted:
-        slot, _, parameter = key.partition(".")
-        usual = _component_defaults(registry.component(slots[slot].spec.name), preset)
-        if slots[slot].params[parameter] != usual[parameter]:
-            shown[key] = slots[slot].params[parameter]
-    return shown
+def _shared(spec: MethodSpec, entry: Entry, registry: Registry) -> dict[str, frozenset[str]]:
+    """Slot -> parameters of all components of the same origin that the method itself trains."""
+    shared: dict[str, frozenset[str]] = {}
+    for row in registry.of("component"):
+        part = row.spec
+        if not isinstance(part, ComponentSpec):
+            continue
+        same = (row.ref.source, row.ref.dist) == (entry.ref.source, entry.ref.dist)
+        if same and (part.trained_by or "").partition(":")[0] == spec.name:
+            shared[part.slot] = shared.get(part.slot, frozenset()) | frozenset(part.params)
+    return shared
 
 
 def _check_spaces(owner: str, slots: Mapping[str, ResolvedComponent]) -> None:
@@ -238,13 +301,25 @@ def _capabilities(
         ):
             found = found.changed(changes)
     for part in slots.values():
-        need = part.spec.capabilities
-        if need.oracle:
-            found = found.changed({"oracle": True})
-        for what in ("label", "pose"):
-            if getattr(need, what) == "required":
-                found = found.changed({what: "required"})
+        found = _with_part(found, part.spec.capabilities)
     return found
+
+
+def _with_part(found: Capabilities, part: Capabilities) -> Capabilities:
+    """Capabilities of a method with a component that has needs of its own."""
+    order = ("no", "training", "optional", "required")
+    limits = [h for h in (found.max_horizon, part.max_horizon) if h is not None]
+    fewest = max(found.conditioning_frames[0], part.conditioning_frames[0])
+    return found.changed({
+        "label": max(found.label, part.label, key=order.index),
+        "pose": max(found.pose, part.pose, key=order.index),
+        "oracle": found.oracle or part.oracle,
+        "stochastic": found.stochastic or part.stochastic,
+        "max_horizon": min(limits, default=None),
+        "size_multiple": math.lcm(found.size_multiple, part.size_multiple),
+        "min_size": max(found.min_size, part.min_size),
+        "conditioning_frames": (fewest, max(fewest, found.conditioning_frames[1])),
+    })  # fmt: skip
 
 
 def describe(resolved: ResolvedMethod) -> str:

@@ -96,7 +96,7 @@ def safe_name(name: str) -> str:
     text = re.sub(r"[^A-Za-z0-9.+_-]+", "_", text).strip(".") or "_"
     if len(text) <= 120:
         return text
-    return f"{text[:111]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{text[:111]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

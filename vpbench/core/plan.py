@@ -9,12 +9,11 @@ from typing import Any
 
 from vpbench.api.capabilities import unmet
 from vpbench.api.errors import MissingData, Refused, UsageError
-from vpbench.core.files import read_json
 from vpbench.core.hashing import digest
 from vpbench.core.methods import ResolvedMethod, expand, resolve
 from vpbench.core.names import safe_name
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import RunDir, StageDir
+from vpbench.core.rundir import RunDir, StageDir, read_object
 from vpbench.core.stages import StageNode, stage_graph
 from vpbench.core.tasks import Task
 
@@ -132,13 +131,18 @@ def make_plan(wish: Wish, task: Task, registry: Registry, runs: Path) -> Plan:
         reasons = _reasons(method, task)
         for fit_seed in _fit_seeds(method, wish):
             for seed in _seeds(method, wish):
-                if reasons:
-                    refused[(method.name, seed, fit_seed)] = Refusal(
-                        method.name, row_kind(method), tuple(reasons), requested, seed, fit_seed
-                    )
+                run = None
+                try:
+                    if not reasons:
+                        run = _run(method, seed, fit_seed, wish, task, registry, runs, requested)
+                except Refused as error:  # its stages need each other
+                    reasons = [error.message]
+                if run is not None:
+                    planned.setdefault(run.folder.path, run)
                     continue
-                run = _run(method, seed, fit_seed, wish, task, registry, runs, requested)
-                planned.setdefault(run.folder.path, run)
+                refused[(method.name, seed, fit_seed)] = Refusal(
+                    method.name, row_kind(method), tuple(reasons), requested, seed, fit_seed
+                )
     return Plan(task, tuple(planned.values()), tuple(refused.values()))
 
 
@@ -161,13 +165,13 @@ def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
 
 
 def _seeds(method: ResolvedMethod, wish: Wish) -> Sequence[int]:
-    """A method without randomness has one run, whatever seeds are asked for."""
-    return wish.seeds if method.capabilities.stochastic else wish.seeds[:1]
+    """A method without randomness has one run, with seed 0, whatever seeds are asked for."""
+    return wish.seeds if method.capabilities.stochastic else (0,)
 
 
 def _fit_seeds(method: ResolvedMethod, wish: Wish) -> Sequence[int]:
     trained = bool(method.spec.stages) or any(p.spec.trained_by for p in method.slots.values())
-    return wish.fit_seeds if trained else wish.fit_seeds[:1]
+    return wish.fit_seeds if trained else (0,)
 
 
 def _run(
@@ -205,24 +209,30 @@ def _stage(node: StageNode, task: Path, given: Mapping[str, Path], wish: Wish) -
 
 def _bundled(node: StageNode) -> Path | None:
     """The stage folder inside the plugin's package, found by its key."""
-    from importlib.util import find_spec
-
     for checkpoint in node.method.spec.checkpoints:
         if checkpoint.stage != node.stage or checkpoint.key != node.key:
             continue
         if checkpoint.source.startswith("https://"):
             continue
-        package = node.method.spec.factory.partition(".")[0].partition(":")[0]
-        found = find_spec(package)
-        if found is not None and found.origin:
-            folder = Path(found.origin).parent / checkpoint.source
-            if (folder / "stage.json").is_file():
-                return folder
+        folder = _plugin_home(node.method.spec.factory)
+        if folder is not None and (folder / checkpoint.source / "stage.json").is_file():
+            return folder / checkpoint.source
     return None
 
 
+def _plugin_home(factory: str) -> Path | None:
+    """The folder of a plugin's top package, or of its single file."""
+    from importlib.util import find_spec
+
+    module = factory.partition(":")[0]
+    if module.endswith(".py"):
+        return Path(module).expanduser().absolute().parent
+    found = find_spec(module.partition(".")[0]) if module else None
+    return Path(found.origin).parent if found is not None and found.origin else None
+
+
 def _given_hash(stage: StagePlan) -> str:
-    return digest(read_json(stage.folder.record))[:16] if stage.origin == "given" else ""
+    return digest(read_object(stage.folder.record))[:16] if stage.origin == "given" else ""
 
 
 def find_given(path: Path) -> dict[str, Path]:
@@ -230,13 +240,21 @@ def find_given(path: Path) -> dict[str, Path]:
 
     Raises:
         MissingData: there is none.
+        UsageError: two folders hold the same stage.
+        Corrupt: a record is no record.
     """
-    folders = [path] if (path / "stage.json").is_file() else sorted(path.glob("*/stage.json"))
+    direct = path / "stage.json"
+    records = [direct] if direct.is_file() else sorted(path.glob("*/stage.json"))
     found: dict[str, Path] = {}
-    for folder in folders:
-        folder = folder.parent if folder.name == "stage.json" else folder  # noqa: PLW2901
-        record = read_json(folder / "stage.json")
-        found[f"{record['owner']}:{record['stage']}"] = folder
+    for record in records:
+        value = read_object(record)
+        label = f"{value.get('owner')}:{value.get('stage')}"
+        if label in found:
+            raise UsageError(
+                f"{found[label]} and {record.parent} both hold the stage {label}.",
+                fix="Name one of them.",
+            )
+        found[label] = record.parent
     if not found:
         raise MissingData(
             f"{path} holds no trained stage.",

@@ -33,8 +33,8 @@ def source_hash(factory: str, home: str = "") -> str:
 
 def _source_path(module: str, home: str) -> Path | None:
     if module.endswith(".py"):
-        path = Path(module).expanduser()
-        return path if path.exists() else Path(home.partition(":")[0])
+        beside = Path(home.partition(":")[0])
+        return beside if beside.name == module else Path(module).expanduser()
     top = module.partition(".")[0]
     if top == "vpbench":  # built in: the one module, so that other parts may change
         return _find(module)
@@ -55,7 +55,9 @@ def packages() -> list[str]:
     """`name==version` of all installed distributions, sorted."""
     from importlib.metadata import distributions
 
-    return sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower)
+    known = [d.metadata for d in distributions()]
+    named = {f"{m['Name']}=={m['Version']}" for m in known if "Name" in m and "Version" in m}
+    return sorted(named, key=str.lower)
 
 
 @functools.cache

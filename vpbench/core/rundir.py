@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
-from vpbench.core.files import Guard, read_json, write_json
+from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, write_json
 from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.names import safe_name
 
@@ -49,9 +49,16 @@ class StageDir:
 
         Raises:
             HashMismatch: a file is missing or differs from what was written.
+            Corrupt: the record is no record.
         """
-        record = read_json(self.record)
-        for name, sha in cast("dict[str, str]", record["files"]).items():
+        record = read_object(self.record)
+        files = record.get("files")
+        if not isinstance(files, dict):
+            raise Corrupt(
+                f"{self.record} does not say which files it stands for.",
+                fix="Delete its folder and fit again.",
+            )
+        for name, sha in cast("dict[str, str]", files).items():
             path = self.checkpoint / name
             if not path.is_file():
                 raise HashMismatch(f"{path} is missing.", fix="Delete its folder and fit again.")
@@ -66,7 +73,7 @@ class StageDir:
         return {
             p.relative_to(self.checkpoint).as_posix(): file_sha256(p)
             for p in sorted(self.checkpoint.rglob("*"))
-            if p.is_file()
+            if p.is_file() and not p.name.startswith(TEMPORARY)  # left by a killed process
         }
 
 
@@ -122,7 +129,7 @@ class RunDir:
         """
         if not self.record.is_file():
             raise MissingData(f"{self.path} holds no run.", fix="A run folder has a run.json.")
-        return read_json(self.record)
+        return read_object(self.record)
 
     def read_manifest(self) -> dict[str, Any]:
         """The manifest, checked against its own hash.
@@ -164,8 +171,22 @@ class RunDir:
         """
         if not self.scores.is_dir():
             return []
-        found = [read_sealed(p, schema.SCORE) for p in sorted(self.scores.glob("*.json"))]
+        paths = [p for p in self.scores.glob("*.json") if not p.name.startswith(TEMPORARY)]
+        found = [read_sealed(p, schema.SCORE) for p in sorted(paths)]
         return [s for s in found if s["manifest"] == manifest_sha]
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        Corrupt: the file is no JSON, or something else than an object.
+        FileNotFoundError: it is not there.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise Corrupt(f"{path} holds no JSON object.", fix="Delete it and run again.")
+    return cast("dict[str, Any]", value)
 
 
 def write_sealed(path: Path, value: Mapping[str, Any], guard: Guard | None = None) -> None:
@@ -175,21 +196,20 @@ def write_sealed(path: Path, value: Mapping[str, Any], guard: Guard | None = Non
 
 
 def read_sealed(path: Path, kind: str) -> dict[str, Any]:
-    """Read what `write_sealed` wrote.
+    """Read what `write_sealed` wrote, to the byte.
 
     Raises:
-        HashMismatch: the content and its hash do not agree.
+        HashMismatch: the content and its hash do not agree, or any byte was changed.
         Corrupt: it is of another kind, or written by a newer vpbench.
     """
+    changed = HashMismatch(f"{path} is not what was written.", fix="Delete it and run again.")
     try:
-        value = read_json(path)
+        value = read_object(path)
     except Corrupt as error:
-        raise HashMismatch(
-            f"{path} is not what was written.", fix="Delete it, run again."
-        ) from error
+        raise changed from error
     body = {k: v for k, v in value.items() if k != "sha256"}
-    if value.get("sha256") != digest(body):
-        raise HashMismatch(f"{path} is not what was written.", fix="Delete it and run again.")
+    if value.get("sha256") != digest(body) or path.read_bytes() != json_bytes(value):
+        raise changed
     if value.get("schema") != kind:
         raise Corrupt(f"{path} has the schema {value.get('schema')!r}, not {kind!r}.")
     return value

@@ -8,7 +8,10 @@ import hashlib
 def seed_of(*words: str | int) -> int:
     """A seed in [0, 2**63) from words; no two lists of words share one by accident."""
     text = "\x1f".join(f"{type(w).__name__}:{w}" for w in words)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return (
+        int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+        >> 1
+    )
 
 
 def clip_seed(run_seed: int, clip_id: str, sample: int) -> int:
@@ -18,4 +21,5 @@ def clip_seed(run_seed: int, clip_id: str, sample: int) -> int:
 
 def opaque_id(task_id: str, clip_id: str) -> str:
     """The name of a clip that methods see: stable, and no path can be read out of it."""
-    return hashlib.sha256(f"opaque\x1f{task_id}\x1f{clip_id}".encode()).hexdigest()[:16]
+    text = f"opaque\x1f{task_id}\x1f{clip_id}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

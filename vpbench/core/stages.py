@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from vpbench.api.errors import UsageError
+from vpbench.api.errors import Refused, UnknownName, UsageError
 from vpbench.api.specs import StageSpec
 from vpbench.core.hashing import digest
-from vpbench.core.methods import ResolvedComponent, ResolvedMethod, resolve
+from vpbench.core.methods import ResolvedComponent, ResolvedMethod, resolve, trainer_of
 from vpbench.core.names import safe_name
 from vpbench.core.registry import Registry
 
@@ -68,7 +69,8 @@ def stage_graph(
         size: the task's size in pixels, for the presets of foreign owners.
 
     Raises:
-        UsageError: a stage needs one that does not exist, or stages need each other.
+        UnknownName: a stage needs one that does not exist.
+        Refused: stages need each other.
     """
     builder = _Builder(task, size, registry, fit_seed)
     builder.method(method)
@@ -91,49 +93,64 @@ class _Builder:
 
     def own(self, method: ResolvedMethod, name: str) -> StageNode | None:
         """The node of one of the method's stages; None when nothing in it is left to train."""
-        stage = next((s for s in method.spec.stages if s.name == name), None)
-        if stage is None:
-            raise UsageError(f"{method.spec.name} has no stage {name!r}.")
-        label = f"{method.spec.name}:{name}"
+        stage = _stage(method, name)
+        with self._opened(f"{method.spec.name}:{name}") as label:
+            if stage.kind == "labels":
+                return self.labels(method, stage)
+            trains = tuple(s for s in stage.trains if method.slots[s].spec.trained_by == label)
+            if stage.trains and not trains:
+                return None
+            nodes, frozen = self._before(method, stage, trains)
+        identities = [method.slots[s].identity() for s in trains]
+        trained: Any = [method.own_params(stage.trains), identities, frozen]
+        if not stage.trains:
+            trained = [method.spec.factory, dict(method.params), frozen]
+        return self._add(method.spec.name, stage, "method", method, trains, _keys(nodes), trained)
+
+    @contextmanager
+    def _opened(self, label: str) -> Generator[str]:
         if label in self._open:
-            raise UsageError(f"the stages {' -> '.join([*self._open, label])} need each other.")
+            raise Refused(f"the stages {' -> '.join([*self._open, label])} need each other.")
         self._open.append(label)
         try:
-            return self._own(method, stage, label)
+            yield label
         finally:
             self._open.pop()
 
-    def _own(self, method: ResolvedMethod, stage: StageSpec, label: str) -> StageNode | None:
-        if stage.kind == "labels":
-            return self.labels(method, stage)
-        trains = tuple(s for s in stage.trains if method.slots[s].spec.trained_by == label)
-        if stage.trains and not trains:
-            return None
-        needs = [self._needed(method, need) for need in stage.needs]
-        needs += [self.foreign(method, method.slots[s]) for s in stage.trains if s not in trains]
-        trained: Any = [method.own_params(), [method.slots[s].identity() for s in trains]]
-        if not stage.trains:
-            trained = [method.spec.factory, dict(method.params)]
-        owner = method.spec.name
-        return self._add(owner, stage, "method", method, trains, _keys(needs), trained)
+    def _before(
+        self, method: ResolvedMethod, stage: StageSpec, trains: tuple[str, ...]
+    ) -> tuple[list[StageNode | None], list[Any]]:
+        """What a stage finds when it starts: other nodes, and parts that it does not train.
 
-    def _needed(self, method: ResolvedMethod, need: str) -> StageNode | None:
-        owner, _, stage = need.rpartition(":")
-        if not owner or owner == method.spec.name:
-            return self.own(method, stage)
-        return self.own(resolve(owner, self.registry, self.size), stage)
+        Where nothing in a needed stage is left to train, the parts in its slots take its place.
+        """
+        parts = [method.slots[s] for s in stage.trains if s not in trains]
+        nodes = [self.foreign(method, part) for part in parts]
+        frozen: list[Any] = [part.identity() for part in parts]
+        for need in stage.needs:
+            owner, _, name = need.rpartition(":")
+            if owner and owner != method.spec.name:
+                maker = resolve(owner, self.registry, self.size)
+            else:
+                maker = method
+            node = self.own(maker, name)
+            nodes.append(node)
+            if node is None:
+                with self._opened(f"{maker.spec.name}:{name}"):
+                    earlier, given = self._before(maker, _stage(maker, name), ())
+                nodes += earlier
+                frozen += given
+        return nodes, frozen
 
     def labels(self, method: ResolvedMethod, stage: StageSpec) -> StageNode:
         """The node that stores the keypoints of the method's detector."""
         if "detector" not in method.slots:
             raise UsageError(f"{method.spec.name}:{stage.name} needs a slot called detector.")
         detector = method.slots["detector"]
-        makers = [self.trainer(method, detector)]
-        trained = detector.identity()
+        needs = _keys([self.trainer(method, detector)])
         return self._add(
-            detector.spec.name, replace(stage, name=f"{stage.name}"), "labels", method, (),
-            _keys(makers), trained,
-        )  # fmt: skip
+            detector.spec.name, stage, "labels", method, (), needs, detector.identity()
+        )
 
     def trainer(self, method: ResolvedMethod, part: ResolvedComponent) -> StageNode | None:
         """The node that trains what stands in a slot; None if it is not trained."""
@@ -148,17 +165,19 @@ class _Builder:
         if by is None or by.partition(":")[0] == method.spec.name:
             return None
         if by != "self":
-            owner, _, stage = by.partition(":")
-            return self.own(resolve(owner, self.registry, self.size), stage)
+            return self.own(trainer_of(part, self.registry, self.size), by.partition(":")[2])
         needs: list[StageNode | None] = []
+        trained: list[Any] = [part.identity()]
         if part.slot == "motion":
             stage = next((s for s in method.spec.stages if s.kind == "labels"), None)
             needs = [self.labels(method, stage or StageSpec("labels", kind="labels"))]
         elif part.slot == "translator":
-            needs = [self.trainer(method, method.slots["detector"])]
+            detector = method.slots["detector"]
+            needs = [self.trainer(method, detector)]
+            trained.append(detector.identity())
         spec = StageSpec("fit", part.spec.version, trains=(part.slot,))
         return self._add(
-            part.spec.name, spec, "component", method, (part.slot,), _keys(needs), part.identity()
+            part.spec.name, spec, "component", method, (part.slot,), _keys(needs), trained
         )
 
     def _add(
@@ -171,6 +190,13 @@ class _Builder:
                 owner, stage.name, stage.version, mode, method, trains, needs, key, self.fit_seed
             )
         return self.nodes[key]
+
+
+def _stage(method: ResolvedMethod, name: str) -> StageSpec:
+    stages = {s.name: s for s in method.spec.stages}
+    if name not in stages:
+        raise UnknownName(f"stage of {method.spec.name}", name, stages)
+    return stages[name]
 
 
 def _keys(nodes: list[StageNode | None]) -> tuple[str, ...]:

@@ -151,6 +151,12 @@ def make_items(spec: TaskSpec, clips: Sequence[ClipInfo]) -> tuple[tuple[Item, .
         for k, window in enumerate(windows):
             name = clip.id if len(windows) == 1 else f"{clip.id}#{k}"
             items.append(Item(name, clip, window[:n_max], window[n_max:]))
+    for item in items:  # a window of one clip may not be called as another clip
+        if item.id != item.clip.id and item.id in seen:
+            raise BadData(
+                f"the clip {item.id!r} is called as a window of {item.clip.id!r}.",
+                fix="Rename one of them.",
+            )
     return tuple(items), excluded
 
 

@@ -93,7 +93,9 @@ class Conductor:
 
         Raises:
             KeyboardInterrupt: after the workers have stored their state.
+            Unwritable: the runs folder cannot be made.
         """
+        make_folder(self.places.runs / self.bench.task.id)
         slots = Slots.of_machine(self.orders.workers)
         self.executor = LocalExecutor(replace(slots, cpus=max(slots.cpus, 1)))
         with self.executor:

@@ -1,0 +1,148 @@
+"""Numbers that cannot be compared never share a column."""
+
+import csv
+import io
+
+import pytest
+
+from tests.conftest import write_clips
+from tests.e2e.helpers import PLUGINS, folder, vpbench
+
+STAND_INS = {"VPBENCH_PLUGINS": str(PLUGINS / "standins.py")}
+
+
+def test_with_no_runs_it_says_so_and_shows_the_command(tmp_path):
+    done = vpbench("compare", "alpha", "beta", "gamma", cwd=tmp_path, env=STAND_INS)
+    assert done.code == 5
+    assert "no finished run of alpha, beta, gamma" in done.err
+    assert "vpbench run alpha beta gamma --dataset puppets" in done.err
+
+
+def test_with_runs_of_one_of_them_the_others_are_dashes_with_the_exact_command(clips, tmp_path):
+    where = folder(clips)
+    assert vpbench("run", "beta", "--dataset", where, cwd=tmp_path, env=STAND_INS).code == 0
+    done = vpbench("compare", "alpha", "beta", "gamma", "--json", cwd=tmp_path, env=STAND_INS)
+    assert done.code == 0
+    rows = {r["method"]: r for r in done.json()["groups"][0]["rows"]}
+    assert list(rows)[:3] == ["alpha", "beta", "gamma"] and "copy-last" in rows
+    score = rows["gamma"]["scores"]["psnr"]
+    assert score["value"] is None
+    command = score["reason"].partition("`")[2].rstrip("`")
+    assert command == f"vpbench run gamma --dataset '{where}'"
+    shown = vpbench("compare", "alpha", "beta", "gamma", cwd=tmp_path, env=STAND_INS)
+    assert "—" in shown.out and "vpbench run gamma --dataset" in " ".join(shown.out.split())
+    import shlex
+
+    assert vpbench(*shlex.split(command)[1:], cwd=tmp_path, env=STAND_INS).code == 0
+    full = vpbench("compare", "alpha", "beta", "gamma", "--json", cwd=tmp_path, env=STAND_INS)
+    assert full.json()["groups"][0]["rows"][2]["scores"]["psnr"]["value"] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"size": 20}, "size: 16 against 20"),
+        ({"horizon": 9}, "horizon: 8 against 9"),
+        ({"stride": 2}, "stride: 1 against 2"),
+        ({"conditioning": 2}, "n_max: 1 against 2"),
+    ],
+)
+def test_tasks_that_differ_in_one_field_stand_apart_and_the_field_is_named(
+    clips, tmp_path, change, field
+):
+    for where in (folder(clips), folder(clips, **change)):
+        done = vpbench(
+            "run", "alpha", "--dataset", where, "--no-references", cwd=tmp_path, env=STAND_INS
+        )
+        assert done.code == 0, done.err
+    compared = vpbench("compare", "alpha", "--json", cwd=tmp_path, env=STAND_INS).json()
+    assert len(compared["groups"]) == 2
+    flipped = (
+        f"{field.split(': ')[0]}: {' against '.join(field.split(': ')[1].split(' against ')[::-1])}"
+    )
+    assert any(field in d or flipped in d for d in compared["differences"])
+    one = vpbench("compare", "alpha", "--one-table", cwd=tmp_path, env=STAND_INS)
+    assert one.code == 3
+    assert field in one.err or flipped in one.err
+
+
+def test_other_data_of_the_same_name_is_another_fingerprint(tmp_path):
+    """The same ids and labels over other pixels: one task, two columns, the field named."""
+    clips = write_clips(tmp_path / "clips")
+    words = ("--dataset", folder(clips), "--no-references")
+    vpbench("run", "alpha", *words, cwd=tmp_path, env=STAND_INS)
+    write_clips(tmp_path / "clips", seed=9)
+    vpbench("run", "beta", *words, cwd=tmp_path, env=STAND_INS)
+    compared = vpbench("compare", "alpha", "beta", "--json", cwd=tmp_path, env=STAND_INS).json()
+    (group,) = compared["groups"]
+    names = sorted(group["metrics"])
+    assert len(names) == 4 and all("#" in n for n in names)
+    for row in group["rows"]:
+        assert sum(s["value"] is not None for s in row["scores"].values()) == 2
+    assert any("data: " in d for d in compared["differences"])
+    one = vpbench("compare", "alpha", "beta", "--one-table", cwd=tmp_path, env=STAND_INS)
+    assert one.code == 3 and "data: " in one.err
+
+
+def test_every_metric_fingerprint_field_keeps_columns_apart(clips, tmp_path):
+    """A metric of another version never lands in the same column."""
+    words = ("--dataset", folder(clips), "--no-references", "--metrics", "brightness")
+    for version, method in ((1, "alpha"), (2, "beta")):
+        env = {**STAND_INS, "BRIGHTNESS": str(version)}
+        done = vpbench("run", method, *words, cwd=tmp_path, env=env)
+        assert done.code == 0, done.err
+    compared = vpbench("compare", "alpha", "beta", "--json", cwd=tmp_path, env=STAND_INS).json()
+    assert len(compared["groups"][0]["metrics"]) == 2
+    assert any("version: 1 against 2" in d for d in compared["differences"])
+
+
+def test_formats(clips, tmp_path):
+    vpbench("run", "alpha", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
+    words = ("compare", "alpha", "--format")
+    markdown = vpbench(*words, "md", cwd=tmp_path, env=STAND_INS).out
+    assert "| method" in markdown
+    assert "\\toprule" in vpbench(*words, "tex", cwd=tmp_path, env=STAND_INS).out
+    rows = list(
+        csv.DictReader(io.StringIO(vpbench(*words, "csv", cwd=tmp_path, env=STAND_INS).out))
+    )
+    assert {r["method"] for r in rows} >= {"alpha", "real", "noise"}
+    obj = vpbench(*words, "json", cwd=tmp_path, env=STAND_INS).json()
+    value = next(r for r in obj["groups"][0]["rows"] if r["method"] == "alpha")["scores"]["ssim"]
+    line = next(r for r in rows if r["method"] == "alpha" and r["metric"] == "ssim")
+    assert float(line["value"]) == value["value"]
+
+
+def test_a_method_no_better_than_a_null_is_marked(clips, tmp_path):
+    vpbench("run", "alpha", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
+    rows = vpbench("compare", "alpha", "--json", cwd=tmp_path, env=STAND_INS).json()
+    (alpha,) = (r for r in rows["groups"][0]["rows"] if r["method"] == "alpha")
+    assert "not distinguishable from copy-last (psnr)" in alpha["marks"]
+    assert not any("noise" in m for m in alpha["marks"])
+
+
+def test_ranks_only_within_equal_conditioning_and_known_luck(clips, tmp_path):
+    vpbench("run", "alpha", "black", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
+    rows = vpbench("compare", "alpha", "black", "--json", cwd=tmp_path, env=STAND_INS).json()
+    ranks = {r["method"]: r["scores"]["psnr"]["rank"] for r in rows["groups"][0]["rows"]}
+    assert ranks["alpha"] == "1" and ranks["black"] == "2"
+    assert ranks["copy-last"] is None and ranks["real"] is None
+
+
+def test_an_unknown_method_is_a_mistake_with_the_nearest_name(clips, tmp_path):
+    done = vpbench("compare", "alpa", cwd=tmp_path, env=STAND_INS)
+    assert done.code == 2 and "Did you mean alpha" in done.err
+
+
+def test_a_dataset_narrows_the_tables(clips, tmp_path):
+    for where in (folder(clips), folder(clips, size=20)):
+        vpbench("run", "alpha", "--dataset", where, "--no-references", cwd=tmp_path, env=STAND_INS)
+    done = vpbench(
+        "compare",
+        "alpha",
+        "--dataset",
+        folder(clips, size=20),
+        "--json",
+        cwd=tmp_path,
+        env=STAND_INS,
+    )
+    assert [g["task"]["size"] for g in done.json()["groups"]] == [20]

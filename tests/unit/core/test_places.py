@@ -1,0 +1,55 @@
+"""Folders and the switches that move them."""
+
+from pathlib import Path
+
+import pytest
+
+from vpbench.core.places import cache_folder, data_root, on, places, plugin_folder
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch, tmp_path):
+    for name in ("RUNS", "HOME", "DATA", "OFFLINE", "WEIGHTS"):
+        monkeypatch.delenv(f"VPBENCH_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = places()
+    assert found.runs == tmp_path / "runs" and not found.offline
+    assert found.cache.name == "vpbench" and not list(tmp_path.iterdir())
+
+
+def test_what_is_given_wins_over_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("VPBENCH_RUNS", "from-env")
+    monkeypatch.setenv("VPBENCH_HOME", "~/c")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert places().runs == tmp_path / "from-env"
+    assert places("given").runs == tmp_path / "given"
+    assert places(Path("~/given")).runs == tmp_path / "given"
+    assert places().cache == cache_folder() == tmp_path / "c"
+
+
+@pytest.mark.parametrize(
+    ("text", "yes"),
+    [("1", True), ("true", True), ("yes", True), ("", False), ("0", False), ("false", False),
+     ("OFF", False), ("No", False)],
+)  # fmt: skip
+def test_switches(monkeypatch, text, yes):
+    monkeypatch.setenv("VPBENCH_OFFLINE", text)
+    assert on("VPBENCH_OFFLINE") is places().offline is yes
+    assert places(offline=True).offline
+
+
+def test_data_roots(monkeypatch, tmp_path):
+    assert data_root("penn") is None
+    monkeypatch.setenv("VPBENCH_DATA", "data")
+    assert data_root("penn-labels") == tmp_path / "data" / "penn-labels"
+    assert data_root("penn", "here") == tmp_path / "here"
+
+
+def test_plugin_folder_follows_the_user_s_config(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert plugin_folder().name == "plugins" and plugin_folder().parent.name == "vpbench"
+    assert not (tmp_path / "config").exists()

@@ -1,0 +1,136 @@
+"""Reference rows against independent restatements."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tests.conftest import write_clips
+from tests.e2e.helpers import folder
+from vpbench.core.methods import resolve
+from vpbench.core.places import places
+from vpbench.core.registry import build
+from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.loading import make_method
+from vpbench.harness.references.trivial import blur, gaussian
+
+
+@pytest.fixture
+def bench(tmp_path):
+    write_clips(tmp_path / "clips", (("train", 12), ("val", 2), ("test", 8)))
+    return open_bench(Place(folder(tmp_path / "clips", conditioning=3)), build(), places())
+
+
+def ask(name, bench, seeds=None):
+    method = resolve(name, build(), 16)
+    instance = make_method(method, bench.task.info, build(), {})
+    if hasattr(instance, "bind"):
+        instance.bind(bench)
+    items = bench.task.test
+    given = bench.conditioning(items, method)
+    seeds = bench.seeds(items, 0, 2) if seeds is None else seeds
+    if method.capabilities.oracle:
+        future = np.stack([bench.targets(i) for i in items])
+        return instance.predict(given, future, 8, seeds), items
+    return instance.predict(given, 8, seeds), items
+
+
+def test_shapes(bench):
+    for name in (
+        "real",
+        "real-other",
+        "nearest-train",
+        "class-random",
+        "copy-last",
+        "blur-copy",
+        "noise",
+    ):
+        frames, _ = ask(name, bench)
+        assert frames.shape == (8, 2, 8, 16, 16, 3) and frames.dtype == np.uint8, name
+
+
+def test_copy_last_repeats_frame_t0(bench):
+    frames, items = ask("copy-last", bench)
+    for row, item in zip(frames, items, strict=True):
+        assert (row == bench.given(item)[-1]).all()
+        assert item.given == (0, 1, 2)
+
+
+@pytest.mark.parametrize("sigma", ["0.25", "1", "2", "3.7"])
+@pytest.mark.parametrize("shape", [(16, 16), (17, 33), (5, 7), (64, 64)])
+def test_blur_is_a_gaussian(sigma, shape):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, *shape, 3), np.uint8)
+    wanted = ndimage.gaussian_filter(
+        frames.astype(float),
+        (0, float(sigma), float(sigma), 0),
+        mode="nearest",
+        radius=(0, len(gaussian(Decimal(sigma))) // 2, len(gaussian(Decimal(sigma))) // 2, 0),
+    )
+    assert np.abs(blur(frames, Decimal(sigma)) - wanted).max() <= 0.51
+    assert gaussian(Decimal(sigma)).sum() == 1 << 16
+
+
+def test_blur_keeps_constants_and_is_integer(bench):
+    flat = np.full((1, 9, 9, 3), 77, np.uint8)
+    assert (blur(flat, Decimal(2)) == 77).all()
+    assert gaussian(Decimal(1)).dtype == np.int64
+
+
+def test_noise_is_uniform_and_follows_the_seed(bench):
+    seeds = np.array([[1, 2], [1, 3]] * 4, np.int64)
+    frames, _ = ask("noise", bench, seeds)
+    assert np.array_equal(frames[0, 0], frames[1, 0]) and not np.array_equal(
+        frames[0, 1], frames[1, 1]
+    )
+    counts = np.bincount(frames[:2].reshape(-1), minlength=256)
+    chi2 = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+    assert 150 < chi2 < 380  # 255 degrees of freedom
+    raw = np.random.PCG64(1).random_raw(4).astype("<u8").tobytes()
+    assert frames[0, 0].tobytes()[:32] == raw
+
+
+def test_real_other_uses_each_training_clip_once_and_keeps_the_class(bench):
+    frames, items = ask("real-other", bench)
+    train = {bench.targets(i).tobytes(): i for i in bench.task.items["train"]}
+    used = [train[row[0].tobytes()] for row in frames]
+    assert len({i.id for i in used}) == 8
+    assert [i.clip.label for i in used] == [i.clip.label for i in items]
+
+
+def test_class_random_follows_seed_and_class(bench):
+    frames, items = ask("class-random", bench)
+    train = {bench.targets(i).tobytes(): i for i in bench.task.items["train"]}
+    for row, item in zip(frames, items, strict=True):
+        for sample in row:
+            assert train[sample.tobytes()].clip.label == item.clip.label
+    assert not np.array_equal(frames[:, 0], frames[:, 1])
+
+
+def test_nearest_train_is_the_nearest_by_brute_force(bench):
+    frames, items = ask("nearest-train", bench)
+    train = bench.task.items["train"]
+    for row, item in zip(frames, items, strict=True):
+        own = bench.given(item)[-1].astype(int)
+        far = [((bench.given(t)[-1].astype(int) - own) ** 2).sum() for t in train]
+        assert np.array_equal(row[0], bench.targets(train[int(np.argmin(far))]))
+
+
+def test_nearest_train_breaks_ties_by_id(tmp_path):
+    write_clips(tmp_path / "clips", (("train", 6), ("test", 2)))
+    same = np.load(tmp_path / "clips" / "train" / "right" / "clip00.npz")["frames"]
+    for k, split in enumerate(("train", "train", "test")):
+        other = same.copy()
+        other[1:] = k
+        np.savez(tmp_path / "clips" / split / "right" / f"tie{k}.npz", frames=other)
+    bench = open_bench(Place(folder(tmp_path / "clips")), build(), places())
+    frames, items = ask("nearest-train", bench)
+    where = [i.id for i in items].index("test/right/tie2")
+    first = min(
+        i.id
+        for i in bench.task.items["train"]
+        if i.id.startswith("train/right/clip00") or "tie" in i.id
+    )
+    (wanted,) = (i for i in bench.task.items["train"] if i.id == first)
+    assert np.array_equal(frames[where, 0], bench.targets(wanted))

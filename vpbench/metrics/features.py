@@ -1,0 +1,312 @@
+"""Features of clips, computed once: a cache keyed by what a clip holds, and a queue before it.
+
+A feature is float32 [dim]. It depends on the clip and the extractor only, because every forward
+pass has exactly the extractor's batch shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from vpbench.api.errors import BadData, Corrupt, UsageError, VpbenchError
+from vpbench.api.specs import Value
+from vpbench.api.types import Frames
+from vpbench.core.files import write_bytes
+from vpbench.core.hashing import canonical_json, digest
+
+Feature = npt.NDArray[np.float32]
+"""float32 [dim], or [n,dim] of several clips."""
+
+
+@runtime_checkable
+class FeatureExtractor(Protocol):
+    """A network that makes one vector of a clip.
+
+    Attributes:
+        name: what messages call it.
+        dim: length of a feature.
+        batch: clips in one forward pass, always the same number.
+        min_frames: fewest frames of a clip.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def dim(self) -> int: ...  # noqa: D102
+
+    @property
+    def batch(self) -> int: ...  # noqa: D102
+
+    @property
+    def min_frames(self) -> int: ...  # noqa: D102
+
+    def __call__(self, clips: Frames) -> Feature:
+        """uint8 [batch,T,H,W,3] -> float32 [batch,dim]."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, Value | None]:
+        """All that can move a feature; cheap, without building the network."""
+        ...
+
+
+def clip_hash(frames: Frames) -> str:
+    """sha256 of the shape and the bytes of uint8 [T,H,W,3], 64 hex digits."""
+    found = hashlib.sha256(f"{frames.dtype.name}{list(frames.shape)}\n".encode())
+    found.update(np.ascontiguousarray(frames).data)
+    return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """Features that come in one file, read-only.
+
+    Attributes:
+        extractor: hash of the fingerprint of the extractor that made them.
+        features: clip hash -> float32 [dim].
+    """
+
+    extractor: str
+    features: Mapping[str, Feature]
+
+    @classmethod
+    def read(cls, path: Path) -> Shipped:
+        """Read what `write_shipped` wrote.
+
+        Raises:
+            Corrupt: it is something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                extractor = digest(json.loads(stored["extractor"].tobytes()))
+                hashes, values = stored["hashes"], stored["features"]
+        except (OSError, ValueError, KeyError, EOFError, *_ZIP_ERRORS) as error:
+            raise Corrupt(f"{path} holds no features ({error}).", fix="Install it anew.") from error
+        if (
+            hashes.ndim != 2 or hashes.shape[1] != 32 or hashes.dtype != np.uint8
+            or values.ndim != 2 or values.dtype != np.float32 or len(values) != len(hashes)
+        ):  # fmt: skip
+            raise Corrupt(f"{path} holds features of a wrong shape.", fix="Install it anew.")
+        names = (row.tobytes().hex() for row in hashes)
+        return cls(extractor, dict(zip(names, values, strict=True)))
+
+
+def write_shipped(
+    path: Path, fingerprint: Mapping[str, Value | None], features: Mapping[str, Feature]
+) -> None:
+    """Write features of one extractor into one .npz; the same features give the same bytes.
+
+    Args:
+        path: file to write.
+        fingerprint: of the extractor.
+        features: clip hash -> float32 [dim].
+    """
+    keys = sorted(features)
+    rows = [np.frombuffer(bytes.fromhex(k), np.uint8) for k in keys]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        extractor=np.frombuffer(canonical_json(fingerprint), np.uint8),
+        hashes=np.stack(rows),
+        features=np.stack([np.asarray(features[k], np.float32) for k in keys]),
+    )
+    write_bytes(path, buffer.getvalue())
+
+
+class FeatureCache:
+    """Features of one extractor in a folder, one small file a clip.
+
+    A file is an .npy followed by the sha256 of the extractor, the clip and the .npy, so a damaged
+    or foreign file is never taken for a feature; it is computed again.
+    """
+
+    def __init__(
+        self,
+        extractor_fingerprint: Mapping[str, Value | None],
+        folder: Path,
+        shipped: Iterable[Shipped] = (),
+    ) -> None:
+        """
+        Args:
+            extractor_fingerprint: of the extractor whose features these are.
+            folder: where the files are.
+            shipped: features to look for after the folder; those of other extractors are ignored.
+        """
+        self.extractor = digest(extractor_fingerprint)
+        self.folder = folder
+        self._shipped = [s.features for s in shipped if s.extractor == self.extractor]
+
+    def path(self, key: str) -> Path:
+        """File of a clip hash."""
+        return self.folder / key[:2] / f"{key}.npy"
+
+    def get(self, key: str) -> Feature | None:
+        """The feature of a clip hash, or None where there is none that is whole."""
+        try:
+            data = self.path(key).read_bytes()
+        except OSError:
+            data = b""
+        body, seal = data[:-32], data[-32:]
+        if data and seal == self._seal(key, body):
+            value = np.load(io.BytesIO(body), allow_pickle=False)
+            if _usable(value):
+                return value
+        for features in self._shipped:
+            value = features.get(key)
+            if value is not None and _usable(value):
+                return value
+        return None
+
+    def put(self, key: str, feature: Feature) -> None:
+        """Store a feature, whole or not at all.
+
+        Raises:
+            Unwritable: the disk is full or the folder may not be written.
+        """
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(feature, np.float32), allow_pickle=False)
+        body = buffer.getvalue()
+        write_bytes(self.path(key), body + self._seal(key, body))
+
+    def _seal(self, key: str, body: bytes) -> bytes:
+        return hashlib.sha256(f"{self.extractor} {key}\n".encode() + body).digest()
+
+
+@dataclass(eq=False)
+class FeatureQueue:
+    """Turns clips into features, a full batch at a time.
+
+    Holds the frames of fewer clips than a batch for each shape of clips, and the features of all
+    of them. The extractor is made when a clip is in no cache.
+
+    Attributes:
+        make: makes the extractor; called at most once.
+        cache: where features are looked for and stored.
+    """
+
+    make: Callable[[], FeatureExtractor]
+    cache: FeatureCache
+    _extractor: FeatureExtractor | None = None
+    _found: dict[str, Feature] = field(default_factory=dict[str, Feature])
+    _waiting: dict[tuple[int, ...], dict[str, tuple[str, Frames]]] = field(
+        default_factory=dict[tuple[int, ...], dict[str, tuple[str, Frames]]]
+    )
+
+    def add(self, name: str, frames: Frames) -> str:
+        """Take a clip uint8 [T,H,W,3], to be found under the hash that is returned.
+
+        Args:
+            name: how errors call it.
+            frames: copied where they must wait.
+
+        Raises:
+            BadData: not such an array, or the extractor made NaN of a clip.
+        """
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+            raise BadData(
+                f"the clip {name!r} is {frames.dtype} {list(frames.shape)}, "
+                "it must be uint8 [T,H,W,3]."
+            )
+        key = clip_hash(frames)
+        if key in self._found:
+            return key
+        stored = self.cache.get(key)
+        if stored is not None:
+            self._found[key] = stored
+            return key
+        waiting = self._waiting.setdefault(frames.shape, {})
+        if key not in waiting:
+            waiting[key] = (name, frames.copy())
+            if len(waiting) >= self._made().batch:
+                self._compute(frames.shape)
+        return key
+
+    def take(self, found: Mapping[str, Feature]) -> None:
+        """Add features, by clip hash, that another queue of the same extractor has."""
+        self._found.update(found)
+
+    def finish(self) -> dict[str, Feature]:
+        """Compute what still waits; all features so far, by clip hash."""
+        for shape in list(self._waiting):
+            self._compute(shape)
+        return dict(self._found)
+
+    def _made(self) -> FeatureExtractor:
+        if self._extractor is None:
+            self._extractor = self.make()
+        return self._extractor
+
+    def _compute(self, shape: tuple[int, ...]) -> None:
+        """One forward pass for up to a batch of waiting clips of one shape."""
+        extractor, waiting = self._made(), self._waiting.pop(shape)
+        names = [name for name, _ in waiting.values()]
+        clips = [frames for _, frames in waiting.values()]
+        clips += [clips[-1]] * (extractor.batch - len(clips))
+        try:
+            values = extractor(np.stack(clips))
+        except (ValueError, RuntimeError) as error:
+            listed = ", ".join(repr(name) for name in names)
+            raise VpbenchError(f"{extractor.name} failed on the clips {listed}: {error}") from error
+        if values.shape != (extractor.batch, extractor.dim):
+            raise VpbenchError(
+                f"{extractor.name} made features of shape {list(values.shape)}, "
+                f"they must be [{extractor.batch},{extractor.dim}]."
+            )
+        for key, name, value in zip(waiting, names, values, strict=False):
+            feature = np.array(value, dtype=np.float32)
+            if not np.isfinite(feature).all():
+                raise BadData(f"{extractor.name} made NaN or infinity of the clip {name!r}.")
+            self.cache.put(key, feature)
+            self._found[key] = feature
+
+
+def features(
+    extractor_factory: Callable[[], FeatureExtractor],
+    cache: FeatureCache,
+    clips: Iterable[tuple[str, Frames]],
+) -> dict[str, Feature]:
+    """The feature of each clip; computes only those that no cache has.
+
+    Args:
+        extractor_factory: makes the extractor; not called when nothing is missing.
+        cache: of the same extractor.
+        clips: (id, uint8 [T,H,W,3]), read one after the other.
+
+    Returns:
+        Clip id -> float32 [dim], in the order of the clips.
+
+    Raises:
+        UsageError: an id comes twice.
+        BadData: a clip is no video, or has no finite feature; names it.
+    """
+    queue = FeatureQueue(extractor_factory, cache)
+    keys: dict[str, str] = {}
+    for name, frames in clips:
+        if name in keys:
+            raise UsageError(f"the clip {name!r} came twice.")
+        keys[name] = queue.add(name, frames)
+    found = queue.finish()
+    return {name: found[key] for name, key in keys.items()}
+
+
+def _usable(value: npt.NDArray[Any]) -> bool:
+    return value.ndim == 1 and value.dtype == np.float32 and bool(np.isfinite(value).all())
+
+
+def _zip_errors() -> tuple[type[Exception], ...]:
+    import zipfile
+    import zlib
+
+    return (zipfile.BadZipFile, zlib.error)
+
+
+_ZIP_ERRORS = _zip_errors()

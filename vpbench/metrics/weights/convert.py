@@ -1,0 +1,194 @@
+"""From a published file's format to named arrays, and to the one format of the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vpbench.api.errors import Corrupt, MissingDependency
+from vpbench.core.files import Guard, atomic_file
+from vpbench.core.hashing import canonical_json
+from vpbench.metrics.weights.registry import Entry, Format
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_VGG16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+"""Places of the 13 convolutions in the usual PyTorch VGG16 (`features.N`)."""
+
+
+def convert(entry: Entry, data: bytes, form: Format, what: str) -> Arrays:
+    """Arrays of a source file, in the file's order.
+
+    Args:
+        data: the whole file; its hash has been checked where one is known.
+        what: what messages call the file.
+
+    Raises:
+        Corrupt: the file does not hold what it should; nothing that it says is executed.
+        MissingDependency: a package for reading its format is not installed.
+    """
+    if form == "flax-pickle":
+        from vpbench.metrics.weights import restricted
+
+        arrays = restricted.load(data, what)
+    elif form == "torch":
+        arrays = _torch(data, what)
+    elif form == "keras-h5":
+        arrays = _keras(data, what)
+    elif form == "safetensors":
+        arrays = _safetensors(data, what)
+    else:
+        raise Corrupt(f"{what} is one of several files and is not read alone.")
+    return prove(entry, arrays, form, what)
+
+
+def convert_bundle(entry: Entry, prefix: Path) -> Arrays:
+    """Arrays of a TensorFlow checkpoint (`PREFIX.index` and its data files).
+
+    Raises:
+        Corrupt, MissingWeights: see `tf_bundle.read_bundle` and `i3d.check_i3d`.
+    """
+    from vpbench.metrics.weights.tf_bundle import read_bundle
+
+    return prove(entry, read_bundle(prefix), "tf-bundle", prefix.name)
+
+
+def prove(entry: Entry, arrays: Arrays, form: Format, what: str) -> Arrays:
+    """The arrays under the entry's own names, proven where they can be.
+
+    Raises:
+        Corrupt: they are other weights.
+    """
+    if entry.checked == "i3d":
+        from vpbench.metrics.weights import i3d
+
+        if form == "flax-pickle":
+            arrays = i3d.from_flax(arrays)
+        elif form == "torch":
+            arrays = i3d.from_torch(arrays)
+        try:
+            i3d.check_i3d(arrays)
+        except Corrupt as error:
+            raise Corrupt(f"{what}: {error.message}", fix=error.fix) from None
+        arrays = {name: arrays[name] for name in sorted(arrays)}
+    if entry.content and content_sha256(arrays) != entry.content:
+        raise Corrupt(f"{what} does not hold the {entry.label} weights.")
+    return arrays
+
+
+def _torch(data: bytes, what: str) -> Arrays:
+    """A state dict, read without running what the file says."""
+    import torch
+
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:
+        first = str(error).strip().splitlines()[:1]
+        reason = first[0] if first else type(error).__name__
+        raise Corrupt(f"{what} is refused: it is no plain PyTorch state dict "
+                      f"({reason:.200}).") from error  # fmt: skip
+    if not isinstance(state, Mapping) or not state:
+        raise Corrupt(f"{what} is refused: it is no plain PyTorch state dict.")
+    arrays: Arrays = {}
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            raise Corrupt(f"{what} is refused: {name!r:.80} is no tensor.")
+        arrays[name] = np.asarray(tensor.detach().numpy(), order="C")
+    return arrays
+
+
+def _keras(data: bytes, what: str) -> Arrays:
+    """The VGG16 of HED from Keras: PyTorch's names and layout (out, in, h, w)."""
+    try:
+        import h5py  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise MissingDependency(f"{what} needs the package h5py.",
+                                fix="Install it with: pip install 'vpbench[perceptual]'") from None  # fmt: skip
+    stored: Arrays = {}
+
+    def keep(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            stored[name] = np.asarray(item[()])
+
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            file.visititems(keep)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise Corrupt(f"{what} is no whole HDF5 file ({error!s:.200}).") from error
+    try:
+        return {_vgg_name(name): _out_first(array) for name, array in sorted(stored.items())}
+    except (KeyError, IndexError) as error:
+        raise Corrupt(f"{what} has an unknown layer ({error!s:.80}).") from None
+
+
+def _vgg_name(path: str) -> str:
+    """`block3/layers/conv2d_1/vars/0` -> `features.12.weight`; `dsn1/vars/1` -> `dsn1.bias`."""
+    found = re.fullmatch(r"(?:block(\d)/layers/conv2d(?:_(\d))?|(dsn\d|fuse))/vars/([01])", path)
+    if found is None:
+        raise KeyError(path)
+    block, conv, side, kind = found.groups()
+    leaf = ("weight", "bias")[int(kind)]
+    if side:
+        return f"{side}.{leaf}"
+    before = (0, 2, 4, 7, 10)[int(block) - 1]
+    return f"features.{_VGG16[before + int(conv or 0)]}.{leaf}"
+
+
+def _out_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(array.transpose(3, 2, 0, 1)) if array.ndim == 4 else array
+
+
+def _safetensors(data: bytes, what: str) -> Arrays:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise Corrupt(f"{what} is no whole safetensors file ({error!s:.200}).") from error
+    return {name: arrays[name] for name in _order(data, arrays)}
+
+
+def _order(data: bytes, arrays: Mapping[str, Any]) -> list[str]:
+    """The names in the source's order, which safetensors itself does not keep."""
+    size = int.from_bytes(data[:8], "little")
+    meta = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    order = json.loads(meta.get("order", "null"))
+    return order if isinstance(order, list) and sorted(order) == sorted(arrays) else sorted(arrays)
+
+
+def read(path: Path) -> Arrays:
+    """Arrays of a converted file, in the order of the file that they came from.
+
+    Raises:
+        Corrupt: it is no whole safetensors file.
+    """
+    return _safetensors(path.read_bytes(), path.name)
+
+
+def write(path: Path, arrays: Arrays, guard: Guard | None = None) -> None:
+    """Write arrays as safetensors, whole or not at all; their order is kept beside them."""
+    from safetensors.numpy import save_file
+
+    order = json.dumps(list(arrays), ensure_ascii=False)
+    with atomic_file(path, guard) as temporary:
+        save_file(arrays, temporary, metadata={"order": order})
+
+
+def content_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """sha256 of names, types, shapes and little-endian bytes, the same for every source file."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        total.update(canonical_json([name, array.dtype.str, array.shape]))
+        total.update(array.data if array.ndim else array.tobytes())
+    return total.hexdigest()
