@@ -272,7 +272,11 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Native clips. `factory(options, root, cache)` makes one."""
+    """Native clips. `factory(options, root, cache)` makes one.
+
+    Optional: `tasks() -> Sequence[TaskSpec]` where they depend on the options; `warnings() ->
+    list[str]` to show before a run; `random_access = True` where reads are as fast as a cache.
+    """
 
     spec: DatasetSpec
 

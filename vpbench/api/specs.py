@@ -156,12 +156,15 @@ class TaskSpec:
         window: which source frames make up one test clip.
         size: width and height in pixels after the harness's geometry.
         native: the clips already have that size and are not resized.
+        hashed: the task depends on the user's files, and its id gets 8 hex digits of all its
+            fields and its clip list.
     """
 
     id: str
     window: WindowRule
     size: int
     native: bool = False
+    hashed: bool = False
 
 
 @dataclass(frozen=True)

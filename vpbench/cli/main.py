@@ -23,6 +23,7 @@ VERBS = {
     "compare": ("vpbench.cli.compare:compare", "Print stored scores as tables; computes nothing."),
     "measure": ("vpbench.cli.measure:measure", "Score one folder of clips against another."),
     "plan": ("vpbench.cli.run:plan", "Show what would run, what is refused and why."),
+    "data": ("vpbench.cli.data:data", "List, prepare, check and look at datasets."),
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
     "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
     "doctor": ("vpbench.cli.doctor:doctor", "Check the installation, the folders and the plugins."),
@@ -31,7 +32,8 @@ VERBS = {
 EPILOG = """\b
 Examples:
   vpbench list
-  vpbench run copy-last nearest-train --dataset folder:clips
+  vpbench run copy-last nearest-train --dataset puppets
+  vpbench run copy-last --dataset 'folder:clips[group=person]'
   vpbench compare copy-last nearest-train
   vpbench measure real/ generated/
 

@@ -42,8 +42,8 @@ def storage(function: F) -> F:
 def task(function: F) -> F:
     """--dataset, --task, --root, --limit."""
     return _chain(
-        click.option("--dataset", required=True, metavar="D",
-                     help="A dataset, such as folder:PATH or 'folder:PATH[group=subject]'."),
+        click.option("--dataset", default="puppets", show_default=True, metavar="D",
+                     help="A dataset, such as puppets or 'folder:PATH[group=subject]'."),
         click.option("--task", "task_name", metavar="T",
                      help="A task of the dataset.  [default: its first]"),
         click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),

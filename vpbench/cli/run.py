@@ -14,7 +14,7 @@ from vpbench.cli.show import Progress, emit_json, print_comparison
 
 _RUN_EPILOG = """\b
 Examples:
-  vpbench run copy-last nearest-train --dataset folder:clips
+  vpbench run copy-last nearest-train --dataset puppets
   vpbench run my-method --dataset 'folder:clips[group=person,size=96]' --seeds 0-2
   vpbench run ./my_method.py:SPEC --dataset folder:clips --limit 8"""
 
@@ -102,6 +102,7 @@ def _conduct(
         if refusal.requested:
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
     with Progress() as progress:
+        prepare_dataset(bench.dataset, progress)
         outcomes = Conductor(plan, bench, places, orders, progress).run()
     results = [run_json(o, wanted) for o in outcomes]
     results += [refusal_json(r, bench.task.id) for r in plan.refused]
@@ -112,6 +113,25 @@ def _conduct(
     if not as_json:
         _farewell(outcomes, bench.task, names, until)
     return _exit_code(outcomes, plan, asked is not None or strict)
+
+
+def prepare_dataset(dataset: Any, progress: Any) -> None:
+    """Convert or render the dataset once, with a bar, and pass its warnings on."""
+    import inspect
+
+    prepare = dataset.prepare
+    if "tell" in inspect.signature(prepare).parameters:
+        name = dataset.spec.name
+
+        def tell(done: int, total: int) -> None:
+            progress({"event": "progress", "what": "render", "method": name, "done": done,
+                      "total": total})  # fmt: skip
+
+        prepare(tell=tell)
+    else:
+        prepare()
+    for line in getattr(dataset, "warnings", list)():
+        click.echo(f"warning: {line}", err=True)
 
 
 def _say_excluded(task: Any) -> None:

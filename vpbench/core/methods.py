@@ -146,7 +146,7 @@ def resolve(text: str, registry: Registry, size: int, preset: str | None = None)
     spec = registry.method(named.base)
     usual = default_preset(spec, size)
     chosen = _preset(spec, named, preset if spec.presets else None, usual)
-    defaults: dict[str, Value] = {**spec.params, **spec.presets.get(chosen, {})}
+    defaults = _with_preset(spec, chosen)
     params, dotted, slot_names = _split_params(spec, named, defaults)
     filler = _Filler(spec, registry, size, chosen, params)
     slots = {s: filler.fill(s, name, dotted) for s, name in slot_names.items()}
@@ -168,9 +168,15 @@ def trainer_of(part: ResolvedComponent, registry: Registry, size: int) -> Resolv
 
     Raises:
         UnknownName: the owner is not installed.
+        UsageError: the owner has no such slot.
     """
     owner = (part.spec.trained_by or "").partition(":")[0]
     usual = resolve(owner, registry, size)
+    if part.slot not in usual.slots:
+        raise UsageError(
+            f"{part.spec.name} says that {part.spec.trained_by} trains it; "
+            f"{owner} has no slot {part.slot}."
+        )
     wanted: dict[str, Value] = {}
     for key, value in part.params.items():
         wanted[key if key in usual.params else f"{part.slot}.{key}"] = value
@@ -198,17 +204,20 @@ def _split_params(
         elif "." in key and key.partition(".")[0] in slots:
             dotted[key] = text
         elif key in defaults:
-            params[key] = _typed(key, text, spec.params.get(key, defaults[key]), defaults[key])
+            params[key] = parse_value(key, text, defaults[key])
         else:
             known = [*defaults, *slots, *(["preset"] if spec.presets else [])]
             raise UnknownName(f"parameter of {spec.name}", key, known)
     return params, dotted, slots
 
 
-def _typed(key: str, text: str, kind: Value, default: Value) -> Value:
-    """The value that a text means; the default itself where they are equal (1 for 1.0)."""
-    value = parse_value(key, text, kind)
-    return default if value == default else value
+def _with_preset(spec: MethodSpec | ComponentSpec, preset: str) -> dict[str, Value]:
+    """Parameters with those of a preset; a number such as 1 stays a float where 0.5 stood."""
+    found = dict(spec.params)
+    for key, value in spec.presets.get(preset, {}).items():
+        floating = isinstance(found.get(key), float) and not isinstance(value, str)
+        found[key] = float(value) if floating else value
+    return found
 
 
 @dataclass(frozen=True)
@@ -232,8 +241,7 @@ class _Filler:
             if owner == slot:
                 if parameter not in filled:
                     raise UnknownName(f"parameter of {name}", parameter, filled)
-                kind = part.params.get(parameter, filled[parameter])
-                filled[parameter] = _typed(key, text, kind, filled[parameter])
+                filled[parameter] = parse_value(key, text, filled[parameter])
         return ResolvedComponent(
             slot, part, filled, source_hash(part.factory, entry.ref.value),
             self.registry.exact_name("component", name),
@@ -248,8 +256,8 @@ class _Filler:
         elif owner != self.spec.name:
             trainer = self.registry.method(owner)
             preset = default_preset(trainer, self.size)
-            theirs = {**trainer.params, **trainer.presets.get(preset, {})}
-        filled: dict[str, Value] = {**part.params, **part.presets.get(preset, {})}
+            theirs = _with_preset(trainer, preset)
+        filled = _with_preset(part, preset)
         return filled | {k: v for k, v in theirs.items() if k in filled}
 
     def changed(

@@ -127,7 +127,7 @@ def open_bench(place: Place, registry: Registry, places: Places) -> Bench:
     own: Any = getattr(dataset, "tasks", None)
     tasks: Sequence[TaskSpec] = own() if own is not None else spec.tasks
     chosen = _choose(tasks, place.task, base)
-    task = make_task(dataset, chosen, place, folder=own is not None, rendered=spec.rendered)
+    task = make_task(dataset, chosen, place, rendered=spec.rendered)
     geometry = Geometry(chosen.size, native=chosen.native)
     return Bench(place, task, dataset, ClipStore(dataset, geometry, places.cache))
 
@@ -141,9 +141,7 @@ def _choose(tasks: Sequence[TaskSpec], name: str | None, dataset: str) -> TaskSp
     raise UnknownName(f"task of {dataset}", name, [t.id for t in tasks])
 
 
-def make_task(
-    dataset: Dataset, spec: TaskSpec, place: Place, *, folder: bool, rendered: bool
-) -> Task:
+def make_task(dataset: Dataset, spec: TaskSpec, place: Place, *, rendered: bool) -> Task:
     """The task with all its items, checked."""
     if place.limit is not None and place.limit < 1:
         raise UsageError(f"--limit {place.limit} must be at least 1.")
@@ -157,7 +155,7 @@ def make_task(
     check_test(items["test"], excluded["test"], spec, place.dataset)
     geometry: Mapping[str, Any] = Geometry(spec.size, native=spec.native).fingerprint()
     task_id = spec.id
-    if folder:
+    if spec.hashed:
         clips = [[s, i.id, i.clip.label] for s in SPLITS for i in items[s]]
         fields = {"window": spec.window, "size": spec.size, "geometry": geometry, "clips": clips}
         task_id = folder_task_id(spec.id, fields, "")

@@ -1,15 +1,20 @@
-"""Pictures of a run to look at; never hashed, never needed."""
+"""Pictures of a run and of a dataset to look at; never hashed, never needed."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from vpbench.api.errors import MissingData
+from vpbench.api.types import ClipInfo, Frames
 from vpbench.core.files import make_folder
 from vpbench.core.rundir import RunDir
 from vpbench.harness.bench import Bench
 from vpbench.harness.predict import read_shard
 
 ROWS = 6
+_MOST_CLASSES = 16
 
 
 def write_preview(folder: RunDir, bench: Bench) -> None:
@@ -23,7 +28,7 @@ def write_preview(folder: RunDir, bench: Bench) -> None:
     row = folder.read_manifest()["shards"][0]
     fakes = read_shard(folder, row)
     target = make_folder(folder.preview)
-    rows: list[tuple[str, np.ndarray]] = []
+    rows: list[tuple[str, Frames]] = []
     for k, name in enumerate(row["items"][:ROWS]):
         real = np.concatenate([bench.given(items[name]), bench.targets(items[name])])
         fake = np.concatenate([bench.given(items[name]), fakes[k, 0]])
@@ -32,3 +37,53 @@ def write_preview(folder: RunDir, bench: Bench) -> None:
         rows += [(f"real {title}", real), ("predicted", fake)]
         write_gif(target / f"clip-{k}.gif", np.concatenate([real, fake], axis=2), 12)
     write_png(target / "grid.png", contact_sheet(rows))
+
+
+def write_dataset_preview(bench: Bench, split: str, out: Path) -> tuple[Path, Path]:
+    """One clip of each class: frames over time, and a tile of moving clips.
+
+    Returns:
+        Paths of sheet.png and preview.gif.
+
+    Raises:
+        MissingData: the split has no clips.
+    """
+    from vpbench.media.encode import write_gif, write_png
+    from vpbench.render.sheets import contact_sheet
+
+    clips = _one_a_class(list(bench.dataset.clips(split)))
+    if not clips:
+        raise MissingData(f"{bench.place.dataset} has no clips in {split!r}.")
+    names = bench.task.info.class_names
+    rows: list[tuple[str, Frames]] = []
+    for clip in clips:
+        frames = bench.store.whole(clip, range(min(clip.frames, 48)))
+        rows.append((names[clip.label] if clip.label is not None else clip.id, frames))
+    make_folder(out)
+    size = bench.task.spec.size
+    write_png(out / "sheet.png", contact_sheet(rows, columns=12))
+    write_gif(out / "preview.gif", _tile([f for _, f in rows], max(1, 128 // size)), 12)
+    return out / "sheet.png", out / "preview.gif"
+
+
+def _one_a_class(clips: list[ClipInfo]) -> list[ClipInfo]:
+    first: dict[int | None, ClipInfo] = {}
+    for clip in clips:
+        first.setdefault(clip.label, clip)
+    if list(first) == [None]:
+        return clips[:9]
+    return [first[label] for label in sorted(first, key=lambda x: -1 if x is None else x)][
+        :_MOST_CLASSES
+    ]
+
+
+def _tile(videos: list[Frames], zoom: int) -> Frames:
+    """Videos side by side in a square, the shorter ones starting again."""
+    across = int(np.ceil(len(videos) ** 0.5))
+    length = max(len(v) for v in videos)
+    blank = np.full_like(videos[0][:1], 255)
+    padded = [v[np.arange(length) % len(v)] for v in videos]
+    padded += [np.repeat(blank, length, 0)] * (-len(padded) % across)
+    bands = [np.concatenate(padded[k : k + across], axis=2) for k in range(0, len(padded), across)]
+    whole = np.concatenate(bands, axis=1)
+    return np.ascontiguousarray(whole.repeat(zoom, axis=1).repeat(zoom, axis=2))

@@ -56,7 +56,10 @@ class ClipStore:
         return np.ascontiguousarray(self.geometry.cropped(np.asarray(frames)))
 
     def _cached(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Frames:
-        if not clip.sha256:
+        direct = self.geometry.native and getattr(self.dataset, "random_access", False)
+        if direct and indices is None:
+            return self.dataset.read(clip, range(clip.frames))
+        if direct or not clip.sha256:
             return self._convert(clip, indices)
         name = digest([clip.sha256, indices])[:32]
         path = self.folder / name[:2] / f"{name}.npy"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +26,12 @@ from vpbench.core.hashing import canonical_json, digest
 
 Feature = npt.NDArray[np.float32]
 """float32 [dim], or [n,dim] of several clips."""
+
+Distance = Callable[[Feature, Feature], float]
+"""Of two sets of features, [n,dim] and [m,dim]."""
+
+HALVINGS = 10
+"""Ways to halve the real clips whose mean is the floor."""
 
 
 @runtime_checkable
@@ -296,6 +303,66 @@ def features(
         keys[name] = queue.add(name, frames)
     found = queue.finish()
     return {name: found[key] for name, key in keys.items()}
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What two sets of real clips give.
+
+    Attributes:
+        value: mean distance of two disjoint halves, over `HALVINGS` ways to halve.
+        n: clips in each half, the fewest of all ways.
+    """
+
+    value: float
+    n: int
+
+
+def real_floor(
+    features: Mapping[str, Feature], clusters: Mapping[str, str], distance: Distance
+) -> Floor | None:
+    """Distance between two disjoint halves of the real clips, with equally many clips in each.
+
+    No cluster lies in both halves. The halves depend on the names of the clusters only: those are
+    sorted by a hash, and each goes to the half with fewer clips.
+
+    Args:
+        features: clip id -> float32 [d].
+        clusters: clip id -> cluster; a clip that is missing stands alone.
+        distance: of two arrays [n,d].
+
+    Returns:
+        The floor, or None where the halves would have fewer than two clips.
+    """
+    members: dict[str, list[str]] = {}
+    for clip in sorted(features):
+        members.setdefault(clusters.get(clip, clip), []).append(clip)
+    values: list[float] = []
+    counts: list[int] = []
+    for way in range(HALVINGS):
+        one, two = _halves(members, way)
+        n = min(len(one), len(two))
+        if n < 2:
+            return None
+        values.append(distance(_stack(features, one[:n]), _stack(features, two[:n])))
+        counts.append(n)
+    return Floor(math.fsum(values) / len(values), min(counts))
+
+
+def _halves(members: Mapping[str, Sequence[str]], way: int) -> tuple[list[str], list[str]]:
+    one: list[str] = []
+    two: list[str] = []
+    order = sorted(
+        members,
+        key=lambda c: hashlib.sha256(f"{way}\n{c}".encode("utf-8", "surrogatepass")).digest(),
+    )
+    for cluster in order:
+        (one if len(one) <= len(two) else two).extend(members[cluster])
+    return one, two
+
+
+def _stack(features: Mapping[str, Feature], clips: Sequence[str]) -> Feature:
+    return np.stack([features[clip] for clip in clips])
 
 
 def _usable(value: npt.NDArray[Any]) -> bool:

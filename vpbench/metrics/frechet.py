@@ -315,7 +315,7 @@ def _centred(rows: Floats) -> tuple[Floats, Floats]:
 def _factor(centred: Floats) -> Floats:
     """The rows, or where they are more than the dimensions, their triangular factor."""
     n, d = centred.shape
-    return np.linalg.qr(centred, mode="r") if n > d else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if n > d else centred
 
 
 def _root(covariance: Floats) -> Floats:

@@ -6,11 +6,9 @@ is the same bits for any order of the clips and any division among merged instan
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,11 +20,12 @@ from vpbench.core.hashing import digest
 from vpbench.metrics import frechet as fr
 from vpbench.metrics import kernel as ke
 from vpbench.metrics.features import (
-    Feature,
     FeatureCache,
     FeatureExtractor,
     FeatureQueue,
+    Floor,
     Shipped,
+    real_floor,
 )
 from vpbench.metrics.video_specs import FVD, KVD
 
@@ -37,57 +36,8 @@ if TYPE_CHECKING:
 FEW = 256
 """Clips under which a set metric carries a warning."""
 
-HALVINGS = 10
-"""Ways to halve the real clips whose mean is the floor."""
-
 SHIPPED = Path(__file__).parent / "shipped"
 """Folder of features that come with vpbench, one .npz a group of rows; it may be absent."""
-
-Distance = Callable[[fr.Rows, fr.Rows], float]
-
-
-@dataclass(frozen=True)
-class Floor:
-    """What two sets of real clips give.
-
-    Attributes:
-        value: mean distance of two disjoint halves, over `HALVINGS` ways to halve.
-        n: clips in each half, the fewest of all ways.
-    """
-
-    value: float
-    n: int
-
-
-def real_floor(
-    features: Mapping[str, Feature], clusters: Mapping[str, str], distance: Distance
-) -> Floor | None:
-    """Distance between two disjoint halves of the real clips, with equally many clips in each.
-
-    No cluster lies in both halves. The halves depend on the names of the clusters only: those are
-    sorted by a hash, and each goes to the half with fewer clips.
-
-    Args:
-        features: clip id -> float32 [d].
-        clusters: clip id -> cluster; a clip that is missing stands alone.
-        distance: of two arrays [n,d].
-
-    Returns:
-        The floor, or None where the halves would have fewer than two clips.
-    """
-    members: dict[str, list[str]] = {}
-    for clip in sorted(features):
-        members.setdefault(clusters.get(clip, clip), []).append(clip)
-    values: list[float] = []
-    counts: list[int] = []
-    for way in range(HALVINGS):
-        one, two = _halves(members, way)
-        n = min(len(one), len(two))
-        if n < 2:
-            return None
-        values.append(distance(_stack(features, one[:n]), _stack(features, two[:n])))
-        counts.append(n)
-    return Floor(math.fsum(values) / len(values), min(counts))
 
 
 class _SetMetric(ABC):
@@ -383,22 +333,6 @@ def open_extractor(recipe: str, dtype: str, ctx: MetricContext) -> FeatureExtrac
 def shipped_features() -> list[Shipped]:
     """The features that come with vpbench."""
     return [Shipped.read(path) for path in sorted(SHIPPED.glob("*.npz"))]
-
-
-def _halves(members: Mapping[str, Sequence[str]], way: int) -> tuple[list[str], list[str]]:
-    one: list[str] = []
-    two: list[str] = []
-    order = sorted(
-        members,
-        key=lambda c: hashlib.sha256(f"{way}\n{c}".encode("utf-8", "surrogatepass")).digest(),
-    )
-    for cluster in order:
-        (one if len(one) <= len(two) else two).extend(members[cluster])
-    return one, two
-
-
-def _stack(features: Mapping[str, Feature], clips: Sequence[str]) -> Feature:
-    return np.stack([features[clip] for clip in clips])
 
 
 def _mean(values: Sequence[float]) -> float:

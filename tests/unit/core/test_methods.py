@@ -181,7 +181,7 @@ def test_a_star_stands_for_every_component_of_the_slot():
     assert expand("toy[steps=3]", toys) == ["toy[steps=3]"]
     toys.entries.append(entry(component("bust", "motion"), status="broken"))
     assert len(expand("toy[motion=*]", toys)) == 4
-    with pytest.raises(UnknownName, match="slot of toy 'moton'. Did you mean motion"):
+    with pytest.raises(UnknownName, match=r"slot of toy 'moton'\. Did you mean motion"):
         expand("toy[moton=*]", toys)
 
 

@@ -118,6 +118,7 @@ class FolderDataset:
                 id=f"folder-{_safe(self.path.name)}",
                 window=self._options.window,
                 size=size,
+                hashed=True,
                 native=all((clip.height, clip.width) == (size, size) for clip in clips),
             ),
         )

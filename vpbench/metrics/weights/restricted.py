@@ -34,8 +34,11 @@ MAX_DEPTH = 32
 MAX_ITEMS = 100_000
 """No tree with more items is read."""
 
-_STEPS = frozenset(
-    ["PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "DICT", "LIST", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "SETITEM", "SETITEMS", "APPEND", "APPENDS", "MEMOIZE", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"]
+_STEPS = (
+    "PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG1 "
+    "BINFLOAT SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES BINBYTES8 EMPTY_DICT EMPTY_LIST "
+    "EMPTY_TUPLE DICT LIST TUPLE TUPLE1 TUPLE2 TUPLE3 SETITEM SETITEMS APPEND APPENDS MEMOIZE "
+    "BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD"
 )
 _NUMBERS = re.compile(r"[fiu][1248]|b1")
 
@@ -144,7 +147,9 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module_name, global_name]
         except KeyError:
-            raise _Refusal(f"it asks for {ascii(f'{module_name}.{global_name}')[1:-1]:.80}") from None
+            raise _Refusal(
+                f"it asks for {ascii(f'{module_name}.{global_name}')[1:-1]:.80}"
+            ) from None
 
     def persistent_load(self, pid: Any) -> Any:
         raise _Refusal("it refers to things outside the file")
@@ -180,14 +185,15 @@ def _inspect(data: bytes) -> None:
     if len(data) > MAX_BYTES:
         raise _Refusal(f"it has {len(data)} bytes, more than {MAX_BYTES}")
     stream = io.BytesIO(data)
+    allowed = frozenset(_STEPS.split())
     for count, (step, argument, _) in enumerate(pickletools.genops(stream)):
-        if step.name not in _STEPS:
+        if step.name not in allowed:
             raise _Refusal(f"a tree of arrays has no use for its instruction {step.name}")
         if count >= MAX_STEPS:
             raise _Refusal(f"it has more than {MAX_STEPS} instructions")
-        if step.name in ("BINPUT", "LONG_BINPUT") and argument > MAX_STEPS:
+        if step.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > MAX_STEPS:
             raise _Refusal("it stores things at an odd place")
-        if step.name == "FRAME" and argument > len(data):
+        if step.name == "FRAME" and int(argument or 0) > len(data):
             raise _Refusal("it is cut short")
     if stream.read(1):
         raise _Refusal("something follows its end")

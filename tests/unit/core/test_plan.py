@@ -1,0 +1,289 @@
+"""What will run, in which folder, from which trained stages, and what is refused."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+from core_toys import FLAT, FROZEN, TOY, clip, component, entry, registry, task
+
+from vpbench.api import (
+    Capabilities,
+    Checkpoint,
+    Corrupt,
+    MethodSpec,
+    MissingData,
+    UnknownName,
+    UsageError,
+)
+from vpbench.core.plan import REFERENCES, Wish, find_given, make_plan, row_kind
+from vpbench.core.registry import build
+
+
+def plan(runs, *names, on=None, specs=(), replace=(), **wish):
+    wish = Wish(names, references=wish.pop("references", False), **wish)
+    return make_plan(wish, on or task(), registry(*specs, replace=replace), runs)
+
+
+def one(runs, name="toy", **more):
+    (run,) = plan(runs, name, **more).runs
+    return run
+
+
+def needy(**needs):
+    return MethodSpec("needy", "n:N", "s", capabilities=Capabilities(**needs))
+
+
+@pytest.mark.parametrize(
+    ("needs", "on", "said"),
+    [
+        ({"conditioning_frames": (3, 3)}, task(), "needs 3 conditioning frames"),
+        ({"max_horizon": 5}, task(), "at most 5 frames"),
+        ({"size_multiple": 48}, task(), "divisible by 48"),
+        ({"min_size": 65}, task(), "at least 65 px"),
+        ({"label": "required"}, task(classes=0), "needs action labels"),
+        ({"pose": "training"}, task(), "needs pose"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_reason_and_the_rest_runs(
+    tmp_path, needs, on, said
+):
+    made = plan(tmp_path, "needy", "plain", on=on, specs=[needy(**needs)], seeds=(0, 1))
+    assert [r.name for r in made.runs] == ["plain"]
+    (refusal,) = made.refused
+    assert (refusal.name, refusal.kind, refusal.requested) == ("needy", "method", True)
+    assert len(refusal.reasons) == 1 and said in refusal.reasons[0]
+
+
+def test_all_reasons_are_told_for_every_seed(tmp_path):
+    spec = needy(min_size=999, pose="required", stochastic=True)
+    made = plan(tmp_path, "needy", specs=[spec], seeds=(0, 1))
+    assert [(r.seed, len(r.reasons)) for r in made.refused] == [(0, 2), (1, 2)]
+
+
+def test_parts_that_do_not_fit_are_a_refused_row(tmp_path):
+    made = plan(tmp_path, "toy[detector=grid]", "toy[translator=painter]", "toy", seeds=(3,))
+    assert [r.name for r in made.runs] == ["toy"]
+    assert {r.name: r.seed for r in made.refused} == {
+        "toy[detector=grid]": 3, "toy[translator=painter]": 3}  # fmt: skip
+    assert "keypoints" in made.refused[0].reasons[0]
+    assert "need each other" in made.refused[1].reasons[0]
+
+
+def test_a_star_runs_what_fits(tmp_path):
+    made = plan(tmp_path, "toy[translator=*]")
+    assert {r.name for r in made.runs} == {"toy", "toy[translator=warp]",
+                                           "toy[translator=other-translator]"}  # fmt: skip
+    assert [r.name for r in made.refused] == ["toy[translator=painter]"]
+
+
+def test_wrong_names_end_the_command(tmp_path):
+    with pytest.raises(UnknownName, match="Did you mean plain"):
+        plan(tmp_path, "toy", "plane")
+
+
+def test_stochastic_methods_get_all_seeds_and_deterministic_ones_one(tmp_path):
+    made = plan(tmp_path, "toy", "toy[motion=frozen]", "plain", seeds=(2, 5), fit_seeds=(0, 1),
+                samples=3)  # fmt: skip
+    rows = [(r.name, r.fit_seed, r.seed, r.samples) for r in made.runs]
+    assert rows == [
+        ("toy", 0, 2, 3), ("toy", 0, 5, 3), ("toy", 1, 2, 3), ("toy", 1, 5, 3),
+        ("toy[motion=frozen]", 0, 0, 1), ("toy[motion=frozen]", 1, 0, 1), ("plain", 0, 0, 1),
+    ]  # fmt: skip
+    assert len({r.folder.path for r in made.runs}) == len(rows)
+
+
+def test_a_deterministic_run_is_the_same_whatever_seed_is_asked_for(tmp_path):
+    first, second = (one(tmp_path, "plain", seeds=(s,), fit_seeds=(s,)) for s in (0, 7))
+    assert first.folder == second.folder
+    assert first.record(task()) == second.record(task())
+
+
+def test_the_same_inputs_give_the_same_folder(tmp_path):
+    run = one(tmp_path)
+    assert run.folder.path.parent == tmp_path / "toyset" / "toy"
+    assert len(run.folder.path.name) == 8
+    for same in (
+        one(tmp_path), one(tmp_path, "toy[preset=cpu,steps=10]"), one(tmp_path, preset="cpu"),
+        one(tmp_path, replace=[replace(TOY, summary="other words", trials=2)]),
+        one(tmp_path, on=replace(task(), dataset="/typed/otherwise")),
+    ):  # fmt: skip
+        assert same.folder == run.folder
+    twice = plan(tmp_path, "toy", "toy[steps=10]").runs
+    assert len(twice) == 1
+
+
+CHANGES = {
+    "a seed": {"seeds": (1,)},
+    "a fit seed": {"fit_seeds": (1,)},
+    "samples": {"samples": 2},
+    "limit": {"on": task(limit=1)},
+    "size": {"on": task(size=32)},
+    "a label": {"on": task({"test": [clip("test-a", label=1), clip("test-b", label=1)]})},
+    "factory": {"replace": [replace(TOY, factory="else:Where")]},
+    "a stage's version": {"replace": [replace(TOY, stages=(replace(TOY.stages[0], version=2),
+                                                           *TOY.stages[1:]))]},
+    "a part": {"replace": [replace(FROZEN, name="toy-motion")]},
+    "a parameter": {"replace": [replace(TOY, params={**TOY.params, "more": 1})]},
+}  # fmt: skip
+
+
+def test_every_changed_input_gives_another_folder(tmp_path):
+    names = [one(tmp_path).folder.path.name]
+    names += [one(tmp_path, **change).folder.path.name for change in CHANGES.values()]
+    names += [one(tmp_path, t).folder.path.name for t in ("toy[steps=11]", "toy[motion=line]")]
+    assert len(set(names)) == len(names)
+
+
+def test_the_record_says_what_runs(tmp_path):
+    record = one(tmp_path, seeds=(4,), fit_seeds=(2,), samples=2).record(task())
+    wanted = {"method": "toy", "kind": "method", "seed": 4, "fit_seed": 2, "samples": 2}
+    assert record.items() >= wanted.items() and record["conditioning_frames"] == 2
+    assert [s["origin"] for s in record["stages"]] == ["to fit"] * 3
+    assert record["stages"][0]["stage"] == "toy:keypoints"
+    assert one(tmp_path, "plain").record(task())["fit_seed"] is None
+    json.dumps(record, allow_nan=False)
+
+
+def finish(folder, owner="toy", stage="keypoints", **more):
+    folder.mkdir(parents=True)
+    record = {"owner": owner, "stage": stage, "files": {}, **more}
+    (folder / "stage.json").write_text(json.dumps(record))
+    return folder
+
+
+def origins(run):
+    return {s.node.label: s.origin for s in run.stages}
+
+
+def test_finished_stages_are_used_unless_told_otherwise(tmp_path):
+    stage = one(tmp_path).stages[0]
+    assert stage.folder.path.parent == tmp_path / "toyset" / "stages"
+    stage.folder.path.mkdir(parents=True)
+    assert origins(one(tmp_path))["toy:keypoints"] == "to fit"  # begun, not finished
+    stage.folder.record.write_text("{}")
+    run = one(tmp_path)
+    assert origins(run) == {"toy:keypoints": "fitted", "toy-detector:labels": "to fit",
+                            "toy:motion": "to fit"}  # fmt: skip
+    assert set(origins(one(tmp_path, refit=True)).values()) == {"to fit"}
+    assert origins(one(tmp_path, "toy[motion=line]"))["toy:keypoints"] == "fitted"
+    assert origins(one(tmp_path, fit_seeds=(1,)))["toy:keypoints"] == "to fit"
+    assert run.folder == one(tmp_path, refit=True).folder
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    """A plugin package with a checkpoint of the toy's first stage."""
+    package = tmp_path / "site" / "bundled_toy"
+    finish(package / "checkpoints" / "kp")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    spec = replace(TOY, factory="bundled_toy.method:Toy")
+    key = one(tmp_path, replace=[spec]).stages[0].node.key
+
+    def make(**changes):
+        words = {"stage": "keypoints", "key": key, "source": "checkpoints/kp", **changes}
+        return replace(spec, checkpoints=(Checkpoint(**words),))
+
+    yield make
+    sys.modules.pop("bundled_toy", None)
+
+
+def test_bundled_stages_are_found_by_their_key(tmp_path, bundle):
+    run = one(tmp_path / "runs", replace=[bundle()])
+    assert run.stages[0].origin == "bundled"
+    assert run.stages[0].folder.path == tmp_path / "site" / "bundled_toy" / "checkpoints" / "kp"
+    assert (
+        one(tmp_path / "runs", "toy[motion=line]", replace=[bundle()]).stages[0].origin == "bundled"
+    )
+    for other in ({"text": "toy[steps=11]"}, {"fit_seeds": (1,)}, {"refit": True},
+                  {"on": task(size=32)}):  # fmt: skip
+        name = other.pop("text", "toy")
+        run = one(tmp_path / "runs", name, replace=[bundle()], **other)
+        assert run.stages[0].origin == "to fit", other
+    assert "bundled_toy.method" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "changes", [{"stage": "motion"}, {"key": "0" * 16}, {"source": "checkpoints/no"},
+                {"source": "https://example.org/kp.zip"}]
+)  # fmt: skip
+def test_other_bundled_stages_are_not_taken(tmp_path, bundle, changes):
+    assert one(tmp_path / "runs", replace=[bundle(**changes)]).stages[0].origin == "to fit"
+
+
+def test_what_was_fitted_here_goes_before_what_is_bundled(tmp_path, bundle):
+    stage = one(tmp_path / "runs", replace=[bundle()], refit=True).stages[0]
+    finish(stage.folder.path)
+    assert one(tmp_path / "runs", replace=[bundle()]).stages[0].origin == "fitted"
+
+
+@pytest.mark.parametrize("factory", ["{folder}/toy.py:Toy", ":Toy", "no_such_package:Toy"])
+def test_checkpoints_beside_a_single_file_and_of_nobody(tmp_path, factory):
+    spec = replace(TOY, factory=factory.format(folder=tmp_path / "plug"))
+    finish(tmp_path / "plug" / "kp")
+    key = one(tmp_path, replace=[spec]).stages[0].node.key
+    spec = replace(spec, checkpoints=(Checkpoint("keypoints", key, "kp"),))
+    wanted = "bundled" if "/" in spec.factory else "to fit"
+    assert one(tmp_path, replace=[spec]).stages[0].origin == wanted
+
+
+def test_a_given_checkpoint_stands_in_for_its_stage_and_changes_the_folder(tmp_path):
+    given = finish(tmp_path / "mine", files={"a": "1"})
+    run = one(tmp_path, checkpoint=given)
+    assert origins(run)["toy:keypoints"] == "given" and run.stages[0].folder.path == given
+    (given / "stage.json").write_text(json.dumps({"owner": "toy", "stage": "keypoints",
+                                                  "files": {"a": "2"}}))  # fmt: skip
+    again = one(tmp_path, checkpoint=given)
+    assert len({run.folder, again.folder, one(tmp_path).folder}) == 3
+    assert origins(one(tmp_path, checkpoint=given, refit=True))["toy:keypoints"] == "given"
+
+
+def test_a_folder_of_given_checkpoints(tmp_path):
+    finish(tmp_path / "all" / "a")
+    finish(tmp_path / "all" / "b", "toy", "motion")
+    run = one(tmp_path, checkpoint=tmp_path / "all")
+    assert list(origins(run).values()) == ["given", "to fit", "given"]
+
+
+def test_given_checkpoints_that_are_of_no_use(tmp_path):
+    with pytest.raises(MissingData, match="holds no trained stage"):
+        one(tmp_path, checkpoint=tmp_path / "nowhere")
+    finish(tmp_path / "other", "somebody", "else")
+    with pytest.raises(UsageError, match=r"holds no stage of toy; it has somebody:else"):
+        one(tmp_path, checkpoint=tmp_path / "other")
+    assert one(tmp_path, "plain", checkpoint=tmp_path / "other").stages == ()
+    finish(tmp_path / "two" / "a")
+    finish(tmp_path / "two" / "b")
+    with pytest.raises(UsageError, match="both hold the stage toy:keypoints"):
+        find_given(tmp_path / "two")
+    (tmp_path / "other" / "stage.json").write_text("[]")
+    with pytest.raises(Corrupt):
+        find_given(tmp_path / "other")
+
+
+def test_references_come_along_and_are_not_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
+    toys = build()
+    toys.entries += [entry(FLAT)]
+    made = make_plan(Wish(["flat", "noise"], checkpoint=None, preset=None), task(), toys, tmp_path)
+    assert [r.name for r in made.runs] == [
+        "flat",
+        "noise",
+        *[n for n in REFERENCES if n != "noise"],
+    ]
+    assert [r.requested for r in made.runs] == [True, True] + [False] * 6
+    bare = make_plan(Wish(["flat"]), task({"train": []}, classes=0), toys, tmp_path)
+    reasons = {r.name: r.reasons for r in bare.refused}
+    assert set(reasons) == {"real-other", "nearest-train", "class-random"}
+    assert "needs training clips, the dataset has none" in reasons["nearest-train"]
+    kinds = {
+        r.name: (row_kind(r.method), r.record(task())["conditioning_frames"]) for r in made.runs
+    }
+    assert kinds["real"] == ("ceiling", 0) and kinds["copy-last"] == ("null", 1)
+
+
+def test_oracles_are_marked_whatever_their_spec_says(tmp_path):
+    seer = component("seer", "motion", capabilities=Capabilities(oracle=True))
+    assert row_kind(one(tmp_path, "toy[motion=seer]", specs=[seer]).method) == "oracle"
+    assert row_kind(one(tmp_path).method) == "method"

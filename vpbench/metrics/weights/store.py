@@ -1,0 +1,171 @@
+"""The cache of converted weights: names, records, checks, and the pins made at a first download."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights
+from vpbench.core.files import atomic_file, read_json, write_json
+from vpbench.core.hashing import file_sha256
+from vpbench.metrics.weights.registry import Entry
+
+if TYPE_CHECKING:
+    from vpbench.metrics.weights.convert import Arrays
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where converted weights came from.
+
+    Attributes:
+        source: an address, or the path of the user's file.
+        sha256: of the file in its published format.
+        seen: size and time of change of a user's file, to know it again without reading it.
+    """
+
+    source: str
+    sha256: str
+    seen: tuple[int, int] | None = None
+
+
+def missing(entry: Entry) -> MissingWeights:
+    """The one sentence for weights that are not here."""
+    return MissingWeights(f"{entry.label} weights are not here "
+                          f"(`vpbench weights fetch {entry.name}`)")  # fmt: skip
+
+
+def weights_folder(cache: Path) -> Path:
+    """Where the cache keeps weights."""
+    return cache / "weights"
+
+
+def cached(entry: Entry, cache: Path) -> list[Path]:
+    """Converted files in the cache, the one of the known content first; unverified."""
+    pattern = re.compile(re.escape(entry.name) + r"-([0-9a-f]{8})\.safetensors")
+    folder = weights_folder(cache)
+    names = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [(m[1], p) for p in names if (m := pattern.fullmatch(p.name)) is not None]
+    if entry.content:
+        found = [(digits, p) for digits, p in found if digits == entry.content[:8]]
+    return [p for _, p in found]
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    """The record beside a converted file.
+
+    Raises:
+        HashMismatch: there is none, or it is no record.
+    """
+    beside = path.with_suffix(".json")
+    try:
+        record = read_json(beside)
+    except (FileNotFoundError, Corrupt):
+        record = None
+    if not isinstance(record, dict) or not isinstance(record.get("content"), str):
+        raise HashMismatch(f"{path} has no record of its origin beside it.", fix=_again(path))
+    return record
+
+
+def check_cached(entry: Entry, path: Path) -> None:
+    """Prove that a converted file is whole and the right one.
+
+    Raises:
+        HashMismatch: it is not.
+    """
+    from vpbench.metrics.weights import convert
+
+    expected = entry.content or record_of(path)["content"]
+    try:
+        arrays = convert.read(path)
+    except Corrupt as error:
+        raise HashMismatch(f"{path} is damaged ({error.message})", fix=_again(path)) from None
+    if convert.content_sha256(arrays) != expected or path.stem[-8:] != expected[:8]:
+        raise HashMismatch(f"{path} is damaged: {_what_differs(entry, arrays)}.", fix=_again(path))
+
+
+def _what_differs(entry: Entry, arrays: Arrays) -> str:
+    if entry.checked == "i3d":
+        from vpbench.metrics.weights.i3d import check_i3d
+
+        try:
+            check_i3d(arrays)
+        except Corrupt as error:
+            return error.message.rstrip(".")
+    return "its tensors are not those that were stored"
+
+
+def _again(path: Path) -> str:
+    return f"Fetch it again: vpbench weights fetch {path.stem[:-9]}"
+
+
+def require_hash(entry: Entry, what: str, sha256: str, cache: Path) -> None:
+    """Prove that a published file is the pinned one, and the same as at the first download.
+
+    Args:
+        what: what messages call the file.
+        sha256: its hash, 64 digits.
+
+    Raises:
+        HashMismatch: it is not.
+    """
+    pins = [s.sha256 for s in entry.sources]
+    if not any(sha256.startswith(pin) for pin in pins):
+        raise HashMismatch(f"{what} is not the published file of the {entry.label} weights "
+                           f"(its sha256 is {sha256[:8]}..., not {pins[0][:8]}...).")  # fmt: skip
+    if not entry.pinned:
+        _require_pin(entry, what, sha256, cache)
+
+
+def pin_path(entry: Entry, cache: Path) -> Path:
+    """Where the whole hash of a prefix-pinned file is recorded at its first download."""
+    return weights_folder(cache) / f"{entry.name}.pin.json"
+
+
+def recorded_pin(entry: Entry, cache: Path) -> str | None:
+    """The whole sha256 recorded at the first download, None before that."""
+    try:
+        return read_json(pin_path(entry, cache))["sha256"]
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError):
+        raise Corrupt(f"{pin_path(entry, cache)} is no record of a hash.",
+                      fix="Delete it.") from None  # fmt: skip
+
+
+def _require_pin(entry: Entry, what: str, sha256: str, cache: Path) -> None:
+    pin = recorded_pin(entry, cache)
+    if pin not in (None, sha256):
+        raise HashMismatch(f"{what} differs from the {entry.label} file that was here first, though"
+                           f" its first digits agree.", fix=f"If you trust it, delete "
+                           f"{pin_path(entry, cache)}.")  # fmt: skip
+
+
+def store(
+    entry: Entry, arrays: Arrays, origin: Origin, cache: Path,
+    guard: Callable[[], None] | None = None,
+) -> Path:  # fmt: skip
+    """Write converted weights and the record beside them; the file appears last, and whole."""
+    from vpbench.metrics.weights import convert
+
+    content = convert.content_sha256(arrays)
+    path = weights_folder(cache) / f"{entry.name}-{content[:8]}.safetensors"
+    if not entry.pinned and recorded_pin(entry, cache) is None:
+        write_json(
+            pin_path(entry, cache), {"sha256": origin.sha256, "source": origin.source}, guard
+        )
+    with atomic_file(path, guard) as temporary:
+        convert.write(temporary, arrays)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        record = {
+            "schema": "vpbench.weights/1", "name": entry.name, "content": content,
+            "sha256": file_sha256(temporary), "source": origin.source,
+            "source_sha256": origin.sha256, "seen": origin.seen, "licence": entry.licence,
+            "date": now,
+        }  # fmt: skip
+        write_json(path.with_suffix(".json"), record, guard)
+    return path
