@@ -69,21 +69,23 @@ def _print_list(items: list[dict[str, Any]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("name", "what for", "size", "licence", "hash", "where"):
-        table.add_column(name, no_wrap=name in ("name", "size"),
+        table.add_column(name, no_wrap=name in ("name", "size"), overflow="fold",
                          justify="right" if name == "size" else "left")  # fmt: skip
     for item in items:
         pin = "pinned" if item["pinned"] else "prefix-pinned"
         if item["recorded_sha256"]:
             pin += ", whole hash recorded"
-        cells = (item["name"], item["purpose"], megabytes(item["size"]), item["licence"], pin,
+        cells = (item["name"], item["purpose"], _size(find(item["name"])), item["licence"], pin,
                  item["path"] or "not here")  # fmt: skip
         table.add_row(*(Text(c) for c in cells), style="" if item["path"] else "dim")
     console().print(table)
 
 
-def megabytes(size: int) -> str:
-    """Bytes as people write them: 53763 -> "54 kB", 47158331 -> "47 MB"."""
-    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+def _size(entry: Entry) -> str:
+    """What is downloaded, as people write it: "54 kB", "47 MB", "about 575 MB"."""
+    size = entry.download
+    text = f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    return text if entry.size_known else f"about {text}"
 
 
 _FETCH_EPILOG = """\b
@@ -134,6 +136,8 @@ def _fetch(entry: Entry, places: Places) -> Path:
             nonlocal bar
             if bar is None:
                 bar = bars.add_task(entry.name, total=total)
+                if not screen.is_terminal:
+                    click.echo(f"fetching {entry.name}, {_size(entry)}", err=True)
             bars.update(bar, completed=done, total=total)
 
         return get(entry, places.cache, offline=places.offline, progress=show)
@@ -147,8 +151,10 @@ def _fetched(entry: Entry, path: Path) -> dict[str, Any]:
         record = record_of(path)
     except HashMismatch:  # the content is known and was checked; only the record is gone
         record = {}
-    return {"name": entry.name, "path": str(path), "source": record.get("source"),
-            "content": entry.content or record.get("content"), "licence": entry.licence}  # fmt: skip
+    return {
+        "name": entry.name, "path": str(path), "source": record.get("source"),
+        "content": entry.content or record.get("content"), "licence": entry.licence,
+    }  # fmt: skip
 
 
 _VERIFY_EPILOG = """\b

@@ -36,7 +36,7 @@ def write_preview(folder: RunDir, bench: Bench) -> None:
         title = name if label is None else f"{name} {bench.task.info.class_names[label]}"
         rows += [(f"real {title}", real), ("predicted", fake)]
         write_gif(target / f"clip-{k}.gif", np.concatenate([real, fake], axis=2), 12)
-    write_png(target / "grid.png", contact_sheet(rows))
+    write_png(target / "grid.png", contact_sheet(rows, first=0))
 
 
 def write_dataset_preview(bench: Bench, split: str, out: Path) -> tuple[Path, Path]:
@@ -61,7 +61,7 @@ def write_dataset_preview(bench: Bench, split: str, out: Path) -> tuple[Path, Pa
         rows.append((names[clip.label] if clip.label is not None else clip.id, frames))
     make_folder(out)
     size = bench.task.spec.size
-    write_png(out / "sheet.png", contact_sheet(rows, columns=12))
+    write_png(out / "sheet.png", contact_sheet(rows, columns=12, first=0))
     write_gif(out / "preview.gif", _tile([f for _, f in rows], max(1, 128 // size)), 12)
     return out / "sheet.png", out / "preview.gif"
 

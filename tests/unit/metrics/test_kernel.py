@@ -151,3 +151,9 @@ def test_refusals():
     x[2, 1] = np.nan
     with pytest.raises(BadData, match=r"row 2 \(2\) of the second"):
         kvd(gauss(5), x)
+
+
+def test_known_figure_with_the_diagonal():
+    x, y = np.eye(2), np.array([[1.0, 1], [0, 0]])
+    xx, yy, xy = (module._kernel(a, b).mean() for a, b in ((x, x), (y, y), (x, y)))
+    assert xx + yy - 2 * xy == pytest.approx(0.5625, abs=1e-14)

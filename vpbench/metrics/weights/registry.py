@@ -122,6 +122,11 @@ class Entry:
         return first.size if first.size is not None else first.limit
 
     @property
+    def size_known(self) -> bool:
+        """Whether the first source's size is exact."""
+        return self.sources[0].size is not None
+
+    @property
     def download(self) -> int:
         """Bytes that the first source transfers; about, where only megabytes are published."""
         first = self.sources[0]

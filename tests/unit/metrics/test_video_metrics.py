@@ -1,0 +1,316 @@
+"""FVD and KVD over a made-up network."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vpbench.api.errors import BadData, MissingWeights, UsageError
+from vpbench.api.protocols import Metric
+from vpbench.api.types import ClipInfo
+from vpbench.core.stats import jackknife
+from vpbench.metrics import video as module
+from vpbench.metrics.features import clip_hash, write_shipped
+from vpbench.metrics.frechet import frechet, leave_one_out
+from vpbench.metrics.kernel import kvd, permutation_p
+from vpbench.metrics.video import Fvd, Kvd
+from vpbench.metrics.video_specs import BUILTIN, FVD
+
+KINDS = pytest.mark.parametrize("kind", [Fvd, Kvd])
+
+
+class Net:
+    name, dim, batch, min_frames = "net", 5, 4, 9
+    built = 0
+
+    def __init__(self, path, recipe, dtype):
+        self.settings = {"weights": "abc", "recipe": recipe, "dtype": dtype, "eps": 1e-3}
+
+    def __call__(self, clips):
+        Net.built += 1
+        flat = clips[:, :9, :4, :4].reshape(len(clips), -1).astype(np.float64)
+        matrix = np.random.default_rng(0).normal(size=(flat.shape[1], 5)) / 100
+        return (flat[:, None] @ matrix)[:, 0].astype(np.float32)
+
+    def fingerprint(self):
+        return self.settings
+
+
+class Context:
+    device, workers = "cpu", 1
+
+    def __init__(self, root, missing=False):
+        self.root, self.missing = root, missing
+
+    def weights(self, name):
+        if self.missing:
+            raise MissingWeights(f"{name} weights are not here")
+        return self.root / name
+
+    def cache(self, kind, key):
+        return self.root / kind / key
+
+
+@pytest.fixture
+def ctx(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        module, "open_extractor",
+        lambda recipe, dtype, ctx: Net(ctx.weights("i3d"), recipe, dtype),
+    )  # fmt: skip
+    monkeypatch.setattr(module, "SHIPPED", tmp_path / "shipped")
+    Net.built = 0
+    return Context(tmp_path)
+
+
+def info(name, group=""):
+    return ClipInfo(name, 16, 8, 8, None, group=group)
+
+
+def frames(seed, t=9, samples=None):
+    shape = (t, 8, 8, 3) if samples is None else (samples, t, 8, 8, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def fill(metric, n, samples=1, groups=None, order=None):
+    for k in order or range(n):
+        group = groups[k] if groups else ""
+        metric.update(frames(k + 1000, samples=samples), frames(k), info(f"c{k}", group))
+    return metric
+
+
+def rows(kind, ctx, n, samples=1):
+    """Features [S,n,5] and [n,5] in the order of the clips' names."""
+    net, order = Net(None, "", ""), sorted(range(n), key=lambda k: f"c{k}")
+    fake = [[net(frames(k + 1000, samples=samples)[s : s + 1])[0] for k in order]
+            for s in range(samples)]  # fmt: skip
+    return np.array(fake), np.array([net(frames(k)[None])[0] for k in order])
+
+
+def test_specs():
+    assert [s.factory for s in BUILTIN] == [
+        "vpbench.metrics.video:Fvd",
+        "vpbench.metrics.video:Kvd",
+    ]
+    for spec in BUILTIN:
+        assert (spec.kind, spec.direction, spec.min_frames, spec.min_clips) == ("set", "down", 9, 2)
+        assert spec.weights[0].name == "i3d" and "tf2018" in spec.recipes and spec.citation
+    code = (
+        "import sys, vpbench.metrics.video_specs; assert not {'numpy', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@KINDS
+def test_value_over_sample_sets(kind, ctx):
+    distance = {Fvd: frechet, Kvd: kvd}[kind]
+    score = fill(kind(None, {}, ctx), 12, samples=3).result()
+    fake, real = rows(kind, ctx, 12, samples=3)
+    assert score.value == pytest.approx(np.mean([distance(f, real) for f in fake]), rel=1e-12)
+    assert score.n == 12 and score.se is None
+    assert list(score.per_clip) == sorted(f"c{k}" for k in range(12))
+    for k, name in enumerate(score.per_clip):
+        wanted = np.mean([distance(np.delete(f, k, 0), np.delete(real, k, 0)) for f in fake])
+        assert score.per_clip[name] == pytest.approx(wanted, rel=1e-9)
+    assert isinstance(kind(None, {}, ctx), Metric)
+
+
+def test_p_value(ctx):
+    names = sorted(f"c{k}" for k in range(12))
+    fake, real = rows(Kvd, ctx, 12, samples=3)
+    each = [permutation_p(f, real, names, names) for f in fake]
+    assert fill(Kvd(None, {}, ctx), 12).result().p == permutation_p(
+        rows(Kvd, ctx, 12)[0][0], real, names, names
+    )
+    assert fill(Kvd(None, {}, ctx), 12, samples=3).result().p == min(1, 2 * math.fsum(each) / 3)
+    assert fill(Fvd(None, {}, ctx), 12).result().p is None
+
+
+@KINDS
+def test_any_order_and_merges_give_the_same_bits(kind, ctx):
+    groups = [f"g{k // 3}" for k in range(14)]
+    wanted = fill(kind(None, {}, ctx), 14, 2, groups).result()
+    for seed in range(3):
+        order = list(np.random.default_rng(seed).permutation(14))
+        parts = [fill(kind(None, {}, ctx), 0, 2, groups, order[k::3]) for k in range(3)]
+        parts[1].merge(parts[2])
+        parts[0].merge(parts[1])
+        assert parts[0].result() == wanted
+    apart = kind(None, {}, ctx)
+    for k in range(14):
+        apart.update(None, frames(k), info(f"c{k}", groups[k]))
+    for k in reversed(range(14)):
+        apart.update(frames(k + 1000, samples=2), None, info(f"c{k}", groups[k]))
+    assert apart.result() == wanted == apart.result()
+
+
+@KINDS
+def test_groups_are_left_out_together(kind, ctx):
+    groups = [f"g{k // 4}" for k in range(12)]
+    score = fill(kind(None, {}, ctx), 12, groups=groups).result()
+    assert list(score.per_clip) == ["g0", "g1", "g2"]
+    one = fill(kind(None, {}, ctx), 12, groups=["all"] * 12).result()
+    assert one.value is not None and one.per_clip == {} and one.p is None
+    assert "no interval" in one.reason
+
+
+def test_network_runs_only_for_what_is_missing(ctx):
+    first = fill(Fvd(None, {}, ctx), 6)
+    first.fingerprint()
+    score = first.result()
+    assert Net.built == 3  # twelve clips in batches of four
+    assert fill(Kvd(None, {}, ctx), 6).result().n == 6
+    assert fill(Fvd(None, {}, ctx), 6).result() == score
+    assert Net.built == 3
+
+
+def test_shipped_features(ctx):
+    found = fill(Fvd(None, {}, ctx), 4).result()
+    net = Net(None, "tf2018", "float32")
+    made = {clip_hash(v): net(v[None])[0] for k in range(4) for v in (frames(k), frames(k + 1000))}
+    write_shipped(module.SHIPPED / "some.npz", net.fingerprint(), made)
+    Net.built = 0
+    own = Context(ctx.root / "fresh")
+    assert fill(Fvd(None, {}, own), 4).result() == found
+    assert Net.built == 0
+    own.recompute = True
+    assert fill(Fvd(None, {}, own), 4).result() == found
+    assert Net.built == 2
+
+
+@KINDS
+def test_fingerprint(kind, ctx):
+    metric = kind(None, {}, ctx)
+    found = json.loads(json.dumps(dict(metric.fingerprint()), allow_nan=False))
+    assert found == dict(metric.fingerprint())
+    assert found["weights"] == "abc" and found["recipe"] == "tf2018" and found["eps"] == 1e-3
+    assert found["metric"] == kind.spec.name and found["features"] == "net"
+    assert found == dict(kind(None, {"recipe": "tf2018"}, ctx).fingerprint())
+    assert found != dict(kind(None, {"dtype": "bfloat16"}, ctx).fingerprint())
+    assert Net.built == 0
+
+
+def test_fingerprints_of_the_two_differ_in_the_statistic(ctx):
+    a, b = dict(Fvd(None, {}, ctx).fingerprint()), dict(Kvd(None, {}, ctx).fingerprint())
+    assert (a["statistic"], a["ddof"]) == ("frechet", 1)
+    assert (b["statistic"], b["kernel"]) == ("mmd2", "(x.y/d+1)^3")
+
+
+@KINDS
+def test_missing_weights_are_told_at_once(kind, ctx):
+    with pytest.raises(MissingWeights, match="i3d weights are not here"):
+        kind(None, {}, Context(ctx.root, missing=True))
+
+
+@KINDS
+def test_refusals(kind, ctx):
+    for params in ({"recipe": "styleganv"}, {"frames": 3}):
+        with pytest.raises(UsageError):
+            kind(None, params, ctx)
+    metric = kind(None, {}, ctx)
+    with pytest.raises(UsageError, match="no frames"):
+        metric.update(None, None, info("a"))
+    with pytest.raises(UsageError, match="at least 9 frames, the predicted clip 'a' has 8"):
+        metric.update(frames(0, 8, 1), None, info("a"))
+    for wrong in (frames(0).astype(np.float32), frames(0)[0], frames(0)[..., :1], [1]):
+        with pytest.raises(BadData, match="clip 'a'"):
+            metric.update(None, wrong, info("a"))
+    metric.update(frames(0, samples=1), frames(1), info("b"))
+    with pytest.raises(UsageError, match="'c' has 10 frames, the others have 9"):
+        metric.update(None, frames(2, 10), info("c"))
+    with pytest.raises(UsageError, match="'c' has 2 samples, the others have 1"):
+        metric.update(frames(2, samples=2), None, info("c"))
+    for fake, real in ((frames(3, samples=1), None), (None, frames(3))):
+        with pytest.raises(UsageError, match="'b' twice"):
+            metric.update(fake, real, info("b"))
+    with pytest.raises(UsageError, match="at least 2 predicted clips, there are 1"):
+        metric.result()
+    metric.update(frames(4, samples=1), None, info("d"))
+    with pytest.raises(UsageError, match="at least 2 real clips, there are 1"):
+        metric.result()
+
+
+def test_refused_merges(ctx):
+    fvd = fill(Fvd(None, {}, ctx), 3)
+    for other, what in (
+        (fill(Fvd(None, {}, ctx), 0, order=[2]), "'c2' twice"),
+        (Kvd(None, {}, ctx), "only with fvd"),
+        (Fvd(None, {"dtype": "bfloat16"}, ctx), "equal settings"),
+        (fill(Fvd(None, {}, ctx), 0, samples=2, order=[7]), "equal samples"),
+    ):
+        with pytest.raises(UsageError, match=what):
+            fvd.merge(other)
+    long = Fvd(None, {}, ctx)
+    long.update(None, frames(50, 10), info("long"))
+    with pytest.raises(UsageError, match="equal frames, got 9 and 10"):
+        fvd.merge(long)
+
+
+def test_a_nan_names_the_clip(ctx, monkeypatch):
+    normal = Net.__call__
+    monkeypatch.setattr(
+        Net,
+        "__call__",
+        lambda self, clips: normal(self, clips) / (clips.max((1, 2, 3, 4)) > 0)[:, None],
+    )
+    metric = fill(Fvd(None, {}, ctx), 1)
+    with np.errstate(all="ignore"), pytest.raises(BadData, match="clip 'black'"):
+        metric.update(np.zeros((1, 9, 8, 8, 3), np.uint8), frames(5), info("black"))
+        metric.result()
+
+
+def test_reasons(ctx):
+    few = fill(Fvd(None, {}, ctx), 5)
+    assert few.result().reason == "n = 5 < 256: mostly bias, compare with the floor"
+    few.update(None, frames(77), info("more"))
+    assert few.result().reason.endswith("; 5 predicted and 6 real clips")
+    assert few._few(300, 400) == "n = 300 <= 400 dimensions: bias dominates, compare with the floor"
+    assert few._few(401, 400) is None
+    assert "coarse" in fill(Kvd(None, {}, ctx), 5).result().reason
+
+
+def test_identical_sets(ctx):
+    fvd, kvd_ = Fvd(None, {}, ctx), Kvd(None, {}, ctx)
+    for k in range(8):
+        for metric in (fvd, kvd_):
+            metric.update(frames(k)[None], frames(k), info(f"c{k}"))
+    assert fvd.result().value == pytest.approx(0, abs=1e-9)
+    assert kvd_.result().value < 0 and kvd_.result().p > 0.9
+
+
+def test_floor_from_the_real_clips(ctx):
+    metric = fill(Fvd(None, {}, ctx), 11)
+    floor = metric.real_floor()
+    assert floor.n == 5 and floor.value > 0
+    assert fill(Fvd(None, {}, ctx), 0, order=list(reversed(range(11)))).real_floor() == floor
+    assert fill(Fvd(None, {}, ctx), 3).real_floor() is None
+
+
+def test_error_of_sets_of_unequal_size(ctx, monkeypatch):
+    """Without partners, each set is a stratum: leaving one of 30 out moves a bias that one of 200
+    does not, and that is no error."""
+    values, stratified, plain = [], [], []
+    names = [f"x{k}" for k in range(30)], [f"y{k}" for k in range(200)]
+    strata = [set(), set(names[0]), set(names[1])]
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        x, y = random.normal(size=(30, 20)), random.normal(size=(200, 20))
+        left = leave_one_out(x, y, *names)
+        values.append(frechet(x, y))
+        stratified.append(module._stratified_se(left, strata))
+        plain.append(jackknife(left.values(), values[-1])[0])
+    true = np.std(values, ddof=1)
+    assert 0.7 * true < np.mean(stratified) < 1.8 * true < np.mean(plain)
+    metric = fill(Fvd(None, {}, ctx), 6)
+    assert metric.result().se is None
+    for k in range(100, 104):
+        metric.update(None, frames(k), info(f"c{k}"))
+    assert metric.result().se > 0
+
+
+def test_default_extractor_is_i3d():
+    extract = pytest.importorskip("vpbench.metrics.i3d.extract")
+    assert extract.I3DFeatures.__name__ in module.open_extractor.__code__.co_names
+    assert FVD.params["recipe"] == "tf2018"
