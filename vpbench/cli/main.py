@@ -24,6 +24,7 @@ VERBS = {
     "measure": ("vpbench.cli.measure:measure", "Score one folder of clips against another."),
     "plan": ("vpbench.cli.run:plan", "Show what would run, what is refused and why."),
     "data": ("vpbench.cli.data:data", "List, prepare, check and look at datasets."),
+    "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
     "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
     "doctor": ("vpbench.cli.doctor:doctor", "Check the installation, the folders and the plugins."),

@@ -34,10 +34,12 @@ def measure(
     from vpbench.harness.measure import measure as work
     from vpbench.harness.measure import open_side
     from vpbench.harness.score import wanted_metrics
+    from vpbench.harness.weights import ready_weights
 
     places = options.folders(runs, offline)
     found = registry()
     wanted = wanted_metrics(options.split_names(metrics), found)
+    ready_weights(wanted, places, lambda _: None)
     sides = open_side(real, found, places), open_side(fake, found, places)
     with Progress() as progress:
         result = work(*sides, wanted, frames, size, found, places, progress)

@@ -81,8 +81,10 @@ def _conduct(
     strict: bool, **fields: Any,
 ) -> int:  # fmt: skip
     from vpbench.core.plan import make_plan
-    from vpbench.harness.run import Conductor, Orders, refusal_json, run_json
+    from vpbench.harness.outcome import Orders, floors, refusal_json, run_json
+    from vpbench.harness.run import Conductor
     from vpbench.harness.score import wanted_metrics
+    from vpbench.harness.weights import ready_weights
 
     names, plugins, found, places, bench = _open(
         methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
@@ -95,7 +97,7 @@ def _conduct(
         until, wanted, fields["workers"], fields["threads"], fields["device"], plugins,
         fields["refit"],
         str(Path(fields["checkpoint"]).absolute()) if fields["checkpoint"] else None,
-        fields["preset"],
+        fields["preset"], fields.get("recompute", False),
     )  # fmt: skip
     _say_excluded(bench.task)
     for refusal in plan.refused:
@@ -103,8 +105,10 @@ def _conduct(
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
     with Progress() as progress:
         prepare_dataset(bench.dataset, progress)
+        ready_weights(wanted, places, progress)
         outcomes = Conductor(plan, bench, places, orders, progress).run()
-    results = [run_json(o, wanted) for o in outcomes]
+    floor = floors(outcomes)
+    results = [run_json(o, wanted, floor) for o in outcomes]
     results += [refusal_json(r, bench.task.id) for r in plan.refused]
     if as_json:
         emit_json({"schema": "vpbench.run/1", "runs": results})
@@ -191,6 +195,7 @@ def _exit_code(outcomes: Sequence[Any], plan: Any, insist: bool) -> int:
 @options.effort
 @options.metrics
 @click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@click.option("--recompute", is_flag=True, help="Do not use features that come with vpbench.")
 @click.option("--strict", is_flag=True, help="Exit with 5 if any metric could not be scored.")
 @options.storage
 @options.output

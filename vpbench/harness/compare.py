@@ -175,6 +175,7 @@ def _group(
     inputs: Mapping[str, Any],
 ) -> schema.GroupJson:  # fmt: skip
     shown = [_row_json(row, frames, columns, inputs) for row in rows]
+    _fill_floors(shown, columns)
     for name, column in columns.items():
         rank(rows, shown, frames, name, column)
         mark_nulls(rows, shown, frames, column)
@@ -186,6 +187,16 @@ def _group(
         },
         "rows": shown,
     }  # fmt: skip
+
+
+def _fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -> None:
+    """The floor of a set metric is the value of other real clips in the same column."""
+    for name, column in columns.items():
+        floor = next((r["scores"][name]["value"] for r in rows if r["kind"] == "floor"), None)
+        if column.kind == "set" and floor is not None:
+            for row in rows:
+                if row["scores"][name]["value"] is not None:
+                    row["scores"][name]["floor"] = floor
 
 
 def _row_json(

@@ -124,7 +124,7 @@ class StageContext:
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
-        return find_weights(name)
+        return find_weights(name, self.cache_root)
 
     def cache(self, kind: str, key: str) -> Path:
         """A folder of the user's cache."""
@@ -145,10 +145,11 @@ class ScoreContext:
     device: str
     workers: int
     cache_root: Path
+    recompute: bool = False
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
-        return find_weights(name)
+        return find_weights(name, self.cache_root)
 
     def cache(self, kind: str, key: str) -> Path:
         """A folder of the user's cache."""
@@ -163,17 +164,17 @@ def cache_folder(root: Path, kind: str, key: str) -> Path:
     return make_folder(root / kind / key)
 
 
-def find_weights(name: str) -> Path:
-    """Pretrained weights from the folder that VPBENCH_WEIGHTS names.
+def find_weights(name: str, cache: Path) -> Path:
+    """Pretrained weights that are on this machine, verified; nothing is fetched here.
 
     Raises:
         MissingWeights: they are not there.
     """
-    import os
+    from vpbench.metrics.weights.fetch import locate
+    from vpbench.metrics.weights.registry import find
 
-    folder = os.environ.get("VPBENCH_WEIGHTS")
-    if folder:
-        for path in sorted(Path(folder).expanduser().glob(f"{name}*")):
-            if path.is_file():
-                return path
-    raise MissingWeights(f"{name} weights are not here (`vpbench weights fetch {name}`)")
+    path = locate(name, cache)
+    if path is None:
+        label = find(name).label
+        raise MissingWeights(f"{label} weights are not here (`vpbench weights fetch {name}`)")
+    return path

@@ -16,6 +16,7 @@ from vpbench.core.registry import Registry, registry
 from vpbench.harness.bench import Bench, Place, open_bench
 from vpbench.harness.context import ScoreContext
 from vpbench.harness.events import Emit
+from vpbench.harness.features import fake_clips, real_clips, warm_features
 from vpbench.harness.fit import run_stage
 from vpbench.harness.loading import load_stages, make_method, make_slots
 from vpbench.harness.predict import predict_shards
@@ -28,14 +29,17 @@ class JobSpec:
     """One piece of work, complete in itself: any machine with the same packages can do it.
 
     Attributes:
-        kind: "stage" fits one stage, "predict" makes shards of one run, "score" draws its preview
-            and scores it.
+        kind: "stage" fits one stage, "predict" makes shards of one run, "features" fills the cache
+            of set metrics, "score" draws a run's preview and scores it.
         run: path of the run folder; checked against what this process works out itself.
         stage: key of the stage to make.
         metrics: names of the metrics to score.
+        side: for features: "real" for the task's clips, "fake" for the run's.
+        part: (k, n): every n-th shard from the k-th on.
+        recompute: do not use features that come with vpbench.
     """
 
-    kind: Literal["stage", "predict", "score"]
+    kind: Literal["stage", "predict", "features", "score"]
     id: str
     dataset: str
     task: str | None
@@ -55,6 +59,9 @@ class JobSpec:
     run: str
     stage: str = ""
     metrics: tuple[str, ...] = ()
+    side: Literal["", "real", "fake"] = ""
+    part: tuple[int, int] = (0, 1)
+    recompute: bool = False
     threads: int = 1
     device: str = "auto"
     events: str = ""
@@ -79,6 +86,7 @@ class JobSpec:
             raise UsageError(f"{path} is no job: its schema is {fields.get('schema')!r}.")
         fields["plugins"] = tuple(fields["plugins"])
         fields["metrics"] = tuple(fields["metrics"])
+        fields["part"] = tuple(fields["part"])
         return cls(**fields)
 
 
@@ -127,11 +135,15 @@ class Session:
             instance = self.method(run, bench, found, device)
             predict_shards(run, bench, instance, emit)
             return "done"
+        ctx = ScoreContext("cpu", 1, places.cache, job.recompute)
+        wanted = wanted_metrics(list(job.metrics), found)
+        if job.kind == "features":
+            clips = real_clips(bench, job.part) if job.side == "real" else None
+            clips = clips or fake_clips(run.folder, bench, job.part)
+            warm_features(run.folder, clips, job.side, bench, wanted, found, ctx, emit)
+            return "done"
         write_preview(run.folder, bench)
-        ctx = ScoreContext("cpu", 1, places.cache)
-        missing = score_run(
-            run.folder, bench, wanted_metrics(list(job.metrics), found), found, ctx, emit
-        )
+        missing = score_run(run.folder, bench, wanted, found, ctx, emit)
         if missing:
             emit({"event": "missing", "metrics": missing})
         return "done"

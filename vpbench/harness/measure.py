@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vpbench.api.errors import BadData, MissingData, UsageError
+from vpbench.api.errors import BadData, Missing, MissingData, UsageError
 from vpbench.api.protocols import Dataset
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, TaskInfo
@@ -93,18 +93,29 @@ def measure(
     items = _items(real, fake, count)
     task = _task(real, count, geometry, items[0])
     ctx = ScoreContext("cpu", 1, places.cache)
-    running = [start_metric(w, count, task, registry, ctx) for w in wanted]
+    running: list[Running] = []
+    scores: dict[str, schema.ScoreJson] = {}
+    for one in wanted:
+        try:
+            running.append(start_metric(one, count, task, registry, ctx))
+        except (Missing, UsageError) as error:
+            reason = f"not scored: {error.message}"
+            scores[one.name] = schema.score_json(None, n=0, fingerprint="", reason=reason)
     stores = [
         ClipStore(s.dataset, geometry, places.cache) if geometry is not None else None
         for s in (real, fake)
     ]
     _feed(running, items, (real, fake), stores, emit)
-    scores = {}
     clusters = {i.id: i.cluster for i in items[0].values()}
     for metric in running:
-        scores[metric.wanted.name] = score_json(
-            score_record(metric, metric.instance.result(), clusters)
-        )
+        record = score_record(metric, metric.instance.result(), clusters)
+        if metric.wanted.spec.kind == "set":
+            floor = metric.instance.real_floor()
+            if floor is not None:
+                record["floor"] = floor.value
+                halves = f"floor from two halves of {floor.n} real clips"
+                record["reason"] = "; ".join(filter(None, (record["reason"], halves)))
+        scores[metric.wanted.name] = score_json(record)
     return Measured(real, fake, count, scores)
 
 

@@ -3,58 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from vpbench import __version__
-from vpbench.api.errors import Corrupt, VpbenchError
-from vpbench.core import provenance, schema
-from vpbench.core.files import make_folder, read_json, write_bytes, write_json
-from vpbench.core.hashing import digest
+from vpbench.api.errors import VpbenchError
+from vpbench.core import provenance
+from vpbench.core.files import make_folder
+from vpbench.core.names import safe_name
 from vpbench.core.places import Places
-from vpbench.core.plan import Plan, Refusal, RunPlan, StagePlan, row_kind
+from vpbench.core.plan import Plan, RunPlan, StagePlan
 from vpbench.harness.bench import Bench
 from vpbench.harness.events import Emit, silent
 from vpbench.harness.executors.local import LocalExecutor, LocalHandle, Slots
 from vpbench.harness.jobs import JobSpec
+from vpbench.harness.outcome import Orders, Outcome, seconds_of
 from vpbench.harness.predict import close_prediction, shard_done, shards
-from vpbench.harness.score import Wanted, score_json
-
-
-@dataclass(frozen=True)
-class Orders:
-    """How a plan is carried out.
-
-    Attributes:
-        until: the last thing to do: "fit", "predict" or "score".
-        workers: slots for cores; None is all free ones.
-        threads: for fitting only; None is all free cores.
-    """
-
-    until: str = "score"
-    metrics: Sequence[Wanted] = ()
-    workers: int | None = None
-    threads: int | None = None
-    device: str = "auto"
-    plugins: tuple[str, ...] = ()
-    refit: bool = False
-    checkpoint: str | None = None
-    preset: str | None = None
-
-
-@dataclass
-class Outcome:
-    """What became of one run."""
-
-    run: RunPlan
-    status: str = "ok"
-    reason: str | None = None
-    code: int = 0
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-    missing: dict[str, str] = field(default_factory=dict[str, str])
-    fresh: bool = False
+from vpbench.harness.records import drop_stale, retire, write_record
 
 
 @dataclass
@@ -86,6 +52,7 @@ class Conductor:
         self.outcomes = {str(r.folder.path): Outcome(r) for r in plan.runs}
         self._jobs: list[_Job] = []
         self._stages_done: set[Path] = set()
+        self._gated: list[Outcome] = []
         self._count = 0
 
     def run(self) -> list[Outcome]:
@@ -99,6 +66,7 @@ class Conductor:
         slots = Slots.of_machine(self.orders.workers)
         self.executor = LocalExecutor(replace(slots, cpus=max(slots.cpus, 1)))
         with self.executor:
+            self._warm_real()
             for outcome in self.outcomes.values():
                 self._guarded(outcome, self._begin)
             while self._jobs:
@@ -127,7 +95,7 @@ class Conductor:
 
     def _begin(self, outcome: Outcome) -> None:
         run = outcome.run
-        _write_record(run, self.bench, self.orders)
+        write_record(run, self.bench, self.orders)
         for stage in run.stages:
             if stage.origin == "to fit" and (self.orders.refit or not stage.folder.complete()):
                 self._submit_stage(stage, run)
@@ -143,7 +111,7 @@ class Conductor:
         if stage.folder.path in self._stages_done:
             return
         if self.orders.refit and stage.folder.complete():
-            _retire(stage)
+            retire(stage)
         spec = replace(self._spec("stage", run), stage=stage.node.key, threads=self.threads,
                        events="", refit=self.orders.refit)  # fmt: skip
         idle = LocalHandle(Path(), 0, 0, 0, status="waiting")
@@ -177,7 +145,7 @@ class Conductor:
         if self.orders.until == "fit":
             self._finished(outcome)
             return
-        _drop_stale(run)
+        drop_stale(run)
         todo = [s for s in shards(self.bench.task) if not shard_done(run.folder, s.index)]
         if not todo:
             self._predicted(outcome)
@@ -192,11 +160,40 @@ class Conductor:
         if any(j.runs == [run] for j in self._jobs):
             return
         close_prediction(run, self.bench.task)
+        if not self._set_metrics():
+            self._featured(outcome)
+        elif any(j.spec.side == "real" for j in self._jobs):
+            self._gated.append(outcome)  # real clips first: every run needs them
+        else:
+            self._warm(run, "fake")
+
+    def _featured(self, outcome: Outcome) -> None:
+        run = outcome.run
+        if any(j.runs == [run] for j in self._jobs):
+            return
         names = tuple(w.name for w in self.orders.metrics) if self.orders.until == "score" else ()
-        self._submit(replace(self._spec("score", run), metrics=names), run, 1, 0, 1.0)
+        self._submit(replace(self._spec("score", run), metrics=names), run, 1, 0, 2.0)
+
+    def _set_metrics(self) -> tuple[str, ...]:
+        if self.orders.until != "score":
+            return ()
+        return tuple(w.name for w in self.orders.metrics if w.spec.kind == "set")
+
+    def _warm_real(self) -> None:
+        """Features of the true futures, which every run is compared with."""
+        todo = [r for r in self.plan.runs if not _has_scores(r, self._set_metrics())]
+        if self._set_metrics() and todo:
+            self._warm(todo[0], "real")
+
+    def _warm(self, run: RunPlan, side: Literal["real", "fake"]) -> None:
+        count = min(self.executor.slots.cpus, len(shards(self.bench.task)))
+        for k in range(count):
+            spec = replace(self._spec("features", run), metrics=self._set_metrics(), side=side,
+                           part=(k, count))  # fmt: skip
+            self._submit(spec, run, 1, 0, 2.0, owned=side == "fake")
 
     def _finished(self, outcome: Outcome) -> None:
-        outcome.seconds = _seconds(outcome.run)
+        outcome.seconds = seconds_of(outcome.run)
         self.emit({"event": "run", "method": outcome.run.name, "status": "ok",
                    "fresh": outcome.fresh, "run": str(outcome.run.folder.path)})  # fmt: skip
 
@@ -210,21 +207,25 @@ class Conductor:
             str(self.places.runs), str(self.places.cache), self.places.offline, orders.plugins,
             run.name, run.method.preset or None, run.seed, run.fit_seed, run.samples,
             orders.checkpoint if run.requested else None, False, str(run.folder.path),
-            device=orders.device, events=str(self._job_path(run, kind).with_suffix(".jsonl")),
+            device=orders.device, recompute=orders.recompute,
+            events=str(self._job_path(run, kind).with_suffix(".jsonl")),
         )  # fmt: skip
 
     def _job_path(self, run: RunPlan, kind: str) -> Path:
         folder = make_folder(run.folder.events)
         return folder / f"{kind}-{time.strftime('%Y%m%dT%H%M%S')}-{self._count}.json"
 
-    def _submit(self, spec: JobSpec, run: RunPlan, cpus: int, gpus: int, memory_gib: float) -> None:
+    def _submit(
+        self, spec: JobSpec, run: RunPlan, cpus: int, gpus: int, memory_gib: float,
+        owned: bool = True,
+    ) -> None:  # fmt: skip
         path = self._job_path(run, spec.kind)
         spec.write(path)
 
         def again() -> LocalHandle:
             return self.executor.submit(path, cpus, gpus, memory_gib, self._teller(run))
 
-        self._jobs.append(_Job(again(), spec, path, again, [run]))
+        self._jobs.append(_Job(again(), spec, path, again, [run] if owned else []))
 
     def _teller(self, run: RunPlan) -> Emit:
         def tell(event: dict[str, Any]) -> None:
@@ -242,6 +243,9 @@ class Conductor:
             job.handle = job.retry()
             self._jobs.append(job)
             return
+        if job.spec.side == "real":
+            self._real_ended(handle)
+            return
         if handle.status == "failed":
             for outcome in outcomes:
                 reason = handle.reason or "it failed"
@@ -256,8 +260,19 @@ class Conductor:
             if outcome.status == "ok":
                 self._guarded(outcome, self._next(job))
 
+    def _real_ended(self, handle: LocalHandle) -> None:
+        if any(j.spec.side == "real" for j in self._jobs):
+            return
+        if handle.status == "failed":  # scoring meets the same trouble and names it
+            self.emit({"event": "note", "text": f"features of the real clips: {handle.reason}"})
+        gated, self._gated = self._gated, []
+        for outcome in gated:
+            if outcome.status == "ok":
+                self._warm(outcome.run, "fake")
+
     def _next(self, job: _Job) -> Callable[[Outcome], None]:
-        steps = {"stage": self._advance, "predict": self._predicted, "score": self._finished}
+        steps = {"stage": self._advance, "predict": self._predicted, "features": self._featured,
+                 "score": self._finished}  # fmt: skip
         return steps[job.spec.kind]
 
     def _drop_dependants(self, failed: StagePlan) -> None:
@@ -274,106 +289,6 @@ class Conductor:
                     self._jobs.remove(job)
 
 
-def _retire(stage: StagePlan) -> None:
-    """Move a finished stage aside before it is fitted again: nothing is lost."""
-    target = stage.folder.path.with_name(f"{stage.folder.path.name}.old-{int(time.time())}")
-    stage.folder.path.rename(target)
-
-
-def _stage_hashes(run: RunPlan) -> dict[str, str]:
-    """Content of the trained stages that a run's predictions come from."""
-    return {
-        s.node.label: digest(read_json(s.folder.record)["files"])
-        for s in run.stages
-        if s.folder.complete()
-    }
-
-
-def _drop_stale(run: RunPlan) -> None:
-    """Predictions of stages that were fitted anew since are made again."""
-    record = run.folder.read_record()
-    now = _stage_hashes(run)
-    if record.get("stage_hashes") == now:
-        return
-    if record.get("stage_hashes") is not None:
-        import shutil
-
-        for folder in (run.folder.predictions, run.folder.scores, run.folder.preview):
-            shutil.rmtree(folder, ignore_errors=True)
-    write_json(run.folder.record, {**record, "stage_hashes": now})
-
-
-def _write_record(run: RunPlan, bench: Bench, orders: Orders) -> None:
-    """run.json and env/, once; a run folder that says something else is an error."""
-    folder = run.folder
-    record = run.record(bench.task)
-    if folder.record.is_file():
-        stored = folder.read_record()
-        if digest(stored.get("inputs")) != digest(record):
-            changed = _changed(stored.get("inputs") or {}, record)
-            if changed != ["stages"]:
-                raise Corrupt(
-                    f"{folder.record} differs from this run in {', '.join(changed)}.",
-                    fix=f"Delete {folder.path} and run again.",
-                )
-        return
-    make_folder(folder.path / "env")
-    write_bytes(
-        folder.path / "env" / "freeze.txt", "\n".join(provenance.packages()).encode() + b"\n"
-    )
-    write_json(folder.path / "env" / "machine.json", provenance.machine())
-    home = Path(provenance.__file__).parent
-    write_json(folder.path / "env" / "git.json", {"vpbench": provenance.git_state(home)})
-    write_json(folder.record, {
-        "schema": schema.RUN, "vpbench": __version__, "created": time.time(), "inputs": record,
-        "place": asdict(bench.place), "plugins": list(orders.plugins),
-        "device": orders.device, "stage_hashes": None,
-    })  # fmt: skip
-
-
-def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    return sorted(k for k in {*a, *b} if digest(a.get(k)) != digest(b.get(k)))
-
-
-def _seconds(run: RunPlan) -> dict[str, float]:
-    """Seconds of fitting, predicting and scoring, from what is stored."""
-    seconds: dict[str, float] = {}
-    fits = [read_json(s.folder.record)["seconds"] for s in run.stages if s.folder.complete()]
-    if fits:
-        seconds["fit"] = round(sum(fits), 2)
-    if run.folder.manifest.is_file():
-        manifest = run.folder.read_manifest()
-        seconds["predict"] = round(sum(s["seconds"] for s in manifest["shards"]), 2)
-        scores = run.folder.read_scores(manifest["sha256"])
-        seconds["score"] = round(max((s["seconds"] for s in scores), default=0.0), 2)
-    return seconds
-
-
-def run_json(outcome: Outcome, metrics: Sequence[Wanted]) -> schema.RunJson:
-    """A run as `--json` prints it; scores are those over all T frames."""
-    run = outcome.run
-    scores: dict[str, schema.ScoreJson] = {}
-    if run.folder.manifest.is_file() and outcome.status == "ok":
-        manifest = run.folder.read_manifest()
-        horizon = run.folder.read_record()["inputs"]["task"]["horizon"]
-        wanted = {w.name for w in metrics}
-        for record in run.folder.read_scores(manifest["sha256"]):
-            if record["frames"] == horizon and record["metric"] in wanted:
-                scores[record["metric"]] = score_json(record)
-        for name, reason in outcome.missing.items():
-            scores.setdefault(name, schema.score_json(None, n=0, fingerprint="", reason=reason))
-    return {
-        "method": run.name, "kind": row_kind(run.method),
-        "task": run.folder.path.parent.parent.name, "seed": run.seed, "fit_seed": run.fit_seed,
-        "status": "ok" if outcome.status == "ok" else "failed", "reason": outcome.reason,
-        "run_dir": str(run.folder.path), "seconds": outcome.seconds, "scores": scores,
-    }  # fmt: skip
-
-
-def refusal_json(refusal: Refusal, task: str) -> schema.RunJson:
-    """A refused run as `--json` prints it."""
-    return {
-        "method": refusal.name, "kind": refusal.kind, "task": task, "seed": refusal.seed,
-        "fit_seed": refusal.fit_seed, "status": "refused", "reason": "; ".join(refusal.reasons),
-        "run_dir": None, "seconds": {}, "scores": {},
-    }  # fmt: skip
+def _has_scores(run: RunPlan, metrics: tuple[str, ...]) -> bool:
+    """Whether a run seems to be scored already; the score job looks closely."""
+    return all(any(run.folder.scores.glob(f"{safe_name(m)}@*.json")) for m in metrics)

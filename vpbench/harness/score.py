@@ -11,7 +11,7 @@ from typing import Any
 from vpbench import __version__
 from vpbench.api.errors import Missing, UnknownName, UsageError
 from vpbench.api.specs import MetricSpec
-from vpbench.api.types import Frames, Score
+from vpbench.api.types import ClipInfo, Frames, Score
 from vpbench.core import schema, stats
 from vpbench.core.claims import Watch
 from vpbench.core.hashing import digest
@@ -125,16 +125,19 @@ def score_run(
             except (Missing, UsageError) as error:
                 missing[wanted.name] = f"not scored: {error.message}"
                 continue
-            if not _scored(folder, metric, manifest["sha256"]):
+            if not scored(folder, metric):
                 running.append(metric)
     if running:
         _score(folder, bench, running, manifest, emit)
     return missing
 
 
-def _scored(folder: RunDir, metric: Running, manifest: str) -> bool:
+def scored(folder: RunDir, metric: Running) -> bool:
+    """Whether a score of the present predictions is stored."""
     path = folder.score(metric.wanted.name, metric.fp8)
-    return path.is_file() and read_sealed(path, schema.SCORE)["manifest"] == manifest
+    if not path.is_file():
+        return False
+    return read_sealed(path, schema.SCORE)["manifest"] == folder.read_manifest()["sha256"]
 
 
 def _score(
@@ -190,9 +193,14 @@ def _feed(
 
 def update_all(running: Sequence[Running], fake: Frames, real: Frames, item: Item) -> None:
     """Give one item to every metric, cut to the metric's number of frames."""
-    clip = replace(item.clip, id=item.id)
     for metric in running:
-        metric.instance.update(fake[:, : metric.frames], real[: metric.frames], clip)
+        metric.instance.update(fake[:, : metric.frames], real[: metric.frames], clip_of(item))
+
+
+def clip_of(item: Item) -> ClipInfo:
+    """The clip as metrics know it: named by its item; windows of one clip are one group."""
+    group = item.clip.group or (item.clip.id if item.id != item.clip.id else "")
+    return replace(item.clip, id=item.id, group=group)
 
 
 def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> dict[str, Any]:
@@ -206,6 +214,9 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
     elif score.value is not None and score.per_clip:
         known = [v for _, v in sorted(score.per_clip.items()) if v is not None]
         se, low, high = stats.jackknife(known, score.value)
+        if score.se is not None and se and low is not None and high is not None:
+            half = (high - low) / 2 * score.se / se  # the metric knows its error better
+            se, low, high = score.se, score.value - half, score.value + half
     spec = metric.wanted.spec
     return {
         "schema": schema.SCORE, "vpbench": __version__, "metric": metric.wanted.name,
@@ -215,7 +226,7 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
         "ci95": None if low is None or high is None else [low, high], "p": finite(score.p),
         "floor": finite(score.floor), "per_clip": dict(score.per_clip),
         "per_frame": dict(score.per_frame), "samples": dict(score.samples),
-        "clusters": {k: clusters[k] for k in sorted(clusters) if k in score.per_clip},
+        "clusters": {k: clusters[k] for k in sorted(clusters)} if spec.kind == "clip" else {},
     }  # fmt: skip
 
 

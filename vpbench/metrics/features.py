@@ -57,8 +57,8 @@ class FeatureExtractor(Protocol):
     @property
     def min_frames(self) -> int: ...  # noqa: D102
 
-    def __call__(self, clips: Frames) -> Feature:
-        """uint8 [batch,T,H,W,3] -> float32 [batch,dim]."""
+    def __call__(self, clips: Frames, names: Sequence[str] | None = None) -> Feature:
+        """uint8 [batch,T,H,W,3] -> float32 [batch,dim]; `names` are for errors."""
         ...
 
     def fingerprint(self) -> Mapping[str, Value | None]:
@@ -93,7 +93,7 @@ class Shipped:
             Corrupt: it is something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 extractor = digest(json.loads(stored["extractor"].tobytes()))
                 hashes, values = stored["hashes"], stored["features"]
         except (OSError, ValueError, KeyError, EOFError, *_ZIP_ERRORS) as error:
@@ -233,7 +233,8 @@ class FeatureQueue:
         waiting = self._waiting.setdefault(frames.shape, {})
         if key not in waiting:
             waiting[key] = (name, frames.copy())
-            if len(waiting) >= self._made().batch:
+            batch = self._made().batch
+            if len(waiting) >= batch and self._missing(frames.shape) >= batch:
                 self._compute(frames.shape)
         return key
 
@@ -244,7 +245,8 @@ class FeatureQueue:
     def finish(self) -> dict[str, Feature]:
         """Compute what still waits; all features so far, by clip hash."""
         for shape in list(self._waiting):
-            self._compute(shape)
+            if self._missing(shape):
+                self._compute(shape)
         return dict(self._found)
 
     def _made(self) -> FeatureExtractor:
@@ -252,14 +254,24 @@ class FeatureQueue:
             self._extractor = self.make()
         return self._extractor
 
+    def _missing(self, shape: tuple[int, ...]) -> int:
+        """Number of waiting clips, without those that somebody else has stored meanwhile."""
+        waiting = self._waiting[shape]
+        for key in list(waiting):
+            stored = self.cache.get(key)
+            if stored is not None:
+                self._found[key] = stored
+                del waiting[key]
+        return len(waiting)
+
     def _compute(self, shape: tuple[int, ...]) -> None:
         """One forward pass for up to a batch of waiting clips of one shape."""
         extractor, waiting = self._made(), self._waiting.pop(shape)
         names = [name for name, _ in waiting.values()]
         clips = [frames for _, frames in waiting.values()]
-        clips += [clips[-1]] * (extractor.batch - len(clips))
+        short = extractor.batch - len(clips)
         try:
-            values = extractor(np.stack(clips))
+            values = extractor(np.stack(clips + clips[-1:] * short), names + names[-1:] * short)
         except (ValueError, RuntimeError) as error:
             listed = ", ".join(repr(name) for name in names)
             raise VpbenchError(f"{extractor.name} failed on the clips {listed}: {error}") from error

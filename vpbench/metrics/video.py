@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -58,7 +59,7 @@ class _SetMetric(ABC):
         if settings["recipe"] not in self.spec.recipes:
             raise UsageError(f"{self.spec.name} has no recipe {settings['recipe']!r}.")
         self._recipe = str(settings["recipe"])
-        extractor = open_extractor(self._recipe, str(settings["dtype"]), ctx)
+        extractor = open_extractor(self._recipe, settings["dtype"], ctx)
         self._extractor = extractor
         self._features = dict(extractor.fingerprint())
         folder = ctx.cache("features", digest(self._features)[:16])
@@ -132,6 +133,10 @@ class _SetMetric(ABC):
         self._frames = self._frames or other._frames
         self._samples = self._samples or other._samples
 
+    def settle(self) -> None:
+        """Compute the features of all clips seen so far, so that the cache holds them."""
+        self._queue.finish()
+
     def result(self) -> Score:
         """The distance, averaged over the sample sets; the same bits for any order of clips.
 
@@ -181,12 +186,12 @@ class _SetMetric(ABC):
     def fingerprint(self) -> Mapping[str, Value | None]:
         """Settings of the features and of the statistic; builds no network."""
         return {
-            **self._features,
+            **{f"features_{key}": value for key, value in self._features.items()},
             "metric": self.spec.name,
             "version": self.spec.version,
             "recipe": self._recipe,
             "features": self._extractor.name,
-            "dim": self._extractor.dim,
+            "features_dim": self._extractor.dim,
             "samples": "mean-over-sample-sets",
             "statistics": "float64",
             **self._statistic(),
@@ -318,16 +323,22 @@ class Kvd(_SetMetric):
         return None
 
 
-def open_extractor(recipe: str, dtype: str, ctx: MetricContext) -> FeatureExtractor:
+def open_extractor(recipe: str, dtype: Any, ctx: MetricContext) -> FeatureExtractor:
     """The I3D extractor; the network itself is built at its first forward pass.
 
     Raises:
         MissingWeights: the weights are not here.
+        UnknownName: no such dtype.
     """
-    path = ctx.weights("i3d")
+    return _i3d(ctx.weights("i3d"), recipe, dtype, ctx.device)
+
+
+@lru_cache(maxsize=2)
+def _i3d(path: Path, recipe: str, dtype: Any, device: str) -> FeatureExtractor:
+    """One network for all metrics of a process."""
     from vpbench.metrics.i3d.extract import I3DFeatures
 
-    return I3DFeatures(path, recipe, dtype)
+    return I3DFeatures(path, recipe, dtype, device=device)
 
 
 def shipped_features() -> list[Shipped]:

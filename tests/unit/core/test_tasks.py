@@ -77,7 +77,8 @@ SPLIT_CHANGES = {
     "a clip less": {"test": TEST[:1]},
     "a clip more": {"test": [*TEST, clip("test-c")]},
     "the role of a training clip": {"train": [clip("train-a")],
-                                    "val": [clip("train-b"), clip("val-a"), clip("val-b")]},
+                                    "val": [clip("train-b", label=1), clip("val-a"),
+                                            clip("val-b", label=1)]},
     "a validation id": {"val": [clip("val-a"), clip("val-z", label=1)]},
 }  # fmt: skip
 

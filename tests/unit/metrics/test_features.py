@@ -27,10 +27,11 @@ class Projection:
 
     def __init__(self, seed=0, bad=(), error=None):
         self.seed, self.bad, self.error = seed, bad, error
-        self.calls = []
+        self.calls, self.names = [], []
 
-    def __call__(self, clips):
+    def __call__(self, clips, names=None):
         self.calls.append(clips.shape)
+        self.names.append(names)
         if self.error is not None:
             raise self.error
         means = clips[:, :9].reshape(len(clips), 9, -1)[:, :, :192].astype(np.float64)
@@ -80,6 +81,7 @@ def test_only_missing_ones_in_full_batches(cache):
     net = Projection()
     first = features(lambda: net, cache, pairs(range(6)))
     assert net.calls == [(4, 9, 8, 8, 3)] * 2
+    assert net.names == [["c0", "c1", "c2", "c3"], ["c4", "c5", "c5", "c5"]]
     assert list(first) == [f"c{k}" for k in range(6)]
     for name, frames in pairs(range(6)):
         assert (first[name] == net(np.stack([frames] * 4))[0]).all()
@@ -205,7 +207,7 @@ def test_a_failing_network_names_its_clips(cache):
         features(lambda: missing, cache, pairs([8]))
 
     class Wrong(Projection):
-        def __call__(self, clips):
+        def __call__(self, clips, names=None):
             return super().__call__(clips)[:, :5]
 
     with pytest.raises(VpbenchError, match=r"features of shape \[4, 5\]"):

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from vpbench.api.errors import BadData, MissingWeights, UsageError
+from vpbench.api.errors import BadData, MissingWeights, UsageError, VpbenchError
 from vpbench.api.protocols import Metric
 from vpbench.api.types import ClipInfo
 from vpbench.core.stats import jackknife
 from vpbench.metrics import video as module
-from vpbench.metrics.features import clip_hash, write_shipped
+from vpbench.metrics.features import FeatureExtractor, clip_hash, write_shipped
 from vpbench.metrics.frechet import frechet, leave_one_out
 from vpbench.metrics.kernel import kvd, permutation_p
 from vpbench.metrics.video import Fvd, Kvd
@@ -27,9 +27,10 @@ class Net:
     built = 0
 
     def __init__(self, path, recipe, dtype):
-        self.settings = {"weights": "abc", "recipe": recipe, "dtype": dtype, "eps": 1e-3}
+        self.settings = {"weights": "abc", "recipe": recipe, "dtype": dtype, "eps": 1e-3,
+                         "version": 7}  # fmt: skip
 
-    def __call__(self, clips):
+    def __call__(self, clips, names=None):
         Net.built += 1
         flat = clips[:, :9, :4, :4].reshape(len(clips), -1).astype(np.float64)
         matrix = np.random.default_rng(0).normal(size=(flat.shape[1], 5)) / 100
@@ -166,6 +167,16 @@ def test_network_runs_only_for_what_is_missing(ctx):
     assert Net.built == 3
 
 
+def test_two_metrics_side_by_side_share_the_work(ctx):
+    both = Fvd(None, {}, ctx), Kvd(None, {}, ctx)
+    for k in range(7):
+        for metric in both:
+            metric.update(frames(k + 1000, samples=1), frames(k), info(f"c{k}"))
+    results = [metric.result() for metric in both]
+    assert Net.built == 4  # fourteen clips in batches of four
+    assert results == [fill(kind(None, {}, ctx), 7).result() for kind in (Fvd, Kvd)]
+
+
 def test_shipped_features(ctx):
     found = fill(Fvd(None, {}, ctx), 4).result()
     net = Net(None, "tf2018", "float32")
@@ -185,7 +196,9 @@ def test_fingerprint(kind, ctx):
     metric = kind(None, {}, ctx)
     found = json.loads(json.dumps(dict(metric.fingerprint()), allow_nan=False))
     assert found == dict(metric.fingerprint())
-    assert found["weights"] == "abc" and found["recipe"] == "tf2018" and found["eps"] == 1e-3
+    assert found["features_weights"] == "abc" and found["features_eps"] == 1e-3
+    assert found["features_version"] == 7 and found["version"] == 1
+    assert found["recipe"] == found["features_recipe"] == "tf2018"
     assert found["metric"] == kind.spec.name and found["features"] == "net"
     assert found == dict(kind(None, {"recipe": "tf2018"}, ctx).fingerprint())
     assert found != dict(kind(None, {"dtype": "bfloat16"}, ctx).fingerprint())
@@ -253,7 +266,7 @@ def test_a_nan_names_the_clip(ctx, monkeypatch):
     monkeypatch.setattr(
         Net,
         "__call__",
-        lambda self, clips: normal(self, clips) / (clips.max((1, 2, 3, 4)) > 0)[:, None],
+        lambda self, clips, names: normal(self, clips) / (clips.max((1, 2, 3, 4)) > 0)[:, None],
     )
     metric = fill(Fvd(None, {}, ctx), 1)
     with np.errstate(all="ignore"), pytest.raises(BadData, match="clip 'black'"):
@@ -289,14 +302,14 @@ def test_floor_from_the_real_clips(ctx):
 
 
 def test_error_of_sets_of_unequal_size(ctx, monkeypatch):
-    """Without partners, each set is a stratum: leaving one of 30 out moves a bias that one of 200
+    """Without partners, each set is a stratum: leaving one of 30 out moves a bias that one of 120
     does not, and that is no error."""
     values, stratified, plain = [], [], []
-    names = [f"x{k}" for k in range(30)], [f"y{k}" for k in range(200)]
+    names = [f"x{k}" for k in range(30)], [f"y{k}" for k in range(120)]
     strata = [set(), set(names[0]), set(names[1])]
-    for seed in range(40):
+    for seed in range(20):
         random = np.random.default_rng(seed)
-        x, y = random.normal(size=(30, 20)), random.normal(size=(200, 20))
+        x, y = random.normal(size=(30, 20)), random.normal(size=(120, 20))
         left = leave_one_out(x, y, *names)
         values.append(frechet(x, y))
         stratified.append(module._stratified_se(left, strata))
@@ -310,7 +323,12 @@ def test_error_of_sets_of_unequal_size(ctx, monkeypatch):
     assert metric.result().se > 0
 
 
-def test_default_extractor_is_i3d():
+def test_default_extractor_is_i3d(tmp_path):
     extract = pytest.importorskip("vpbench.metrics.i3d.extract")
-    assert extract.I3DFeatures.__name__ in module.open_extractor.__code__.co_names
-    assert FVD.params["recipe"] == "tf2018"
+    (tmp_path / "i3d").write_bytes(b"weights")
+    made = module.open_extractor(FVD.params["recipe"], FVD.params["dtype"], Context(tmp_path))
+    assert isinstance(made, extract.I3DFeatures) and isinstance(made, FeatureExtractor)
+    assert made.fingerprint()["recipe"] == "tf2018"
+    assert made.min_frames == FVD.min_frames
+    with pytest.raises(VpbenchError):
+        module.open_extractor("tf2018", "float8", Context(tmp_path))

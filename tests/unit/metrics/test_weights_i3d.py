@@ -89,9 +89,12 @@ def test_the_table_is_the_network():
         keys[key.replace("bias", "weight")] = keys[key]
     lines = []
     for key, shape in sorted(keys.items()):
-        size = [shape[4], shape[3], *shape[:3]] if key.endswith("conv3d.weight") else [shape[-1]]
-        lines.append((key, size))
+        kernel = key.endswith("conv3d.weight")
+        size = (shape[4], shape[3], *shape[:3]) if kernel else (shape[-1],)
+        lines.append(f"{key} {size}\n")
     assert len(lines) == 287
+    manifest = hashlib.sha256("".join(lines).encode()).hexdigest()  # of the usual PyTorch port
+    assert manifest == "08ed2eb7b300bcad9cf0f2264037634d4f897ba0d036b365c5de14802598fdd2"
 
 
 def test_right_arrays_pass(fake_table):

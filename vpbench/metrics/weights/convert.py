@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import re
@@ -21,6 +22,19 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 _VGG16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 """Places of the 13 convolutions in the usual PyTorch VGG16 (`features.N`)."""
+
+
+def require_reader(form: Format, what: str) -> None:
+    """Make sure that a format can be read here, before anything is downloaded.
+
+    Raises:
+        MissingDependency: a package is not installed.
+    """
+    if form == "keras-h5" and importlib.util.find_spec("h5py") is None:
+        raise MissingDependency(
+            f"{what} needs the package h5py.",
+            fix="Install it with: pip install 'vpbench[perceptual]'",
+        )
 
 
 def convert(entry: Entry, data: bytes, form: Format, what: str) -> Arrays:
@@ -106,13 +120,9 @@ def _torch(data: bytes, what: str) -> Arrays:
 
 def _keras(data: bytes, what: str) -> Arrays:
     """The VGG16 of HED from Keras: PyTorch's names and layout (out, in, h, w)."""
-    try:
-        import h5py  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise MissingDependency(
-            f"{what} needs the package h5py.",
-            fix="Install it with: pip install 'vpbench[perceptual]'",
-        ) from None
+    require_reader("keras-h5", what)
+    import h5py  # pyright: ignore[reportMissingImports]
+
     stored: Arrays = {}
 
     def keep(name: str, item: Any) -> None:

