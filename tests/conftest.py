@@ -4,11 +4,11 @@ import os
 import socket
 from pathlib import Path
 
-import numpy as np
-import pytest
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when numpy is imported
+    os.environ.setdefault(_name, "1")
 
-HERE = Path(__file__).parent
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

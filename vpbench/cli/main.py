@@ -85,11 +85,33 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the contract's codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] != ["_job"]:
+        _use_threads(1)  # scores must not depend on the number of cores
     if words[:1] == ["_job"]:
+        if words[1:2] != ["--serve"]:
+            _use_threads(_threads_of(words[1:]))
         from vpbench.harness.worker import main as work
 
         sys.exit(work(words[1:]))
     sys.exit(_run(words))
+
+
+def _use_threads(count: int) -> None:
+    """Set what BLAS and OpenMP read when numpy and torch are imported."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+                 "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"):  # fmt: skip
+        os.environ[name] = str(count)
+
+
+def _threads_of(words: list[str]) -> int:
+    """The threads that a job file asks for; 1 where it cannot be read, the worker then says why."""
+    import json
+
+    try:
+        with open(words[0], encoding="utf-8") as stream:
+            return int(json.load(stream)["threads"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return 1
 
 
 def _run(words: list[str]) -> int:

@@ -51,7 +51,7 @@ class StageDir:
             HashMismatch: a file is missing or differs from what was written.
             Corrupt: the record is no record.
         """
-        record = read_object(self.record)
+        record = read_sealed(self.record, schema.STAGE)
         files = record.get("files")
         if not isinstance(files, dict):
             raise Corrupt(

@@ -120,7 +120,7 @@ class Task:
     def fingerprint(self, frames: int) -> dict[str, Any]:
         """The task's share of a score's fingerprint, for scores over the first `frames`."""
         return {
-            "task": self.id, "frames": frames, "window": digest(self.spec.window)[:16],
+            "frames": frames, "window": digest(self.spec.window)[:16],
             "geometry": dict(self.geometry), "size": self.spec.size, "n": len(self.test),
             "split": self.split_hash, "data": self.data_hash, "conditioning": "excluded",
             "source": self.source,

@@ -151,7 +151,7 @@ def make_task(dataset: Dataset, spec: TaskSpec, place: Place, *, rendered: bool)
     for split in SPLITS:
         clips = dataset.clips(split) if split in dataset.splits() else ()
         items[split], excluded[split] = make_items(spec, clips)
-        check_labels(items[split], len(names), place.dataset)
+        check_labels([Item(c.id, c, (), ()) for c in clips], len(names), place.dataset)
     check_test(items["test"], excluded["test"], spec, place.dataset)
     geometry: Mapping[str, Any] = Geometry(spec.size, native=spec.native).fingerprint()
     task_id = spec.id

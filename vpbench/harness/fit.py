@@ -17,7 +17,7 @@ from vpbench.core.claims import Claim, Watch
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.core.plan import StagePlan
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import StageDir
+from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
 from vpbench.core.stages import StageNode
 from vpbench.harness.bench import Bench
@@ -98,7 +98,7 @@ def _make(
                        claim)  # fmt: skip
     files = folder.files()
     claim.check()
-    write_json(folder.record, {
+    write_sealed(folder.record, {
         "schema": schema.STAGE, "vpbench": __version__, "owner": node.owner, "stage": node.stage,
         "version": node.version, "key": node.key, "needs": list(node.needs),
         "trains": list(node.trains), "fit_seed": node.fit_seed, "task": bench.task.fields(),

@@ -23,7 +23,7 @@ def make_slots(method: ResolvedMethod, info: TaskInfo, registry: Registry) -> di
 
 
 def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry) -> Any:
-    factory = registry.factory("component", part.spec.name)
+    factory = registry.factory("component", part.registered)
     try:
         component = factory(info, dict(part.params), part.space)
     except (VpbenchError, ImportError):
@@ -51,7 +51,7 @@ def make_method(
         MethodFailed: its constructor raised.
         MissingDependency: a package that it imports is not installed.
     """
-    factory = registry.factory("method", method.spec.name)
+    factory = registry.factory("method", method.registered)
     try:
         return factory(info, dict(method.params), dict(slots))
     except VpbenchError:

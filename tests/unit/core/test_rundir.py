@@ -136,7 +136,7 @@ def stage(tmp_path):
     (folder.checkpoint / f"{TEMPORARY}x.npz").write_bytes(b"of a killed process")
     assert not folder.complete()
     assert list(folder.files()) == ["a.bin", "deep/b.bin"]
-    write_json(folder.record, {"files": folder.files()})
+    write_sealed(folder.record, {"schema": schema.STAGE, "files": folder.files()})
     return folder
 
 

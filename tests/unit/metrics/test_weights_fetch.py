@@ -248,7 +248,7 @@ def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, cache, how, 
     assert "Net weights could not be fetched" in str(caught.value)
     assert left(cache) == []
     assert not list(cache.rglob("*.part"))
-    assert not list(cache.rglob(".scratch*"))
+    assert list((cache / "weights").iterdir()) == []
     assert locate(entry, cache) is None
 
 
@@ -400,6 +400,17 @@ def test_a_lost_record_is_damage_unless_the_content_is_known(server, cache, stat
     assert locate(replace(entry, content=convert.content_sha256(state)), cache) == path
 
 
+def test_what_a_killed_process_left_is_cleared_away(server, cache):
+    old = cache / "weights" / ".scratch-net-x1"
+    old.mkdir(parents=True)
+    (old / "half").write_bytes(b"x")
+    (cache / "weights" / ".tmp-half.safetensors").write_bytes(b"x")
+    entry = entry_of(web(server))
+    assert locate(entry, cache) is None
+    get(entry, cache)
+    assert not old.exists()
+
+
 def test_files_of_names_that_begin_alike_are_not_confused(server, cache):
     path = get(entry_of(web(server), name="net-more"), cache)
     assert locate(entry_of(web(server), name="net-more"), cache) == path
@@ -470,7 +481,7 @@ def test_a_users_converted_file_is_proven_by_its_content(server, cache, own, sta
 
 def test_a_users_folder_that_is_not_there_is_said(server, cache, own):
     own.rmdir()
-    with pytest.raises(UsageError, match="VPBENCH_WEIGHTS names .*own, which is no folder"):
+    with pytest.raises(UsageError, match=r"VPBENCH_WEIGHTS names .*own, which is no folder"):
         locate(entry_of(web(server)), cache)
 
 

@@ -87,7 +87,7 @@ def resize(frames: Tensor, height: int, width: int, rule: Rule = "tf1") -> Tenso
 
 
 def _along(x: Tensor, axis: int, n_out: int, rule: Rule) -> Tensor:
-    """Each output is a + (b - a) * f of two source values: the form TensorFlow computes."""
+    """Each output lies between two source values, at the fraction of its tap."""
     n_in = x.shape[axis]
     if n_in == n_out:
         return x
@@ -95,7 +95,7 @@ def _along(x: Tensor, axis: int, n_out: int, rule: Rule) -> Tensor:
     a, b = x.index_select(axis, left), x.index_select(axis, right)
     shape = [1] * x.ndim
     shape[axis] = n_out
-    return b.sub_(a).mul_(fraction.to(x.dtype).view(shape)).add_(a)
+    return a.lerp_(b, fraction.to(x.dtype).view(shape))
 
 
 @lru_cache(maxsize=32)

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -237,6 +237,8 @@ def _from_sources(
             return path
         except (MissingWeights, Corrupt) as error:
             failures.append(error)
+    with suppress(OSError):  # kept only if there is something to go on with
+        _downloads(entry, cache).rmdir()
     reasons = " ".join(str(f) for f in failures)
     kind = Corrupt if any(isinstance(f, Corrupt) for f in failures) else MissingWeights
     raise kind(
