@@ -1,0 +1,201 @@
+"""Checks of what predictions depend on: seeds, batches, label, pose, never the future."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpbench.api.errors import VpbenchError
+from vpbench.harness.leak import leak_probe
+from vpbench.testing.method import MethodSubject, at, difference
+from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.told import said, where_raised
+
+METHOD = ("method",)
+_SEEDED = "Draw all randomness from `seeds`: vpbench.kit.generator, numpy.random.default_rng."
+
+
+def same_seed(subject: MethodSubject) -> None:
+    """The same clips and seeds give the same bytes, again and from a fresh instance."""
+    setting = subject.setting()
+    instance = setting.instance()
+    first, second = setting.ask(instance), setting.ask(instance)
+    for other, who in ((second, "the same object"), (setting.ask(setting.instance()), "a new one")):
+        worst = difference(first, other)
+        if worst:
+            raise CheckFailed(
+                "the same bytes from the same seeds", f"{worst} grey levels apart, from {who}",
+                at(instance), f"{_SEEDED} Keep nothing from call to call.",
+            )  # fmt: skip
+
+
+def seeds(subject: MethodSubject) -> None:
+    """Other seeds give another video if and only if the method says that it is stochastic."""
+    setting = subject.setting()
+    instance = setting.instance()
+    one = setting.ask(instance, seeds=setting.seeds(setting.items, 0))
+    others = [setting.ask(instance, seeds=setting.seeds(setting.items, s)) for s in (1, 2)]
+    differs = any(difference(one, other) for other in others)
+    if subject.capabilities.stochastic and not differs:
+        raise CheckFailed(
+            "another video from other seeds", "the same bytes", at(instance),
+            "Use `seeds`, or declare stochastic=False.",
+        )  # fmt: skip
+    if differs and not subject.capabilities.stochastic:
+        raise CheckFailed(
+            "the same video from any seeds", "another video", at(instance),
+            "Declare stochastic=True in the capabilities.",
+        )  # fmt: skip
+
+
+def samples(subject: MethodSubject) -> None:
+    """Each sample follows from its own seed, whatever stands beside it."""
+    if not subject.capabilities.stochastic:
+        raise NotApplicable("it is not stochastic")
+    setting = subject.setting()
+    instance = setting.instance()
+    items = setting.items[:3]
+    wanted = setting.seeds(items, 0, 3)
+    together = setting.ask(instance, items, seeds=wanted)
+    for s in range(3):
+        alone = setting.ask(instance, items, seeds=np.ascontiguousarray(wanted[:, s : s + 1]))
+        worst = difference(together[:, s : s + 1], alone)
+        if worst > subject.bound():
+            raise CheckFailed(
+                "sample s of S to follow from seeds[:, s] alone",
+                f"sample {s} is {worst} grey levels off", at(instance), _SEEDED,
+            )  # fmt: skip
+
+
+def batch_size(subject: MethodSubject) -> None:
+    """A clip's prediction is the same in batches of 1, 3 and 8."""
+    setting = subject.setting()
+    instance = setting.instance()
+    whole = setting.ask(instance)
+    for count in (1, 3):
+        part = setting.ask(instance, setting.items[:count])
+        worst = difference(whole[:count], part)
+        if worst > subject.bound():
+            raise CheckFailed(
+                f"at most {subject.bound()} grey levels between batches of 8 and {count}",
+                f"{worst}", at(instance),
+                "Nothing of one clip may enter another: no batch norm in training mode, no mean "
+                "over the batch; or declare batch_bound.",
+            )  # fmt: skip
+
+
+def batch_order(subject: MethodSubject) -> None:
+    """A clip's prediction does not depend on its place in the batch."""
+    setting = subject.setting()
+    instance = setting.instance()
+    forward = setting.ask(instance)
+    backward = setting.ask(instance, list(reversed(setting.items)))
+    worst = difference(forward, backward[::-1])
+    if worst > subject.bound():
+        raise CheckFailed(
+            f"at most {subject.bound()} grey levels between places in the batch", f"{worst}",
+            at(instance), "Use seeds[b] and label[b] of each clip; count no clips.",
+        )  # fmt: skip
+
+
+def _labels(subject: MethodSubject) -> list[np.ndarray]:
+    classes = subject.setting().bench.task.info.n_classes
+    count = len(subject.setting().items)
+    return [np.full(count, k, np.int64) for k in range(classes)]
+
+
+def label_used(subject: MethodSubject) -> None:
+    """Another label gives another video."""
+    if subject.capabilities.label not in ("required", "optional"):
+        raise NotApplicable("it takes no label")
+    setting = subject.setting()
+    instance = setting.instance()
+    labels = _labels(subject)
+    first = setting.ask(instance, label=labels[0])
+    if not any(difference(first, setting.ask(instance, label=x)) for x in labels[1:]):
+        raise CheckFailed(
+            "another video for another label", f"the same bytes for all {len(labels)}",
+            at(instance), 'Use given.label, or declare label="no".',
+        )  # fmt: skip
+
+
+def label_ignored(subject: MethodSubject) -> None:
+    """A method that declares to use no label does not use one that is there."""
+    if subject.capabilities.label in ("required", "optional"):
+        raise NotApplicable("it takes a label")
+    setting = subject.setting()
+    instance = setting.instance()
+    without = setting.ask(instance)
+    for label in _labels(subject)[:3]:
+        if difference(without, setting.ask(instance, label=label)):
+            raise CheckFailed(
+                "the same video with and without a label", "another video", at(instance),
+                'Declare label="optional" or "required".',
+            )  # fmt: skip
+
+
+def pose_refusal(subject: MethodSubject) -> None:
+    """A method that requires a pose says so in one sentence when there is none."""
+    if subject.capabilities.pose != "required":
+        raise NotApplicable("it requires no pose")
+    setting = subject.setting()
+    instance = setting.instance()
+    given = setting.given(pose=None)
+    try:
+        with subject.watch.on():
+            instance.predict(given, setting.bench.task.horizon, setting.seeds(setting.items))
+    except VpbenchError:
+        return
+    except Exception as error:
+        raise CheckFailed(
+            "vpbench.api.Refused with a sentence", said(error), where_raised(error),
+            'if given.pose is None: raise Refused("... needs a pose.")',
+        ) from error  # fmt: skip
+    raise CheckFailed(
+        "vpbench.api.Refused without a pose", "a prediction", at(instance),
+        'Declare pose="optional", or refuse.',
+    )  # fmt: skip
+
+
+def future_probe(subject: MethodSubject) -> None:
+    """Predictions do not change when the future is replaced by noise."""
+    capabilities = subject.capabilities
+    if capabilities.oracle:
+        raise NotApplicable("an oracle may look")
+    if subject.method_spec.kind in ("floor", "reference"):
+        raise NotApplicable("it is part of the harness")
+    if capabilities.pose == "required":
+        raise NotApplicable("the clips of the probe have no joints")
+    setting = subject.setting()
+    setting.train()
+    scratch = subject.folder("probe")
+    report = subject.call(
+        "predict", leak_probe, setting.run, setting.bench, subject.registry, scratch
+    )
+    if report.leaks:
+        raise CheckFailed(
+            "the same prediction whatever the future is",
+            f"{len(report.clips)} predictions follow the true future",
+            at(setting.instance()), "Use only what is in `given`.",
+        )  # fmt: skip
+
+
+_SAME = ("same-seed",)
+CHECKS = (
+    Check("same-seed", "basic", METHOD, "A number that cannot be had again is no number.",
+          same_seed, ("horizon",)),
+    Check("seeds", "basic", METHOD, "Best-of-S and diversity rest on seeds.", seeds, _SAME),
+    Check("samples", "basic", METHOD, "Sample 3 must be the same with 3 samples or with 100.",
+          samples, _SAME),
+    Check("batch-size", "basic", METHOD, "A score must not depend on the batch.", batch_size,
+          _SAME),
+    Check("batch-order", "basic", METHOD, "A score must not depend on the order of the clips.",
+          batch_order, _SAME),
+    Check("label-used", "basic", METHOD, "A table says that this method uses the label.",
+          label_used, _SAME),
+    Check("label-ignored", "basic", METHOD, "A table says that this method uses no label.",
+          label_ignored, _SAME),
+    Check("pose-refusal", "basic", METHOD, "A guess in place of a pose is scored as the method.",
+          pose_refusal, ("horizon",)),
+    Check("future-probe", "basic", METHOD, "A method that sees the answer wins every table.",
+          future_probe, _SAME),
+)  # fmt: skip

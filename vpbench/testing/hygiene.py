@@ -1,0 +1,45 @@
+"""Checks that a method leaves the machine and the process as they were."""
+
+from __future__ import annotations
+
+from vpbench.testing.method import MethodSubject, at
+from vpbench.testing.model import Check, CheckFailed
+from vpbench.testing.watch import changes, state
+
+METHOD = ("method",)
+
+
+def writes(subject: MethodSubject) -> None:
+    """Nothing is written outside of the folders that the plugin was given."""
+    setting = subject.setting()
+    instance = setting.instance()
+    setting.ask(instance)
+    if subject.watch.writes:
+        raise CheckFailed(
+            "writes in given folders only (save's folder, ctx.workdir, ctx.cache)",
+            subject.watch.writes[0], at(instance),
+            "Write to the folder that `save` is given, or to ctx.workdir.",
+        )  # fmt: skip
+
+
+def globals_kept(subject: MethodSubject) -> None:
+    """Predicting leaves generators, working directory, environment and torch's settings alone."""
+    setting = subject.setting()
+    instance = setting.instance()
+    setting.ask(instance)  # packages that load late are there now
+    before = state()
+    setting.ask(instance)
+    changed = changes(before, state())
+    if changed:
+        raise CheckFailed(
+            "the state of the process as it was", f"changed: {', '.join(changed)}", at(instance),
+            "Use generators of your own; vpbench.kit.seeded restores the global ones.",
+        )  # fmt: skip
+
+
+CHECKS = (
+    Check("writes", "basic", METHOD, "Two methods that share a file share their numbers.", writes,
+          ("answers",)),
+    Check("globals", "basic", METHOD, "The next method in this process must not notice this one.",
+          globals_kept, ("answers",)),
+)  # fmt: skip

@@ -1,0 +1,162 @@
+"""A method under check: set up at any task, asked for predictions under observation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+
+from vpbench.api.capabilities import Capabilities
+from vpbench.api.specs import MethodSpec
+from vpbench.api.types import Conditioning, Frames, Seeds
+from vpbench.core.methods import ResolvedMethod, resolve
+from vpbench.core.plan import RunPlan, StagePlan, Wish, make_plan
+from vpbench.core.tasks import Item
+from vpbench.harness.bench import Bench
+from vpbench.harness.jobs import load_run
+from vpbench.testing.clips import SIZE, sample_bench
+from vpbench.testing.model import CheckFailed, Request
+from vpbench.testing.subject import Subject
+from vpbench.testing.told import where_defined
+from vpbench.testing.training import Fitted, Trainer
+
+HORIZON = 7
+GIVEN = 5
+SMALLEST = 32
+
+
+@dataclass
+class Setting:
+    """A method on one task, trained for a few steps where it is trained at all."""
+
+    subject: MethodSubject
+    bench: Bench
+    run: RunPlan
+    fitted: dict[str, Fitted] = field(default_factory=dict[str, Fitted])
+
+    @property
+    def method(self) -> ResolvedMethod:
+        """The method with its parameters."""
+        return self.run.method
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The test clips."""
+        return self.bench.task.test
+
+    @property
+    def trainer(self) -> Trainer:
+        """Fits its stages."""
+        return Trainer(self.bench, self.subject.registry, self.subject.call)
+
+    def train(self) -> None:
+        """Fit every stage that is not complete, in graph order."""
+        for k, stage in enumerate(self.run.stages):
+            if not stage.folder.complete():
+                self.fitted[stage.node.key] = self.trainer.fit(stage, self.run.stages[:k])
+                self.trainer.seal(stage)
+
+    def instance(self) -> Any:
+        """The method as the harness loads it."""
+        self.train()
+        return self.subject.call(
+            "the factory", load_run, self.run, self.bench, self.subject.registry, "cpu"
+        )
+
+    def given(self, items: Sequence[Item] | None = None, **changed: Any) -> Conditioning:
+        """What the method sees of some clips."""
+        found = self.bench.conditioning(self.items if items is None else items, self.method)
+        return replace(found, **changed)
+
+    def seeds(self, items: Sequence[Item], seed: int = 0, samples: int = 1) -> Seeds:
+        """int64 [B,S]."""
+        return self.bench.seeds(items, seed, samples)
+
+    def ask(
+        self, instance: Any, items: Sequence[Item] | None = None, *, seeds: Seeds | None = None,
+        **changed: Any,
+    ) -> Frames:  # fmt: skip
+        """Predictions of some clips, as they come."""
+        items = self.items if items is None else items
+        given = self.given(items, **changed)
+        horizon = self.bench.task.horizon
+        asked = self.seeds(items) if seeds is None else seeds
+        if self.method.capabilities.oracle:
+            future = np.stack([self.bench.targets(i) for i in items])
+            return self.subject.call("predict", instance.predict, given, future, horizon, asked)
+        return self.subject.call("predict", instance.predict, given, horizon, asked)
+
+
+class MethodSubject(Subject):
+    """A method."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._settings: dict[tuple[int, int, int], Setting] = {}
+
+    @property
+    def method_spec(self) -> MethodSpec:
+        """The method's spec."""
+        return cast(MethodSpec, self.spec)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities with parameters and components taken into account."""
+        return resolve(self.request.name, self.registry, SIZE).capabilities
+
+    def size(self, at_least: int = SMALLEST) -> int:
+        """The smallest size that the method declares to take, not below `at_least`."""
+        step = self.capabilities.size_multiple
+        wanted = max(at_least, self.capabilities.min_size)
+        return -(-wanted // step) * step
+
+    def horizon(self) -> int:
+        """A horizon that the method declares to reach."""
+        limit = self.capabilities.max_horizon
+        return HORIZON if limit is None else min(HORIZON, limit)
+
+    def setting(
+        self, *, size: int | None = None, horizon: int | None = None, n_max: int | None = None
+    ) -> Setting:
+        """The method on the task with these numbers; the usual ones where none are given."""
+        fewest = self.capabilities.conditioning_frames[0]
+        key = (n_max or max(GIVEN, fewest), horizon or self.horizon(), size or self.size())
+        if key not in self._settings:
+            bench = sample_bench(*key, self.request.work / "given" / "cache")
+            self._settings[key] = Setting(self, bench, self._run(bench))
+        return self._settings[key]
+
+    def _run(self, bench: Bench) -> RunPlan:
+        wish = Wish([self.request.name], references=False)
+        plan = make_plan(wish, bench.task, self.registry, self.request.work / "given" / "runs")
+        if not plan.runs:
+            raise CheckFailed(
+                "a method that can be run on puppets", "; ".join(plan.refused[0].reasons),
+                "capabilities of the spec", "Declare what the method can really do.",
+            )  # fmt: skip
+        return plan.runs[0]
+
+    def own_stages(self, setting: Setting) -> list[StagePlan]:
+        """Stages that the method itself trains."""
+        return [
+            s for s in setting.run.stages
+            if s.node.mode == "method" and s.node.owner == self.method_spec.name
+        ]  # fmt: skip
+
+    def bound(self) -> int:
+        """Grey levels by which predictions may differ between batches."""
+        return self.capabilities.batch_bound
+
+
+def at(instance: Any, name: str = "predict") -> str:
+    """Where a method of an instance is written."""
+    return where_defined(getattr(type(instance), name, type(instance)))
+
+
+def difference(a: Frames, b: Frames) -> int:
+    """Largest difference in grey levels; 256 where the shapes differ."""
+    if a.shape != b.shape:
+        return 256
+    return int(np.abs(a.astype(np.int16) - b.astype(np.int16)).max(initial=0))

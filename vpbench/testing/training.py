@@ -1,0 +1,159 @@
+"""Fits stages for a few steps, as the harness does, and tells what the fit did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vpbench import __version__
+from vpbench.api.errors import UsageError
+from vpbench.core import schema
+from vpbench.core.files import make_folder
+from vpbench.core.plan import StagePlan
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import StageDir, write_sealed
+from vpbench.core.seeding import seed_of
+from vpbench.harness.bench import Bench
+from vpbench.harness.context import StageContext
+from vpbench.harness.events import silent
+from vpbench.harness.fit import train_view, training_clips
+from vpbench.harness.loading import load_stages, make_method, make_slots
+from vpbench.harness.views import FrameView, PointView
+
+STEPS = 2
+"""Steps after which a fit is asked to stop."""
+
+PATIENCE = 20.0
+"""Seconds after which it is asked to stop, for fits that count no steps."""
+
+RUNAWAY = 300
+"""Steps past the request to stop at which it is ended."""
+
+Call = Callable[..., Any]
+
+
+class Runaway(BaseException):
+    """Ends a fit that does not stop."""
+
+
+@dataclass
+class LimitedContext(StageContext):
+    """A `FitContext` that asks the fit to stop after a few steps."""
+
+    limit: int = STEPS
+    logs: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def should_stop(self) -> bool:
+        """True after `limit` steps."""
+        return self._step >= self.limit or time.monotonic() - self.begun > PATIENCE
+
+    def step(self, total: int | None = None) -> int:
+        """Count, and end what runs on and on."""
+        if self._step > self.limit + RUNAWAY:
+            raise Runaway
+        return super().step(total)
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Keep the figures."""
+        self.logs.append(dict(values))
+        super().log(values)
+
+    @property
+    def over(self) -> int:
+        """Steps made after the request to stop."""
+        return max(0, self._step - self.limit)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A stage after its fit."""
+
+    stage: StagePlan
+    instance: Any
+    slots: Mapping[str, Any]
+    logs: Sequence[Mapping[str, float]] = ()
+    over: int = 0
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Fits the stages of one run plan.
+
+    Attributes:
+        call: calls the plugin's code under observation.
+    """
+
+    bench: Bench
+    registry: Registry
+    call: Call
+
+    def fit(
+        self, stage: StagePlan, before: Sequence[StagePlan], limit: int = STEPS,
+        folder: StageDir | None = None,
+    ) -> Fitted:  # fmt: skip
+        """Fit one stage into its folder, or into another one; earlier stages are loaded first."""
+        folder = folder or stage.folder
+        node = stage.node
+        slots = make_slots(node.method, self.bench.task.info, self.registry)
+        instance = make_method(node.method, self.bench.task.info, self.registry, slots)
+        load_stages(instance, slots, node.method, before, "cpu")
+        if node.mode == "labels":
+            self._label(slots["detector"], folder)
+            return Fitted(stage, instance, slots)
+        target = slots[node.trains[0]] if node.mode == "component" else instance
+        if not hasattr(target, "fit"):
+            raise UsageError(f"{node.label} is to be fitted and has no fit.")
+        ctx = LimitedContext(
+            self.bench.task.info, node.trains, "cpu", 1,
+            seed_of("fit", node.fit_seed, node.owner, node.stage), folder, node.label,
+            self.bench.store.folder.parent, silent, slots, limit=limit,
+        )  # fmt: skip
+        stages = () if node.mode == "component" else (node.stage,)
+        try:
+            self.call(f"fit of {node.label}", target.fit, *stages, self._data(stage, before), ctx)
+        except BaseException as error:
+            if not isinstance(error.__cause__, Runaway):
+                raise
+        make_folder(folder.checkpoint)
+        self.call(f"save of {node.label}", target.save, *stages, folder.checkpoint)
+        return Fitted(stage, instance, slots, tuple(ctx.logs), ctx.over)
+
+    def seal(self, stage: StagePlan) -> None:
+        """Write the record that makes a stage complete."""
+        node = stage.node
+        write_sealed(stage.folder.record, {
+            "schema": schema.STAGE, "vpbench": __version__, "owner": node.owner,
+            "stage": node.stage, "key": node.key, "files": stage.folder.files(),
+        })  # fmt: skip
+
+    def _data(self, stage: StagePlan, before: Sequence[StagePlan]) -> FrameView | PointView:
+        node = stage.node
+        base = (node.fit_seed, node.owner, node.stage)
+        labels = [s for s in before if s.node.mode == "labels"]
+        if labels and node.trains and set(node.trains) <= {"motion"}:
+            return PointView(
+                self.bench.store, training_clips(self.bench), self.bench.task.spec.window, base,
+                folder=labels[-1].folder.checkpoint,
+            )  # fmt: skip
+        return train_view(self.bench, base)
+
+    def _label(self, detector: Any, folder: StageDir) -> None:
+        """Store the detector's keypoints of every clip, as a stage of kind "labels" does."""
+        from vpbench.kit.labels import detect_clip
+
+        view = train_view(self.bench, ("labels",))
+        make_folder(folder.checkpoint)
+        for split in ("train", "val"):
+            for i in range(view.len(split)):
+                frames = list(range(view.length(split, i)))
+                clip = view.read(split, i, frames)
+                points = self.call(
+                    "detect", detect_clip, detector, clip, view.pose(split, i, frames)
+                )
+                np.savez(folder.checkpoint / f"{split}-{i:05d}.npz", keypoints=points)
