@@ -43,8 +43,17 @@ def weights(tmp_path):
 @pytest.mark.weights
 def test_fvd_is_the_same_bits_for_any_workers_and_from_the_cache(weights, tmp_path):
     many = write_clips(tmp_path / "many", (("train", 12), ("val", 2), ("test", 10)), seed=7)
-    words = ("run", "copy-last", "real-other", "--dataset", folder(many, horizon=9, size=32),
-             "--no-references", "--metrics", "fvd,kvd", "--json")
+    words = (
+        "run",
+        "copy-last",
+        "real-other",
+        "--dataset",
+        folder(many, horizon=9, size=32),
+        "--no-references",
+        "--metrics",
+        "fvd,kvd",
+        "--json",
+    )
     first = vpbench(*words, "--workers", 1, "--runs", "one", cwd=tmp_path)
     assert first.code == 0, first.err
     import shutil
@@ -69,8 +78,15 @@ def test_fvd_is_the_same_bits_for_any_workers_and_from_the_cache(weights, tmp_pa
 
 @pytest.mark.weights
 def test_too_few_frames_are_refused_and_the_rest_is_scored(weights, clips, tmp_path):
-    done = vpbench("run", "copy-last", "--dataset", folder(clips, horizon=8), "--no-references",
-                   "--json", cwd=tmp_path)
+    done = vpbench(
+        "run",
+        "copy-last",
+        "--dataset",
+        folder(clips, horizon=8),
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+    )
     assert done.code == 0, done.err
     scores = done.json()["runs"][0]["scores"]
     assert "at least 9 frames" in scores["fvd"]["reason"] and scores["psnr"]["value"]

@@ -60,7 +60,7 @@ class RunPlan:
             "method": self.name, "kind": row_kind(self.method), "spec": self.method.identity(),
             "preset": self.method.preset, "task": task.fields(), "dataset": task.dataset,
             "seed": self.seed, "fit_seed": self.fit_seed if self.stages else None,
-            "samples": self.samples, "uses": self.method.uses,
+            "samples": self.samples, "uses": _uses(self.method, task),
             "conditioning_frames": self.method.capabilities.given(task.spec.window.n_max)
             if self.method.spec.kind not in ("ceiling", "floor") else 0,
             "stages": [
@@ -68,6 +68,12 @@ class RunPlan:
                 for s in self.stages
             ],
         }  # fmt: skip
+
+
+def _uses(method: ResolvedMethod, task: Task) -> list[str]:
+    """What the method is given besides frames, of what the dataset has."""
+    there = {"label": task.has_label, "pose": task.has_pose}
+    return [use for use in method.uses if there[use.partition(" ")[0]]]
 
 
 @dataclass(frozen=True)

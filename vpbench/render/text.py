@@ -16,6 +16,7 @@ _UPPER = {"fvd", "kvd", "psnr", "ssim", "lpips", "fid"}
 _ARROW = {"up": "↑", "down": "↓"}
 _DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4, "fvd": 1, "kvd": 4, "fid": 1}
 _MOST_DECIMALS = 6
+_ROUNDING = 1e-9
 
 
 def format_score(score: ScoreJson | None, metric: str) -> str:
@@ -37,7 +38,7 @@ def format_score(score: ScoreJson | None, metric: str) -> str:
         return f"{DASH} ({clean(reason)})" if reason else DASH
     value, se = score["value"], score["se"]
     usual = _DECIMALS.get(_base(metric), 3)
-    if not se:
+    if not se or abs(se) < _ROUNDING:  # an error of rounding, not of sampling
         return _fixed(value, usual)
     places = _error_decimals(se)
     return f"{_fixed(value, places)} ± {_fixed(se, places)}"

@@ -55,9 +55,7 @@ def _run(check: Check, subject: Any, bad: set[str]) -> tuple[CheckResult, bool]:
     except NotApplicable as error:
         result = CheckResult(check.id, "skipped", expected=str(error))
     except CheckFailed as error:
-        result = CheckResult(
-            check.id, "failed", error.expected, error.got, error.where, error.fix
-        )
+        result = CheckResult(check.id, "failed", error.expected, error.got, error.where, error.fix)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit

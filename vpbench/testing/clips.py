@@ -90,4 +90,6 @@ def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> Bench:
     place = Place("conformance", spec.id)
     dataset = SampleClips()
     task = make_task(dataset, spec, place, rendered=True)
-    return Bench(place, task, dataset, ClipStore(dataset, Geometry(size, native=spec.native), cache))
+    return Bench(
+        place, task, dataset, ClipStore(dataset, Geometry(size, native=spec.native), cache)
+    )

@@ -17,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from vpbench.api.errors import UsageError
+from vpbench.api.errors import UnknownName, UsageError
 from vpbench.core.files import write_json
 from vpbench.core.hashing import plain
 from vpbench.core.places import cache_folder
-from vpbench.core.registry import Entry, Registry
+from vpbench.core.registry import KINDS, Entry, Registry
 from vpbench.core.registry import registry as all_plugins
+from vpbench.harness.bench import absolute
 from vpbench.testing.model import Check, CheckResult, Request
 from vpbench.testing.suite import checks_of
 
@@ -56,6 +57,7 @@ def run_checks(
         UnknownName: there is no such plugin.
     """
     found = registry if registry is not None else all_plugins()
+    name = absolute(name) if kind == "dataset" else name
     entry = find_row(found, kind, name)
     checks = checks_of(kind, full)
     declared = dict(entry.spec.expected_failures) if entry.spec is not None else {}
@@ -76,6 +78,28 @@ def find_row(found: Registry, kind: str, name: str) -> Entry:
         if entry.name == base and entry.status == "broken":
             return entry
     return found.find(kind, base if kind == "dataset" else name.partition("[")[0])
+
+
+def kind_and_name(text: str, registry: Registry | None = None) -> tuple[str, str]:
+    """`name`, or `kind:name` where several kinds share it, as (kind, name).
+
+    Raises:
+        UnknownName, UsageError: nothing or several things are called so.
+    """
+    found = registry if registry is not None else all_plugins()
+    kind, colon, name = text.partition(":")
+    if colon and kind in KINDS:
+        return kind, name
+    short = text.partition("[")[0]
+    kinds = [k for k in KINDS if short in found.names(k) or kind in found.names(k)]
+    if short.rpartition(":")[2] and not kinds:
+        kinds = [k for k in KINDS if short.rpartition(":")[2] in found.names(k)]
+    if len(kinds) > 1:
+        raise UsageError(f"{text!r} is a {' and a '.join(kinds)}.", fix=f"Write {kinds[0]}:{text}.")
+    if not kinds:
+        known = [n for k in KINDS for n in found.names(k)]
+        raise UnknownName("plugin", text, known, hint="See all with: vpbench list")
+    return kinds[0], text
 
 
 def _plugins(found: Registry) -> tuple[str, ...]:

@@ -50,5 +50,5 @@ def _status(name: str) -> float:
 
 CHECKS = (
     Check("memory", "full", ("method",), "A method that fits one clip must fit a batch.", memory,
-          ("answers",)),
+          ("network",)),
 )  # fmt: skip

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import Spec
 from vpbench.core.registry import Entry, Registry, registry
-from vpbench.testing.model import CheckFailed, Request
+from vpbench.testing.model import CheckFailed, NotApplicable, Request
 from vpbench.testing.runner import find_row
 from vpbench.testing.told import said, where_raised
 from vpbench.testing.watch import Surroundings, Watch
@@ -20,7 +20,8 @@ class Subject:
 
     Attributes:
         request: what the child was asked to do.
-        watch: sees writes and network access while `guarded` code runs.
+        watch: sees writes and network access while the plugin's code runs.
+        probed: what importing the spec in a fresh process has told.
     """
 
     def __init__(self, request: Request) -> None:
@@ -28,6 +29,7 @@ class Subject:
         self.watch = Watch((request.work / "tmp", request.work / "cache", request.work / "given"))
         self._before: Surroundings | None = None
         self._folders = 0
+        self.probed: dict[str, Any] = {}
 
     @functools.cached_property
     def registry(self) -> Registry:
@@ -71,7 +73,7 @@ class Subject:
         try:
             with self.watch.on():
                 return function(*arguments, **named)
-        except (KeyboardInterrupt, CheckFailed):
+        except (KeyboardInterrupt, CheckFailed, NotApplicable):
             raise
         except BaseException as error:  # a plugin may raise anything, even SystemExit
             fix = error.fix or "" if isinstance(error, VpbenchError) else ""
@@ -100,8 +102,3 @@ def make_subject(request: Request) -> Subject:
 
         return DatasetSubject(request)
     return Subject(request)
-
-
-def spec_as(subject: Subject, kind: type[Any]) -> Any:
-    """The spec, known to be of a kind."""
-    return cast(Any, subject.spec) if isinstance(subject.spec, kind) else None

@@ -21,4 +21,15 @@ def checks_of(kind: str, full: bool = False) -> list[Check]:
     for name in _MODULES[kind]:
         checks: tuple[Check, ...] = importlib.import_module(f"vpbench.testing.{name}").CHECKS
         found += [c for c in checks if kind in c.kinds and (full or c.level == "basic")]
-    return found
+    return _ordered(found)
+
+
+def _ordered(checks: list[Check]) -> list[Check]:
+    """What a check needs comes before it; otherwise the order stays."""
+    left, done = list(checks), list[Check]()
+    while left:
+        open_ = {c.id for c in left}
+        ready = next(c for c in left if not open_.intersection(c.needs))
+        left.remove(ready)
+        done.append(ready)
+    return done

@@ -88,8 +88,7 @@ def state() -> dict[str, Any]:
     found: dict[str, Any] = {
         "the generator of random": _short(random.getstate()),
         "the global generator of numpy": _short(
-            [part.tolist() if hasattr(part, "tolist") else part
-             for part in np.random.get_state(legacy=True)]
+            [np.asarray(part).tolist() for part in np.random.get_state(legacy=True)]
         ),
         "numpy's error handling": dict(np.geterr()),
         "the working directory": os.getcwd(),

@@ -325,7 +325,9 @@ def test_error_of_sets_of_unequal_size(ctx, monkeypatch):
 
 def test_default_extractor_is_i3d(tmp_path):
     extract = pytest.importorskip("vpbench.metrics.i3d.extract")
-    (tmp_path / "i3d").write_bytes(b"weights")
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.zeros(3, np.float32)}, tmp_path / "i3d")
     made = module.open_extractor(FVD.params["recipe"], FVD.params["dtype"], Context(tmp_path))
     assert isinstance(made, extract.I3DFeatures) and isinstance(made, FeatureExtractor)
     assert made.fingerprint()["recipe"] == "tf2018"

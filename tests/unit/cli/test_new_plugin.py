@@ -1,0 +1,352 @@
+"""What `vpbench new-plugin` writes and what it refuses; installing it is tested end to end."""
+
+import difflib
+import importlib
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from vpbench.api import (
+    Conditioning,
+    Pair,
+    TaskInfo,
+    Unwritable,
+    UsageError,
+)
+from vpbench.cli.new_plugin import KINDS, LONGEST, new_plugin
+from vpbench.core.discovery import GROUPS
+
+ALL = list(KINDS)
+TASK = TaskInfo("t", 16, 4, 2, None, 2, ("right", "down"), 0, ())
+
+
+def generate(out, name="my-thing", kind="end-to-end", *more):
+    words = [name, "--kind", kind, "--out", str(out), *more]
+    done = CliRunner().invoke(new_plugin, words, standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done.output
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Generates a package and imports one of its modules."""
+
+    def make(kind, module, name="my-thing"):
+        generate(tmp_path, name, kind)
+        monkeypatch.syspath_prepend(str(tmp_path / f"vpbench-{name}"))
+        return importlib.import_module(f"vpbench_{name.replace('-', '_')}.{module}")
+
+    yield make
+    for name in [n for n in sys.modules if n.startswith("vpbench_my_")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_package_is_complete(kind, tmp_path):
+    generate(tmp_path, "my-thing", kind)
+    folder = tmp_path / "vpbench-my-thing"
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    usual = {"pyproject.toml", "README.md", "LICENSE", ".gitignore", ".github/workflows/check.yml",
+             "tests/test_conformance.py", "vpbench_my_thing/__init__.py",
+             "vpbench_my_thing/spec.py"}  # fmt: skip
+    assert usual < files
+    assert not any("$" in name or name.endswith(".tmpl") for name in files)
+    project = tomllib.loads((folder / "pyproject.toml").read_text())
+    points = project["project"]["entry-points"]
+    assert set(points) <= set(GROUPS)
+    assert points[f"vpbench.{KINDS[kind].group}"]["my-thing"] == "vpbench_my_thing.spec:SPEC"
+    assert project["project"]["dependencies"] == ["vpbench"]
+    text = "".join((folder / name).read_text() for name in files)
+    assert "$" not in text
+    assert text.count("EDIT 1") == 1 and text.count("EDIT 2") == 1
+    assert len((folder / "README.md").read_text().splitlines()) <= 22
+    test = (folder / "tests/test_conformance.py").read_text()
+    assert len([line for line in test.splitlines() if line]) == 2
+
+
+@pytest.mark.parametrize("name", ["x", "a" + "b" * (LONGEST - 1)])
+@pytest.mark.parametrize("kind", ALL)
+def test_generated_code_is_clean_for_short_and_long_names(kind, name, tmp_path):
+    generate(tmp_path, name, kind)
+    ruff = [sys.executable, "-m", "ruff"]
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [*ruff, *words, "--no-cache", "."], cwd=tmp_path / f"vpbench-{name}",
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+
+
+def test_specs_import_neither_numpy_nor_torch(tmp_path):
+    for kind in ALL:
+        generate(tmp_path, f"my-{kind}", kind)
+    names = [f"vpbench_my_{kind.replace('-', '_')}.spec" for kind in ALL]
+    code = (
+        f"import sys\nfor kind in {ALL!r}: sys.path.insert(0, f'vpbench-my-{{kind}}')\n"
+        f"import importlib\nfor name in {names!r}: importlib.import_module(name)\n"
+        "assert not {'numpy', 'torch'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "My-method", "1st", "a_b", "a--b", "a-", "a/b", "../a", "a b", "é", "x" * 41]
+)
+def test_bad_names_are_refused(name, tmp_path):
+    with pytest.raises(UsageError, match="is no name for a plugin"):
+        generate(tmp_path, name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("copy-last", "end-to-end"), ("copy-last", "composed"), ("psnr", "metric"),
+     ("puppets", "dataset")],
+)  # fmt: skip
+def test_names_that_are_registered_are_refused(name, kind, tmp_path):
+    with pytest.raises(UsageError, match=f"{name!r} already, from builtin"):
+        generate(tmp_path, name, kind)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_the_runs_is_no_name(tmp_path):
+    with pytest.raises(UsageError, match="taken by a folder of vpbench"):
+        generate(tmp_path, "stages")
+
+
+def test_an_existing_python_package_is_not_hidden(tmp_path, monkeypatch):
+    (tmp_path / "here/vpbench_taken").mkdir(parents=True)
+    (tmp_path / "here/vpbench_taken/__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path / "here"))
+    with pytest.raises(UsageError, match="a Python package vpbench_taken already"):
+        generate(tmp_path, "taken")
+
+
+@pytest.mark.parametrize("there", ["folder", "file", "dead link"])
+def test_nothing_is_overwritten(there, tmp_path):
+    place = tmp_path / "vpbench-my-thing"
+    if there == "folder":
+        place.mkdir()
+    elif there == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="exists; nothing was written"):
+        generate(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["vpbench-my-thing"]
+    assert there != "file" or place.read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(Unwritable):
+        generate(tmp_path / "file" / "below")
+
+
+def test_json_names_files_and_the_three_next_commands(tmp_path):
+    told = json.loads(generate(tmp_path, "my-thing", "metric", "--json"))
+    folder = tmp_path / "vpbench-my-thing"
+    assert told["schema"] == "vpbench.new-plugin/1"
+    assert told["folder"] == str(folder)
+    assert told["files"] == sorted(
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()
+    )
+    assert len(told["next"]) == 3
+    text = generate(tmp_path / "b", "my-thing", "metric")
+    assert [line.strip() for line in text.splitlines()][-2:] == told["next"][1:]
+
+
+def test_next_commands_survive_spaces_in_the_path(tmp_path):
+    text = generate(tmp_path / "two words")
+    assert f"-e '{tmp_path}/two words/vpbench-my-thing'" in text
+
+
+def test_ten_edited_lines_change_what_is_predicted(package, tmp_path):
+    module = package("end-to-end", "method")
+    given = Conditioning(np.full((2, 1, 8, 8, 3), 7, np.uint8), None, None, None, ("a", "b"))
+    seeds = np.zeros((2, 3), np.int64)
+    before = module.Method(TASK, {}, {}).predict(given, 4, seeds)
+    assert before.shape == (2, 3, 4, 8, 8, 3) and (before == 7).all()
+    path = Path(module.__file__)
+    old = path.read_text()
+    new = old.replace("future = np.repeat(last", "future = np.repeat(255 - last")
+    path.write_text(new)
+    edited = [d for d in difflib.ndiff(old.splitlines(), new.splitlines()) if d[0] == "+"]
+    assert 1 <= len(edited) <= 10
+    scope = {"__name__": "edited"}
+    exec(compile(new, str(path), "exec"), scope)
+    assert (scope["Method"](TASK, {}, {}).predict(given, 4, seeds) == 248).all()
+
+
+class Data:
+    """Points or frames that move; batch k depends on k alone."""
+
+    skipped = ()
+
+    def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
+        from vpbench.api import Batch
+
+        k = start_step
+        while True:
+            rng = np.random.default_rng(k)
+            length = 2 if isinstance(window, Pair) else window.length
+            frames = rng.integers(0, 256, (batch, length, 16, 16, 3), np.uint8)
+            label = rng.integers(0, 2, batch)
+            points = rng.uniform(-0.5, 0.5, (batch, 1, 4, 3))
+            points = (
+                points
+                + 0.05 * np.arange(length)[:, None, None] * (2 * label - 1)[:, None, None, None]
+            )
+            points[..., 2] = 1
+            yield Batch(
+                frames, None, label, np.arange(batch), np.zeros((batch, length), np.int64),
+                points.astype(np.float32),
+            )  # fmt: skip
+            k += 1
+
+
+class Context:
+    """A stage that is asked to stop after so many steps."""
+
+    def __init__(self, stop=None, stored=None):
+        self.task, self.device, self.seed, self.threads = TASK, "cpu", 3, 1
+        self.trains, self.stop, self.stored, self.losses = (), stop, stored, []
+        self.done = stored[1]["tree"]["dict"]["done"] if stored else 0
+
+    @property
+    def should_stop(self):
+        return self.stop is not None and self.done >= self.stop
+
+    def step(self, total=None):
+        self.done += 1
+        return self.done
+
+    def log(self, values):
+        self.losses.append(values["loss"])
+
+    def checkpoint(self, arrays, meta):
+        self.stored = ({k: np.array(v) for k, v in arrays.items()}, json.loads(json.dumps(meta)))
+
+    def resume(self):
+        return self.stored
+
+    def component(self, name):
+        import torch
+
+        from vpbench.api import Capabilities
+
+        class Still:
+            capabilities = Capabilities()
+
+            def detect(self, frames, pose):
+                return torch.zeros(*frames.shape[:2], 4, 3)
+
+        return Still()
+
+
+PARTS = {"motion": "Motion", "detector": "Detector", "translator": "Translator"}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_a_stopped_training_goes_on_to_the_same_bytes(kind, package, tmp_path):
+    import torch
+
+    torch.set_num_threads(1)
+    module = package(kind, kind)
+    spec = importlib.import_module("vpbench_my_thing.spec").SPEC
+    params = {**spec.params, "steps": 60, "width": 8, "batch": 4}
+
+    def made():
+        space = (int(params.get("n_keypoints", 4)), "unsupervised")
+        return getattr(module, PARTS[kind])(TASK, params, space)
+
+    whole, first, second = made(), made(), made()
+    straight = Context()
+    whole.fit(Data(), straight)
+    assert straight.done == 60 and straight.losses
+    broken = Context(stop=23)
+    first.fit(Data(), broken)
+    assert broken.done == 23
+    second.fit(Data(), Context(stored=broken.stored))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+    second.save(tmp_path / "saved")
+    third = made()
+    third.load(tmp_path / "saved", "cpu")
+    assert all(torch.equal(v, third.state_dict()[k]) for k, v in whole.state_dict().items())
+
+
+def test_the_motion_model_learns_and_uses_the_label(package):
+    import torch
+
+    torch.set_num_threads(1)
+    module = package("motion", "motion")
+    spec = importlib.import_module("vpbench_my_thing.spec").SPEC
+    model = module.Motion(TASK, {**spec.params, "steps": 200}, None)
+    ctx = Context()
+    model.fit(Data(), ctx)
+    assert ctx.losses[-1] < 0.3 * ctx.losses[0]
+    points = torch.zeros(2, 1, 5, 3)
+    points[..., 2] = 1
+    with torch.no_grad():
+        made = model.roll(points, torch.tensor([0, 1]), 4, torch.zeros(2, dtype=torch.int64))
+    assert made.shape == (2, 4, 5, 3)
+    assert (made[0, -1, :, :2] < -0.1).all() and (made[1, -1, :, :2] > 0.1).all()
+
+
+def test_the_metric_is_the_same_for_any_order_and_merge(package):
+    from vpbench.api import ClipInfo
+
+    module = package("metric", "metric")
+    rng = np.random.default_rng(0)
+    clips = [
+        (rng.integers(0, 256, (2, 3, 8, 8, 3), np.uint8),
+         rng.integers(0, 256, (3, 8, 8, 3), np.uint8), ClipInfo(f"c{k}", 3, 8, 8, None))
+        for k in range(5)
+    ]  # fmt: skip
+    whole, left, right = (module.Metric(TASK, {}, None) for _ in range(3))
+    for k, clip in enumerate(clips):
+        whole.update(*clip)
+        (left if k % 2 else right).update(*clips[4 - k])
+    left.merge(right)
+    assert left.result() == whole.result()
+    expected = np.mean([np.abs(f.astype(float) - r).mean() for f, r, _ in clips])
+    assert whole.result().value == pytest.approx(expected)
+    assert module.Metric(TASK, {}, None).result().value is None
+
+
+def test_the_dataset_is_consistent(package):
+    module = package("dataset", "dataset")
+    data = module.Data({}, None, Path())
+    seen = set()
+    for split in data.splits():
+        clips = data.clips(split)
+        assert [c.id for c in clips] == sorted(c.id for c in clips)
+        assert not seen & {c.sha256 for c in clips}
+        seen |= {c.sha256 for c in clips}
+        frames = data.read(clips[1], [5, 3])
+        assert frames.shape == (2, 32, 32, 3) and frames.dtype == np.uint8
+        x, y, _ = data.pose(clips[1])[5, 2].astype(int)  # the dot that is drawn last
+        ground = frames[0][frames[0] != frames[0][y, x]]
+        assert ground.size and data.pose(clips[1]).shape == (24, 3, 3)
+    assert data.verify() == []
+
+
+def test_a_component_is_offered_a_method_with_its_slot(tmp_path):
+    tiny = Path(__file__).parents[2] / "plugins" / "tiny_method.py"
+    code = "from vpbench.cli.new_plugin import new_plugin\nnew_plugin()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "my-eyes", "--kind", "detector", "--json"], cwd=tmp_path,
+        env={"VPBENCH_PLUGINS": str(tiny), "HOME": str(tmp_path)}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["next"][2].startswith("vpbench run 'tiny[detector=my-eyes]'")
+    spec = (tmp_path / "vpbench-my-eyes/vpbench_my_eyes/spec.py").read_text()
+    assert '"n_keypoints": 4' in spec and '("n_keypoints", "unsupervised")' in spec

@@ -1,0 +1,52 @@
+"""Collect the I3D features of the reference rows on puppets into the file that vpbench ships.
+
+    vpbench run real --dataset puppets --recompute --runs RUNS
+    python tools/ship_features.py RUNS
+
+Run it after a change of the extractor, the puppets or a reference row. The features are read from
+the cache that the run has filled; one that is missing is an error.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from vpbench.core.hashing import digest
+from vpbench.core.places import places
+from vpbench.core.plan import REFERENCES
+from vpbench.core.registry import registry
+from vpbench.core.rundir import runs_of
+from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.context import ScoreContext
+from vpbench.harness.features import fake_clips, real_clips
+from vpbench.metrics.features import FeatureCache, clip_hash, write_shipped
+from vpbench.metrics.video import SHIPPED, open_extractor
+
+
+def main(runs: Path) -> int:
+    """Write SHIPPED/puppets.npz."""
+    here = places(runs)
+    bench = open_bench(Place("puppets"), registry(), here)
+    extractor = open_extractor("tf2018", "float32", ScoreContext("cpu", 1, here.cache))
+    fingerprint = dict(extractor.fingerprint())
+    folder = here.cache / "features" / digest(fingerprint)[:16]
+    cache = FeatureCache(fingerprint, folder)
+    keys = {clip_hash(frames) for _, _, frames in real_clips(bench, (0, 1))}
+    for run in runs_of(here.runs, "puppets"):
+        if run.read_record()["inputs"]["method"] in REFERENCES:
+            keys |= {clip_hash(fake[0]) for _, _, fake in fake_clips(run, bench, (0, 1))}
+    found = {key: cache.get(key) for key in sorted(keys)}
+    missing = [key for key, value in found.items() if value is None]
+    if missing:
+        sys.stderr.write(f"{len(missing)} of {len(found)} features are not in {folder}\n")
+        return 1
+    SHIPPED.mkdir(exist_ok=True)
+    path = SHIPPED / "puppets.npz"
+    write_shipped(path, fingerprint, {k: v for k, v in found.items() if v is not None})
+    sys.stdout.write(f"{path}: {len(found)} features, {path.stat().st_size / 1e6:.2f} MB\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,277 @@
+"""Checks of metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from vpbench.api.errors import MissingWeights, VpbenchError
+from vpbench.api.specs import MetricSpec, Value
+from vpbench.api.types import ClipInfo, Frames, Score
+from vpbench.core.hashing import plain
+from vpbench.harness.context import ScoreContext
+from vpbench.testing.clips import COUNTS, SampleClips, sample_bench
+from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.specs import check_signature
+from vpbench.testing.subject import Subject
+from vpbench.testing.told import said, where_defined
+
+METRIC = ("metric",)
+SIZE = 32
+CLIPS = 5
+SAMPLES = 2
+_WANTED = {"update": ("fake", "real", "clip"), "merge": ("other",), "result": (),
+           "fingerprint": ()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A predicted clip and its real one."""
+
+    fake: Frames
+    real: Frames
+    clip: ClipInfo
+
+
+class MetricSubject(Subject):
+    """A metric."""
+
+    @property
+    def metric_spec(self) -> MetricSpec:
+        """The metric's spec."""
+        return cast(MetricSpec, self.spec)
+
+    def make(self, **params: Value) -> Any:
+        """A new instance; parameters not given take their defaults."""
+        frames = max(8, self.metric_spec.min_frames)
+        info = sample_bench(1, frames, SIZE, self.request.work / "given" / "cache").task.info
+        ctx = ScoreContext("cpu", 1, self.request.cache)
+        create = self.registry.factory("metric", self.row.name)
+        values = {**self.metric_spec.params, **params}
+        return self.call("the factory", _unless_missing, create, info, values, ctx)
+
+    def pairs(self, noise: float = 16.0, seed: int = 0) -> list[Pair]:
+        """Clips and noisy copies of them; the same noise for the same seed, scaled."""
+        spec = self.metric_spec
+        count, frames = max(CLIPS, spec.min_clips), max(8, spec.min_frames)
+        data = SampleClips()
+        clips = [c for split in COUNTS for c in data.clips(split)][:count]
+        if len(clips) < count:
+            raise NotApplicable(f"it needs {count} clips, there are {len(clips)}")
+        rng = np.random.default_rng(seed)
+        found: list[Pair] = []
+        for clip in clips:
+            order = [t % clip.frames for t in range(frames)]
+            real = np.ascontiguousarray(data.read(clip, order)[:, ::2, ::2])
+            error = noise * rng.standard_normal((SAMPLES, *real.shape))
+            fake = np.clip(np.rint(real + error), 0, 255).astype(np.uint8)
+            found.append(Pair(fake, real, clip))
+        return found
+
+    def fed(self, pairs: Sequence[Pair]) -> Any:
+        """A new instance that has seen some clips."""
+        metric = self.make()
+        for p in pairs:
+            self.call("update", _unless_missing, metric.update, p.fake, p.real, p.clip)
+        return metric
+
+    def score(self, pairs: Sequence[Pair]) -> Score:
+        """The score of some clips."""
+        return self.call("result", _unless_missing, self.fed(pairs).result)
+
+    def at(self, name: str) -> str:
+        """Where a method of the metric is written."""
+        made = self.registry.factory("metric", self.row.name)
+        return where_defined(getattr(made, name, made))
+
+
+def _unless_missing(function: Any, *arguments: Any) -> Any:
+    """Call; weights that are not here make a check say nothing."""
+    try:
+        return function(*arguments)
+    except MissingWeights as error:
+        raise NotApplicable(str(error)) from error
+
+
+def _text(score: Score) -> str:
+    return json.dumps(plain(score), sort_keys=True)
+
+
+def methods(subject: MetricSubject) -> None:
+    """It has update, merge, result and fingerprint."""
+    metric = subject.make()
+    for name, parameters in _WANTED.items():
+        check_signature(metric, name, parameters)
+
+
+def result(subject: MetricSubject) -> None:
+    """A `Score` with a finite value, or None with a reason, over all clips."""
+    pairs = subject.pairs()
+    score = subject.score(pairs)
+    if not isinstance(score, Score):
+        raise CheckFailed("a vpbench.api.Score", type(score).__name__, subject.at("result"))
+    values = [score.value, *score.per_clip.values()]
+    bad = [v for v in values if v is not None and not math.isfinite(v)]
+    if bad or (score.value is None and not score.reason):
+        raise CheckFailed(
+            "finite values, or None with a reason", str(bad[0]) if bad else "None without one",
+            subject.at("result"), "What is missing is None; its reason is a sentence.",
+        )  # fmt: skip
+    if score.n != len(pairs):
+        raise CheckFailed(f"n = {len(pairs)} clips", f"n = {score.n}", subject.at("result"))
+
+
+def order(subject: MetricSubject) -> None:
+    """Clips in another order give the same bits."""
+    pairs = subject.pairs()
+    one = subject.score(pairs)
+    shuffled = [pairs[k] for k in np.random.default_rng(1).permutation(len(pairs))]
+    for other in (pairs[::-1], shuffled):
+        _same(subject, one, subject.score(other), "in any order of the clips", "result")
+
+
+def merge(subject: MetricSubject) -> None:
+    """Two parts, merged, give the same bits as the whole."""
+    pairs = subject.pairs()
+    whole = subject.score(pairs)
+    for cut in (1, len(pairs) // 2):
+        for parts in ((pairs[:cut], pairs[cut:]), (pairs[cut:], pairs[:cut])):
+            first, second = (subject.fed(p) for p in parts)
+            subject.call("merge", first.merge, second)
+            merged = subject.call("result", _unless_missing, first.result)
+            _same(subject, whole, merged, "from parts that are merged", "merge")
+
+
+def _same(subject: MetricSubject, one: Score, other: Score, how: str, where: str) -> None:
+    if _text(one) != _text(other):
+        raise CheckFailed(
+            f"the same score {how}, to the bit", f"{one.value!r} and {other.value!r}",
+            subject.at(where),
+            "Keep one record a clip; sum them in the order of their ids, with math.fsum.",
+        )  # fmt: skip
+
+
+def optimum(subject: MetricSubject) -> None:
+    """No prediction scores better than the real clip itself."""
+    pairs = subject.pairs()
+    noisy = subject.score(pairs)
+    perfect = subject.score(
+        [Pair(np.repeat(p.real[None], SAMPLES, 0), p.real, p.clip) for p in pairs]
+    )
+    if perfect.value is None and perfect.reason:
+        return
+    if noisy.value is None or perfect.value is None:
+        raise CheckFailed("a value", "None", subject.at("result"))
+    if _worse(subject, perfect.value, noisy.value) or perfect.value == noisy.value:
+        raise CheckFailed(
+            f"the perfect prediction to be better ({subject.metric_spec.direction})",
+            f"{perfect.value:g} for it, {noisy.value:g} for a noisy one", subject.at("update"),
+            "Look at `direction` in the spec, and at what happens without any error.",
+        )  # fmt: skip
+
+
+def _worse(subject: MetricSubject, a: float, b: float) -> bool:
+    return a < b if subject.metric_spec.direction == "up" else a > b
+
+
+def monotone(subject: MetricSubject) -> None:
+    """More noise is worse."""
+    levels = (4.0, 16.0, 64.0)
+    values = [subject.score(subject.pairs(level)).value for level in levels]
+    for (a, less), (b, more) in zip(
+        zip(values, levels, strict=True), list(zip(values, levels, strict=True))[1:], strict=False
+    ):
+        if a is None or b is None or not _worse(subject, b, a):
+            raise CheckFailed(
+                f"a worse value with noise of {more:g} than of {less:g} grey levels",
+                f"{b} after {a}", subject.at("update"), "Look for a limit that is reached early.",
+            )  # fmt: skip
+
+
+def fingerprint(subject: MetricSubject) -> None:
+    """It says all that can move the value: JSON, always the same, other for other parameters."""
+    metric = subject.make()
+    found = subject.call("fingerprint", metric.fingerprint)
+    where = subject.at("fingerprint")
+    try:
+        text = json.dumps(plain(found), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise CheckFailed("a fingerprint of plain values", said(error), where) from error
+    again = subject.call("fingerprint", subject.make().fingerprint)
+    if json.dumps(plain(again), sort_keys=True) != text:
+        raise CheckFailed("the same fingerprint from two instances", f"{found} {again}", where)
+    for name, value in subject.metric_spec.params.items():
+        other = _other(value)
+        if other is None:
+            continue
+        try:
+            changed = subject.make(**{name: other})
+        except CheckFailed:
+            continue  # a value that it refuses
+        new = subject.call("fingerprint", changed.fingerprint)
+        if json.dumps(plain(new), sort_keys=True) == text:
+            raise CheckFailed(
+                f"another fingerprint with {name}={other}", "the same as with the default", where,
+                "Put every parameter that can move the value into it.",
+            )  # fmt: skip
+
+
+def _other(value: Value) -> Value | None:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return value * 2 + 1 if isinstance(value, float) else None
+
+
+def refuses(subject: MetricSubject) -> None:
+    """Floats, NaN and other shapes are refused in one sentence."""
+    good = subject.pairs()[0]
+    wrong = {
+        "floats": good.fake.astype(np.float32),
+        "NaN": np.full(good.fake.shape, np.nan, np.float32),
+        "a video without the axis of samples": good.fake[0],
+    }
+    if subject.metric_spec.kind == "clip":
+        wrong["fewer frames than the real clip"] = good.fake[:, :-1]
+        wrong["no prediction"] = None
+    for what, fake in wrong.items():
+        metric = subject.make()
+        try:
+            with subject.watch.on():
+                _unless_missing(metric.update, fake, good.real, good.clip)
+        except VpbenchError:
+            continue
+        except NotApplicable:
+            raise
+        except Exception as error:
+            got = said(error)
+        else:
+            got = "it was taken"
+        raise CheckFailed(
+            f"{what} to be refused with vpbench.api.BadData or UsageError", got,
+            subject.at("update"), "Check dtype and shape before computing.",
+        )  # fmt: skip
+
+
+CHECKS = (
+    Check("methods", "basic", METRIC, "The harness calls these four.", methods, ("factory",)),
+    Check("result", "basic", METRIC, "NaN in a table is worse than a dash.", result,
+          ("methods",)),
+    Check("order", "basic", METRIC, "A score must not depend on the order of the clips.", order,
+          ("result",)),
+    Check("merge", "basic", METRIC, "Scores are computed in parts.", merge, ("order",)),
+    Check("optimum", "basic", METRIC, "A metric that prefers errors ranks upside down.", optimum,
+          ("result",)),
+    Check("monotone", "basic", METRIC, "A metric that does not see noise sees nothing.", monotone,
+          ("optimum",)),
+    Check("fingerprint", "basic", METRIC, "It decides which numbers may share a column.",
+          fingerprint, ("methods",)),
+    Check("refuses", "basic", METRIC, "A wrong video must not become a number.", refuses,
+          ("methods",)),
+)  # fmt: skip
