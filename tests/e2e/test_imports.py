@@ -43,7 +43,8 @@ def test_compare_imports_neither_torch_nor_pandas(clips, tmp_path):
     vpbench("run", "copy-last", "--dataset", folder(clips), "--no-references", cwd=tmp_path)
     code = (
         "import sys\nfrom vpbench.cli.main import main\n"
-        "try:\n    main(['compare', 'copy-last'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "try:\n    main(['compare', 'copy-last'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
         "sys.stderr.write(' '.join(sys.modules))\n"
     )
     done = subprocess.run(

@@ -20,6 +20,8 @@ PARTS = {"detector": "my-detector", "motion": "my-motion", "translator": "my-tra
 NAMES = {**METHODS, **PARTS, "metric": "my-metric", "dataset": "my-dataset"}
 KINDS = {**dict.fromkeys(METHODS, "method"), **dict.fromkeys(PARTS, "component"),
          "metric": "metric", "dataset": "dataset"}  # fmt: skip
+BESIDE = "detector=my-detector,motion=tiny-still,"
+"""What stands beside the translator: a detector with a training of its own."""
 
 
 @dataclass
@@ -102,15 +104,11 @@ def commands(package):
 
 
 def follow(place, package):
-    """Run the commands of a README on the small clips; gives what the last one printed.
-
-    The conformance check runs in tests of its own.
-    """
+    """Run the commands of a README on the small clips; gives what the last one printed."""
     out = ""
     for command in commands(package):
-        if command[:2] == ["vpbench", "check"]:
-            continue
         words = [place.dataset if word == "puppets" else word for word in command]
+        words = [word.replace("tiny[translator=", f"tiny[{BESIDE}translator=") for word in words]
         out = place.run(*words, cwd=package)
     return out
 
@@ -120,6 +118,8 @@ def test_a_plugin_from_its_readme(kind, place):
     package = place.generate(kind)
     name = NAMES[kind]
     assert place.listed(name) == []
+    if kind == "translator":
+        place.install(place.package("detector"))
     table = follow(place, package)
     assert place.listed(name) == [(KINDS[kind], "ok")]
     assert (name if kind in METHODS or kind in PARTS else "copy-last") in table
@@ -128,6 +128,10 @@ def test_a_plugin_from_its_readme(kind, place):
     if kind in PARTS:
         fitted = [stage for stage in place.stages(name) if stage.startswith(f"{name}.fit-")]
         assert len(fitted) == 1
+    if kind == "translator":
+        (stage,) = place.home.glob(f"runs/*/stages/{name}.fit-*/stage.json")
+        assert json.loads(stage.read_text())["trains"] == ["translator"]
+        place.uninstall("detector")
     place.uninstall(kind)
     assert place.listed(name) == []
     if kind in METHODS:
@@ -151,20 +155,20 @@ def test_a_strangers_motion_model_leaves_the_method_alone(place):
     assert len(set(psnr)) == 3  # three motion models, three results
     (log,) = place.home.glob("runs/*/stages/my-motion.fit-*/train.jsonl")
     losses = [json.loads(line)["loss"] for line in log.read_text().splitlines()]
-    assert losses[-1] < losses[0]
+    assert losses and max(losses) < 1
     place.uninstall("motion")
 
 
-def test_own_detector_and_translator_work_together(place):
-    """Both slots filled by strangers: the method's own stage has nothing left to train."""
-    for kind in ("detector", "translator"):
-        place.install(place.package(kind))
-    both = "tiny[detector=my-detector,translator=my-translator,motion=tiny-still]"
-    out = place.run("vpbench", "run", both, "--no-references", "--json", "--dataset", place.dataset)
-    assert json.loads(out)["runs"][0]["status"] == "ok"
-    for kind in ("detector", "translator"):
-        place.uninstall(kind)
-    assert place.listed("my-detector") == []
+@pytest.mark.xfail(
+    strict=True, reason="a detector that is trained with its translator has no stage of its own"
+)
+def test_a_strangers_translator_beside_a_detector_that_is_trained_with_another(place):
+    place.install(place.package("translator"))
+    try:
+        place.run("vpbench", "plan", "tiny[translator=my-translator]", "--no-references",
+                  "--dataset", place.dataset)  # fmt: skip
+    finally:
+        place.uninstall("translator")
 
 
 def test_a_detector_of_another_space_is_refused_in_a_sentence(place):
@@ -188,4 +192,5 @@ def test_nothing_is_taken_from_the_network(place):
     package = place.package("end-to-end")
     assert commands(package)[0] == ["pip", "install", "--no-build-isolation", "-e", "."]
     place.run(*commands(package)[0], cwd=package)  # PIP_NO_INDEX is set: dependencies are here
+    assert "passed" in place.run("pytest", "-q", "-p", "no:cacheprovider", cwd=package)
     place.uninstall("end-to-end")

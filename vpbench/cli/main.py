@@ -27,6 +27,8 @@ VERBS = {
     "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
     "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
+    "check": ("vpbench.cli.check:check", "Run the conformance checks on a plugin."),
+    "new-plugin": ("vpbench.cli.new_plugin:new_plugin", "Write a new plugin package to start from."),
     "doctor": ("vpbench.cli.doctor:doctor", "Check the installation, the folders and the plugins."),
 }
 

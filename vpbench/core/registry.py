@@ -43,6 +43,7 @@ _SPECS = tuple(KINDS.values())
 
 BUILTIN_MODULES = (
     "vpbench.harness.references.specs:BUILTIN",
+    "vpbench.kit.parts.specs:BUILTIN",
     "vpbench.metrics.specs:BUILTIN",
     "vpbench.metrics.video_specs:BUILTIN",
     "vpbench.data.specs:BUILTIN",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vpbench.kit.composed import ComposedMethod as ComposedMethod
     from vpbench.kit.fabric import make_fabric as make_fabric
+    from vpbench.kit.files import read_clip as read_clip
     from vpbench.kit.pictures import contact_sheet as contact_sheet
     from vpbench.kit.pictures import draw_keypoints as draw_keypoints
     from vpbench.kit.state import from_arrays as from_arrays
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOME = {
     "composed": "ComposedMethod",
     "fabric": "make_fabric",
+    "files": "read_clip",
     "pictures": "contact_sheet draw_keypoints",
     "state": "from_arrays load_state save_state to_arrays",
     "tensors": "generator normal pose_to_tensor to_tensor to_uint8",

@@ -107,6 +107,8 @@ def label_used(subject: MethodSubject) -> None:
     """Another label gives another video."""
     if subject.capabilities.label not in ("required", "optional"):
         raise NotApplicable("it takes no label")
+    if subject.method_spec.kind in ("ceiling", "floor"):
+        raise NotApplicable("it is part of the harness")
     setting = subject.setting()
     instance = setting.instance()
     labels = _labels(subject)

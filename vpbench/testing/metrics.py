@@ -249,7 +249,7 @@ def refuses(subject: MetricSubject) -> None:
             continue
         except NotApplicable:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             got = said(error)
         else:
             got = "it was taken"

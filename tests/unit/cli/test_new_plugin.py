@@ -261,11 +261,10 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(kind, package, tmp_path):
     torch.set_num_threads(1)
     module = package(kind, kind)
     spec = importlib.import_module("vpbench_my_thing.spec").SPEC
-    params = {**spec.params, "steps": 60, "width": 8, "batch": 4}
+    params = {**spec.params, "steps": 60, "width": 8, "batch": 4, "n_keypoints": 4}
 
     def made():
-        space = (int(params.get("n_keypoints", 4)), "unsupervised")
-        return getattr(module, PARTS[kind])(TASK, params, space)
+        return getattr(module, PARTS[kind])(TASK, params, (4, "unsupervised"))
 
     whole, first, second = made(), made(), made()
     straight = Context()

@@ -171,6 +171,8 @@ def test_nearest_train_ignores_points_that_are_missing():
 
 
 def test_nearest_train_stands_still_beyond_what_it_knows():
+    untrained = NearestTrain(task(), {}, None).roll(points(A), None, 3, SEEDS[:1])
+    assert (untrained == points(A)).all()
     made = fitted([clip(A, (0.1, 0.0))], None).roll(points(A), None, 5, SEEDS[:1])
     torch.testing.assert_close(made[0, :, 0, 0], torch.tensor([0.1, 0.2, 0.3, 0.3, 0.3]))
 

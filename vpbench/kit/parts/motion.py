@@ -98,15 +98,15 @@ class NearestTrain:
     def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
         """Keypoints [B,n,K,3] and labels int64 [B] -> [B,horizon,K,3]; seeds are not used.
 
-        Beyond the task's horizon the points stand still; confidences are those of the last given
-        frame.
+        Beyond the task's horizon the points stand still, and so they do without training;
+        confidences are those of the last given frame.
         """
         last = keypoints[:, -1]
-        nearest = self._nearest(last, label)
-        motion = self.motion.to(last.device)[nearest]
-        steps = torch.arange(horizon, device=last.device).clamp(max=motion.shape[1] - 1)
         future = last[:, None].repeat(1, horizon, 1, 1)
-        future[..., :2] += motion[:, steps]
+        if len(self.start):
+            motion = self.motion.to(last.device)[self._nearest(last, label)]
+            steps = torch.arange(horizon, device=last.device).clamp(max=motion.shape[1] - 1)
+            future[..., :2] += motion[:, steps]
         return future
 
     def _nearest(self, last: Tensor, label: Tensor | None) -> Tensor:
