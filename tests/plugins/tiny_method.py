@@ -45,10 +45,20 @@ def _part(name, slot, cls, by, **more):
 
 DETECTOR = _part("tiny-detector", "detector", "Detector", "tiny:keypoints")
 MOTION = _part(
-    "tiny-motion", "motion", "Motion", "tiny:motion", capabilities=Capabilities(label="optional")
+    "tiny-motion",
+    "motion",
+    "Motion",
+    "tiny:motion",
+    capabilities=Capabilities(label="optional", stochastic=True),
 )
 TRANSLATOR = _part("tiny-translator", "translator", "Translator", "tiny:keypoints")
-LINE = _part("tiny-line", "motion", "Line", "self")
+LINE = _part(
+    "tiny-line",
+    "motion",
+    "Line",
+    "self",
+    capabilities=Capabilities(label="optional", stochastic=True),
+)
 STILL = ComponentSpec("tiny-still", "motion", f"{HERE}:Still", "keeps the last keypoints")
 
 

@@ -28,7 +28,7 @@ VERBS = {
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
     "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
     "check": ("vpbench.cli.check:check", "Run the conformance checks on a plugin."),
-    "new-plugin": ("vpbench.cli.new_plugin:new_plugin", "Write a new plugin package to start from."),
+    "new-plugin": ("vpbench.cli.new_plugin:new_plugin", "Write a new plugin package."),
     "doctor": ("vpbench.cli.doctor:doctor", "Check the installation, the folders and the plugins."),
 }
 
