@@ -61,6 +61,7 @@ KINDS = {
         "copy-last", " --metrics {name}",
     ),
     "dataset": Kind("datasets", "dataset", "vpbench run copy-last --dataset {name}", "copy-last"),
+    "folder": Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}"),
 }  # fmt: skip
 
 EPILOG = """\b
@@ -68,8 +69,7 @@ Examples:
   vpbench new-plugin my-method
   vpbench new-plugin my-motion --kind motion --out ~/plugins
   vpbench new-plugin my-metric --kind metric --json
-
-A folder of generated videos needs no plugin: vpbench measure REAL FAKE"""
+  vpbench new-plugin my-videos --kind folder"""
 
 
 @click.command("new-plugin", epilog=EPILOG)

@@ -89,8 +89,11 @@ def test_other_sizes_are_other_tasks(tmp_path, monkeypatch):
 
 
 def test_bad_options():
-    for options, error in (({"size": "x"}, UsageError), ({"size": "8"}, UsageError),
-                           ({"sise": "64"}, UnknownName)):
+    for options, error in (
+        ({"size": "x"}, UsageError),
+        ({"size": "8"}, UsageError),
+        ({"sise": "64"}, UnknownName),
+    ):
         with pytest.raises(error):
             Puppets(options, None, places().cache)
 
