@@ -11,7 +11,7 @@ from vpbench.api.errors import Refused, UnknownName, UsageError
 from vpbench.api.specs import StageSpec
 from vpbench.core.hashing import digest
 from vpbench.core.methods import ResolvedComponent, ResolvedMethod, resolve, trainer_of
-from vpbench.core.names import safe_name
+from vpbench.core.names import format_name, parse_name, safe_name
 from vpbench.core.registry import Registry
 
 
@@ -94,6 +94,7 @@ class _Builder:
     def own(self, method: ResolvedMethod, name: str) -> StageNode | None:
         """The node of one of the method's stages; None when nothing in it is left to train."""
         stage = _stage(method, name)
+        method = self._joint(method, stage)
         with self._opened(f"{method.spec.name}:{name}") as label:
             if stage.kind == "labels":
                 return self.labels(method, stage)
@@ -106,6 +107,22 @@ class _Builder:
         if not stage.trains:
             trained = [method.spec.factory, dict(method.params), frozen]
         return self._add(method.spec.name, stage, "method", method, trains, _keys(nodes), trained)
+
+    def _joint(self, method: ResolvedMethod, stage: StageSpec) -> ResolvedMethod:
+        """The method that trains a joint stage.
+
+        A detector that is trained together with a translator keeps its usual partner when another
+        translator, which is trained on this detector, stands in the slot.
+        """
+        detector, rival = method.slots.get("detector"), method.slots.get("translator")
+        if detector is None or rival is None or not {"detector", "translator"} <= {*stage.trains}:
+            return method
+        label = f"{method.spec.name}:{stage.name}"
+        if rival.spec.trained_by != "self" or detector.spec.trained_by != label:
+            return method
+        named = parse_name(method.name)
+        kept = {k: v for k, v in named.params.items() if k.partition(".")[0] != "translator"}
+        return resolve(format_name(named.base, kept), self.registry, self.size)
 
     @contextmanager
     def _opened(self, label: str) -> Generator[str]:

@@ -90,7 +90,7 @@ def load_node(
     if node.mode == "component":
         if node.trains[0] in slots:
             slots[node.trains[0]].load(folder.checkpoint, device)
-    elif node.method.spec.name == method.spec.name:
+    elif node.method.name == method.name:
         if not hasattr(instance, "load"):
             raise UsageError(f"{method.name} has stages and no load(stage, folder, device).")
         instance.load(node.stage, folder.checkpoint, device)

@@ -63,18 +63,17 @@ def test_all_reasons_are_told_for_every_seed(tmp_path):
 
 def test_parts_that_do_not_fit_are_a_refused_row(tmp_path):
     made = plan(tmp_path, "toy[detector=grid]", "toy[translator=painter]", "toy", seeds=(3,))
-    assert [r.name for r in made.runs] == ["toy"]
-    assert {r.name: r.seed for r in made.refused} == {
-        "toy[detector=grid]": 3, "toy[translator=painter]": 3}  # fmt: skip
+    assert [r.name for r in made.runs] == ["toy[translator=painter]", "toy"]
+    assert {r.name: r.seed for r in made.refused} == {"toy[detector=grid]": 3}
     assert "keypoints" in made.refused[0].reasons[0]
-    assert "need each other" in made.refused[1].reasons[0]
 
 
 def test_a_star_runs_what_fits(tmp_path):
     made = plan(tmp_path, "toy[translator=*]")
     assert {r.name for r in made.runs} == {"toy", "toy[translator=warp]",
-                                           "toy[translator=other-translator]"}  # fmt: skip
-    assert [r.name for r in made.refused] == ["toy[translator=painter]"]
+                                           "toy[translator=other-translator]",
+                                           "toy[translator=painter]"}  # fmt: skip
+    assert made.refused == ()
 
 
 def test_wrong_names_end_the_command(tmp_path):

@@ -221,9 +221,19 @@ def test_a_translator_that_is_not_trained_leaves_the_detector_to_the_joint_stage
     assert keys("toy[translator=warp,translator.soft=2]")["toy:keypoints"] != nodes[0].key
 
 
+def test_a_detector_keeps_its_usual_partner_beside_a_translator_of_its_own_training():
+    """The joint stage is the usual one, shared with the plain method; no cycle."""
+    usual = {n.label: n for n in graph("toy")}
+    nodes = {n.label: n for n in graph("toy[translator=painter]")}
+    joint = nodes["toy:keypoints"]
+    assert joint.key == usual["toy:keypoints"].key and joint.method.name == "toy"
+    assert nodes["painter:fit"].needs == (joint.key,)
+    assert nodes["painter:fit"].method.name == "toy[translator=painter]"
+    for label in ("toy:motion",):
+        assert nodes[label].key == usual[label].key
+
+
 def test_stages_that_need_each_other_are_refused():
-    with pytest.raises(Refused, match="toy:keypoints -> toy:keypoints need each other"):
-        graph("toy[translator=painter]")
     round_ = MethodSpec("round", "r:R", "s", stages=(
         StageSpec("a", needs=("b",)), StageSpec("b", needs=("c",)), StageSpec("c", needs=("a",)),
     ))  # fmt: skip
