@@ -67,7 +67,7 @@ class StageSpec:
         name: short, lower case.
         version: raise it when the training changes so that old results may not be reused.
         trains: slots whose components this stage trains; () when the method has no slots.
-        needs: earlier stages, own ("detector") or foreign ("ours:keypoints").
+        needs: earlier stages, own ("detector") or foreign ("mine:keypoints").
         kind: "fit" calls `Method.fit`; "labels" lets the harness store the detector's keypoints.
     """
 

@@ -1,4 +1,4 @@
-"""From `ours[preset=cpu,motion=frozen]` to a spec with all parameters and slots filled."""
+"""From `mine[preset=cpu,motion=frozen]` to a spec with all parameters and slots filled."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ResolvedMethod:
 
 
 def expand(text: str, registry: Registry) -> list[str]:
-    """`ours[detector=*,motion=*]` -> one name for each combination of registered components."""
+    """`mine[detector=*,motion=*]` -> one name for each combination of registered components."""
     named = parse_name(text)
     stars = [key for key, value in named.params.items() if value == "*"]
     if not stars:

@@ -1,4 +1,4 @@
-"""Names with parameters: `ours[preset=cpu,motion=frozen]`, `folder:PATH[group=subject]`."""
+"""Names with parameters: `mine[preset=cpu,motion=frozen]`, `folder:PATH[group=subject]`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _finite(text: str) -> float:
 
 
 def safe_name(name: str) -> str:
-    """A folder name for a method's name: `ours[motion=frozen]` -> `ours+motion-frozen`.
+    """A folder name for a method's name: `mine[motion=frozen]` -> `mine+motion-frozen`.
 
     Names of more than 120 characters are cut, with a hash of the whole in place of the rest.
     """
