@@ -117,6 +117,9 @@ def test_stages_are_shared_between_slots_and_swaps_retrain_only_what_depends(cli
     assert [r["method"] for r in grid.json()["runs"]] == list(names)
 
 
+OWN = ("tiny", "tiny[motion=tiny-line]", "tiny[motion=tiny-still]")
+
+
 def test_grid_of_components(clips, tmp_path):
     plan = vpbench(
         "plan",
@@ -129,7 +132,8 @@ def test_grid_of_components(clips, tmp_path):
         env={"VPBENCH_PLUGINS": TINY},
     )
     rows = {r["method"]: [s["stage"] for s in r["stages"]] for r in plan.json()["runs"]}
-    assert rows == {
+    assert {name: rows.get(name) for name in ("tiny[motion=frozen]", *OWN)} == {
+        "tiny[motion=frozen]": ["tiny:keypoints", "tiny-detector:labels"],
         "tiny": ["tiny:keypoints", "tiny-detector:labels", "tiny:motion"],
         "tiny[motion=tiny-line]": ["tiny:keypoints", "tiny-detector:labels", "tiny-line:fit"],
         "tiny[motion=tiny-still]": ["tiny:keypoints", "tiny-detector:labels"],
