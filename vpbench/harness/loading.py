@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
@@ -30,7 +29,7 @@ def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry)
         raise
     except Exception as error:  # a plugin may raise anything
         raise MethodFailed(
-            f"the component {part.spec.name} could not be made: {_short(error)}"
+            f"the component {part.spec.name} could not be made: {describe_error(error)}"
         ) from error
     _give_capabilities(component, part)
     return component
@@ -62,7 +61,7 @@ def make_method(
             fix=f"pip install {(error.name or '').partition('.')[0]}",
         ) from error
     except Exception as error:  # a plugin may raise anything
-        raise MethodFailed(f"{method.name} could not be made: {_short(error)}") from error
+        raise MethodFailed(f"{method.name} could not be made: {describe_error(error)}") from error
 
 
 def load_stages(
@@ -100,16 +99,7 @@ def load_node(
                 slots[slot].load(folder.checkpoint / slot, device)
 
 
-def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
-
-
 def describe_error(error: BaseException) -> str:
     """Type and first line of an exception, for one-sentence messages."""
-    return _short(error)
-
-
-def stage_folder(stages: Sequence[StagePlan], key: str) -> Path | None:
-    """The folder of the stage with a key among the planned ones."""
-    return next((s.folder.path for s in stages if s.node.key == key), None)
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")

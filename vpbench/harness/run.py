@@ -41,13 +41,8 @@ class Conductor:
     def __init__(
         self, plan: Plan, bench: Bench, places: Places, orders: Orders, emit: Emit = silent
     ) -> None:
-        self.plan, self.bench, self.places, self.orders, self.emit = (
-            plan,
-            bench,
-            places,
-            orders,
-            emit,
-        )
+        self.plan, self.bench, self.places = plan, bench, places
+        self.orders, self.emit = orders, emit
         self.threads = orders.threads or provenance.cores()
         self.outcomes = {str(r.folder.path): Outcome(r) for r in plan.runs}
         self._jobs: list[_Job] = []
