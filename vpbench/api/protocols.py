@@ -211,6 +211,24 @@ class FitContext(Protocol):
         """Store a picture uint8 [H,W,3] beside the stage."""
         ...
 
+    def gate(
+        self, name: str, value: float, *, at_least: float | None = None,
+        at_most: float | None = None, unit: str = "",
+    ) -> bool:  # fmt: skip
+        """Hold a figure on validation clips against a bound that was fixed beforehand.
+
+        It is stored with the stage; where it is missed, tables print it beside every row that
+        uses the stage. Call it at the end of a fit.
+
+        Returns:
+            Whether the figure keeps to its bounds; NaN does not.
+        """
+        ...
+
+    def mark(self, text: str) -> None:
+        """A remark that stands beside every row that uses this stage, such as "adapted n=1"."""
+        ...
+
     def checkpoint(self, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Store the state inside a stage, so that a killed job goes on from here."""
         ...

@@ -69,6 +69,9 @@ class StageSpec:
         trains: slots whose components this stage trains; () when the method has no slots.
         needs: earlier stages, own ("detector") or foreign ("mine:keypoints").
         kind: "fit" calls `Method.fit`; "labels" lets the harness store the detector's keypoints.
+        params: parameters of the method that its training depends on; None is all of them. Others
+            may change without training it again.
+        when: "param=value", one of which must hold for the stage to be there at all; () is always.
     """
 
     name: str
@@ -76,6 +79,8 @@ class StageSpec:
     trains: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     kind: Literal["fit", "labels"] = "fit"
+    params: tuple[str, ...] | None = None
+    when: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vpbench.api.errors import Refused, UnknownName, UsageError
 from vpbench.api.specs import StageSpec
 from vpbench.core.hashing import digest
 from vpbench.core.methods import ResolvedComponent, ResolvedMethod, resolve, trainer_of
-from vpbench.core.names import format_name, parse_name, safe_name
+from vpbench.core.names import format_name, parse_name, parse_value, safe_name
 from vpbench.core.registry import Registry
 
 
@@ -58,6 +58,20 @@ def stage_key(
     return digest([fields, owner, stage.name, stage.version, trained, sorted(needs), fit_seed])[:16]
 
 
+def stage_applies(stage: StageSpec, method: ResolvedMethod) -> bool:
+    """Whether a method with these parameters has the stage."""
+    params = method.params
+    rules = [rule.partition("=")[::2] for rule in stage.when]
+    return not rules or any(
+        key in params and parse_value(key, text, params[key]) == params[key] for key, text in rules
+    )
+
+
+def _only(params: Mapping[str, Any], stage: StageSpec) -> dict[str, Any]:
+    """The parameters that a stage depends on."""
+    return {k: v for k, v in params.items() if stage.params is None or k in stage.params}
+
+
 def stage_graph(
     method: ResolvedMethod, task: Mapping[str, Any], size: int, registry: Registry, fit_seed: int
 ) -> list[StageNode]:
@@ -87,7 +101,8 @@ class _Builder:
 
     def method(self, method: ResolvedMethod) -> list[StageNode]:
         """Nodes of all its stages and of components that are trained elsewhere."""
-        made = [self.own(method, stage.name) for stage in method.spec.stages]
+        there = [s for s in method.spec.stages if stage_applies(s, method)]
+        made = [self.own(method, stage.name) for stage in there]
         made += [self.foreign(method, part) for part in method.slots.values()]
         return [node for node in made if node is not None]
 
@@ -103,9 +118,9 @@ class _Builder:
                 return None
             nodes, frozen = self._before(method, stage, trains)
         identities = [method.slots[s].identity() for s in trains]
-        trained: Any = [method.own_params(stage.trains), identities, frozen]
+        trained: Any = [_only(method.own_params(stage.trains), stage), identities, frozen]
         if not stage.trains:
-            trained = [method.spec.factory, dict(method.params), frozen]
+            trained = [method.spec.factory, _only(method.params, stage), frozen]
         return self._add(method.spec.name, stage, "method", method, trains, _keys(nodes), trained)
 
     def _joint(self, method: ResolvedMethod, stage: StageSpec) -> ResolvedMethod:

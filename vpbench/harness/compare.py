@@ -11,6 +11,7 @@ from typing import Any
 
 from vpbench.api.errors import Incomparable, UnknownName
 from vpbench.core import schema, stats
+from vpbench.core.gates import table_marks
 from vpbench.core.methods import expand
 from vpbench.core.names import parse_name
 from vpbench.core.plan import REFERENCES
@@ -247,6 +248,7 @@ def _marks(row: Row) -> list[str]:
         if run.inputs["task"]["limit"]:
             marks.append(f"not comparable: --limit {run.inputs['task']['limit']}")
         marks += source_marks(run)
+        marks += table_marks(run.stages)
     if row.runs[0].inputs["kind"] == "oracle":
         marks.append("oracle: sees the true future")
     return list(dict.fromkeys(marks))

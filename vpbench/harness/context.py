@@ -18,6 +18,7 @@ import numpy.typing as npt
 from vpbench.api.errors import Corrupt, MissingWeights, UsageError
 from vpbench.api.types import Frames, TaskInfo
 from vpbench.core.files import make_folder, write_bytes
+from vpbench.core.gates import Gate, Remarks
 from vpbench.core.rundir import StageDir
 from vpbench.harness.events import Emit
 
@@ -42,6 +43,7 @@ class StageContext:
     emit: Emit
     slots: Mapping[str, Any] = field(default_factory=dict[str, Any])
     guard: Callable[[], None] = lambda: None
+    remarks: Remarks = field(default_factory=Remarks)
     _step: int = 0
     _total: int | None = None
     _told: float = 0.0
@@ -85,6 +87,21 @@ class StageContext:
         if "/" in name or name.startswith("."):
             raise UsageError(f"the picture name {name!r} may hold no path.")
         write_png(make_folder(self.stage.path / "pictures") / f"{name}.png", array)
+
+    def gate(
+        self, name: str, value: float, *, at_least: float | None = None,
+        at_most: float | None = None, unit: str = "",
+    ) -> bool:  # fmt: skip
+        """Hold a figure against a bound; stored with the stage, printed where it is missed."""
+        gate = Gate(name, float(value), at_least, at_most, unit)
+        passed = self.remarks.add_gate(gate)
+        verdict = "passed" if passed else "missed"
+        self.emit({"event": "note", "text": f"{self.label}: gate {verdict}: {gate.text()}"})
+        return passed
+
+    def mark(self, text: str) -> None:
+        """A remark that stands beside every row that uses this stage."""
+        self.remarks.add_mark(text)
 
     def checkpoint(self, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Store the state inside the stage in one file, whole or not at all."""

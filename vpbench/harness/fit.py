@@ -15,6 +15,7 @@ from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
 from vpbench.core import provenance, schema
 from vpbench.core.claims import Claim, Watch
 from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.gates import Remarks
 from vpbench.core.plan import StagePlan
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
@@ -90,12 +91,12 @@ def _make(
     before = _ancestors(node, stages)
     load_stages(instance, slots, method, before, device)
     emit({"event": "stage", "what": node.label, "status": "started"})
-    skipped: Mapping[str, int] = {}
+    found: Mapping[str, Any] = {"skipped": {}, **Remarks().json()}
     if node.mode == "labels":
         _label(bench, slots["detector"], folder, emit, claim, node.label)
     else:
-        skipped = _fit(node, folder, bench, instance, slots, before, cache, threads, device, emit,
-                       claim)  # fmt: skip
+        found = _fit(node, folder, bench, instance, slots, before, cache, threads, device, emit,
+                     claim)  # fmt: skip
     files = folder.files()
     claim.check()
     write_sealed(folder.record, {
@@ -105,7 +106,7 @@ def _make(
         "method": method.name, "params": dict(method.params),
         "source": {"method": method.source,
                    "components": {s: c.source for s, c in method.slots.items()}},
-        "data": bench.task.data_hash, "skipped": dict(skipped), "files": files,
+        "data": bench.task.data_hash, "files": files, **found,
         "seconds": round(time.time() - started, 2), "threads": threads, "device": device,
         "machine": provenance.machine(),
     }, claim.check)  # fmt: skip
@@ -130,7 +131,8 @@ def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
 def _fit(
     node: StageNode, folder: StageDir, bench: Bench, instance: Any, slots: Mapping[str, Any],
     before: Sequence[StagePlan], cache: Path, threads: int, device: str, emit: Emit, claim: Claim,
-) -> Mapping[str, int]:  # fmt: skip
+) -> Mapping[str, Any]:  # fmt: skip
+    """Train and save; tells what the record says of it: clips skipped, gates, marks."""
     seed = seed_of("fit", node.fit_seed, node.owner, node.stage)
     ctx = StageContext(
         bench.task.info, node.trains, device, threads, seed, folder, node.label, cache, emit,
@@ -158,7 +160,7 @@ def _fit(
         target.save(folder.checkpoint)
     else:
         target.save(node.stage, folder.checkpoint)
-    return data.skipped
+    return {"skipped": dict(data.skipped), **ctx.remarks.json()}
 
 
 def _data(node: StageNode, bench: Bench, before: Sequence[StagePlan]) -> FrameView | PointView:

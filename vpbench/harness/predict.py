@@ -22,6 +22,7 @@ from vpbench.api.types import Conditioning, Frames, Seeds
 from vpbench.core import schema
 from vpbench.core.claims import Claim, Watch, claim_or_wait
 from vpbench.core.files import read_json, write_bytes, write_json
+from vpbench.core.gates import remarks_of
 from vpbench.core.hashing import file_sha256
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.plan import RunPlan
@@ -194,10 +195,20 @@ def close_prediction(run: RunPlan, task: Task) -> str:
             write_sealed(
                 folder.manifest,
                 {"schema": schema.MANIFEST, "vpbench": __version__, "task": task.id,
-                 "n": len(task.test), "samples": run.samples, "shards": rows},
+                 "n": len(task.test), "samples": run.samples, "shards": rows,
+                 "stages": _stage_rows(run)},
                 claim.check,
             )  # fmt: skip
     return str(folder.read_manifest()["sha256"])
+
+
+def _stage_rows(run: RunPlan) -> list[dict[str, Any]]:
+    """Gates and marks of the stages that made the predictions, which tables print."""
+    return [
+        {"stage": s.node.label, **remarks_of(s.folder.read())}
+        for s in run.stages
+        if s.folder.complete()
+    ]
 
 
 def _manifest_row(folder: RunDir, shard: Shard) -> dict[str, Any]:

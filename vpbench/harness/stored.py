@@ -23,12 +23,14 @@ class StoredRun:
     Attributes:
         inputs: the frozen inputs of run.json.
         scores: score records by (metric, frames).
+        stages: gates and marks of the stages that made the predictions.
     """
 
     folder: RunDir
     inputs: dict[str, Any]
     closed: float
     scores: dict[tuple[str, int], dict[str, Any]]
+    stages: tuple[dict[str, Any], ...] = ()
 
     @property
     def key(self) -> tuple[str, str, int | None, int]:
@@ -66,7 +68,7 @@ def newest(
     for key, (merit, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0])):
         manifest = folder.check()
         scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
-        found[key] = StoredRun(folder, inputs, merit[1], scores)
+        found[key] = StoredRun(folder, inputs, merit[1], scores, _stages(manifest))
     return found
 
 
@@ -132,7 +134,13 @@ def stored_run(path: Path) -> StoredRun:
         raise MissingData(f"{path} holds no run.")
     manifest = folder.check()
     scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
-    return StoredRun(folder, inputs, folder.manifest.stat().st_mtime, scores)
+    return StoredRun(
+        folder, inputs, folder.manifest.stat().st_mtime, scores, _stages(manifest)
+    )  # fmt: skip
+
+
+def _stages(manifest: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    return tuple(manifest.get("stages", ()))
 
 
 def differing(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:

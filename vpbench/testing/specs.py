@@ -122,6 +122,10 @@ def _method_spec(subject: Subject, spec: MethodSpec) -> None:
     for stage in spec.stages:
         if set(stage.trains) - set(spec.slots):
             raise _invalid(subject, "stages that train slots of the method", str(stage.trains))
+        rules = {rule.partition("=")[0] for rule in stage.when}
+        strange = sorted((set(stage.params or ()) | rules) - set(spec.params))
+        if strange:
+            raise _invalid(subject, "stages that depend on known parameters", strange[0])
         own = {n.rpartition(":")[2] for n in stage.needs if n.rpartition(":")[0] in ("", spec.name)}
         if own - names:
             raise _invalid(subject, "stages that need stages of the method", str(stage.needs))

@@ -304,3 +304,36 @@ def test_a_stage_may_need_another_method_s_stage():
 def test_an_end_to_end_stage_depends_on_all_parameters():
     assert labels(graph("flat")) == ["flat:all"]
     assert keys("flat[gain=3]") != keys("flat")
+
+
+VARIED = MethodSpec(
+    "varied", "varied_mod:Varied", "one stage for all variants, one for some",
+    params={"width": 8, "mode": "full", "extra": 3, "shown": True},
+    stages=(
+        StageSpec("base", params=("width",)),
+        StageSpec("more", needs=("base",), params=("width", "extra"), when=("mode=full",)),
+        StageSpec("other", when=("mode=flat", "mode=bent")),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "there"),
+    [("full", ["base", "more"]), ("plain", ["base"]), ("flat", ["base", "other"]),
+     ("bent", ["base", "other"])],
+)  # fmt: skip
+def test_a_stage_is_there_only_when_one_of_its_rules_holds(mode, there):
+    assert [n.stage for n in graph(f"varied[mode={mode}]", VARIED)] == there
+
+
+def test_a_stage_depends_on_the_parameters_that_it_names_and_on_no_other():
+    usual = keys("varied", VARIED)
+    assert keys("varied[mode=plain,shown=off]", VARIED)["varied:base"] == usual["varied:base"]
+    assert keys("varied[shown=off]", VARIED) == usual
+    more = keys("varied[extra=4]", VARIED)
+    assert more["varied:base"] == usual["varied:base"]
+    assert more["varied:more"] != usual["varied:more"]
+    wide = keys("varied[width=9]", VARIED)
+    assert not set(wide.values()) & set(usual.values())
+    flat = keys("varied[mode=flat]", VARIED)["varied:other"]
+    assert flat != keys("varied[mode=flat,shown=off]", VARIED)["varied:other"]
