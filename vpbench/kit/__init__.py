@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vpbench.kit.composed import ComposedMethod as ComposedMethod
     from vpbench.kit.fabric import make_fabric as make_fabric
     from vpbench.kit.files import read_clip as read_clip
+    from vpbench.kit.perceptual import FeatureNetwork as FeatureNetwork
+    from vpbench.kit.perceptual import PerceptualLoss as PerceptualLoss
+    from vpbench.kit.perceptual import perceptual_network as perceptual_network
     from vpbench.kit.pictures import contact_sheet as contact_sheet
     from vpbench.kit.pictures import draw_keypoints as draw_keypoints
     from vpbench.kit.state import from_arrays as from_arrays
@@ -33,6 +36,7 @@ _HOME = {
     "composed": "ComposedMethod",
     "fabric": "make_fabric",
     "files": "read_clip",
+    "perceptual": "FeatureNetwork PerceptualLoss perceptual_network",
     "pictures": "contact_sheet draw_keypoints",
     "state": "from_arrays load_state save_state to_arrays",
     "tensors": "generator normal pose_to_tensor to_tensor to_uint8",
