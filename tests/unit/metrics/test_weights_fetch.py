@@ -28,6 +28,7 @@ from vpbench.api.errors import (
     UnknownName,
     UsageError,
 )
+from vpbench.core import download as core_download
 from vpbench.metrics.weights import convert, download
 from vpbench.metrics.weights.archive import read_member
 from vpbench.metrics.weights.fetch import fetch, locate, weights_sha256
@@ -42,7 +43,7 @@ HERE = Path(__file__).parent
 def online(monkeypatch):
     """The server is on this machine; attempts follow each other at once."""
     monkeypatch.delenv("VPBENCH_OFFLINE")
-    monkeypatch.setattr(download, "PAUSE_S", 0)
+    monkeypatch.setattr(core_download, "PAUSE_S", 0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -275,8 +276,8 @@ def test_only_https_is_used_unless_a_test_asks(server, cache):
 
 def test_redirections_leave_https_only_in_tests(server, cache):
     get(entry_of(web(server, "redirect")), cache)
-    guard = download._HttpsOnly()
-    with pytest.raises(MissingWeights, match="only https"):
+    guard = core_download._HttpsOnly()
+    with pytest.raises(core_download.Unreachable, match="only https"):
         guard.redirect_request(None, None, 302, "", None, "http://127.0.0.1/x")
 
 

@@ -6,36 +6,22 @@ Whatever arrives is only ever a file under a temporary name until its hash has b
 from __future__ import annotations
 
 import hashlib
-import http.client
 import importlib.util
 import os
 import re
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights
-from vpbench.core.files import make_folder, storage
+from vpbench.api.errors import HashMismatch, MissingWeights
+from vpbench.core import download
+from vpbench.core.download import Progress
+from vpbench.core.files import make_folder
 from vpbench.core.hashing import file_sha256
 from vpbench.metrics.weights.registry import Https, PyPI
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are here and their total, if it is known."""
-
-TIMEOUT_S = 30.0
-ATTEMPTS = 3
-PAUSE_S = 0.2
-"""Before the second attempt, seconds; four times as long before the third."""
-
-_CHUNK = 1 << 18
-_PAGES = ("text/html", "application/xhtml", "application/json", "application/xml", "text/xml")
 
 
 class Unreachable(MissingWeights):
@@ -160,7 +146,9 @@ def from_https(
     for _ in range(2):  # a piece from an earlier attempt may be the fault, but only once
         resumed = part.is_file()
         if not resumed or not _is(part, source):
-            _transfer(source.url, part, source.size, source.limit, progress, allow_http)
+            with _weights():
+                download.transfer(source.url, part, source.size, source.limit, progress,
+                                  allow_http=allow_http)  # fmt: skip
         if _is(part, source):
             return part
         part.unlink()
@@ -180,148 +168,17 @@ def small_file(url: str, size: int, *, allow_http: bool = False) -> bytes:
     Raises:
         Unreachable, Corrupt: as `from_https`.
     """
-    data = b""
-    try:
-        with _opened(url, 0, allow_http) as answer:
-            while len(data) <= size and (chunk := _chunk(answer)):
-                data += chunk
-    except _Broken as error:
-        raise Unreachable(f"{url}: {error}.", fix="Run it again.") from error
-    if len(data) != size:
-        raise Corrupt(f"{url} has {'more than ' if len(data) > size else ''}{min(len(data), size)} "
-                      f"bytes instead of {size}.")  # fmt: skip
-    return data
-
-
-def _transfer(
-    url: str, part: Path, size: int | None, limit: int, progress: Progress | None, allow_http: bool
-) -> None:
-    """Fill `part`, in a few attempts, each going on where the last one broke off."""
-    for attempt in range(ATTEMPTS):
-        have = part.stat().st_size if part.is_file() else 0
-        if size is not None and have > size:
-            part.unlink()
-            have = 0
-        if have and have == size:
-            return
-        try:
-            _receive(url, part, have, size, limit, progress, allow_http)
-            return
-        except _Broken as error:
-            if attempt == ATTEMPTS - 1:
-                raise Unreachable(f"{url}: {error}.", fix="Run it again to go on.") from error
-            time.sleep(PAUSE_S * 4**attempt)
-
-
-class _Broken(Exception):
-    """A transfer that may be tried again."""
-
-
-def _receive(
-    url: str, part: Path, have: int, size: int | None, limit: int, progress: Progress | None,
-    allow_http: bool,
-) -> None:  # fmt: skip
-    with _opened(url, have, allow_http) as answer:
-        start = _start(answer, have)
-        total = _total(answer, start)
-        if (total or 0) > limit or (None not in (size, total) and total != size):
-            part.unlink(missing_ok=True)
-            raise Corrupt(f"{url} has {total} bytes; {size or f'at most {limit}'} were expected.")
-        with storage(part), part.open("ab" if start else "wb") as out:
-            got = start
-            while chunk := _chunk(answer):
-                got += len(chunk)
-                if got > limit:
-                    break
-                out.write(chunk)
-                if progress is not None:
-                    progress(got, total)
-        if got > limit:
-            part.unlink()
-            raise Corrupt(f"{url} goes on after {limit} bytes; it is not the pinned file.")
-    expected = size or total
-    if expected is not None and got < expected:
-        raise _Broken(f"the connection broke after {got} of {expected} bytes")
-
-
-def _chunk(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read(_CHUNK)
-    except (OSError, http.client.HTTPException) as error:
-        raise _Broken(f"the connection broke ({_words(error)})") from error
-
-
-def _start(answer: http.client.HTTPResponse, have: int) -> int:
-    """The first byte that comes: a server may start again from 0."""
-    if answer.status != 206:
-        return 0
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != have:
-        raise _Broken("the server goes on in another place than asked")
-    return have
-
-
-def _total(answer: http.client.HTTPResponse, start: int) -> int | None:
-    length = answer.headers.get("Content-Length", "")
-    packed = answer.headers.get("Content-Encoding", "identity") != "identity"
-    return start + int(length) if length.isdigit() and not packed else None
-
-
-class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirections only to encrypted addresses."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str,
-        headers: http.client.HTTPMessage, newurl: str,
-    ) -> urllib.request.Request | None:  # fmt: skip
-        _require_https(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _require_https(url: str) -> None:
-    if urllib.parse.urlsplit(url).scheme != "https":
-        raise Unreachable(f"{url} is refused: only https is used.")
+    with _weights():
+        return download.small_file(url, size, allow_http=allow_http)
 
 
 @contextmanager
-def _opened(url: str, have: int, allow_http: bool) -> Generator[http.client.HTTPResponse]:
-    """The answer to a request, if it is a file."""
-    from vpbench import __version__
-
-    if not allow_http:
-        _require_https(url)
-    headers = {"User-Agent": f"vpbench/{__version__}", "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    handlers: list[Any] = [] if allow_http else [_HttpsOnly()]
-    opener = urllib.request.build_opener(*handlers)
+def _weights() -> Generator[None]:
+    """What cannot be reached are weights."""
     try:
-        answer = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416 and have:  # what is here does not fit what is there
-            with _opened(url, 0, allow_http) as again:
-                yield again
-            return
-        kind = _Broken if error.code in (429, 500, 502, 503, 504) else Unreachable
-        raise kind(f"{url} answers {error.code} {error.reason}"
-                   if kind is Unreachable else f"it answers {error.code}") from error  # fmt: skip
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"{url} cannot be reached ({_words(error)}).") from error
-    with answer:
-        _refuse_page(url, answer)
-        yield answer
-
-
-def _refuse_page(url: str, answer: http.client.HTTPResponse) -> None:
-    kind = answer.headers.get("Content-Type", "").lower()
-    if kind.startswith(_PAGES):
-        raise Unreachable(f"{url} answers with a page ({kind.partition(';')[0]}), not the file.")
-
-
-def _words(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or error
-    return f"{reason!s:.160}" or type(error).__name__
+        yield
+    except download.Unreachable as error:
+        raise Unreachable(error.message, fix=error.fix) from error
 
 
 def sha256_of(data: bytes) -> str:
