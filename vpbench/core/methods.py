@@ -14,7 +14,7 @@ from vpbench.api.errors import Refused, UnknownName, UsageError
 from vpbench.api.specs import ComponentSpec, MethodSpec, Value
 from vpbench.core.hashing import digest
 from vpbench.core.names import Named, format_name, parse_name, parse_value
-from vpbench.core.provenance import source_hash
+from vpbench.core.provenance import source_hash, training_source
 from vpbench.core.registry import Entry, Registry
 
 
@@ -24,6 +24,7 @@ class ResolvedComponent:
 
     Attributes:
         registered: the name by which the registry finds it; `dist:name` where two offer it.
+        home: where its spec stands.
     """
 
     slot: str
@@ -31,6 +32,12 @@ class ResolvedComponent:
     params: Mapping[str, Value]
     source: str
     registered: str
+    home: str = ""
+
+    @functools.cached_property
+    def training_source(self) -> str:
+        """sha256 of the Python source that takes part in its training."""
+        return training_source(self.spec.factory, self.home)
 
     def identity(self) -> dict[str, Any]:
         """What a trained state of it depends on."""
@@ -61,6 +68,7 @@ class ResolvedMethod:
         source: sha256 of the Python source that its factory comes from.
         registered: the name by which the registry finds it; `dist:name` where two offer it.
         shared: slot -> parameters that its own components in that slot share with it.
+        home: where its spec stands.
     """
 
     name: str
@@ -72,6 +80,12 @@ class ResolvedMethod:
     source: str
     registered: str
     shared: Mapping[str, frozenset[str]]
+    home: str = ""
+
+    @functools.cached_property
+    def training_source(self) -> str:
+        """sha256 of the Python source that takes part in its training."""
+        return training_source(self.spec.factory, self.home)
 
     def own_params(self, slots: Iterable[str] = ()) -> dict[str, Value]:
         """Parameters that belong to no component, and those of its own components in `slots`.
@@ -159,7 +173,7 @@ def resolve(text: str, registry: Registry, size: int, preset: str | None = None)
     return ResolvedMethod(
         format_name(registered, shown), spec, chosen, params, slots,
         _capabilities(spec, params, slots), source_hash(spec.factory, entry.ref.value),
-        registered, _shared(spec, entry, registry),
+        registered, _shared(spec, entry, registry), entry.ref.value,
     )  # fmt: skip
 
 
@@ -244,7 +258,7 @@ class _Filler:
                 filled[parameter] = parse_value(key, text, filled[parameter])
         return ResolvedComponent(
             slot, part, filled, source_hash(part.factory, entry.ref.value),
-            self.registry.exact_name("component", name),
+            self.registry.exact_name("component", name), entry.ref.value,
         )  # fmt: skip
 
     def _usual(self, part: ComponentSpec) -> dict[str, Value]:

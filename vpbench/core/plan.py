@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vpbench.api.capabilities import unmet
-from vpbench.api.errors import MissingData, Refused, UsageError
+from vpbench.api.errors import Refused, UsageError
+from vpbench.core.checkpoints import StagePlaces, StagePlan, find_given, plan_stages
 from vpbench.core.hashing import digest
 from vpbench.core.methods import ResolvedMethod, expand, resolve
 from vpbench.core.names import safe_name
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import RunDir, StageDir, read_object
-from vpbench.core.stages import StageNode, stage_graph
+from vpbench.core.rundir import RunDir, read_object
+from vpbench.core.stages import stage_graph
 from vpbench.core.tasks import Task
 
 REFERENCES = (
     "real", "real-other", "nearest-train", "class-random", "copy-last", "blur-copy", "noise",
 )  # fmt: skip
 """The rows that every table has, from the ceiling down."""
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """A stage and where its trained state comes from.
-
-    Attributes:
-        origin: "fitted" (there already), "bundled", "given" (`--checkpoint`), "to fit".
-        folder: the stage folder, there already or to be made.
-    """
-
-    node: StageNode
-    origin: str
-    folder: StageDir
 
 
 @dataclass(frozen=True)
@@ -118,8 +105,13 @@ class Wish:
     refit: bool = False
 
 
-def make_plan(wish: Wish, task: Task, registry: Registry, runs: Path) -> Plan:
+def make_plan(
+    wish: Wish, task: Task, registry: Registry, runs: Path, cache: Path | None = None
+) -> Plan:
     """Resolve names, check capabilities, find trained stages, name run folders.
+
+    Args:
+        cache: where checkpoints with an address are kept; None leaves them out of account.
 
     Raises:
         UnknownName, UsageError: a name or parameter is wrong.
@@ -140,7 +132,8 @@ def make_plan(wish: Wish, task: Task, registry: Registry, runs: Path) -> Plan:
                 run = None
                 try:
                     if not reasons:
-                        run = _run(method, seed, fit_seed, wish, task, registry, runs, requested)
+                        run = _run(method, seed, fit_seed, wish, task, registry, runs, cache,
+                                   requested)  # fmt: skip
                 except Refused as error:  # its stages need each other
                     reasons = [error.message]
                 if run is not None:
@@ -182,12 +175,13 @@ def _fit_seeds(method: ResolvedMethod, wish: Wish) -> Sequence[int]:
 
 def _run(
     method: ResolvedMethod, seed: int, fit_seed: int, wish: Wish, task: Task, registry: Registry,
-    runs: Path, requested: bool,
+    runs: Path, cache: Path | None, requested: bool,
 ) -> RunPlan:  # fmt: skip
     fields = task.fields()
     nodes = stage_graph(method, fields, task.spec.size, registry, fit_seed)
     given = find_given(wish.checkpoint) if wish.checkpoint and requested else {}
-    stages = tuple(_stage(node, runs / task.id, given, wish) for node in nodes)
+    places = StagePlaces(runs / task.id / "stages", cache, given, wish.refit)
+    stages = plan_stages(nodes, method, places)
     if given and not any(s.origin == "given" for s in stages) and stages:
         raise UsageError(
             f"{wish.checkpoint} holds no stage of {method.name}; it has {', '.join(given)}."
@@ -201,69 +195,5 @@ def _run(
     return RunPlan(method, seed, fit_seed, samples, stages, folder, requested)
 
 
-def _stage(node: StageNode, task: Path, given: Mapping[str, Path], wish: Wish) -> StagePlan:
-    own = StageDir(task / "stages" / node.folder)
-    if node.label in given:
-        return StagePlan(node, "given", StageDir(given[node.label]))
-    if own.complete() and not wish.refit:
-        return StagePlan(node, "fitted", own)
-    bundled = _bundled(node) if not wish.refit else None
-    if bundled is not None:
-        return StagePlan(node, "bundled", StageDir(bundled))
-    return StagePlan(node, "to fit", own)
-
-
-def _bundled(node: StageNode) -> Path | None:
-    """The stage folder inside the plugin's package, found by its key."""
-    for checkpoint in node.method.spec.checkpoints:
-        if checkpoint.stage != node.stage or checkpoint.key != node.key:
-            continue
-        if checkpoint.source.startswith("https://"):
-            continue
-        folder = _plugin_home(node.method.spec.factory)
-        if folder is not None and (folder / checkpoint.source / "stage.json").is_file():
-            return folder / checkpoint.source
-    return None
-
-
-def _plugin_home(factory: str) -> Path | None:
-    """The folder of a plugin's top package, or of its single file."""
-    from importlib.util import find_spec
-
-    module = factory.partition(":")[0]
-    if module.endswith(".py"):
-        return Path(module).expanduser().absolute().parent
-    found = find_spec(module.partition(".")[0]) if module else None
-    return Path(found.origin).parent if found is not None and found.origin else None
-
-
 def _given_hash(stage: StagePlan) -> str:
     return digest(read_object(stage.folder.record))[:16] if stage.origin == "given" else ""
-
-
-def find_given(path: Path) -> dict[str, Path]:
-    """Stages in a `--checkpoint` folder: a stage folder, or a folder of them.
-
-    Raises:
-        MissingData: there is none.
-        UsageError: two folders hold the same stage.
-        Corrupt: a record is no record.
-    """
-    direct = path / "stage.json"
-    records = [direct] if direct.is_file() else sorted(path.glob("*/stage.json"))
-    found: dict[str, Path] = {}
-    for record in records:
-        value = read_object(record)
-        label = f"{value.get('owner')}:{value.get('stage')}"
-        if label in found:
-            raise UsageError(
-                f"{found[label]} and {record.parent} both hold the stage {label}.",
-                fix="Name one of them.",
-            )
-        found[label] = record.parent
-    if not found:
-        raise MissingData(
-            f"{path} holds no trained stage.",
-            fix="Name a folder with a stage.json, or one that holds such folders.",
-        )
-    return found

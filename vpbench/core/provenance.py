@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib.util
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vpbench.core.hashing import file_sha256, tree_sha256
+from vpbench.core.hashing import digest, file_sha256, tree_sha256
 
 
 @functools.lru_cache(maxsize=256)
@@ -48,6 +50,64 @@ def _find(module: str) -> Path | None:
     except (ImportError, ValueError):
         return None
     return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+@functools.lru_cache(maxsize=256)
+def training_source(factory: str, home: str = "") -> str:
+    """sha256 of the Python source that takes part when a factory's object is trained.
+
+    That is its module and all modules of the same top package that it imports, directly or not,
+    also inside functions. A spec that names a checkpoint, or a module that draws figures, may
+    change without a checkpoint becoming one of "an earlier source".
+
+    Returns:
+        64 hex digits; that of `source_hash` where there is but one file.
+    """
+    module = factory.partition(":")[0] or home.partition(":")[0]
+    root = _source_path(module, home)
+    if root is None or not root.is_dir():
+        return source_hash(factory, home)
+    seen: set[Path] = set()
+    todo = list(_files_of(root, module.split(".")[1:]))
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += _imports(root, path)
+    return digest([[p.relative_to(root).as_posix(), file_sha256(p)] for p in sorted(seen)])
+
+
+def _files_of(root: Path, words: list[str]) -> Iterator[Path]:
+    """The files that run when `root.words` is imported; words may end in a name of a module."""
+    for k in range(len(words) + 1):
+        path = root.joinpath(*words[:k])
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.is_file() and (k or file.name == "__init__.py"):
+                yield file
+
+
+def _imports(root: Path, path: Path) -> Iterator[Path]:
+    """Files of the package `root` that a file imports anywhere in it."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    package = list(path.relative_to(root).parent.parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in (alias.name.split(".") for alias in node.names):
+                if name[0] == root.name:
+                    yield from _files_of(root, name[1:])
+        elif isinstance(node, ast.ImportFrom):
+            words = (node.module or "").split(".") if node.module else []
+            if node.level:
+                words = [*package[: len(package) - node.level + 1], *words]
+            elif words[:1] == [root.name]:
+                words = words[1:]
+            else:
+                continue
+            for alias in node.names:
+                yield from _files_of(root, [*words, alias.name])
 
 
 @functools.cache

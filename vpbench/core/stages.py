@@ -49,6 +49,16 @@ class StageNode:
         return f"{self.owner}:{self.stage}"
 
 
+def training_sources(node: StageNode) -> dict[str, str]:
+    """sha256 of the Python source of all that takes part in a stage's training, by slot.
+
+    The method itself is under "", where its own `fit` is called.
+    """
+    slots = ("detector",) if node.mode == "labels" else node.trains
+    found = {slot: node.method.slots[slot].training_source for slot in slots}
+    return {"": node.method.training_source, **found} if node.mode == "method" else found
+
+
 def stage_key(
     task: Mapping[str, Any], owner: str, stage: StageSpec, trained: Any, needs: tuple[str, ...],
     fit_seed: int,

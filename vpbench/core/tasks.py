@@ -91,6 +91,12 @@ class Task:
         """sha256 over the source bytes of the test clips."""
         return digest(sorted([item.id, item.clip.sha256] for item in self.test))
 
+    @functools.cached_property
+    def training_hash(self) -> str:
+        """sha256 over the source bytes of the training and validation clips."""
+        clips = [[s, i.id, i.clip.sha256] for s in ("train", "val") for i in self.items[s]]
+        return digest(sorted(clips))
+
     @property
     def source(self) -> str:
         """ "lossless", or "codec" when any test clip went through a lossy codec."""

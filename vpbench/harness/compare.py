@@ -24,7 +24,6 @@ from vpbench.harness.stored import (
     canonical,
     differing,
     newest,
-    source_marks,
     tasks_of,
     training,
 )
@@ -247,7 +246,6 @@ def _marks(row: Row) -> list[str]:
     for run in row.runs:
         if run.inputs["task"]["limit"]:
             marks.append(f"not comparable: --limit {run.inputs['task']['limit']}")
-        marks += source_marks(run)
         marks += table_marks(run.stages)
     if row.runs[0].inputs["kind"] == "oracle":
         marks.append("oracle: sees the true future")

@@ -13,14 +13,14 @@ import numpy as np
 from vpbench import __version__
 from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
 from vpbench.core import provenance, schema
+from vpbench.core.checkpoints import StagePlan, content
 from vpbench.core.claims import Claim, Watch
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.core.gates import Remarks
-from vpbench.core.plan import StagePlan
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
-from vpbench.core.stages import StageNode
+from vpbench.core.stages import StageNode, training_sources
 from vpbench.harness.bench import Bench
 from vpbench.harness.context import STOP, StageContext
 from vpbench.harness.events import Emit
@@ -104,9 +104,9 @@ def _make(
         "version": node.version, "key": node.key, "needs": list(node.needs),
         "trains": list(node.trains), "fit_seed": node.fit_seed, "task": bench.task.fields(),
         "method": method.name, "params": dict(method.params),
-        "source": {"method": method.source,
-                   "components": {s: c.source for s, c in method.slots.items()}},
-        "data": bench.task.data_hash, "files": files, **found,
+        "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
+        "source": training_sources(node), "data": bench.task.training_hash, "files": files,
+        **found,
         "seconds": round(time.time() - started, 2), "threads": threads, "device": device,
         "machine": provenance.machine(),
     }, claim.check)  # fmt: skip

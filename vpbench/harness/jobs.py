@@ -175,7 +175,7 @@ def plan_again(job: JobSpec, bench: Bench, found: Registry, places: Places) -> R
         [job.method], (job.seed,), (job.fit_seed,), job.samples, job.preset, references=False,
         checkpoint=Path(job.checkpoint) if job.checkpoint else None, refit=job.refit,
     )  # fmt: skip
-    plan = make_plan(wish, bench.task, found, places.runs)
+    plan = make_plan(wish, bench.task, found, places.runs, places.cache)
     runs: Sequence[RunPlan] = plan.runs
     if not runs or str(runs[0].folder.path) != job.run:
         raise VpbenchError(

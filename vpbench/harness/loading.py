@@ -70,11 +70,15 @@ def load_stages(
 ) -> None:  # fmt: skip
     """Load trained stages in graph order, into the method or into its components.
 
+    Stages that the run does not need may be missing.
+
     Raises:
         HashMismatch: a checkpoint is not what was written.
         UsageError: the method has stages and no `load`.
     """
     for stage in stages:
+        if not stage.needed:
+            continue
         stage.folder.read()
         load_node(instance, slots, method, stage.node, stage.folder, device)
 

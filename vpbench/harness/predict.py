@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from vpbench import __version__
 from vpbench.api.errors import BadData, HashMismatch, MethodFailed, VpbenchError
 from vpbench.api.types import Conditioning, Frames, Seeds
 from vpbench.core import schema
+from vpbench.core.checkpoints import StagePlan
 from vpbench.core.claims import Claim, Watch, claim_or_wait
 from vpbench.core.files import read_json, write_bytes, write_json
 from vpbench.core.gates import remarks_of
@@ -27,6 +28,7 @@ from vpbench.core.hashing import file_sha256
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.plan import RunPlan
 from vpbench.core.rundir import RunDir, write_sealed
+from vpbench.core.stages import training_sources
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.bench import BATCH, Bench
 from vpbench.harness.context import STOP
@@ -196,19 +198,38 @@ def close_prediction(run: RunPlan, task: Task) -> str:
                 folder.manifest,
                 {"schema": schema.MANIFEST, "vpbench": __version__, "task": task.id,
                  "n": len(task.test), "samples": run.samples, "shards": rows,
-                 "stages": _stage_rows(run)},
+                 "stages": _stage_rows(run, task)},
                 claim.check,
             )  # fmt: skip
     return str(folder.read_manifest()["sha256"])
 
 
-def _stage_rows(run: RunPlan) -> list[dict[str, Any]]:
-    """Gates and marks of the stages that made the predictions, which tables print."""
-    return [
-        {"stage": s.node.label, **remarks_of(s.folder.read())}
-        for s in run.stages
-        if s.folder.complete()
-    ]
+def _stage_rows(run: RunPlan, task: Task) -> list[dict[str, Any]]:
+    """What tables print of the stages that made the predictions: origin, training, marks."""
+    rows: list[dict[str, Any]] = []
+    for stage in run.stages:
+        if not stage.needed or not stage.folder.complete():
+            continue
+        record = stage.folder.read()
+        remarks = remarks_of(record)
+        remarks["marks"] += differences(stage, record, task)
+        origin = "fitted here" if stage.origin in ("to fit", "fitted") else stage.origin
+        rows.append({
+            "stage": stage.node.label, "origin": origin, **remarks,
+            **{k: record[k] for k in ("seconds", "device", "threads")},
+        })  # fmt: skip
+    return rows
+
+
+def differences(stage: StagePlan, record: Mapping[str, Any], task: Task) -> list[str]:
+    """Marks of a stage that was fitted with another source, or on other clips, than are here."""
+    marks: list[str] = []
+    source = training_sources(stage.node)
+    if all(source.values()) and record["source"] != source:
+        marks.append(f"{stage.node.label} was fitted with an earlier source")
+    if record["data"] != task.training_hash:
+        marks.append(f"{stage.node.label} was fitted on other data")
+    return marks
 
 
 def _manifest_row(folder: RunDir, shard: Shard) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Any
 from vpbench import __version__
 from vpbench.api.errors import Corrupt
 from vpbench.core import provenance, schema
+from vpbench.core.checkpoints import StagePlan, loads
 from vpbench.core.files import make_folder, read_json, write_bytes, write_json
 from vpbench.core.hashing import digest
-from vpbench.core.plan import RunPlan, StagePlan
+from vpbench.core.plan import RunPlan
 from vpbench.harness.bench import Bench
 from vpbench.harness.outcome import Orders
 
@@ -30,7 +31,7 @@ def stage_hashes(run: RunPlan) -> dict[str, str]:
     return {
         s.node.label: digest(read_json(s.folder.record)["files"])
         for s in run.stages
-        if s.folder.complete()
+        if s.folder.complete() and loads(s.node, run.method)
     }
 
 

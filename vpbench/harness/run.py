@@ -10,16 +10,18 @@ from typing import Any, Literal
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core import provenance
+from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import make_folder
 from vpbench.core.names import safe_name
 from vpbench.core.places import Places
-from vpbench.core.plan import Plan, RunPlan, StagePlan
+from vpbench.core.plan import Plan, RunPlan
 from vpbench.harness.bench import Bench
 from vpbench.harness.events import Emit, silent
 from vpbench.harness.executors.local import LocalExecutor, LocalHandle, Slots
 from vpbench.harness.jobs import JobSpec
 from vpbench.harness.outcome import Orders, Outcome, seconds_of
 from vpbench.harness.predict import close_prediction, shard_done, shards
+from vpbench.harness.provide import provide
 from vpbench.harness.records import drop_stale, retire, write_record
 
 
@@ -58,6 +60,8 @@ class Conductor:
             Unwritable: the runs folder cannot be made.
         """
         make_folder(self.places.runs / self.bench.task.id)
+        for outcome in self.outcomes.values():
+            self._guarded(outcome, self._provide)
         slots = Slots.of_machine(self.orders.workers)
         self.executor = LocalExecutor(replace(slots, cpus=max(slots.cpus, 1)))
         with self.executor:
@@ -88,13 +92,19 @@ class Conductor:
 
     # -- one run, step by step -------------------------------------------------------------
 
+    def _provide(self, outcome: Outcome) -> None:
+        """Fetch what the jobs of a run will need; they use no network themselves."""
+        provide(outcome.run, self.places, self._teller(outcome.run), refit=self.orders.refit)
+
     def _begin(self, outcome: Outcome) -> None:
         run = outcome.run
+        if outcome.status != "ok":
+            return
         write_record(run, self.bench, self.orders)
         for stage in run.stages:
             if stage.origin == "to fit" and (self.orders.refit or not stage.folder.complete()):
                 self._submit_stage(stage, run)
-            else:
+            elif stage.needed:
                 self._stages_done.add(stage.folder.path)
         self._advance(outcome)
 
@@ -135,7 +145,7 @@ class Conductor:
         """Start what comes next for a run, once its stages are there."""
         run = outcome.run
         if outcome.status != "ok" or any(
-            s.folder.path not in self._stages_done for s in run.stages
+            s.needed and s.folder.path not in self._stages_done for s in run.stages
         ):
             return
         if self.orders.until == "fit":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import MissingData, UsageError
 from vpbench.core import schema
-from vpbench.core.files import read_json
 from vpbench.core.hashing import digest
 from vpbench.core.methods import resolve
 from vpbench.core.registry import Registry
@@ -23,7 +22,7 @@ class StoredRun:
     Attributes:
         inputs: the frozen inputs of run.json.
         scores: score records by (metric, frames).
-        stages: gates and marks of the stages that made the predictions.
+        stages: origin, training, gates and marks of the stages that made the predictions.
     """
 
     folder: RunDir
@@ -89,37 +88,24 @@ def canonical(name: str, registry: Registry, size: int, preset: str | None = Non
 
 
 def training(run: StoredRun) -> str | None:
-    """Where a run's trained state comes from, with seconds and device; None if it has none."""
-    stages = run.inputs["stages"]
-    if not stages:
-        return None
-    origins = sorted({"fitted here" if s["origin"] in ("to fit", "fitted") else s["origin"]
-                      for s in stages})  # fmt: skip
-    records = [
-        read_json(path)
-        for s in stages
-        if (path := run.folder.path.parent.parent / "stages" / s["folder"] / "stage.json").is_file()
-    ]
-    text = ", ".join(origins)
-    if records:
-        devices = "/".join(sorted({r["device"] for r in records}))
-        text += f" ({sum(r['seconds'] for r in records):.0f} s on {devices})"
-    return text
+    """Where a run's trained state comes from, with seconds, device and threads.
+
+    Returns:
+        "bundled (1800 s on cpu, 2 threads), fitted here (35 s on cpu, 1 thread)"; None for a
+        method that is not trained.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for stage in run.stages:
+        rows.setdefault(stage["origin"], []).append(stage)
+    return ", ".join(f"{origin} ({_trained(rows[origin])})" for origin in sorted(rows)) or None
 
 
-def source_marks(run: StoredRun) -> list[str]:
-    """Marks of stages that were fitted with another source than the run predicted with."""
-    own = run.inputs["spec"]["source"]
-    marks: list[str] = []
-    for stage in run.inputs["stages"]:
-        path = run.folder.path.parent.parent / "stages" / stage["folder"] / "stage.json"
-        if path.is_file():
-            fitted = read_json(path)["source"]["method"]
-            if fitted and own and fitted != own and stage["stage"].startswith(
-                f"{run.inputs['spec']['name']}:"
-            ):  # fmt: skip
-                marks.append(f"{stage['stage']} was fitted with an earlier source")
-    return marks
+def _trained(stages: Sequence[dict[str, Any]]) -> str:
+    devices = "/".join(sorted({s["device"] for s in stages}))
+    threads = sorted({s["threads"] for s in stages})
+    plural = "" if threads == [1] else "s"
+    text = f"{sum(s['seconds'] for s in stages):.0f} s on {devices}"
+    return f"{text}, {'/'.join(map(str, threads))} thread{plural}"
 
 
 def stored_run(path: Path) -> StoredRun:

@@ -242,7 +242,7 @@ def test_a_folder_of_given_checkpoints(tmp_path):
     finish(tmp_path / "all" / "a")
     finish(tmp_path / "all" / "b", "toy", "motion")
     run = one(tmp_path, checkpoint=tmp_path / "all")
-    assert list(origins(run).values()) == ["given", "to fit", "given"]
+    assert list(origins(run).values()) == ["given", "not needed", "given"]
 
 
 def test_given_checkpoints_that_are_of_no_use(tmp_path):

@@ -1,8 +1,9 @@
-"""Reading exactly one member of an sdist or wheel; nothing else of it reaches the disk."""
+"""Reading one member of an sdist or wheel, or all files of a zip, without trusting its names."""
 
 from __future__ import annotations
 
 import posixpath
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -10,10 +11,17 @@ import zlib
 from pathlib import Path
 
 from vpbench.api.errors import Corrupt
+from vpbench.core.files import make_folder, storage
 
 MAX_MEMBERS = 10_000
 MAX_TOTAL = 2 << 30
 """No archive whose members add up to more is read, bytes."""
+
+
+_BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError,
+    RuntimeError, UnicodeError,
+)  # fmt: skip
 
 
 class _Odd(Exception):
@@ -38,17 +46,44 @@ def read_member(path: Path, member: str, size: int) -> bytes:
         return _from_tar(path, member, size)
     except _Odd as error:
         raise Corrupt(f"{path.name} is refused: {error}.") from None
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError,
-            NotImplementedError, RuntimeError, UnicodeError) as error:  # fmt: skip
+    except _BROKEN as error:
+        raise Corrupt(f"{path.name} is no whole archive ({error!s:.200}).") from error
+
+
+def unpack(path: Path, folder: Path, most: int = MAX_TOTAL) -> None:
+    """Write all files of a zip below an empty folder.
+
+    Args:
+        most: bytes that its members may add up to.
+
+    Raises:
+        Corrupt: as `read_member`; some files may have been written by then.
+    """
+    try:
+        seen = _Inventory(most)
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                seen.admit(info.filename, info.file_size, plain=_plain(info))
+            for info in archive.infolist():
+                target = folder / info.filename
+                if info.is_dir():
+                    make_folder(target)
+                    continue
+                make_folder(target.parent)
+                with archive.open(info) as source, storage(target), target.open("xb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
+    except _Odd as error:
+        raise Corrupt(f"{path.name} is refused: {error}.") from None
+    except _BROKEN as error:
         raise Corrupt(f"{path.name} is no whole archive ({error!s:.200}).") from error
 
 
 class _Inventory:
     """The members seen so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_TOTAL) -> None:
         self.names: set[str] = set()
-        self.total = 0
+        self.total, self.most = 0, most
 
     def admit(self, name: str, size: int, *, plain: bool) -> None:
         """Refuse what has no place in a package."""
@@ -64,7 +99,7 @@ class _Inventory:
             raise _Odd(f"{shown} is there twice")
         self.names.add(path)
         self.total += size
-        if len(self.names) > MAX_MEMBERS or self.total > MAX_TOTAL or size < 0:
+        if len(self.names) > MAX_MEMBERS or self.total > self.most or size < 0:
             raise _Odd("it has too many or too large members")
 
 
@@ -84,13 +119,17 @@ def _from_tar(path: Path, member: str, size: int) -> bytes:
     return _whole(data, member, size)
 
 
+def _plain(info: zipfile.ZipInfo) -> bool:
+    """Neither a link nor a device."""
+    return stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+
+
 def _from_zip(path: Path, member: str, size: int) -> bytes:
     seen = _Inventory()
     found: zipfile.ZipInfo | None = None
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            seen.admit(info.filename, info.file_size, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
+            seen.admit(info.filename, info.file_size, plain=_plain(info))
             if info.filename == member:
                 found = info
         if found is None:

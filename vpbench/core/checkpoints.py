@@ -1,0 +1,197 @@
+"""Where the trained state of each stage comes from: fitted here, bundled, downloaded, given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vpbench.api.errors import MissingData, UsageError
+from vpbench.api.specs import Checkpoint
+from vpbench.core.hashing import digest
+from vpbench.core.methods import ResolvedMethod
+from vpbench.core.rundir import StageDir, read_object
+from vpbench.core.stages import StageNode
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """A stage and where its trained state comes from.
+
+    Attributes:
+        origin: "fitted" (there already), "bundled" in the plugin, "downloaded" (from the address
+            that the plugin pins; fetched before jobs start), "given" (`--checkpoint`), "to fit",
+            or "not needed" (nothing that is to be fitted or loaded depends on it).
+        folder: the stage folder, there already or to be made.
+        checkpoint: what the plugin says of it, for "bundled" and "downloaded".
+    """
+
+    node: StageNode
+    origin: str
+    folder: StageDir
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether the run depends on it."""
+        return self.origin != "not needed"
+
+
+@dataclass(frozen=True)
+class StagePlaces:
+    """Where to look for trained stages.
+
+    Attributes:
+        own: RUNS/<task>/stages.
+        cache: the cache folder; None leaves checkpoints with an address out of account.
+        given: label -> stage folder, of `--checkpoint`.
+        refit: everything is to be fitted, whatever is there.
+    """
+
+    own: Path
+    cache: Path | None = None
+    given: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    refit: bool = False
+
+
+def plan_stages(
+    nodes: Sequence[StageNode], method: ResolvedMethod, places: StagePlaces
+) -> tuple[StagePlan, ...]:
+    """Where each stage comes from, and which ones are not needed at all.
+
+    Args:
+        nodes: in an order in which they can be made.
+        method: the one that is to predict.
+    """
+    planned: dict[str, StagePlan] = {}
+    for node in nodes:
+        planned[node.key] = _stage(node, planned, places)
+    needed = _needed(planned, method)
+    return tuple(
+        stage if stage.origin != "to fit" or key in needed else replace(stage, origin="not needed")
+        for key, stage in planned.items()
+    )
+
+
+def loads(node: StageNode, method: ResolvedMethod) -> bool:
+    """Whether a method that predicts loads what a stage has learned."""
+    if node.mode == "labels":
+        return False
+    if node.mode == "component":
+        return node.trains[0] in method.slots
+    if node.method.name == method.name:
+        return True
+    return any(part.spec.trained_by == node.label for part in method.slots.values())
+
+
+def _needed(planned: Mapping[str, StagePlan], method: ResolvedMethod) -> set[str]:
+    """Keys of what is loaded, and of all that comes before a stage that is to be fitted."""
+    needed = {key for key, stage in planned.items() if loads(stage.node, method)}
+    todo = [key for key in needed if planned[key].origin == "to fit"]
+    while todo:
+        before = planned[todo.pop()].node.needs
+        needed.update(before)
+        todo += before
+    return needed
+
+
+def _stage(node: StageNode, planned: Mapping[str, StagePlan], places: StagePlaces) -> StagePlan:
+    own = StageDir(places.own / node.folder)
+    if node.label in places.given:
+        return StagePlan(node, "given", StageDir(places.given[node.label]))
+    if places.refit:
+        return StagePlan(node, "to fit", own)
+    if own.complete():
+        return StagePlan(node, "fitted", own)
+    for checkpoint in node.method.spec.checkpoints:
+        if checkpoint.stage == node.stage and checkpoint.key == node.key:
+            found = _published(checkpoint, node, places.cache)
+            if found is not None and _fits(found, planned):
+                return found
+    return StagePlan(node, "to fit", own)
+
+
+def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> StagePlan | None:
+    """A checkpoint of the plugin; one with an address may have to be fetched yet."""
+    if checkpoint.source.startswith("https://"):
+        if cache is None:
+            return None
+        folder = StageDir(cache / "checkpoints" / checkpoint.sha256)
+        return StagePlan(node, "downloaded", folder, checkpoint)
+    home = _plugin_home(node.method.spec.factory, node.method.home)
+    if home is None or not (home / checkpoint.source / "stage.json").is_file():
+        return None
+    return StagePlan(node, "bundled", StageDir(home / checkpoint.source), checkpoint)
+
+
+def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
+    """Whether the stages before it are those that it was trained on, by content."""
+    before = fitted_ancestors(stage.node, planned)
+    if not before:
+        return True
+    if not stage.folder.complete():  # not fetched yet: all of one author's checkpoints, or none
+        return all(s.origin in ("bundled", "downloaded") for s in before)
+    parents = read_object(stage.folder.record).get("parents")
+    return isinstance(parents, dict) and all(
+        s.origin == "downloaded" if not s.folder.complete()
+        else parents.get(s.node.key) == content(s.folder)
+        for s in before
+    )  # fmt: skip
+
+
+def fitted_ancestors(node: StageNode, planned: Mapping[str, StagePlan]) -> list[StagePlan]:
+    """All trained stages before one, labels left out, in the order of `planned`."""
+    found: set[str] = set()
+    todo = list(node.needs)
+    while todo:
+        key = todo.pop()
+        if key not in found:
+            found.add(key)
+            todo += planned[key].node.needs
+    return [s for key, s in planned.items() if key in found and s.node.mode != "labels"]
+
+
+def content(folder: StageDir) -> str:
+    """Hash of what a finished stage has learned."""
+    return digest(read_object(folder.record).get("files"))
+
+
+def _plugin_home(factory: str, home: str) -> Path | None:
+    """The folder of a plugin's top package, or of its single file."""
+    from importlib.util import find_spec
+
+    module = factory.partition(":")[0] or home.partition(":")[0]
+    if module.endswith(".py"):
+        beside = Path(home.partition(":")[0])
+        path = beside if beside.name == module else Path(module).expanduser().absolute()
+        return path.parent
+    found = find_spec(module.partition(".")[0]) if module else None
+    return Path(found.origin).parent if found is not None and found.origin else None
+
+
+def find_given(path: Path) -> dict[str, Path]:
+    """Stages in a `--checkpoint` folder: a stage folder, or a folder of them.
+
+    Raises:
+        MissingData: there is none.
+        UsageError: two folders hold the same stage.
+        Corrupt: a record is no record.
+    """
+    direct = path / "stage.json"
+    records = [direct] if direct.is_file() else sorted(path.glob("*/stage.json"))
+    found: dict[str, Path] = {}
+    for record in records:
+        value = read_object(record)
+        label = f"{value.get('owner')}:{value.get('stage')}"
+        if label in found:
+            raise UsageError(
+                f"{found[label]} and {record.parent} both hold the stage {label}.",
+                fix="Name one of them.",
+            )
+        found[label] = record.parent
+    if not found:
+        raise MissingData(
+            f"{path} holds no trained stage.",
+            fix="Name a folder with a stage.json, or one that holds such folders.",
+        )
+    return found
