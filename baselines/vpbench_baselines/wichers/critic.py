@@ -1,0 +1,80 @@
+"""The critic of sequences of encodings (WGAN-GP, Gulrajani et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vpbench_baselines.wichers.images import conv, norm
+from vpbench_baselines.wichers.recurrent import EPSILON, PeepholeLSTM, State, dense
+
+
+class Sequence(NamedTuple):
+    """What the critic judges: codes [B,T,E], h2 [B,T,2d,h,w], h4 [B,T,4d,h,w]."""
+
+    codes: Tensor
+    h2: Tensor
+    h4: Tensor
+
+    def detached(self) -> Sequence:
+        """Without the way back to the networks that made it."""
+        return Sequence(*(part.detach() for part in self))
+
+
+class Critic(nn.Module):
+    """A score for a whole sequence, read off after its last step.
+
+    Args:
+        encoding: numbers of an encoding.
+        d: base width of the analogy network.
+        side: height and width of h2 and h4.
+        width: 64 in the original.
+    """
+
+    def __init__(self, encoding: int, d: int, side: int, width: int) -> None:
+        super().__init__()
+        self.look2 = nn.Sequential(
+            conv(2 * d, width, 2), nn.ReLU(), conv(width, width, 2), nn.ReLU(), norm(width)
+        )
+        self.look4 = nn.Sequential(
+            conv(4 * d, 2 * width, 2), nn.ReLU(), conv(2 * width, width, 2), nn.ReLU(), norm(width)
+        )
+        small = (side + 3) // 4
+        units = (4 * width, 4 * width, 2 * width, width)
+        inputs = (encoding + 2 * width * small * small + units[-1], *units[:-1])
+        self.cells = nn.ModuleList(map(PeepholeLSTM, inputs, units))
+        self.norms = nn.ModuleList(nn.LayerNorm(u, EPSILON) for u in units)
+        self.leave = dense(units[-1], 1)
+
+    def forward(self, seen: Sequence) -> Tensor:
+        """[B] scores, higher for what looks real."""
+        batch, times = seen.codes.shape[:2]
+        looked = [
+            look(part.flatten(0, 1)).flatten(1).view(batch, times, -1)
+            for look, part in ((self.look2, seen.h2), (self.look4, seen.h4))
+        ]
+        steps = torch.cat([seen.codes, *looked], 2)
+        states: list[State] = [cell.start(batch, steps) for cell in self.cells]  # pyright: ignore[reportCallIssue]
+        output = steps.new_zeros(batch, self.leave.in_features)
+        for t in range(times):
+            output = torch.cat([steps[:, t], output], 1)
+            for k, (cell, norm_of) in enumerate(zip(self.cells, self.norms, strict=True)):
+                states[k] = cell(output, states[k])
+                output = norm_of(states[k][1])
+        return self.leave(output)[:, 0]
+
+
+def gradient_penalty(critic: Critic, real: Sequence, fake: Sequence) -> Tensor:
+    """(|dC/dw| - 1)^2 at random places between real and fake sequences, mean over clips."""
+    share = torch.rand(len(real.codes), device=real.codes.device)
+    parts = [
+        torch.lerp(r, f, share.view(-1, *[1] * (r.ndim - 1))).detach().requires_grad_()
+        for r, f in zip(real, fake, strict=True)
+    ]
+    score = critic(Sequence(*parts)).sum()
+    slopes = torch.autograd.grad(score, parts, create_graph=True)
+    length = torch.stack([s.flatten(1).square().sum(1) for s in slopes]).sum(0)
+    return F.mse_loss((length + EPSILON).sqrt(), torch.ones_like(length))

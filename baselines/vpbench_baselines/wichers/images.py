@@ -1,0 +1,202 @@
+"""Image parts: the encoder of frames and the analogy network that decodes encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vpbench_baselines.wichers.recurrent import EPSILON
+
+_MEAN = (123.68, 116.78, 103.94)
+"""Mean red, green and blue of ImageNet, subtracted from pixels times 256."""
+
+_VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+_WEAK = 1e-4
+
+_Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Normalises each frame over height, width and channels; one gain and bias a channel."""
+    return nn.GroupNorm(1, channels, EPSILON)
+
+
+def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """3x3, padded; also stands for a transposed convolution of stride 1, its mirror image."""
+    return _started(nn.Conv2d(inputs, outputs, 3, stride, 1))
+
+
+def double(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """A transposed 3x3 convolution that doubles height and width."""
+    return _started(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, 1))
+
+
+def _started(layer: _Layer) -> _Layer:
+    nn.init.xavier_uniform_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Encoder(nn.Module):
+    """Frames to encodings, each frame alone: five blocks of convolution and pooling, one dense.
+
+    Args:
+        blocks: output channels of the convolutions of each block.
+        size: height and width of the frames.
+        encoding: numbers of an encoding.
+        dropout: part of the features that is dropped before the dense layer in training.
+        imagenet: pixels as VGG-16 takes them, and dense weights of 1e-4 as in the original; only
+            with pretrained convolutions.
+    """
+
+    def __init__(
+        self, blocks: Sequence[Sequence[int]], size: int, encoding: int, dropout: float,
+        imagenet: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.imagenet = imagenet
+        layers: list[nn.Module] = []
+        channels = 3
+        for block in blocks:
+            for width in block:
+                layers += [conv(channels, width), nn.ReLU(inplace=True)]
+                channels = width
+            layers.append(nn.MaxPool2d(2))
+        self.blocks = nn.Sequential(*layers)
+        side = size >> len(blocks)
+        self.dropout = nn.Dropout(dropout)
+        self.leave = _started(nn.Linear(channels * side * side, encoding))
+        if imagenet:
+            nn.init.trunc_normal_(self.leave.weight, std=_WEAK, a=-2 * _WEAK, b=2 * _WEAK)
+        self.mean: Tensor
+        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
+
+    def forward(self, frames: Tensor, unit: bool = False) -> Tensor:
+        """[B,T,3,H,W] in [0,1] -> [B,T,encoding], of length 1 where asked for."""
+        pixels = frames.flatten(0, 1)
+        pixels = pixels * 256 - self.mean if self.imagenet else 2 * pixels - 1
+        codes = self.leave(self.dropout(self.blocks(pixels).flatten(1)))
+        codes = codes.view(*frames.shape[:2], -1)
+        return F.normalize(codes, dim=2) if unit else codes
+
+
+def vgg_blocks() -> tuple[tuple[int, ...], ...]:
+    """The thirteen convolutions of VGG-16 (Simonyan and Zisserman 2015)."""
+    return _VGG16
+
+
+def small_blocks(width: int) -> tuple[tuple[int, ...], ...]:
+    """One convolution a block."""
+    return (width,), (2 * width,), (4 * width,), (4 * width,), (4 * width,)
+
+
+class _Features(nn.Module):
+    """An encoding as a map of features (F_enc), and the two maps that the critic looks at."""
+
+    def __init__(self, encoding: int, d: int, size: int) -> None:
+        super().__init__()
+        self.side = size // 16
+        numbers = self.side**2 * d
+        self.enter = _started(nn.Linear(encoding, numbers))
+        self.norm0 = nn.LayerNorm(numbers, EPSILON)
+        self.one, self.norm1 = conv(d, d), norm(d)
+        self.two = double(d, 2 * d)
+        self.three, self.norm3 = conv(2 * d, 2 * d), norm(2 * d)
+        self.four = conv(2 * d, 4 * d)
+
+    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """[N,encoding] -> h2 [N,2d,H/8,W/8] and h4 [N,4d,H/8,W/8]; h4 is the result."""
+        x = self.norm0(F.relu(self.enter(F.relu(codes))))
+        x = self.norm1(F.relu(self.one(x.view(len(x), -1, self.side, self.side))))
+        h2 = F.relu(self.two(x))
+        h4 = F.relu(self.four(self.norm3(F.relu(self.three(h2)))))
+        return h2, h4
+
+
+def _image_features(d: int, dropout: float) -> nn.Sequential:
+    """F_img: [N,3,H,W] -> [N,4d,H/8,W/8]."""
+    drop, pool = nn.Dropout(dropout), nn.MaxPool2d(2)
+
+    def act() -> nn.ReLU:
+        return nn.ReLU(inplace=True)
+
+    return nn.Sequential(
+        conv(3, d), act(), norm(d), conv(d, d), act(), pool, drop, norm(d),
+        conv(d, 2 * d), act(), conv(2 * d, 2 * d), act(), pool, drop, norm(2 * d),
+        conv(2 * d, 4 * d), act(), conv(4 * d, 4 * d), act(), conv(4 * d, 4 * d), act(), pool,
+    )  # fmt: skip
+
+
+def _decoder(d: int, bottleneck: int, dropout: float) -> nn.Sequential:
+    """[N,4d,H/8,W/8] -> [N,4,H,W]."""
+    drop = nn.Dropout(dropout)
+
+    def act() -> nn.ReLU:
+        return nn.ReLU(inplace=True)
+
+    return nn.Sequential(
+        double(4 * d, 4 * d), act(), drop, norm(4 * d), conv(4 * d, 4 * d), act(), drop,
+        conv(4 * d, 2 * d), act(), drop, norm(2 * d), double(2 * d, 2 * d), act(), drop,
+        conv(2 * d, d), act(), drop, norm(d), double(d, bottleneck), act(), drop,
+        conv(bottleneck, 4),
+    )  # fmt: skip
+
+
+class AnalogyNetwork(nn.Module):
+    """Decodes an encoding by analogy (VAN): first frame - first encoding + wanted encoding.
+
+    The result is blended with the first frame by a mask of its own.
+
+    Args:
+        encoding: numbers of an encoding.
+        d: base width; the original has 64.
+        size: height and width of frames, a multiple of 16.
+        bottleneck: channels before the last convolution; the original's 4 rectified ones can all
+            die in a small network.
+        dropout: in training.
+    """
+
+    def __init__(self, encoding: int, d: int, size: int, bottleneck: int, dropout: float) -> None:
+        super().__init__()
+        self.image = _image_features(d, dropout)
+        self.features = _Features(encoding, d, size)
+        self.first, self.wanted = conv(4 * d, 4 * d), conv(4 * d, 4 * d)
+        self.join = nn.Sequential(
+            conv(8 * d, 4 * d), nn.ReLU(inplace=True), norm(4 * d),
+            conv(4 * d, 4 * d), nn.ReLU(inplace=True), conv(4 * d, 4 * d), nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.decode = _decoder(d, bottleneck, dropout)
+
+    def maps(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """What the critic sees beside encodings [B,T,E]: h2 and h4, [B,T,channels,H/8,W/8]."""
+        h2, h4 = self.features(codes.flatten(0, 1))
+        return h2.unflatten(0, codes.shape[:2]), h4.unflatten(0, codes.shape[:2])
+
+    def forward(self, frame: Tensor, code: Tensor, codes: Tensor) -> Tensor:
+        """Frames of encodings.
+
+        Args:
+            frame: [B,3,H,W], the first given frame.
+            code: [B,E], its encoding.
+            codes: [B,T,E], the wanted encodings.
+
+        Returns:
+            [B,T,3,H,W], not clipped.
+        """
+        blend, mask = self.layers(frame, code, codes)
+        return mask * blend + (1 - mask) * frame[:, None]
+
+    def layers(self, frame: Tensor, code: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, before blending: drawn frames [B,T,3,H,W], mask [B,T,1,H,W] in (0,1)."""
+        times = codes.shape[1]
+        a = F.relu(self.first(self.image(frame) - self.features(code)[1]))
+        a = a[:, None].expand(-1, times, -1, -1, -1).flatten(0, 1)
+        x = self.features(codes.flatten(0, 1))[1]
+        b = F.relu(self.wanted(x))
+        drawn = self.decode(x + self.join(torch.cat([a, b], 1))).unflatten(0, (-1, times))
+        return drawn[:, :, :3], torch.sigmoid(drawn[:, :, 3:])

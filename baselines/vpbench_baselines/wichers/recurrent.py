@@ -1,0 +1,126 @@
+"""Recurrent parts: a peephole LSTM with projection, and the predictor of encodings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-12
+"""Added to the variance by every normalisation layer (TF-slim's value)."""
+
+_SPREAD = 1e-2
+
+State = tuple[Tensor, Tensor]
+"""Cell and output of an LSTM, [B,units] each."""
+
+
+class PeepholeLSTM(nn.Module):
+    """One step of an LSTM whose gates see its cell and whose output is projected linearly.
+
+    c' = sig(f + 1 + w_f c) c + sig(i + w_i c) tanh(j);  m' = P (sig(o + w_o c') tanh(c'))
+    with (i, j, f, o) = W [x, m] + b (Sak et al. 2014, as in TensorFlow 1's LSTMCell).
+    """
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__()
+        self.units = units
+        self.gates = nn.Linear(inputs + units, 4 * units)
+        self.peephole = nn.Parameter(torch.zeros(3, units))
+        self.project = nn.Linear(units, units, bias=False)
+        for weight in (self.gates.weight, self.peephole, self.project.weight):
+            nn.init.trunc_normal_(weight, std=_SPREAD, a=-2 * _SPREAD, b=2 * _SPREAD)
+        nn.init.zeros_(self.gates.bias)
+
+    def start(self, batch: int, like: Tensor) -> State:
+        """The state before the first step: zeros."""
+        zero = like.new_zeros(batch, self.units)
+        return zero, zero
+
+    def forward(self, x: Tensor, state: State) -> State:
+        """[B,inputs] and the state before -> the state after; its second part is the output."""
+        cell, output = state
+        i, j, f, o = self.gates(torch.cat([x, output], 1)).chunk(4, 1)
+        see_i, see_f, see_o = self.peephole
+        keep = torch.sigmoid(f + 1 + see_f * cell) * cell
+        cell = keep + torch.sigmoid(i + see_i * cell) * torch.tanh(j)
+        return cell, self.project(torch.sigmoid(o + see_o * cell) * torch.tanh(cell))
+
+
+def dense(inputs: int, outputs: int, spread: float = _SPREAD) -> nn.Linear:
+    """A linear layer with truncated normal weights and no bias at first."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.trunc_normal_(layer.weight, std=spread, a=-2 * spread, b=2 * spread)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Predictor(nn.Module):
+    """Rolls encodings into the future: a residual tower of LSTMs with feedback over time.
+
+    Args:
+        encoding: numbers of an encoding.
+        cells: odd; one at the bottom and two for each residual pair.
+        slot: numbers of the action slot of the original, zeros here; the layers are that wider.
+        noise: normal numbers drawn anew at each step; 0 for a deterministic predictor.
+    """
+
+    def __init__(self, encoding: int, cells: int, slot: int = 0, noise: int = 0) -> None:
+        super().__init__()
+        width = encoding + slot
+        self.slot, self.noise = slot, noise
+        self.enter = dense(width, width)
+        self.shake = dense(noise, width) if noise else None
+        self.feedback = nn.Parameter(torch.zeros(2 * width))
+        self.bottom = PeepholeLSTM(3 * width, width)
+        pairs = (cells - 1) // 2
+        self.plain = nn.ModuleList(PeepholeLSTM(width, width) for _ in range(pairs))
+        self.skipped = nn.ModuleList(PeepholeLSTM(2 * width, width) for _ in range(pairs))
+        self.norms = nn.ModuleList(nn.LayerNorm(width, EPSILON) for _ in range(pairs + 1))
+        self.leave = dense(width, encoding)
+
+    def forward(
+        self, given: Tensor, steps: int, noise: Tensor | None = None, unit: bool = False
+    ) -> Tensor:
+        """Predict encodings: the true ones are fed as long as there are any, then its own.
+
+        Args:
+            given: [B,n,encoding] true encodings of the given frames.
+            steps: how many encodings to return.
+            noise: [B,steps,noise], where the predictor takes any.
+            unit: return encodings of length 1.
+
+        Returns:
+            [B,steps,encoding]; entry k stands for frame k + 1, so that those of k < n - 1 lie
+            within the given frames and those from n - 1 on are predictions.
+        """
+        states = [c.start(len(given), given) for c in self._cells()]
+        back = self.feedback.expand(len(given), -1)
+        found: list[Tensor] = []
+        for k in range(steps):
+            now = given[:, k] if k < given.shape[1] else found[-1]
+            code, states = self._step(now, back, states, None if noise is None else noise[:, k])
+            found.append(F.normalize(code, dim=1) if unit else code)
+            # the top of the last pair but one, which is number 18 of the original's 0 to 20
+            back = torch.cat(states[max(0, len(states) - 3)], 1)
+        return torch.stack(found, 1)
+
+    def _cells(self) -> list[PeepholeLSTM]:
+        pairs = zip(self.plain, self.skipped, strict=True)
+        return [self.bottom, *(cell for pair in pairs for cell in pair)]  # pyright: ignore[reportReturnType]
+
+    def _step(
+        self, now: Tensor, back: Tensor, states: list[State], noise: Tensor | None
+    ) -> tuple[Tensor, list[State]]:
+        u = self.enter(F.pad(now, (0, self.slot)))
+        if self.shake is not None and noise is not None:
+            u = u + self.shake(noise)
+        u = F.relu(u)
+        after = [self.bottom(torch.cat([u, back], 1), states[0])]
+        p = self.norms[0](after[0][1])
+        for k, (plain, skipped) in enumerate(zip(self.plain, self.skipped, strict=True)):
+            after.append(plain(p, states[2 * k + 1]))
+            p = p + after[-1][1]
+            after.append(skipped(torch.cat([p, u], 1), states[2 * k + 2]))
+            p = p + self.norms[k + 1](after[-1][1])
+        return self.leave(p), after

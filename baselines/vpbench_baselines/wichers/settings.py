@@ -1,0 +1,148 @@
+"""The parameters of `wichers` as a checked object, and the networks that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vpbench.api import Augment, Clip, TaskInfo, UsageError
+from vpbench.kit import perceptual_network
+from vpbench_baselines.wichers.critic import Critic
+from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks, vgg_blocks
+from vpbench_baselines.wichers.recurrent import Predictor
+
+MOST_GIVEN = 5
+"""Frames that the original is given; more are left out."""
+
+_CHOICES = {
+    "variant": ("adversarial", "epva", "e2e"),
+    "encoder": ("vgg16", "small"),
+    "encoder_init": ("vgg16-hed", "scratch"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters; `spec.PARAMS` says what each means."""
+
+    variant: str
+    encoder: str
+    encoder_init: str
+    encoder_width: int
+    encoding: int
+    width: int
+    cells: int
+    action_slot: int
+    bottleneck: int
+    encoder_dropout: float
+    decoder_dropout: float
+    unit_norm: bool
+    frames: int
+    counted: int
+    clip: float
+    flip: bool
+    rotate: float
+    crop: float
+    colour: float
+    steps: int
+    batch: int
+    rate: float
+    decay: float
+    latent_weight: float
+    latent_delay: int
+    adversarial_steps: int
+    adversarial_batch: int
+    adversarial_latent: float
+    adversarial_decay: float
+    critic_steps: int
+    critic_width: int
+    penalty: float
+    noise: int
+    rate_predictor: float
+    rate_decoder: float
+    rate_critic: float
+
+    @staticmethod
+    def of(params: Mapping[str, Any]) -> Settings:
+        """Checked settings.
+
+        Raises:
+            UsageError: a value that cannot be, named.
+        """
+        for name, known in _CHOICES.items():
+            if params[name] not in known:
+                raise UsageError(f"{name}={params[name]!r} is one of {', '.join(known)}.")
+        least = {"width": 1, "encoding": 1, "encoder_width": 1, "bottleneck": 1, "batch": 1,
+                 "steps": 1, "adversarial_steps": 1, "adversarial_batch": 1, "critic_steps": 1,
+                 "critic_width": 1, "latent_delay": 1, "frames": 2, "noise": 1,
+                 "action_slot": 0, "counted": 0}  # fmt: skip
+        for name, lowest in least.items():
+            if params[name] < lowest:
+                raise UsageError(f"{name}={params[name]} must be at least {lowest}.")
+        if params["cells"] < 1 or params["cells"] % 2 == 0:
+            raise UsageError(f"cells={params['cells']} must be odd: one, and two for each pair.")
+        if params["encoder"] == "small" and params["encoder_init"] != "scratch":
+            raise UsageError("encoder=small has no pretrained weights.",
+                             fix="Add encoder_init=scratch.")  # fmt: skip
+        return Settings(**params)
+
+    @property
+    def augment(self) -> Augment:
+        """What is done to training clips."""
+        return Augment(self.flip, self.rotate, self.crop, self.colour)
+
+    def given(self, task: TaskInfo) -> int:
+        """How many frames are given."""
+        return min(task.n_max, MOST_GIVEN)
+
+    def window(self, task: TaskInfo) -> Clip:
+        """Clips to train on: given frames and as much of the horizon as `frames` allows."""
+        n = self.given(task)
+        return Clip(max(n + 1, min(self.frames, n + task.horizon)), stride="task")
+
+    def unit(self, stage: str) -> bool:
+        """Whether encodings have length 1 in a stage."""
+        return self.unit_norm or stage == "adversarial"
+
+
+class Networks(nn.Module):
+    """Encoder, predictor and analogy network."""
+
+    def __init__(self, settings: Settings, size: int, noise: int) -> None:
+        super().__init__()
+        vgg = settings.encoder == "vgg16"
+        blocks = vgg_blocks() if vgg else small_blocks(settings.encoder_width)
+        self.encoder = Encoder(
+            blocks, size, settings.encoding, settings.encoder_dropout,
+            imagenet=settings.encoder_init != "scratch",
+        )  # fmt: skip
+        self.predictor = Predictor(settings.encoding, settings.cells, settings.action_slot, noise)
+        self.decoder = AnalogyNetwork(
+            settings.encoding, settings.width, size, settings.bottleneck, settings.decoder_dropout
+        )
+
+
+def make_critic(settings: Settings, size: int) -> Critic:
+    """The critic of the second stage."""
+    return Critic(settings.encoding, settings.width, size // 8, settings.critic_width)
+
+
+def start_from_vgg(encoder: Encoder, path: Path) -> None:
+    """Give the encoder's thirteen convolutions the weights of VGG-16 (HED's).
+
+    Raises:
+        Corrupt: the file holds no such network.
+    """
+    network = perceptual_network("vgg16-hed", path, layers=("relu5_3",))
+    theirs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    ours = [m for m in encoder.blocks if isinstance(m, nn.Conv2d)]
+    with torch.no_grad():
+        for mine, pretrained in zip(ours, theirs, strict=True):
+            mine.weight.copy_(pretrained.weight)
+            if mine.bias is not None and pretrained.bias is not None:
+                mine.bias.copy_(pretrained.bias)

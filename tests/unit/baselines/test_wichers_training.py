@@ -1,0 +1,379 @@
+"""Training `wichers`: which gradient reaches what, the loop, the gates."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import moving_square
+from vpbench.api import Batch, Conditioning, Corrupt, MethodFailed, TaskInfo
+from vpbench.core.rundir import StageDir
+from vpbench.harness.context import StageContext
+from vpbench.kit import seeded
+from vpbench_baselines.common import loop, remarks, weights
+from vpbench_baselines.wichers import training, validation
+from vpbench_baselines.wichers.method import Wichers
+from vpbench_baselines.wichers.settings import Networks, Settings
+from vpbench_baselines.wichers.spec import PARAMS, PRESETS, SPEC, STAGES
+
+SIZE, GIVEN, HORIZON = 32, 3, 6
+TASK = TaskInfo("toy", SIZE, HORIZON, GIVEN, None, 0, (), 0, ())
+SMOKE = {**PARAMS, **PRESETS["smoke"]}
+
+
+class Clips:
+    """A `TrainView` of moving squares; batch k depends on k alone."""
+
+    def __init__(self, clips=6, size=SIZE):
+        self.clips = [moving_square(k, k % 2, 14, size) for k in range(clips)]
+
+    def len(self, split):
+        return len(self.clips)
+
+    def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
+        k = start_step
+        while True:
+            index = [(k * batch + j) % len(self.clips) for j in range(batch)]
+            frames = np.stack([self.clips[i][: window.length] for i in index])
+            yield Batch(frames, None, None, np.array(index), np.zeros((batch, 1), np.int64))
+            k += 1
+
+
+def context(folder, stage="epva", seed=5):
+    return StageContext(
+        TASK, (), "cpu", 1, seed, StageDir(folder), f"wichers:{stage}", folder, lambda e: None
+    )
+
+
+@pytest.fixture
+def networks():
+    with seeded(1):
+        return Networks(Settings.of(SMOKE), SIZE, 0)
+
+
+def coded(networks, counted=3):
+    clips = torch.rand(2, GIVEN + HORIZON, 3, SIZE, SIZE)
+    times = training.chosen_times(GIVEN + HORIZON, counted)
+    return training.encode(networks, clips, GIVEN, times, True)
+
+
+def touched(module):
+    return [
+        name for name, p in module.named_parameters() if p.grad is not None and p.grad.abs().any()
+    ]
+
+
+def test_the_latent_loss_reaches_encoder_and_predictor_and_not_the_decoder(networks):
+    batch = coded(networks)
+    training.latent_loss(batch, training.roll(networks, batch, True)).backward()
+    assert touched(networks.encoder) and touched(networks.predictor)
+    assert not touched(networks.decoder)
+
+
+def test_the_latent_loss_reaches_the_encoder_through_its_target_alone(networks):
+    """No stop-gradient on true encodings: also those that are only compared with."""
+    batch = coded(networks, 0)
+    predicted = training.roll(networks, batch, True).detach()
+    training.latent_loss(batch, predicted).backward()
+    assert touched(networks.encoder) and not touched(networks.predictor)
+
+
+def test_the_image_loss_of_the_first_stage_reaches_encoder_and_decoder_alone(networks):
+    batch = coded(networks)
+    training.image_loss(networks, batch, batch.true).backward()
+    assert touched(networks.encoder) and touched(networks.decoder)
+    assert not touched(networks.predictor)
+
+
+def test_losses_over_all_frames_are_the_mean_squared_errors(networks):
+    batch = coded(networks, 0)
+    predicted = training.roll(networks, batch, True)
+    codes = networks.encoder(batch.frames, True)
+    wanted = (predicted - codes[:, 1:]).square().mean()
+    torch.testing.assert_close(training.latent_loss(batch, predicted), wanted)
+    drawn = networks.decoder(batch.frames[:, 0], codes[:, 0], codes[:, 1:])
+    wanted = (drawn - batch.frames[:, 1:]).square().mean()
+    torch.testing.assert_close(training.image_loss(networks, batch, batch.true), wanted)
+
+
+def test_frames_that_count_are_distinct_never_the_first_and_equally_likely():
+    with seeded(0):
+        drawn = [training.chosen_times(8, 3) for _ in range(2000)]
+    assert all(len(set(t)) == 3 and min(t) >= 1 and max(t) <= 7 for t in drawn)
+    share = np.bincount(np.concatenate(drawn), minlength=8)[1:] / 2000
+    assert np.abs(share - 3 / 7).max() < 0.05
+    assert training.chosen_times(8, 0) == training.chosen_times(8, 99) == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(("step", "share"), [(0, 1 / (1 + math.exp(10))), (100, 0.5), (10_000, 1)])
+def test_the_latent_weight_is_a_delayed_sigmoid(step, share):
+    assert math.isclose(training.latent_weight(step, 0.1, 100), 0.1 * share, rel_tol=1e-9)
+
+
+def test_the_original_schedule_starts_at_the_published_weight():
+    """4.5e-6 at step 0 with a delay of 20000 steps and a weight of 0.1."""
+    assert math.isclose(training.latent_weight(0, 0.1, 20_000), 4.54e-6, rel_tol=1e-3)
+
+
+def test_gradients_are_shortened_one_by_one():
+    gradients = [torch.tensor([3.0, 4.0]), torch.tensor([0.003, 0.004]), None]
+    loop.clip_each(gradients, 0.01)
+    torch.testing.assert_close(gradients[0], torch.tensor([0.006, 0.008]))
+    torch.testing.assert_close(gradients[1], torch.tensor([0.003, 0.004]))
+
+
+def test_rates_fall_in_a_line_at_the_end():
+    assert [loop.ramp_down(k, 10, 0.5) for k in (0, 5, 6, 9)] == [1, 1, 0.8, 0.2]
+    assert loop.ramp_down(9, 10, 0) == 1
+
+
+def test_the_second_stage_moves_each_network_by_its_own_loss_alone():
+    """With its own rate at 0 the decoder stands still although the critic sees its features."""
+    settings = Settings.of({**SMOKE, "rate_decoder": 0.0})
+    with seeded(1):
+        networks = Networks(settings, SIZE, settings.noise)
+        critic = training.make_critic(settings, SIZE)
+    players = training._Players(networks, critic, settings)
+    frames = torch.rand(2, GIVEN + HORIZON, 3, SIZE, SIZE)
+
+    def moved(act):
+        before = {k: v.clone() for k, v in networks.state_dict().items()}
+        judged = {k: v.clone() for k, v in critic.state_dict().items()}
+        act(frames, GIVEN)
+        now = networks.state_dict()
+        parts = {k.partition(".")[0] for k in before if not torch.equal(before[k], now[k])}
+        if any(not torch.equal(judged[k], v) for k, v in critic.state_dict().items()):
+            parts.add("critic")
+        return parts
+
+    assert moved(players.judge) == {"critic"}
+    assert moved(players.play) == {"encoder", "predictor"}
+
+
+def fitted(folder, stages=("epva",), clips=None, **changed):
+    method = Wichers(TASK, {**SMOKE, **changed}, {})
+    contexts = []
+    for stage in stages:
+        contexts.append(context(folder / stage, stage))
+        method.fit(stage, clips or Clips(), contexts[-1])
+    return method, contexts
+
+
+def given(n=GIVEN, batch=2):
+    clips = np.stack([moving_square(90 + k, k % 2, 14, SIZE)[:n] for k in range(batch)])
+    return Conditioning(clips, None, None, None, tuple("ab"[:batch]))
+
+
+SEEDS = np.array([[1, 2], [3, 4]], np.int64)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_only_frames_after_the_given_ones_are_returned(n):
+    """What the predictor says of given frames is dropped: the first frame is that of t0 + 1."""
+    method = Wichers(TASK, {**SMOKE, "variant": "epva"}, {})
+    video = method.predict(given(n), 4, SEEDS)
+    assert video.shape == (2, 2, 4, SIZE, SIZE, 3)
+    with torch.inference_mode():
+        frames = torch.from_numpy(given(n).frames / 255).float().permute(0, 1, 4, 2, 3)
+        codes = method.networks.encoder(frames, True)
+        rolled = method.networks.predictor(codes, n + 3, None, True)
+        wanted = method.networks.decoder(frames[:, 0], codes[:, 0], rolled[:, n - 1 :])
+    wanted = (wanted.clamp(0, 1) * 255).round().permute(0, 1, 3, 4, 2).numpy()
+    assert np.abs(video[:, 0].astype(float) - wanted).max() <= 1
+
+
+def test_a_longer_horizon_begins_with_the_shorter_one_and_seeds_count():
+    method = Wichers(TASK, SMOKE, {})
+    with torch.no_grad():
+        method.networks.predictor.shake.weight.normal_(generator=torch.Generator().manual_seed(0))
+    short, long = (method.predict(given(), t, SEEDS) for t in (5, 19))
+    assert np.abs(long[:, :, :5].astype(int) - short).max() <= 1
+    swapped = method.predict(given(), 5, SEEDS[:, ::-1])
+    assert np.array_equal(swapped, short[:, ::-1])
+    assert not np.array_equal(short[:, 0], short[:, 1])
+
+
+def test_memory_and_disk_hold_the_same_weights(tmp_path):
+    method, _ = fitted(tmp_path, ("epva", "adversarial"))
+    method.save("adversarial", tmp_path / "saved")
+    other = Wichers(TASK, SMOKE, {})
+    other.load("adversarial", tmp_path / "saved", "cpu")
+    for name, value in method.networks.state_dict().items():
+        assert torch.equal(value, other.networks.state_dict()[name]), name
+        assert value.ndim < 2 or torch.equal(value, value.half().float()), name
+    assert np.array_equal(method.predict(given(), 4, SEEDS), other.predict(given(), 4, SEEDS))
+    other.save("adversarial", tmp_path / "again")
+    names = [p.name for p in (tmp_path / "saved").iterdir()]
+    for name in names:
+        assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_weights_of_other_sizes_are_refused_with_a_sentence(tmp_path):
+    method, _ = fitted(tmp_path, steps=1)
+    method.save("epva", tmp_path / "saved")
+    other = Wichers(TASK, {**SMOKE, "encoding": 9}, {})
+    with pytest.raises(Corrupt, match="other settings"):
+        other.load("epva", tmp_path / "saved", "cpu")
+    with pytest.raises(Corrupt, match=r"lacks predictor\.shake"):
+        Wichers(TASK, SMOKE, {}).load("adversarial", tmp_path / "saved", "cpu")
+
+
+@pytest.mark.parametrize("variant", ["epva", "e2e"])
+def test_a_stage_learns_and_logs_the_collapse_alarm(tmp_path, variant):
+    _, (ctx,) = fitted(tmp_path, (variant,), steps=60, rate=3e-3)
+    lines = [json.loads(x) for x in (ctx.stage.path / "train.jsonl").read_text().splitlines()]
+    train = [x for x in lines if "image" in x]
+    assert train[-1]["image"] < 0.5 * train[0]["image"]
+    assert all(x["spread"] > 0 and x["spread_predicted"] > 0 for x in train)
+    last = lines[-1]
+    assert last["val_change"] > 0 and last["val_change_ratio"] >= 0
+    gates = {g.name: g for g in ctx.remarks.gates.values()}
+    assert len(gates) == (5 if variant == "epva" else 1)
+    assert any("frame change" in name for name in gates)
+    assert len(list((ctx.stage.path / "pictures").glob("*.png"))) == 6
+
+
+def test_a_still_prediction_sets_off_the_alarm(tmp_path):
+    method, (ctx,) = fitted(tmp_path, steps=1)
+    with torch.no_grad():  # encoder and predictor agree on a constant
+        method.networks.encoder.leave.weight.zero_()
+        method.networks.encoder.leave.bias.fill_(1.0)
+        method.networks.predictor.leave.weight.zero_()
+        method.networks.predictor.leave.bias.fill_(1.0)
+    validation.validate("epva", method.settings, method.networks, Clips(), ctx)
+    failed = [g.name for g in ctx.remarks.gates.values() if not g.passed]
+    assert sum("collapse alarm" in name for name in failed) == 3
+    assert any("decoder" in name for name in failed)
+
+
+class Repeating:
+    """A predictor that gives the last given encoding again and again."""
+
+    noise = 0
+
+    def __call__(self, given, steps, noise, unit):
+        return given[:, -1:].expand(-1, steps, -1)
+
+
+class Lossless(torch.nn.Module):
+    """Encodes a frame as its pixels and draws it from them."""
+
+    predictor = Repeating()
+
+    def encoder(self, frames, unit):
+        return frames.flatten(2)
+
+    def decoder(self, frame, code, codes):
+        return codes.unflatten(2, frame.shape[1:])
+
+
+def test_figures_of_networks_whose_figures_are_known(tmp_path):
+    """A lossless decoder under a predictor that repeats the last encoding is copy-last."""
+    ctx = context(tmp_path)
+    validation.validate("epva", Settings.of(SMOKE), Lossless(), Clips(), ctx)
+    line = json.loads((tmp_path / "train.jsonl").read_text().splitlines()[-1])
+    assert line["val_decoder"] < 1e-12 and line["val_decoder_gain"] > 50
+    assert line["val_latent_ratio"] == 1.0
+    assert math.isclose(line["val_predicted"], line["val_copy"], rel_tol=1e-6)
+    assert line["val_spread_predicted"] < 1e-6 and line["val_change_predicted"] == 0
+    clips = [c[: GIVEN + HORIZON].astype(float) / 255 for c in Clips().clips]
+    change = np.mean([np.abs(np.diff(c[GIVEN:], axis=0)).mean() for c in clips])
+    copied = np.mean([((c[GIVEN:] - c[GIVEN - 1]) ** 2).mean() for c in clips])
+    assert math.isclose(line["val_change"], change, rel_tol=1e-5)
+    assert math.isclose(line["val_copy"], copied, rel_tol=1e-5)
+
+
+def test_without_validation_clips_the_row_says_so(tmp_path):
+    class Empty(Clips):
+        def len(self, split):
+            return 0 if split == "val" else super().len(split)
+
+    _, (ctx,) = fitted(tmp_path, clips=Empty(), steps=1)
+    assert not ctx.remarks.gates
+    assert any("gates not measured" in m for m in ctx.remarks.marks)
+
+
+def test_nan_stops_with_a_sentence_that_names_step_and_figure(tmp_path):
+    with pytest.raises(MethodFailed, match=r"epva stopped at step \d+ of 20: .*= (nan|inf)"):
+        fitted(tmp_path, rate=1e30)
+
+
+@pytest.mark.parametrize("stage", ["epva", "adversarial"])
+@pytest.mark.parametrize("at", [1, 3])
+def test_an_interrupted_stage_goes_on_to_the_same_weights(tmp_path, stage, at):
+    steps = {"steps": 4, "adversarial_steps": 4, "latent_delay": 2}
+
+    def run(folder, stop_at=None):
+        method = Wichers(TASK, {**SMOKE, **steps}, {})
+        ctx = context(folder, stage)
+        if stop_at is not None:
+            ctx = Stopping(**{**vars(ctx), "stop_at": stop_at})
+        method.fit(stage, Clips(), ctx)
+        return method.networks.state_dict()
+
+    straight = run(tmp_path / "straight")
+    run(tmp_path / "broken", at)
+    again = run(tmp_path / "broken")
+    assert all(torch.equal(straight[k], again[k]) for k in straight)
+
+
+class Stopping(StageContext):
+    """Asks to stop after some steps."""
+
+    def __init__(self, stop_at, **fields):
+        super().__init__(**{k: v for k, v in fields.items() if not k.startswith("_")})
+        self.stop_at = stop_at
+
+    @property
+    def should_stop(self):
+        return self._step >= self.stop_at
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
+    def weights_of(folder, seed):
+        method = Wichers(TASK, {**SMOKE, "steps": 2}, {})
+        method.fit("epva", Clips(), context(tmp_path / folder, seed=seed))
+        return method.networks.encoder.leave.weight.detach().clone()
+
+    one, same, other = weights_of("a", 1), weights_of("b", 1), weights_of("c", 2)
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_compact_weights_keep_vectors_exact(tmp_path):
+    with seeded(0):
+        layer = torch.nn.Linear(7, 5)
+    bias = layer.bias.detach().clone()
+    weights.round_weights(layer)
+    weights.save_weights(layer, tmp_path)
+    again = torch.nn.Linear(7, 5)
+    weights.load_weights(again, tmp_path, "cpu")
+    assert torch.equal(again.bias, bias) and torch.equal(again.weight, layer.weight)
+
+
+def test_a_stage_says_which_preset_it_belongs_to():
+    epva = next(s for s in STAGES if s.name == "epva").params
+    for name, preset in PRESETS.items():
+        params = {**PARAMS, **preset}
+        assert remarks.tier(params, PARAMS, PRESETS) == name
+        changed = {**params, "critic_steps": 9}
+        assert remarks.tier(changed, PARAMS, PRESETS) == remarks.OWN
+        assert remarks.tier(changed, PARAMS, PRESETS, epva) == name  # not its parameter
+
+
+@pytest.mark.parametrize(("n_max", "marked"), [(1, True), (2, False), (5, False)])
+def test_a_task_with_one_given_frame_marks_the_row(tmp_path, n_max, marked):
+    ctx = context(tmp_path)
+    ctx.task = TaskInfo("toy", SIZE, HORIZON, n_max, None, 0, (), 0, ())
+    remarks.mark_stage(ctx, "smoke", 5)
+    assert ("adapted n=1" in ctx.remarks.marks) is marked
+    assert "not comparable: preset smoke" in ctx.remarks.marks
+    assert any("reimplementation" in m for m in ctx.remarks.marks)
+
+
+def test_presets_name_known_parameters_and_stages_all_of_them():
+    assert set(SPEC.params) == set(Settings.__dataclass_fields__)
+    assert all(set(p) <= set(PARAMS) for p in PRESETS.values())
+    named = {p for s in STAGES for p in s.params or ()}
+    assert named == set(PARAMS) - {"variant"}
