@@ -1,4 +1,4 @@
-"""run, fit, predict, plan."""
+"""run, fit, plan; and what other verbs share with them."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ def _plugins(methods: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return names, tuple(values)
 
 
-def _open(
+def open_task(
     methods: Sequence[str], dataset: str, task_name: str | None, root: str | None,
     limit: int | None, runs: str | None, offline: bool,
 ) -> Any:  # fmt: skip
+    """Names, plugin values, registry, folders and the opened task of a command."""
     from vpbench.core.registry import registry
     from vpbench.harness.bench import Place, absolute, open_bench
 
@@ -76,23 +77,25 @@ def _wish(names: Sequence[str], references: bool, **fields: Any) -> Any:
     )  # fmt: skip
 
 
-def _conduct(
+def conduct(
     until: str, methods: Sequence[str], as_json: bool, metrics: str | None, references: bool,
     strict: bool, **fields: Any,
 ) -> int:  # fmt: skip
+    """Plan and carry out runs up to `until`: "fit", "predict" or "score"; the exit code."""
     from vpbench.core.plan import make_plan
     from vpbench.harness.outcome import Orders, floors, refusal_json, run_json
     from vpbench.harness.run import Conductor
     from vpbench.harness.score import wanted_metrics
     from vpbench.harness.weights import ready_weights
 
-    names, plugins, found, places, bench = _open(
+    names, plugins, found, places, bench = open_task(
         methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
         fields["runs"], fields["offline"],
     )  # fmt: skip
     asked = options.split_names(metrics)
     wanted = wanted_metrics(asked, found) if until == "score" else []
-    plan = make_plan(_wish(names, references, **fields), bench.task, found, places.runs)
+    wish = _wish(names, references, **fields)
+    plan = make_plan(wish, bench.task, found, places.runs, places.cache)
     orders = Orders(
         until, wanted, fields["workers"], fields["threads"], fields["device"], plugins,
         fields["refit"],
@@ -205,7 +208,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
     Runs the missing reference rows too. A finished run is not made again; an interrupted one goes
     on where it was.
     """
-    return _conduct("score", methods, references=not no_references, **fields)
+    return conduct("score", methods, references=not no_references, **fields)
 
 
 @click.command(
@@ -218,18 +221,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
 @options.output
 def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
     """Train the stages of methods and stop there."""
-    return _conduct("fit", methods, metrics=None, references=False, strict=False, **fields)
-
-
-@click.command(epilog="\b\nExample:\n  vpbench predict copy-last --dataset folder:clips")
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
-@options.task
-@options.effort
-@options.storage
-@options.output
-def predict(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
-    """Predict the test clips, fitting first if needed, and stop there."""
-    return _conduct("predict", methods, metrics=None, references=False, strict=False, **fields)
+    return conduct("fit", methods, metrics=None, references=False, strict=False, **fields)
 
 
 @click.command(epilog="\b\nExample:\n  vpbench plan my-method --dataset folder:clips")
@@ -246,11 +238,12 @@ def plan(
     from vpbench.core.plan import make_plan
     from vpbench.harness.predict import shard_done, shards
 
-    names, _, found, places, bench = _open(
+    names, _, found, places, bench = open_task(
         methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
         fields["runs"], fields["offline"],
     )  # fmt: skip
-    made = make_plan(_wish(names, not no_references, **fields), bench.task, found, places.runs)
+    wish = _wish(names, not no_references, **fields)
+    made = make_plan(wish, bench.task, found, places.runs, places.cache)
     rows = [
         {
             "method": r.name, "status": "finished" if r.folder.manifest.is_file() else "to run",

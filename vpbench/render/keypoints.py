@@ -34,9 +34,7 @@ def dimmed(frames: Frames) -> Frames:
     return ((wide + grey) * 9 // 40).astype(np.uint8)
 
 
-def places(
-    pose: Pose, height: int, width: int, zoom: int = 1
-) -> list[tuple[int, float, float]]:
+def places(pose: Pose, height: int, width: int, zoom: int = 1) -> list[tuple[int, float, float]]:
     """Where the points of one frame lie on its enlarged picture.
 
     Args:

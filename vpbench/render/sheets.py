@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from vpbench.api.errors import UsageError
 from vpbench.api.types import Frames
-
-if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont, ImageFont
-
-    Font = FreeTypeFont | ImageFont
+from vpbench.render.keypoints import enlarged
+from vpbench.render.lettering import THEMES, line_height, wrap
 
 _MARGIN = 10
 _GAP = 3
 _PAD = 10
-_WIDEST_LABEL = 240
 _CELL = 96
-_Colour = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class _Theme:
-    ground: _Colour
-    empty: _Colour
-    text: _Colour
-    faint: _Colour
-
-
-_THEMES = {
-    "light": _Theme((255, 255, 255), (238, 238, 236), (24, 24, 27), (95, 95, 103)),
-    "dark": _Theme((22, 22, 26), (40, 40, 46), (240, 240, 242), (168, 168, 176)),
-}
 
 
 def contact_sheet(
@@ -72,14 +51,14 @@ def contact_sheet(
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = _check(rows, columns, scale, background)
-    theme = _THEMES[background]
+    theme = THEMES[background]
     zoom = scale or max(1, round(_CELL / max(height, width)))
     cell_h, cell_w = height * zoom, width * zoom
     times = frame_times(max(len(frames) for _, frames in rows), columns)
     font = ImageFont.load_default(13 if cell_h < 160 else 16)
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    line = _line_height(measure, font)
-    labels = [_wrap(measure, font, label, max(1, cell_h // line)) for label, _ in rows]
+    line = line_height(measure, font)
+    labels = [wrap(measure, font, label, max(1, cell_h // line)) for label, _ in rows]
     texts = [text for lines in labels for text in lines]
     left = _MARGIN + int(max((measure.textlength(t, font=font) for t in texts), default=0)) + _PAD
     top = _MARGIN + (line + _GAP if header else 0)
@@ -108,7 +87,7 @@ def contact_sheet(
         for k, t in enumerate(times):
             x = left + k * (cell_w + _GAP)
             cell = sheet[y : y + cell_h, x : x + cell_w]
-            cell[:] = _enlarged(frames[t], zoom) if t < len(frames) else theme.empty
+            cell[:] = enlarged(frames[t], zoom) if t < len(frames) else theme.empty
     return sheet
 
 
@@ -133,8 +112,8 @@ def _check(
         raise UsageError(f"columns={columns} must be at least 1.")
     if scale is not None and scale < 1:
         raise UsageError(f"scale={scale} must be at least 1.")
-    if background not in _THEMES:
-        raise UsageError(f"background={background!r}: one of {', '.join(_THEMES)}.")
+    if background not in THEMES:
+        raise UsageError(f"background={background!r}: one of {', '.join(THEMES)}.")
     for label, frames in rows:
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
             raise UsageError(
@@ -146,44 +125,3 @@ def _check(
                 f"row {rows[0][0]!r} of {rows[0][1].shape[2]} x {rows[0][1].shape[1]}."
             )
     return rows[0][1].shape[1], rows[0][1].shape[2]
-
-
-def _enlarged(frame: Frames, zoom: int) -> Frames:
-    return frame.repeat(zoom, axis=0).repeat(zoom, axis=1)
-
-
-def _line_height(draw: ImageDraw, font: Font) -> int:
-    box = draw.textbbox((0, 0), "Ágjy|", font=font)
-    return int(box[3] - box[1]) + 4
-
-
-def _wrap(draw: ImageDraw, font: Font, label: str, most: int) -> list[str]:
-    """Break a label at its natural joints into lines that fit; cut what is still too long."""
-    lines = [""]
-    for part in _joints(" ".join(label.split())):
-        if lines[-1] and draw.textlength(lines[-1] + part, font=font) > _WIDEST_LABEL:
-            lines.append("")
-        lines[-1] += part
-    if len(lines) > most:
-        lines = [*lines[: most - 1], "".join(lines[most - 1 :])]
-    return [_cut(draw, font, line.strip()) for line in lines]
-
-
-def _joints(label: str) -> list[str]:
-    """Pieces that end after a space or comma, or before a bracket."""
-    parts = [""]
-    for letter in label:
-        if letter in "[(" and parts[-1]:
-            parts.append("")
-        parts[-1] += letter
-        if letter in " ,":
-            parts.append("")
-    return [part for part in parts if part]
-
-
-def _cut(draw: ImageDraw, font: Font, text: str) -> str:
-    if draw.textlength(text, font=font) <= _WIDEST_LABEL:
-        return text
-    while text and draw.textlength(f"{text}...", font=font) > _WIDEST_LABEL:
-        text = text[:-1]
-    return f"{text}..."

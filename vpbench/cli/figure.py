@@ -1,0 +1,237 @@
+"""figure predictions, sweep, translation, ablation, failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.run import open_task, prepare_dataset
+from vpbench.cli.show import Progress, emit_json
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EPILOG = """\b
+Examples:
+  vpbench figure predictions my-method copy-last --dataset puppets
+  vpbench figure sweep my-method --image photo.jpg
+  vpbench figure translation my-method --out figures
+  vpbench figure ablation my-method 'my-method[label=off]' 'my-method[motion=frozen]'
+  vpbench figure failures my-method --by ssim --format pdf
+
+Every figure is a PNG (or PDF, SVG) in DIR, beside a JSON that says exactly what it shows."""
+
+
+@click.group(epilog=_EPILOG)
+def figure() -> None:
+    """Draw predictions, sweeps, translations, ablations and failures.
+
+    Frames come from the newest finished run where there is one, and from the method itself
+    otherwise; keypoints and masks always from the method, for pictures only.
+    """
+
+
+def _shared(function: F) -> F:
+    """Options of every figure."""
+    chain: list[Callable[[Any], Any]] = [
+        click.argument("methods", nargs=-1, required=True, metavar="METHOD..."),
+        click.option("--dataset", default="puppets", show_default=True, metavar="D",
+                     help="A dataset, such as puppets or 'folder:PATH[group=subject]'."),
+        click.option("--task", "task_name", metavar="T",
+                     help="A task of the dataset.  [default: its first]"),
+        click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
+        click.option("--clips", multiple=True, metavar="a,b",
+                     help="Test clips by id.  [default: some of different classes]"),
+        click.option("--out", type=click.Path(path_type=Path), default="figures", metavar="DIR",
+                     show_default=True, help="Where the figure goes."),
+        click.option("--format", "kind", type=click.Choice(["png", "pdf", "svg"]), default="png",
+                     show_default=True, help="pdf and svg need the extra `figures`."),
+        click.option("--background", type=click.Choice(["light", "dark"]), default="light",
+                     show_default=True, help="Colour of the sheet."),
+        click.option("--columns", type=click.IntRange(1, 64), default=8, metavar="N",
+                     show_default=True, help="Predicted frames a row."),
+        click.option("--preset", metavar="P", help="Preset of all named methods."),
+        click.option("--seed", type=click.IntRange(0), default=0, metavar="N", show_default=True,
+                     help="Prediction seed."),
+        click.option("--fit-seed", type=click.IntRange(0), default=0, metavar="N",
+                     show_default=True, help="Training seed."),
+        click.option("--checkpoint", type=click.Path(exists=True, file_okay=False),
+                     metavar="PATH", help="A trained stage folder, or a folder of them."),
+        click.option("--device", default="auto", metavar="auto|cpu|cuda:N", show_default=True,
+                     help="Where methods compute."),
+        options.storage, options.output,
+    ]  # fmt: skip
+    for option in reversed(chain):
+        function = option(function)
+    return function
+
+
+def _count(default: int, what: str) -> Callable[[F], F]:
+    return click.option("--count", type=click.IntRange(1, 1000), default=default, metavar="N",
+                        show_default=True, help=what)  # fmt: skip
+
+
+def _sample(function: F) -> F:
+    return click.option("--sample", type=click.IntRange(0), default=0, metavar="K",
+                        show_default=True, help="Which sample of each clip.")(function)  # fmt: skip
+
+
+def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any) -> int:
+    """Open everything, make a figure, write it, say where it is.
+
+    Args:
+        make: (studio, planned methods) -> figure.
+    """
+    from vpbench.harness.figures.sources import Studio
+    from vpbench.harness.figures.write import check_place, paths, write_figure
+    from vpbench.harness.live import Asked, plan_live
+
+    out = fields["out"].expanduser().absolute()
+    check_place(out, fields["kind"])
+    names, _, found, places, bench = open_task(
+        methods, fields["dataset"], fields["task_name"], fields["root"], None, fields["runs"],
+        fields["offline"],
+    )  # fmt: skip
+    checkpoint = fields["checkpoint"]
+    asked = Asked(
+        fields["preset"], fields["fit_seed"], fields["seed"], fields.get("sample", 0) + 1,
+        Path(checkpoint).absolute() if checkpoint else None, fields["device"],
+    )  # fmt: skip
+    runs = plan_live(names, bench, found, places, asked)
+    # what a plugin prints must not end up in the JSON
+    with Progress() as progress, redirect_stdout(sys.stderr):
+        prepare_dataset(bench.dataset, progress)
+        studio = Studio(
+            bench, found, places, asked, fields["columns"], fields.get("sample", 0), progress,
+            lambda text: click.echo(f"note: {text}", err=True),
+        )  # fmt: skip
+        drawn = make(studio, runs)
+        record = write_figure(drawn, studio, out, fields["kind"], fields["background"])
+    if fields["as_json"]:
+        emit_json({**record, "out": str(out)})
+        return 0
+    for path in paths(out, record):
+        click.echo(f"Figure: {path}")
+    click.echo(f"What it shows: {out / (drawn.name + '.json')}")
+    return 0
+
+
+def _items(studio: Any, clips: Sequence[str], count: int) -> Any:
+    """The clips that --clips names; `a,b` are two unless a clip is called so."""
+    from vpbench.harness.figures.sources import pick_clips
+
+    known = {item.id for item in studio.bench.task.test}
+    ids: list[str] = []
+    for text in clips:
+        whole = text in known
+        ids += [text] if whole else [part.strip() for part in text.split(",") if part.strip()]
+    return pick_clips(studio.bench, ids, count)
+
+
+@figure.command(epilog="\b\nExample:\n  vpbench figure predictions my-method copy-last --count 3")
+@_shared
+@_count(4, "How many clips.")
+@_sample
+@click.option("--keypoints", is_flag=True, help="A row of keypoints below each method.")
+def predictions(
+    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, keypoints: bool,
+    **fields: Any,
+) -> int:  # fmt: skip
+    """Real frames, and those of each method, over time."""
+
+    def make(studio: Any, runs: Any) -> Any:
+        from vpbench.harness.figures.predictions import predictions as work
+
+        return work(studio, runs, _items(studio, clips, count), keypoints)
+
+    return _draw(make, methods, **fields)
+
+
+@figure.command(epilog="\b\nExample:\n  vpbench figure sweep my-method --image photo.jpg --label 0")
+@_shared
+@click.option("--image", metavar="FILE", help="A picture of your own instead of a test clip.")
+@click.option("--label", metavar="NAME", help="Class of the seed sweep.  [default: the clip's]")
+@click.option("--samples", type=click.IntRange(1, 100), default=5, metavar="S", show_default=True,
+              help="How many seeds.")  # fmt: skip
+def sweep(
+    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], image: str | None,
+    label: str | None, samples: int, **fields: Any,
+) -> int:  # fmt: skip
+    """One picture under all classes, and one class under several seeds."""
+    if image is not None and clips:
+        raise click.UsageError("--image and --clips are two pictures; a sweep shows one.")
+
+    def make(studio: Any, runs: Any) -> Any:
+        from vpbench.harness.figures.sweep import sweep as work
+        from vpbench.harness.pictures import read_picture
+
+        if image is not None:
+            source: Any = read_picture(Path(image).expanduser(), studio.bench.task.spec.size)
+        else:
+            source, *more = _items(studio, clips, 1)
+            if more:
+                raise click.UsageError("a sweep shows one clip; --clips names several.")
+        return work(studio, runs, source, label, samples)
+
+    return _draw(make, methods, **fields)
+
+
+@figure.command(epilog="\b\nExample:\n  vpbench figure translation my-method --count 6")
+@_shared
+@_count(4, "How many clips.")
+def translation(
+    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, **fields: Any
+) -> int:
+    """Keypoints of the true target, mask, crude and final image; the object removed."""
+
+    def make(studio: Any, runs: Any) -> Any:
+        from vpbench.harness.figures.translation import translation as work
+
+        return work(studio, runs, _items(studio, clips, count))
+
+    return _draw(make, methods, **fields)
+
+
+@figure.command(
+    epilog="\b\nExample:\n  vpbench figure ablation my-method 'my-method[motion=frozen]'"
+)
+@_shared
+@_count(3, "How many clips.")
+@_sample
+def ablation(
+    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, **fields: Any
+) -> int:
+    """The same clips by several variants, side by side."""
+
+    def make(studio: Any, runs: Any) -> Any:
+        from vpbench.harness.figures.predictions import ablation as work
+
+        return work(studio, runs, _items(studio, clips, count))
+
+    return _draw(make, methods, **fields)
+
+
+@figure.command(epilog="\b\nExample:\n  vpbench figure failures my-method --by ssim --count 5")
+@_shared
+@_count(4, "How many clips of each method.")
+@_sample
+@click.option("--by", default="psnr", metavar="METRIC", show_default=True,
+              help="A stored metric with a value for each clip.")  # fmt: skip
+def failures(
+    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, by: str,
+    **fields: Any,
+) -> int:  # fmt: skip
+    """The worst clips of finished runs: real, predicted, keypoints."""
+
+    def make(studio: Any, runs: Any) -> Any:
+        from vpbench.harness.figures.predictions import failures as work
+
+        only = _items(studio, clips, count) if clips else ()
+        return work(studio, runs, by, count, only)
+
+    return _draw(make, methods, **fields)

@@ -1,0 +1,143 @@
+"""predict: the test clips of a dataset, or any picture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.run import conduct, open_task, prepare_dataset
+from vpbench.cli.show import Progress, emit_json
+
+_EPILOG = """\b
+Examples:
+  vpbench predict copy-last --dataset folder:clips
+  vpbench predict my-method --image photo.jpg --label all --out photo
+  vpbench predict my-method --image photo.jpg --label squats --samples 4 --seed 7 --out photo"""
+
+_CLIPS_ONLY = {"seeds": "--seeds", "limit": "--limit", "refit": "--fit", "workers": "--workers",
+               "threads": "--threads"}  # fmt: skip
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.option(
+    "--image",
+    metavar="FILE",
+    help="Predict from this picture, of any size, instead of the test clips.",
+)
+@click.option(
+    "--label",
+    metavar="NAME|all",
+    help="With --image: the action, by name or number; several with commas.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    help="With --image: seed of the samples.  [default: 0]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --image: a new or empty folder for the pictures.",
+)
+@click.option("--force", is_flag=True, help="With --image: replace an earlier prediction in DIR.")
+@options.task
+@options.effort
+@options.storage
+@options.output
+@click.pass_context
+def predict(
+    ctx: click.Context, methods: tuple[str, ...], debug: bool, image: str | None,
+    label: str | None, seed: int | None, out: Path | None, force: bool, **fields: Any,
+) -> int:  # fmt: skip
+    """Predict the test clips of a dataset, or what happens after a picture.
+
+    Without --image: predict all test clips, fitting first if needed, and stop there; the results
+    lie in the runs folder, `vpbench score` goes on from them.
+
+    With --image: decode any picture, bring it to the size of the task (short side, centre crop),
+    and predict from this one frame with a checkpoint that is there already. The default task is
+    puppets; --dataset, --task, --preset and --checkpoint choose another. DIR gets the frames,
+    keypoints, masks and crude images where the method has them, a GIF for each label and sample,
+    and contact sheets.
+    """
+    if image is None:
+        for name, value in (("--label", label), ("--seed", seed), ("--out", out),
+                            ("--force", force or None)):  # fmt: skip
+            if value is not None:
+                raise click.UsageError(f"{name} goes with --image FILE.")
+        return conduct("predict", methods, metrics=None, references=False, strict=False, **fields)
+    for name, option in _CLIPS_ONLY.items():
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            hint = " Write --seed N --samples S." if name == "seeds" else ""
+            raise click.UsageError(f"{option} does not go with --image.{hint}")
+    if out is None:
+        raise click.UsageError("--image needs --out DIR, a folder for the pictures.")
+    return _pictures(methods, Path(image), label, seed or 0, out, force, **fields)
+
+
+def _pictures(
+    methods: Sequence[str], image: Path, label: str | None, seed: int, out: Path, force: bool,
+    as_json: bool, **fields: Any,
+) -> int:  # fmt: skip
+    from vpbench.core.outdir import check_out, out_folder
+    from vpbench.harness.live import check_trained, plan_live
+    from vpbench.harness.picture_files import RECORD, write_pictures
+    from vpbench.harness.pictures import check_pictured, pick_labels, read_picture
+
+    target = out.expanduser().absolute()
+    check_out(target, RECORD, force)
+    names, _, found, places, bench = open_task(
+        methods, fields["dataset"], fields["task_name"], fields["root"], None, fields["runs"],
+        fields["offline"],
+    )  # fmt: skip
+    asked = live_wish(seed=seed, **fields)
+    runs = plan_live(names, bench, found, places, asked)
+    picture = read_picture(image.expanduser(), bench.task.spec.size)
+    labels: dict[str, list[int | None]] = {}
+    for run in runs:
+        check_pictured(run.method)
+        labels[run.name] = pick_labels(label, run.method, bench.task.info)
+    for run in runs:
+        check_trained(run, bench)
+        if labels[run.name] == [None] and label is not None:
+            click.echo(f"{run.name} uses no label: --label says nothing to it.", err=True)
+    # what a plugin prints must not end up in the JSON
+    with (
+        out_folder(target, RECORD, force) as work,
+        Progress() as progress,
+        redirect_stdout(sys.stderr),
+    ):
+        if any(run.method.spec.kind == "reference" for run in runs):
+            prepare_dataset(bench.dataset, progress)
+        record = write_pictures(work, runs, bench, found, picture, labels, asked, progress)
+    if as_json:
+        emit_json({**record, "out": str(target)})
+        return 0
+    for row in record["methods"]:
+        click.echo(f"{row['method']}: {target / row['folder'] / row['sheet']}")
+    click.echo(f"Frames, keypoints and animations: {target}")
+    return 0
+
+
+def live_wish(
+    seed: int, preset: str | None, fit_seeds: str, samples: int, checkpoint: str | None,
+    device: str, **_: Any,
+) -> Any:  # fmt: skip
+    """How the options of a command say that methods are to be taken."""
+    from vpbench.core.names import parse_seeds
+    from vpbench.harness.live import Asked
+
+    fit_seed, *more = parse_seeds(fit_seeds)
+    if more:
+        raise click.UsageError("pictures show one training: --fit-seeds takes one seed here.")
+    path = Path(checkpoint).absolute() if checkpoint else None
+    return Asked(preset, fit_seed, seed, samples, path, device)

@@ -1,0 +1,96 @@
+"""Folders that a user names for output: whole or not there, and never over somebody's files."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from vpbench.api.errors import Corrupt, Unwritable, UsageError
+from vpbench.core.files import TEMPORARY, read_json, storage
+
+_FIX = "Free space or name another place with --out DIR."
+
+
+def check_out(target: Path, record: str, force: bool) -> None:
+    """Refuse a place that may not be written, before anything is computed.
+
+    Args:
+        target: the folder to be made; an empty one is as good as none.
+        record: name of the JSON file in it that lists, as `entries`, what was written.
+        force: what an earlier output recorded there may be replaced.
+
+    Raises:
+        UsageError: it is a file, or it holds something and `force` is not given.
+    """
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file.", fix="Name a folder with --out DIR.")
+    if not target.is_dir() or force or not any(target.iterdir()):
+        return
+    if (target / record).is_file():
+        fix = "Name another place with --out DIR, or replace what is there with --force."
+    else:
+        fix = "Name another place with --out DIR, or add to it with --force."
+    raise UsageError(f"the folder {target} is not empty.", fix=fix)
+
+
+@contextmanager
+def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
+    """Give a temporary folder beside `target`; on success its content appears in `target`.
+
+    With `force`, what the old `record` lists is deleted first; other files are left alone.
+
+    Raises:
+        UsageError: as `check_out`, or a file that vpbench did not write stands in the way.
+        Unwritable: the place cannot be written; nothing is left there.
+    """
+    check_out(target, record, force)
+    work = target.parent / f"{TEMPORARY}{secrets.token_hex(6)}"
+    try:
+        with storage(target):
+            work.mkdir(parents=True)
+            yield work
+            _publish(work, target, record)
+    except Unwritable as error:
+        raise Unwritable(error.message, fix=_FIX) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _publish(work: Path, target: Path, record: str) -> None:
+    if not target.exists():
+        work.rename(target)
+        return
+    old = {target / name for name in recorded(target / record)}
+    new = sorted(work.iterdir(), key=lambda path: path.name == record)  # the record comes last
+    for path in new:
+        place = target / path.name
+        if place.exists() and place not in old and path.name != record:
+            raise UsageError(
+                f"{place} is in the way, and no earlier output.",
+                fix="Move it, or name another place with --out DIR.",
+            )
+    (target / record).unlink(missing_ok=True)
+    for place in old:
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    for path in new:
+        path.rename(target / path.name)
+
+
+def recorded(record: Path) -> list[str]:
+    """Names in a folder that its record lists; nothing that could lie elsewhere."""
+    if not record.is_file():
+        return []
+    try:
+        value: Any = read_json(record)
+    except Corrupt:
+        return []
+    found = cast("dict[str, Any]", value).get("entries") if isinstance(value, dict) else None
+    names = cast("list[Any]", found) if isinstance(found, list) else []
+    return [n for n in names if isinstance(n, str) and Path(n).name == n and n not in ("", "..")]

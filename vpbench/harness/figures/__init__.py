@@ -1,0 +1,1 @@
+"""Figures of what methods predict, in the manner of the papers of the field."""

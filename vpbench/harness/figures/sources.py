@@ -1,0 +1,283 @@
+"""Where the frames of a figure come from: finished runs, or the method itself."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpbench.api.errors import Missing, MissingData, UnknownName, UsageError
+from vpbench.api.types import Frames, Pose
+from vpbench.core.places import Places
+from vpbench.core.plan import RunPlan
+from vpbench.core.registry import Registry
+from vpbench.core.tasks import Item
+from vpbench.harness.bench import BATCH, Bench
+from vpbench.harness.events import Emit, silent
+from vpbench.harness.live import Asked, Live, load_live
+from vpbench.harness.predict import predict_items, read_shard
+from vpbench.harness.stored import StoredRun, finished, stored_run
+from vpbench.render.grid import Sheet
+
+
+@dataclass
+class Studio:
+    """What every figure is made with.
+
+    Attributes:
+        columns: predicted frames a row.
+        sample: which sample of each clip is shown.
+        note: says something to the user that the figure cannot.
+    """
+
+    bench: Bench
+    registry: Registry
+    places: Places
+    asked: Asked
+    columns: int = 8
+    sample: int = 0
+    emit: Emit = silent
+    note: Callable[[str], None] = lambda _: None
+    _loaded: dict[str, Live] = field(default_factory=dict[str, Live])
+
+    def live(self, run: RunPlan) -> Live:
+        """The loaded method, kept for the whole figure.
+
+        Raises:
+            MissingData: it is not trained yet.
+        """
+        if run.name not in self._loaded:
+            device = self.asked.device
+            self._loaded[run.name] = load_live(run, self.bench, self.registry, device)
+        return self._loaded[run.name]
+
+    def class_name(self, item: Item) -> str:
+        """The class of a clip, "" without one."""
+        label = item.clip.label
+        return "" if label is None else self.bench.task.info.class_names[label]
+
+    def title(self, item: Item) -> str:
+        """How a clip is called in figures."""
+        return " · ".join(filter(None, (item.id, self.class_name(item))))
+
+    def caption(self, *words: str) -> str:
+        """The line below a figure's title."""
+        task = self.bench.task
+        return ", ".join([f"{task.id}, {task.horizon} frames", *filter(None, words)])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, ready to be drawn: file stem -> sheet, and what it shows."""
+
+    name: str
+    sheets: Mapping[str, Sheet]
+    record: dict[str, Any]
+
+
+@dataclass
+class Shown:
+    """What one method shows of some clips.
+
+    Attributes:
+        frames: item id -> uint8 [T,H,W,3].
+        points: item id -> keypoints float32 [1+T,K,3] of the last given and the predicted frames.
+        record: where it comes from, for the figure's JSON.
+    """
+
+    name: str
+    frames: dict[str, Frames]
+    points: dict[str, Pose]
+    record: dict[str, Any]
+
+    @property
+    def count(self) -> int:
+        """Number of keypoints, 0 without."""
+        return max((p.shape[1] for p in self.points.values()), default=0)
+
+
+def pick_clips(bench: Bench, ids: Sequence[str], count: int) -> list[Item]:
+    """The named test clips, or `count` clips with as many classes as possible.
+
+    Raises:
+        UnknownName: no such test clip; offers the nearest.
+    """
+    known = {item.id: item for item in bench.task.test}
+    for name in ids:
+        if name not in known:
+            raise UnknownName(f"test clip of {bench.task.id}", name, known)
+    if ids:
+        return [known[name] for name in dict.fromkeys(ids)]
+    turn: dict[int | None, int] = {}
+    order: list[tuple[int, int, str]] = []
+    for item in bench.task.test:
+        label = item.clip.label
+        turn[label] = turn.get(label, -1) + 1
+        order.append((turn[label], -1 if label is None else label, item.id))
+    return [known[name] for _, _, name in sorted(order)[:count]]
+
+
+def clips_json(studio: Studio, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """The clips of a figure for its JSON."""
+    return [{"id": i.id, "label": i.clip.label, "class": studio.class_name(i) or None}
+            for i in items]  # fmt: skip
+
+
+def find_stored(studio: Studio, run: RunPlan, items: Sequence[Item]) -> StoredRun | None:
+    """The newest finished run of a method that has all the clips, verified; None without one.
+
+    Runs over all test clips go before those with a limit.
+
+    Raises:
+        HashMismatch: a file of it is not what was written.
+    """
+    task = studio.bench.task.id
+    wanted = {item.id for item in items}
+    best: tuple[tuple[bool, float], Path] | None = None
+    for folder, inputs in finished(studio.places.runs, task):
+        if (inputs["method"], inputs["seed"]) != (run.name, run.seed):
+            continue
+        if inputs["fit_seed"] not in (None, run.fit_seed) or inputs["samples"] <= studio.sample:
+            continue
+        if inputs["task"]["split_hash"] != _split_of(studio.bench, inputs["task"]["limit"]):
+            continue
+        merit = (inputs["task"]["limit"] is None, folder.manifest.stat().st_mtime)
+        if best is None or merit > best[0]:
+            shards = folder.read_manifest()["shards"]
+            if wanted <= {name for shard in shards for name in shard["items"]}:
+                best = (merit, folder.path)
+    return None if best is None else stored_run(best[1])
+
+
+def _split_of(bench: Bench, limit: int | None) -> str:
+    """The hash of the task's clips under a limit: a run over other clips shows something else."""
+    from dataclasses import replace
+
+    return replace(bench.task, limit=limit).split_hash
+
+
+def frames_of(studio: Studio, stored: StoredRun, items: Sequence[Item]) -> dict[str, Frames]:
+    """Predicted frames of a finished run, item id -> uint8 [T,H,W,3].
+
+    Raises:
+        HashMismatch: a shard is not what was written.
+    """
+    wanted = {item.id for item in items}
+    found: dict[str, Frames] = {}
+    for row in stored.folder.read_manifest()["shards"]:
+        if wanted & set(row["items"]):
+            frames = read_shard(stored.folder, row)
+            for k, name in enumerate(row["items"]):
+                if name in wanted:
+                    found[name] = np.array(frames[k, studio.sample])
+    return found
+
+
+def show(studio: Studio, run: RunPlan, items: Sequence[Item], *, points: bool) -> Shown:
+    """Predicted frames of some clips: from a finished run, else from the method itself.
+
+    Args:
+        points: keypoints too, where the method shows them and can be asked.
+
+    Raises:
+        MissingData: there is no finished run, and the method is not trained.
+        HashMismatch: a stored file is not what was written.
+    """
+    stored = find_stored(studio, run, items)
+    record: dict[str, Any] = {
+        "method": run.name, "seed": run.seed,
+        "fit_seed": run.fit_seed if run.stages else None, "sample": studio.sample,
+    }  # fmt: skip
+    live = None
+    if stored is not None:
+        frames = frames_of(studio, stored, items)
+        manifest = stored.folder.read_manifest()
+        record |= {"source": "run", "run": str(stored.folder.path), "manifest": manifest["sha256"]}
+        if points:
+            live = _perhaps_live(studio, run)
+    else:
+        live = _live_or_command(studio, run)
+        frames = _predict(studio, live, items)
+        record |= {"source": "live", "run": None, "manifest": None, "stages": live.stages()}
+    shown = Shown(run.name, frames, {}, record)
+    if points and live is not None and live.layered:
+        _add_points(studio, live, items, shown)
+    return shown
+
+
+def _perhaps_live(studio: Studio, run: RunPlan) -> Live | None:
+    """The method, or None with a note: a figure from finished runs needs none."""
+    try:
+        return studio.live(run)
+    except Missing as error:
+        studio.note(f"no keypoints of {run.name}: {error.message}")
+        return None
+
+
+def _live_or_command(studio: Studio, run: RunPlan) -> Live:
+    try:
+        return studio.live(run)
+    except MissingData as error:
+        words = ["vpbench", "run", run.name, "--dataset", studio.bench.place.dataset]
+        task = studio.bench.place.task
+        words += ["--task", task] if task else []
+        words += ["--seeds", str(run.seed)] if run.seed else []
+        words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
+        raise MissingData(
+            f"there is no finished run of {run.name}, and {error.message}",
+            fix=f"Run: {shlex.join(words)}",
+        ) from error
+
+
+def _samples(studio: Studio, live: Live) -> int:
+    """How many samples must be asked for so that the shown one is among them."""
+    if not live.run.method.capabilities.stochastic and studio.sample:
+        raise UsageError(f"{live.name} is not stochastic: it has sample 0 only.")
+    return studio.sample + 1
+
+
+def _predict(studio: Studio, live: Live, items: Sequence[Item]) -> dict[str, Frames]:
+    found: dict[str, Frames] = {}
+    samples = _samples(studio, live)
+    for start in range(0, len(items), BATCH):
+        part = items[start : start + BATCH]
+        frames = predict_items(
+            part, live.run.method, live.run.seed, samples, studio.bench, live.instance
+        )
+        found |= {i.id: frames[k, studio.sample] for k, i in enumerate(part)}
+        studio.emit({"event": "progress", "what": "predict", "method": live.name,
+                     "done": len(found), "total": len(items)})  # fmt: skip
+    return found
+
+
+def _add_points(studio: Studio, live: Live, items: Sequence[Item], shown: Shown) -> None:
+    """Keypoints of the shown clips; says so where they belong to other frames than are shown."""
+    bench, horizon = studio.bench, studio.bench.task.horizon
+    far = 0
+    for start in range(0, len(items), BATCH):
+        part = items[start : start + BATCH]
+        given = bench.conditioning(part, live.run.method)
+        seeds = bench.seeds(part, live.run.seed, _samples(studio, live))
+        future = np.stack([bench.targets(i) for i in part]) if live.oracle else None
+        layers = live.layers(given, horizon, seeds, future)
+        if layers is None:
+            return
+        final = layers.images.get("final")
+        for k, item in enumerate(part):
+            points = layers.at(k, studio.sample, horizon)
+            if points is not None:
+                shown.points[item.id] = points
+            if final is not None:
+                own = final[k, studio.sample].astype(int)
+                far = max(far, int(np.abs(own - shown.frames[item.id]).max()))
+    bound = live.run.method.capabilities.batch_bound
+    shown.record["layers_differ_by"] = far
+    if far > bound:
+        studio.note(
+            f"{live.name}: the keypoints are those of a new prediction, which differs from the "
+            f"stored run by up to {far} grey levels (another source or training?)."
+        )

@@ -1,0 +1,143 @@
+"""One picture under all classes, and under several seeds of one class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vpbench.api.errors import Refused
+from vpbench.api.types import Conditioning, Frames
+from vpbench.core.names import safe_name
+from vpbench.core.plan import RunPlan
+from vpbench.core.tasks import Item
+from vpbench.harness.figures.sources import Figure, Studio, clips_json
+from vpbench.harness.live import Live
+from vpbench.harness.picture_files import frame_row, label_title, points_row, time_headers
+from vpbench.harness.pictures import (
+    Picture,
+    Pictured,
+    ask,
+    check_pictured,
+    pick_labels,
+    picture_given,
+    uses_label,
+)
+from vpbench.render.grid import Block, Row, Sheet
+from vpbench.render.sheets import frame_times
+
+
+def sweep(
+    studio: Studio, runs: Sequence[RunPlan], source: Item | Picture, label: str | None, count: int
+) -> Figure:
+    """What labels and seeds change: all classes at one seed, then several seeds of one class.
+
+    Args:
+        source: a test clip, or a picture of the user's.
+        label: the class of the seed sweep; None for the clip's own, or the first.
+        count: number of seeds.
+
+    Raises:
+        Refused: a method knows neither labels nor randomness, or cannot use a picture.
+    """
+    sheets: dict[str, Sheet] = {}
+    records: list[dict[str, Any]] = []
+    for run in runs:
+        if isinstance(source, Picture):
+            check_pictured(run.method)
+        elif run.method.capabilities.oracle:
+            raise Refused(f"{run.name} sees the true future: neither label nor seed change it.")
+        has_label = uses_label(run.method, studio.bench.task.info)
+        if not has_label and not run.method.capabilities.stochastic:
+            raise Refused(f"{run.name} uses neither label nor chance: there is nothing to sweep.")
+        live = studio.live(run)
+        chosen = _chosen(studio, run, source, label) if has_label else None
+        stem = "sweep" if len(runs) == 1 else f"sweep-{safe_name(run.name)}"
+        record: dict[str, Any] = {
+            "method": run.name, "source": "live", "seed": run.seed,
+            "fit_seed": run.fit_seed if run.stages else None, "stages": live.stages(),
+            "classes": None, "seeds": None,
+        }  # fmt: skip
+        if has_label:
+            found = _classes(studio, live, source)
+            sheets[f"{stem}-classes"] = _sheet(studio, live, source, found, "one seed, all classes")
+            record["classes"] = [_told(studio, one, 0) for one in found]
+        if run.method.capabilities.stochastic:
+            one = _ask(studio, live, source, chosen, count)
+            title = label_title(studio.bench.task.info, chosen) if has_label else ""
+            what = f"{title}, {count} seeds" if title else f"{count} seeds"
+            sheets[f"{stem}-seeds"] = _sheet(studio, live, source, [one], what)
+            record["seeds"] = [_told(studio, one, s) for s in range(count)]
+        records.append(record)
+    return Figure("sweep", sheets, {"methods": records, **_source_json(studio, source)})
+
+
+def _chosen(studio: Studio, run: RunPlan, source: Item | Picture, label: str | None) -> int:
+    task = studio.bench.task.info
+    if label is not None:
+        first = pick_labels(label, run.method, task)[0]
+        assert first is not None  # the method uses labels
+        return first
+    own = source.clip.label if isinstance(source, Item) else None
+    return own if own is not None else 0
+
+
+def _source_json(studio: Studio, source: Item | Picture) -> dict[str, Any]:
+    if isinstance(source, Item):
+        return {"clips": clips_json(studio, [source]), "image": None}
+    return {"clips": [], "image": {"path": str(source.path), "sha256": source.sha256}}
+
+
+def _told(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
+    names = studio.bench.task.info.class_names
+    return {"label": one.label, "class": None if one.label is None else names[one.label],
+            "sample": s, "seed": int(one.seeds[s])}  # fmt: skip
+
+
+def _given(studio: Studio, live: Live, source: Item | Picture) -> tuple[Conditioning, str]:
+    if isinstance(source, Picture):
+        return picture_given(live, source), source.id
+    return studio.bench.conditioning([source], live.run.method), source.id
+
+
+def _ask(
+    studio: Studio, live: Live, source: Item | Picture, label: int | None, samples: int
+) -> Pictured:
+    given, name = _given(studio, live, source)
+    return ask(live, given, label, samples, live.run.seed, name)
+
+
+def _classes(studio: Studio, live: Live, source: Item | Picture) -> list[Pictured]:
+    found: list[Pictured] = []
+    total = studio.bench.task.info.n_classes
+    for label in range(total):
+        found.append(_ask(studio, live, source, label, 1))
+        studio.emit({"event": "progress", "what": "sweep", "method": live.name,
+                     "done": label + 1, "total": total})  # fmt: skip
+    return found
+
+
+def _first(studio: Studio, source: Item | Picture) -> Frames:
+    return source.frame if isinstance(source, Picture) else studio.bench.given(source)[-1]
+
+
+def _sheet(
+    studio: Studio, live: Live, source: Item | Picture, found: Sequence[Pictured], what: str
+) -> Sheet:
+    """Rows of classes, or of samples where there is one class, with keypoints below each."""
+    task = studio.bench.task.info
+    times = frame_times(task.horizon, studio.columns)
+    first = _first(studio, source)
+    rows: list[Row] = []
+    count = 0
+    for one in found:
+        for s in range(len(one.seeds)):
+            label = label_title(task, one.label) if len(found) > 1 else f"seed {s}"
+            rows.append(frame_row(label, first, one.frames[s], times))
+            points = None if one.layers is None else one.layers.at(0, s, task.horizon)
+            if points is not None:
+                rows.append(points_row("", first, one.frames[s], points, times, "keypoints"))
+                count = points.shape[1]
+    name = Path(source.path).name if isinstance(source, Picture) else studio.title(source)
+    caption = studio.caption(name, what)
+    return Sheet(live.name, [Block("", rows, time_headers(times))], caption, (1,), count)

@@ -1,0 +1,141 @@
+"""What a translator does with the keypoints of the true target, and with none in the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vpbench.api.errors import Refused
+from vpbench.api.types import Frames
+from vpbench.core.names import safe_name
+from vpbench.core.plan import RunPlan
+from vpbench.core.tasks import Item
+from vpbench.harness.figures.sources import Figure, Studio, clips_json
+from vpbench.harness.live import Layers, Live, check_layers
+from vpbench.render.grid import Block, Cell, Row, Sheet
+from vpbench.render.sheets import frame_times
+
+AWAY = (4.0, 0.0)
+"""Added to keypoints in [-1,1]: two frame widths to the right, out of sight."""
+_MOMENTS = 2
+"""Target frames of each clip."""
+
+
+def translation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) -> Figure:
+    """Columns: target frames of each clip. Rows: reference, target, keypoints, mask, crude, final.
+
+    A method with the slots detector and translator is shown with the true target's keypoints, and
+    with the object removed: all keypoints moved out of the frame. An oracle with layers is shown
+    as it is.
+
+    Raises:
+        Refused: a method is neither.
+    """
+    sheets: dict[str, Sheet] = {}
+    records: list[dict[str, Any]] = []
+    horizon = studio.bench.task.horizon
+    times = frame_times(horizon, _MOMENTS + 1)[-_MOMENTS:]
+    for run in runs:
+        _check(studio, run)
+    for run in runs:
+        live = studio.live(run)
+        told, removed = _layers(studio, live, items)
+        stem = "translation" if len(runs) == 1 else f"translation-{safe_name(run.name)}"
+        sheets[stem] = _sheet(studio, live, items, times, told, removed)
+        records.append({
+            "method": run.name, "source": "live", "seed": run.seed,
+            "fit_seed": run.fit_seed if run.stages else None, "stages": live.stages(),
+            "removed": removed is not None,
+        })  # fmt: skip
+    record = {"methods": records, "clips": clips_json(studio, items),
+              "frames": [t + 1 for t in times]}  # fmt: skip
+    return Figure("translation", sheets, record)
+
+
+def _translates(slots: Mapping[str, Any]) -> bool:
+    return {"detector", "translator"} <= set(slots)
+
+
+def _check(studio: Studio, run: RunPlan) -> None:
+    if not _translates(run.method.slots) and not run.method.capabilities.oracle:
+        raise Refused(
+            f"{run.name} has no detector and translator: this figure shows composed methods, and "
+            "oracles with layers."
+        )
+
+
+def _layers(studio: Studio, live: Live, items: Sequence[Item]) -> tuple[Layers, Layers | None]:
+    """Layers with the true keypoints, and with all of them out of the frame, [B,1,...]."""
+    bench = studio.bench
+    given = bench.conditioning(items, live.run.method)
+    future = np.stack([bench.targets(item) for item in items])
+    shape = (len(items), 1, *future.shape[1:])
+    if _translates(live.slots):
+        from vpbench.kit.translation import translation_layers
+
+        pose = _pose(studio, live, items)
+        made = [
+            translation_layers(bench.task.info, live.slots, given, future, pose, shift)
+            for shift in ((0.0, 0.0), AWAY)
+        ]
+        told, removed = (check_layers(found, shape, live.name) for found in made)
+        return told, removed
+    seeds = bench.seeds(items, live.run.seed, 1)
+    found = live.layers(given, bench.task.horizon, seeds, future)
+    if found is None:
+        raise Refused(f"{live.name} has no layers to show.")
+    return found, None
+
+
+def _pose(studio: Studio, live: Live, items: Sequence[Item]) -> Any:
+    """Joints of the true future, where the method's detector asks for joints."""
+    if not studio.bench.task.has_pose or live.run.method.capabilities.pose not in (
+        "required", "optional",
+    ):  # fmt: skip
+        return None
+    found = [studio.bench.store.pose(item.clip, item.targets) for item in items]
+    return np.stack([pose for pose in found if pose is not None])
+
+
+def _sheet(
+    studio: Studio, live: Live, items: Sequence[Item], times: Sequence[int], told: Layers,
+    removed: Layers | None,
+) -> Sheet:  # fmt: skip
+    horizon = studio.bench.task.horizon
+    first = [studio.bench.given(item)[-1] for item in items]
+    real = [studio.bench.targets(item) for item in items]
+    at = [(b, t) for b in range(len(items)) for t in times]
+    rows = [Row("reference", [Cell(first[b]) for b, _ in at]),
+            Row("target", [Cell(real[b][t]) for b, t in at])]  # fmt: skip
+    points = [told.at(b, 0, horizon) for b in range(len(items))]
+    count = 0
+    known = [p for p in points if p is not None]
+    if len(known) == len(items):
+        count = known[0].shape[1]
+        rows.append(Row("", [Cell(first[b], known[b][0], dim=True) for b, _ in at],
+                        "keypoints of the reference"))  # fmt: skip
+        rows.append(Row("", [Cell(real[b][t], known[b][t + 1], dim=True) for b, t in at],
+                        "keypoints of the target"))  # fmt: skip
+    names = [name for name in told.images if name != "final"]
+    rows += [_layer(name, told.images[name], at) for name in names]
+    if "final" in told.images:
+        rows.append(_layer("translated", told.images["final"], at))
+    blocks = [Block("", rows, [(_header(studio, items[b], t), 1) for b, t in at])]
+    if removed is not None:
+        gone = [_layer(name, removed.images[name], at) for name in names if name == "mask"]
+        if "final" in removed.images:
+            gone.append(_layer("translated", removed.images["final"], at))
+        blocks.append(Block("Object removed: all keypoints moved out of the frame", gone))
+    breaks = [b * len(times) for b in range(1, len(items))]
+    caption = studio.caption("keypoints of the true target frames")
+    return Sheet(f"Translation by {live.name}", blocks, caption, breaks, count)
+
+
+def _layer(label: str, images: Frames, at: Sequence[tuple[int, int]]) -> Row:
+    return Row(label, [Cell(images[b, 0, t]) for b, t in at])
+
+
+def _header(studio: Studio, item: Item, t: int) -> str:
+    return f"{studio.class_name(item) or item.id} frame {t + 1}"

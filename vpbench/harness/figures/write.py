@@ -1,0 +1,87 @@
+"""Draws a figure and writes it, with a JSON that says exactly what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from vpbench.api.errors import Unwritable, UsageError
+from vpbench.core import schema
+from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.harness.figures.sources import Figure, Studio
+from vpbench.render.grid import paint
+
+Format = Literal["png", "pdf", "svg"]
+FORMATS: tuple[Format, ...] = ("png", "pdf", "svg")
+
+
+def check_place(out: Path, kind: Format) -> None:
+    """Refuse before anything is computed.
+
+    Raises:
+        UsageError: the folder is a file.
+        MissingDependency: PDF and SVG need matplotlib.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file.", fix="Name a folder with --out DIR.")
+    if kind != "png":
+        from vpbench.render.vector import check_vector
+
+        check_vector()
+
+
+def write_figure(
+    figure: Figure, studio: Studio, out: Path, kind: Format, background: Literal["light", "dark"]
+) -> dict[str, Any]:
+    """Write every sheet and then the record; each file whole or not at all.
+
+    An earlier figure of the same name is replaced.
+
+    Returns:
+        The record, `out/<figure>.json`.
+
+    Raises:
+        Unwritable: the folder cannot be written.
+        MissingDependency: as `check_place`.
+    """
+    from dataclasses import replace
+
+    drawn = {
+        f"{stem}.{kind}": _bytes(replace(sheet, background=background), kind)
+        for stem, sheet in figure.sheets.items()
+    }
+    task = studio.bench.task
+    record: dict[str, Any] = {
+        "schema": schema.FIGURE, "figure": figure.name,
+        "task": {"id": task.id, "dataset": task.dataset, "size": task.spec.size,
+                 "horizon": task.horizon, "split_hash": task.split_hash},
+        "files": list(drawn), **figure.record,
+    }  # fmt: skip
+    try:
+        make_folder(out)
+        for name, data in drawn.items():
+            write_bytes(out / name, data)
+        write_json(out / f"{figure.name}.json", record)
+    except Unwritable as error:
+        raise Unwritable(error.message, fix="Name another place with --out DIR.") from error
+    return record
+
+
+def _bytes(sheet: Any, kind: Format) -> bytes:
+    if kind != "png":
+        from vpbench.render.vector import vector_bytes
+
+        return vector_bytes(sheet, kind)
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(paint(sheet)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def paths(out: Path, record: dict[str, Any]) -> Sequence[Path]:
+    """Where the files of a figure lie."""
+    return [out / name for name in record["files"]]

@@ -1,0 +1,195 @@
+"""Methods asked on the spot, for pictures: loaded with trained stages that are there already."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vpbench.api.errors import MethodFailed, MissingData, Refused, VpbenchError
+from vpbench.api.types import Conditioning, Frames, Pose, Seeds
+from vpbench.core.places import Places
+from vpbench.core.plan import RunPlan, Wish, make_plan
+from vpbench.core.registry import Registry
+from vpbench.harness.bench import Bench
+from vpbench.harness.loading import describe_error, load_stages, make_method, make_slots
+
+
+@dataclass(frozen=True)
+class Live:
+    """A loaded method with its components."""
+
+    run: RunPlan
+    bench: Bench
+    instance: Any
+    slots: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Canonical name of the method."""
+        return self.run.name
+
+    @property
+    def oracle(self) -> bool:
+        """Whether it is handed the true future."""
+        return self.run.method.capabilities.oracle
+
+    @property
+    def layered(self) -> bool:
+        """Whether it can show how its frames come about."""
+        return callable(getattr(self.instance, "layers", None))
+
+    def stages(self) -> list[dict[str, str]]:
+        """The trained stages that it uses, for records."""
+        return [
+            {"stage": s.node.label, "key": s.node.key, "origin": s.origin} for s in self.run.stages
+        ]
+
+    def layers(
+        self, given: Conditioning, horizon: int, seeds: Seeds, future: Frames | None = None
+    ) -> Layers | None:
+        """How the frames of some clips come about; None where the method does not tell.
+
+        Raises:
+            MethodFailed: it raised, or its answer has another shape than it should.
+        """
+        if not self.layered:
+            return None
+        extra = () if future is None else (future,)
+        try:
+            found = self.instance.layers(given, *extra, horizon, seeds)
+        except VpbenchError:
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise MethodFailed(
+                f"{self.name} failed while making its layers: {describe_error(error)}"
+            ) from error
+        return check_layers(found, (*seeds.shape, horizon, *given.frames.shape[2:]), self.name)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a method tells about its frames.
+
+    Attributes:
+        points: float32 [B,S,n+T,K,3], of given and predicted frames, or [B,S,T,K,3]; None if it
+            has no keypoints.
+        images: name -> uint8 [B,S,T,H,W,3], such as mask, crude, final.
+        others: name -> arrays that are no pictures, such as flow.
+    """
+
+    points: Pose | None
+    images: Mapping[str, Frames]
+    others: Mapping[str, npt.NDArray[Any]]
+
+    def at(self, b: int, s: int, horizon: int) -> Pose | None:
+        """Keypoints of the last given frame and the predicted ones, float32 [1+T,K,3]."""
+        if self.points is None:
+            return None
+        path = self.points[b, s]
+        if len(path) > horizon:
+            return path[-horizon - 1 :]
+        unknown = np.zeros_like(path[:1])  # confidence 0: nothing is drawn
+        return np.concatenate([unknown, path])
+
+
+def check_layers(found: Any, shape: tuple[int, ...], name: str) -> Layers:
+    """Sort the layers of a method; `shape` is that of its prediction, [B,S,T,H,W,3].
+
+    Raises:
+        MethodFailed: names the layer and what is wrong with it.
+    """
+    if not isinstance(found, Mapping):
+        raise MethodFailed(f"{name}.layers returned a {type(found).__name__}, not a dictionary.")
+    points, images, others = None, dict[str, Frames](), dict[str, npt.NDArray[Any]]()
+    for key, value in found.items():
+        array = np.asarray(value)
+        if array.dtype == object or array.shape[:2] != shape[:2]:
+            raise MethodFailed(
+                f"{name}: the layer {key!r} is {array.dtype} {list(array.shape)}; layers begin "
+                f"with the axes [B,S] = {list(shape[:2])}."
+            )
+        if key == "keypoints":
+            if array.ndim != 5 or array.shape[-1] != 3 or array.shape[2] < shape[2]:
+                raise MethodFailed(
+                    f"{name}: the layer 'keypoints' is {list(array.shape)}, not [B,S,n+T,K,3]."
+                )
+            points = array.astype(np.float32)
+        elif array.dtype == np.uint8 and array.shape == shape:
+            images[str(key)] = array
+        else:
+            others[str(key)] = array
+    return Layers(points, images, others)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How methods are to be taken: what the options of a command say."""
+
+    preset: str | None = None
+    fit_seed: int = 0
+    seed: int = 0
+    samples: int = 1
+    checkpoint: Any = None
+    device: str = "auto"
+
+
+def plan_live(
+    names: Sequence[str], bench: Bench, found: Registry, places: Places, asked: Asked
+) -> list[RunPlan]:
+    """One plan for each named method, in their order.
+
+    Raises:
+        Refused: a method cannot do the task, with all reasons.
+    """
+    wish = Wish(
+        names, (asked.seed,), (asked.fit_seed,), asked.samples, asked.preset, references=False,
+        checkpoint=asked.checkpoint,
+    )  # fmt: skip
+    plan = make_plan(wish, bench.task, found, places.runs)
+    for refusal in plan.refused:
+        raise Refused(f"{refusal.name}: {'; '.join(refusal.reasons)}.")
+    return list(plan.runs)
+
+
+def check_trained(run: RunPlan, bench: Bench) -> None:
+    """Refuse a method that would have to be fitted first.
+
+    Raises:
+        MissingData: with the command that fits it.
+    """
+    missing = [s.node.label for s in run.stages if s.origin == "to fit" and not s.folder.complete()]
+    if missing:
+        words = ["vpbench", "fit", run.name, "--dataset", bench.place.dataset]
+        words += ["--task", bench.place.task] if bench.place.task else []
+        words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
+        raise MissingData(
+            f"{run.name} is not trained on {bench.task.id} yet ({', '.join(missing)}).",
+            fix=f"Run: {shlex.join(words)}, or name a trained stage with --checkpoint PATH.",
+        )
+
+
+def load_live(run: RunPlan, bench: Bench, found: Registry, device: str = "auto") -> Live:
+    """Make a method and load what it has learned.
+
+    Raises:
+        MissingData: it is not trained yet.
+        HashMismatch: a checkpoint is not what was written.
+    """
+    check_trained(run, bench)
+    where = "cpu"
+    if run.method.capabilities.trainable:
+        from vpbench.kit.threads import pick_device, set_threads
+
+        where = pick_device(device)
+        set_threads(1)  # what is shown must not depend on the number of cores
+    slots = make_slots(run.method, bench.task.info, found)
+    instance = make_method(run.method, bench.task.info, found, slots)
+    load_stages(instance, slots, run.method, run.stages, where)
+    if run.method.spec.kind in ("floor", "reference"):
+        instance.bind(bench)
+    return Live(run, bench, instance, slots)

@@ -1,0 +1,301 @@
+"""Figures as grids of frames: what they show, and where everything lies.
+
+A `Sheet` says what is shown; `lay_out` says where, once for every format; `paint` draws pixels,
+`vpbench.render.vector` draws PDF and SVG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from vpbench.api.errors import UsageError
+from vpbench.api.types import Frames, Pose
+from vpbench.render.keypoints import dimmed, draw_keypoints, enlarged, point_colour
+from vpbench.render.lettering import THEMES, Colour, line_height, wrap
+
+CELL = 128
+"""Side of a cell on the screen, in pixels; small frames are enlarged by a whole number."""
+
+_MARGIN, _GAP, _BREAK, _BLOCK, _PAD = 14, 3, 9, 18, 10
+_LABEL = 170
+_TITLE, _HEAD, _BODY, _SMALL = 18, 15, 14, 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture.
+
+    Attributes:
+        frame: uint8 [H,W,3], or None for an empty place.
+        points: keypoints [K,3] in [-1,1] to draw on it.
+        dim: darken the frame, so that points stand out.
+    """
+
+    frame: Frames | None
+    points: Pose | None = None
+    dim: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled row of cells; `note` stands below the label in faint letters."""
+
+    label: str
+    cells: Sequence[Cell]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows under one title; `headers` are (text, columns that it spans)."""
+
+    title: str
+    rows: Sequence[Row]
+    headers: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure.
+
+    Attributes:
+        breaks: columns before which there is a wider gap.
+        points: number of keypoints in the legend; 0 for no legend.
+    """
+
+    title: str
+    blocks: Sequence[Block]
+    note: str = ""
+    breaks: Sequence[int] = ()
+    points: int = 0
+    background: Literal["light", "dark"] = "light"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text; (x, y) is its left or centre, at half its height."""
+
+    x: float
+    y: float
+    text: str
+    size: int
+    colour: Colour
+    anchor: Literal["lm", "mm"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A cell in its place; (x, y) is its upper left corner."""
+
+    x: int
+    y: int
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point of the legend."""
+
+    x: float
+    y: float
+    radius: float
+    colour: Colour
+
+
+@dataclass
+class Drawing:
+    """Everything in its place, in screen pixels."""
+
+    width: int
+    height: int
+    zoom: int
+    cell: tuple[int, int]
+    ground: Colour
+    empty: Colour
+    edge: Colour
+    texts: list[Text] = field(default_factory=list[Text])
+    pictures: list[Picture] = field(default_factory=list[Picture])
+    dots: list[Dot] = field(default_factory=list[Dot])
+
+
+class _Ruler:
+    """Measures text."""
+
+    def __init__(self) -> None:
+        from PIL import Image, ImageDraw, ImageFont
+
+        self._pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+        self._load = ImageFont.load_default
+
+    def width(self, text: str, size: int) -> float:
+        return float(self._pen.textlength(text, font=self._load(size)))
+
+    def line(self, size: int) -> int:
+        return line_height(self._pen, self._load(size))
+
+    def wrap(self, text: str, size: int, most: int, widest: float) -> list[str]:
+        return wrap(self._pen, self._load(size), text, most, widest) if text else []
+
+
+def lay_out(sheet: Sheet) -> Drawing:
+    """Where everything of a sheet lies.
+
+    Raises:
+        UsageError: nothing to show, or frames that are no uint8 [H,W,3] of one size.
+    """
+    high, wide, columns = _measure(sheet)
+    zoom = max(1, round(CELL / max(high, wide)))
+    theme, ruler = THEMES[sheet.background], _Ruler()
+    cell_h, cell_w = high * zoom, wide * zoom
+    labels = [
+        (ruler.wrap(r.label, _BODY, 3, _LABEL), ruler.wrap(r.note, _SMALL, 2, _LABEL))
+        for b in sheet.blocks for r in b.rows
+    ]  # fmt: skip
+    widths = [ruler.width(t, _BODY) for main, _ in labels for t in main]
+    widths += [ruler.width(t, _SMALL) for _, note in labels for t in note]
+    left = _MARGIN + int(max(widths, default=0)) + _PAD
+    at: list[int] = []
+    for k in range(columns):
+        at.append(at[-1] + cell_w + (_BREAK if k in sheet.breaks else _GAP) if at else left)
+    width = at[-1] + cell_w + _MARGIN
+    words = [(sheet.title, _TITLE), *((b.title, _HEAD) for b in sheet.blocks)]
+    width = max(width, *(int(ruler.width(t, s)) + 2 * _MARGIN for t, s in words))
+    out = Drawing(width, 0, zoom, (cell_h, cell_w), theme.ground, theme.empty, theme.edge)
+    y = _MARGIN
+    for text, size, colour in (
+        (sheet.title, _TITLE, theme.text),
+        (sheet.note, _SMALL, theme.faint),
+    ):
+        for line in ruler.wrap(text, size, 3, width - 2 * _MARGIN):
+            out.texts.append(Text(_MARGIN, y + ruler.line(size) / 2, line, size, colour, "lm"))
+            y += ruler.line(size) + 2
+    y += _PAD
+    index = 0
+    for number, block in enumerate(sheet.blocks):
+        y += _BLOCK if number else 0
+        y = _head(out, ruler, block, at, y, theme)
+        for row in block.rows:
+            _row(out, ruler, row, labels[index], at, y, theme)
+            index += 1
+            y += cell_h + _GAP
+    out.height = _legend(out, ruler, sheet.points, y, theme) + _MARGIN
+    return out
+
+
+def _measure(sheet: Sheet) -> tuple[int, int, int]:
+    """Height and width of the frames, number of columns."""
+    rows = [row for block in sheet.blocks for row in block.rows]
+    cells = [cell for row in rows for cell in row.cells]
+    frames = [cell.frame for cell in cells if cell.frame is not None]
+    if not frames:
+        raise UsageError("a figure needs at least one frame.")
+    for frame in frames:
+        if frame.dtype != np.uint8 or frame.shape != frames[0].shape or frame.ndim != 3:
+            raise UsageError(
+                f"a cell is {frame.dtype} {list(frame.shape)}, not uint8 {list(frames[0].shape)}."
+            )
+    return frames[0].shape[0], frames[0].shape[1], max(len(row.cells) for row in rows)
+
+
+def _head(out: Drawing, ruler: _Ruler, block: Block, at: Sequence[int], y: int, theme: Any) -> int:
+    """Title and column headers of a block; where its rows begin."""
+    if block.title:
+        line = ruler.line(_HEAD)
+        out.texts.append(Text(_MARGIN, y + line / 2, block.title, _HEAD, theme.text, "lm"))
+        y += line + _GAP
+    wrapped: list[tuple[float, list[str]]] = []
+    first = 0
+    for text, span in block.headers:
+        last = min(first + span, len(at)) - 1
+        begin, end = at[first], at[last] + out.cell[1]
+        wrapped.append(((begin + end) / 2, ruler.wrap(text, _SMALL, 4, end - begin)))
+        first += span
+    line = ruler.line(_SMALL)
+    tallest = max((len(lines) for _, lines in wrapped), default=0)
+    for x, lines in wrapped:
+        for k, text in enumerate(lines):
+            height = y + (tallest - len(lines) + k + 0.5) * line
+            out.texts.append(Text(x, height, text, _SMALL, theme.faint, "mm"))
+    return y + tallest * line + (_GAP if tallest else 0)
+
+
+def _row(
+    out: Drawing, ruler: _Ruler, row: Row, label: tuple[list[str], list[str]],
+    at: Sequence[int], y: int, theme: Any,
+) -> None:  # fmt: skip
+    main, note = label
+    body, small = ruler.line(_BODY), ruler.line(_SMALL)
+    top = y + out.cell[0] / 2 - (len(main) * body + len(note) * small) / 2
+    for k, text in enumerate(main):
+        out.texts.append(Text(_MARGIN, top + (k + 0.5) * body, text, _BODY, theme.text, "lm"))
+    top += len(main) * body
+    for k, text in enumerate(note):
+        out.texts.append(Text(_MARGIN, top + (k + 0.5) * small, text, _SMALL, theme.faint, "lm"))
+    out.pictures += [Picture(at[k], y, cell) for k, cell in enumerate(row.cells)]
+
+
+def _legend(out: Drawing, ruler: _Ruler, points: int, y: int, theme: Any) -> int:
+    """Dots with their numbers, in as many lines as they need; where it ends."""
+    if not points:
+        return y - _GAP
+    line, x, middle = ruler.line(_SMALL) + 2, float(_MARGIN), 0.0
+    y += _PAD
+    for k, text in [(-1, "keypoints"), *((k, str(k)) for k in range(points))]:
+        wide = ruler.width(text, _SMALL)
+        if x + wide + 24 > out.width - _MARGIN:
+            x, y = float(_MARGIN), y + line
+        middle = y + line / 2
+        if k >= 0:
+            out.dots.append(Dot(x + 5, middle, 5, point_colour(k)))
+            x += 13
+        out.texts.append(Text(x, middle, text, _SMALL, theme.faint, "lm"))
+        x += wide + 11
+    return int(y + line)
+
+
+def cell_pixels(cell: Cell, zoom: int) -> Frames | None:
+    """The enlarged picture of a cell without its points, uint8 [H*zoom,W*zoom,3]."""
+    if cell.frame is None:
+        return None
+    return enlarged(dimmed(cell.frame) if cell.dim else cell.frame, zoom)
+
+
+def paint(sheet: Sheet) -> Frames:
+    """Draw a sheet, uint8 [height,width,3]; the same pixels each time.
+
+    Frame pixels are repeated, not smoothed, so that what is seen is what was predicted.
+
+    Raises:
+        UsageError: as `lay_out`.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    plan = lay_out(sheet)
+    image = Image.new("RGB", (plan.width, plan.height), plan.ground)
+    pen = ImageDraw.Draw(image)
+    for text in plan.texts:
+        font = ImageFont.load_default(text.size)
+        pen.text((text.x, text.y), text.text, font=font, fill=text.colour, anchor=text.anchor)
+    for dot in plan.dots:
+        x, y, r = dot.x, dot.y, dot.radius
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=dot.colour, outline=(0, 0, 0))
+    height, width = plan.cell
+    for picture in plan.pictures:  # a hair line, or white on white would have no edge
+        box = (picture.x - 1, picture.y - 1, picture.x + width, picture.y + height)
+        pen.rectangle(box, outline=plan.edge)
+    sheet_pixels = np.array(image)
+    for picture in plan.pictures:
+        cell, x, y = picture.cell, picture.x, picture.y
+        place = sheet_pixels[y : y + height, x : x + width]
+        if cell.frame is None:
+            place[:] = plan.empty
+        elif cell.points is None:
+            place[:] = cell_pixels(cell, plan.zoom)
+        else:
+            base = dimmed(cell.frame) if cell.dim else cell.frame
+            place[:] = draw_keypoints(base, cell.points, zoom=plan.zoom)
+    return sheet_pixels
