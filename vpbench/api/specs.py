@@ -19,6 +19,8 @@ Value = str | int | float | bool
 Kind = Literal["method", "reference", "ceiling", "floor", "null", "oracle"]
 """What a row of a table is; plugins are `method` or `oracle`, the rest comes with vpbench."""
 
+Resize = Literal["antialias", "nearest"]
+"""How the harness brings frames to a task's size; "nearest" only to repeat older work."""
 
 NO_NEEDS = Capabilities()
 """One given frame, nothing else, no randomness."""
@@ -133,6 +135,7 @@ class ComponentSpec:
         space: (K, convention) of its keypoints; K may be the name of a parameter; None for any.
         factory: "pkg.mod:Class", called as factory(task, params, space).
         trained_by: "owner:stage" that trains it, "self" for its own `fit`, None if nothing does.
+        overrides: {"param=value": capability changes}, as for a method.
     """
 
     registry: ClassVar[str] = "component"
@@ -146,6 +149,7 @@ class ComponentSpec:
     capabilities: Capabilities = NO_NEEDS
     trained_by: str | None = None
     version: int = 1
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     citation: str = ""
     licence: str = ""
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -166,6 +170,7 @@ class TaskSpec:
         native: the clips already have that size and are not resized.
         hashed: the task depends on the user's files, and its id gets 8 hex digits of all its
             fields and its clip list.
+        resize: how frames are brought to size.
     """
 
     id: str
@@ -173,6 +178,7 @@ class TaskSpec:
     size: int
     native: bool = False
     hashed: bool = False
+    resize: Resize = "antialias"
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,7 @@ class DatasetSpec:
             brackets (`folder:PATH[group=subject]`), the `--root` folder or None, the cache folder.
         tasks: the first is the default; () when the dataset makes its own from its options.
         rendered: the clips are drawn figures, and tables say so.
+        roots: sub-folders of VPBENCH_DATA that may hold it, tried in order; () = its name.
     """
 
     registry: ClassVar[str] = "dataset"
@@ -195,6 +202,7 @@ class DatasetSpec:
     tasks: tuple[TaskSpec, ...] = ()
     options: Mapping[str, Value] = field(default_factory=dict[str, Value])
     rendered: bool = False
+    roots: tuple[str, ...] = ()
     citation: str = ""
     licence: str = ""
     expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,18 @@ def plugin_folder() -> Path:
     return user_config_path("vpbench", appauthor=False) / "plugins"
 
 
-def data_root(dataset: str, root: str | Path | None = None) -> Path | None:
-    """The folder of a dataset: `--root`, else its sub-folder of VPBENCH_DATA, else None."""
+def data_root(
+    dataset: str, root: str | Path | None = None, folders: Sequence[str] = ()
+) -> Path | None:
+    """The folder of a dataset: `--root`, else a sub-folder of VPBENCH_DATA, else None.
+
+    Args:
+        folders: names of the sub-folder, the first that is there counts; () for the dataset's own.
+    """
     if root:
         return Path(root).expanduser().absolute()
     base = os.environ.get("VPBENCH_DATA")
-    return Path(base).expanduser().absolute() / dataset if base else None
+    if not base:
+        return None
+    places = [Path(base).expanduser().absolute() / name for name in folders or (dataset,)]
+    return next((place for place in places if place.is_dir()), places[0])

@@ -16,4 +16,52 @@ PUPPETS = DatasetSpec(
     licence="Apache-2.0",
 )
 
-BUILTIN = (PUPPETS, FOLDER)
+_PENN_CITATION = (
+    "Zhang, Zhu, Derpanis: From Actemes to Action: A Strongly-supervised Representation for "
+    "Detailed Action Understanding, ICCV 2013"
+)
+_PENN_WINDOW = WindowRule(n_max=1, horizon=32, gap="spread", short="double")
+
+PENN = DatasetSpec(
+    name="penn",
+    factory="vpbench.data.penn.dataset:Penn",
+    summary="Penn Action, nine actions, on the split of Kim et al. (NeurIPS 2019), with joints",
+    tasks=(
+        TaskSpec("penn", _PENN_WINDOW, 128),
+        TaskSpec("penn-context", WindowRule(n_max=10, horizon=16, gap="spread"), 128),
+    ),
+    options={"resize": "antialias"},
+    citation=_PENN_CITATION,
+    licence="research; please cite; no licence text is published",
+)
+
+PENN_PUPPETS = DatasetSpec(
+    name="penn-puppets",
+    factory="vpbench.data.penn_puppets.dataset:PennPuppets",
+    summary="rendered figures that move as people did in Penn Action; needs its label files only",
+    tasks=(TaskSpec("penn-puppets", _PENN_WINDOW, 64, native=True),),
+    rendered=True,
+    roots=("penn-labels", "penn"),
+    citation=_PENN_CITATION,
+    licence="the joints: research; please cite; no licence text is published",
+)
+
+NEMO = DatasetSpec(
+    name="nemo",
+    factory="vpbench.data.archives:Nemo",
+    summary="UvA-NEMO smiles as aligned by Siarohin et al.: 32 frames of 64x64 px, no classes",
+    tasks=(TaskSpec("nemo", WindowRule(n_max=1, horizon=31), 64, native=True),),
+    citation="Dibeklioglu, Salah, Gevers: Are You Really Smiling at Me?, ECCV 2012",
+    licence="research only, on request to its owners",
+)
+
+MGIF = DatasetSpec(
+    name="mgif",
+    factory="vpbench.data.archives:Mgif",
+    summary="moving cartoon animals, by Siarohin et al.: 1000 gifs, cycles, no classes",
+    tasks=(TaskSpec("mgif", WindowRule(n_max=1, horizon=32, gap="spread", short="loop"), 128),),
+    citation="Siarohin et al.: Animating Arbitrary Objects via Deep Motion Transfer, CVPR 2019",
+    licence="none is stated",
+)
+
+BUILTIN = (PUPPETS, PENN, PENN_PUPPETS, NEMO, MGIF, FOLDER)

@@ -115,9 +115,9 @@ def open_dataset(
     options: dict[str, str] = dict(named.params)
     if colon:
         options["path"] = path
-    registry.dataset(base)
+    spec = registry.dataset(base)
     factory = registry.factory("dataset", base)
-    return factory(options, data_root(base, root), places.cache), base
+    return factory(options, data_root(base, root, spec.roots), places.cache), base
 
 
 def open_bench(place: Place, registry: Registry, places: Places) -> Bench:
@@ -128,7 +128,7 @@ def open_bench(place: Place, registry: Registry, places: Places) -> Bench:
     tasks: Sequence[TaskSpec] = own() if own is not None else spec.tasks
     chosen = _choose(tasks, place.task, base)
     task = make_task(dataset, chosen, place, rendered=spec.rendered)
-    geometry = Geometry(chosen.size, native=chosen.native)
+    geometry = Geometry(chosen.size, chosen.resize, native=chosen.native)
     return Bench(place, task, dataset, ClipStore(dataset, geometry, places.cache))
 
 
@@ -153,7 +153,7 @@ def make_task(dataset: Dataset, spec: TaskSpec, place: Place, *, rendered: bool)
         items[split], excluded[split] = make_items(spec, clips)
         check_labels([Item(c.id, c, (), ()) for c in clips], len(names), place.dataset)
     check_test(items["test"], excluded["test"], spec, place.dataset)
-    geometry: Mapping[str, Any] = Geometry(spec.size, native=spec.native).fingerprint()
+    geometry: Mapping[str, Any] = Geometry(spec.size, spec.resize, spec.native).fingerprint()
     task_id = spec.id
     if spec.hashed:
         clips = [[s, i.id, i.clip.label] for s in SPLITS for i in items[s]]

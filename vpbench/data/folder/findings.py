@@ -11,8 +11,8 @@ from vpbench.api.types import Problem
 class Findings:
     """What is wrong with a folder, in the order in which it was found."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, dataset: str = "") -> None:
+        self._verify = f"vpbench data verify {dataset or f'folder:{root}'}"
         self._errors: list[tuple[str, VpbenchError]] = []
         self._warnings: list[Problem] = []
 
@@ -39,7 +39,7 @@ class Findings:
         error, more = self._errors[0][1], len(self._errors) - 1
         if not more or not isinstance(error, (BadData, MissingData)):
             raise error
-        fix = f"{error.fix or ''} ({more} more: vpbench data verify folder:{self._root})".strip()
+        fix = f"{error.fix or ''} ({more} more: {self._verify})".strip()
         raise type(error)(error.message, fix=fix) from error
 
     def problems(self) -> list[Problem]:

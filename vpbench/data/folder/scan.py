@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -120,9 +120,18 @@ def _facts(values: list[Any]) -> Facts | None:
     return Facts(sha256, frames, height, width, fps, cast(Storage, source))
 
 
+Tell = Callable[[int, int], None]
+"""tell(done, total) while clips are looked at."""
+
+
+def silent(done: int, total: int) -> None:
+    """Tell nothing."""
+
+
 def scan(
-    root: Path, strips: Strips, cache: Path, findings: Findings, fresh: bool = False
-) -> dict[Source, Facts | None]:
+    root: Path, strips: Strips, cache: Path, findings: Findings, fresh: bool = False,
+    tell: Tell = silent,
+) -> dict[Source, Facts | None]:  # fmt: skip
     """All clips of a folder in the order of their ids; None for what `findings` says is broken.
 
     Args:
@@ -130,12 +139,21 @@ def scan(
     """
     index = Index(cache, root, strips, fresh)
     found = sources(root, strips, findings, index.decision)
+    return examined(
+        root, found, lambda source: _examine(root, source, strips), index, findings, tell
+    )
+
+
+def examined(
+    root: Path, found: Sequence[Source], examine: Callable[[Source], Facts | VpbenchError],
+    index: Index, findings: Findings, tell: Tell = silent,
+) -> dict[Source, Facts | None]:  # fmt: skip
+    """Facts of clips, from the index or from `examine`, which runs in several threads."""
     known = {source: index.facts(source) for source in found}
     new = [source for source, facts in known.items() if facts is None]
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        for source, result in zip(
-            new, pool.map(lambda s: _examine(root, s, strips), new), strict=True
-        ):
+        for number, (source, result) in enumerate(zip(new, pool.map(examine, new), strict=True), 1):
+            tell(number, len(new))
             if isinstance(result, VpbenchError):
                 findings.error(root / source.rel, result)
             else:
@@ -151,7 +169,7 @@ def _examine(root: Path, source: Source, strips: Strips) -> Facts | VpbenchError
         # Decoded with the layout that the folder was understood by: an image is a strip here.
         probe = decode.probe(path, layout=strips.layout, frame=strips.frame)
         return Facts(
-            _sha256(path), probe.frames, probe.height, probe.width, probe.fps, probe.source
+            sha256_of(path), probe.frames, probe.height, probe.width, probe.fps, probe.source
         )
     except VpbenchError as error:
         return error
@@ -159,7 +177,7 @@ def _examine(root: Path, source: Source, strips: Strips) -> Facts | VpbenchError
         return BadData(f"{path} cannot be read: {error.strerror or error}.")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Of the bytes of a file; of a folder's image names and bytes, in the order of the names."""
     digest = hashlib.sha256()
     if not path.is_dir():

@@ -1,0 +1,261 @@
+"""`nemo` and `mgif`: archives with folders train and test, one file a clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from vpbench.api.errors import BadData, MissingData, UnknownName
+from vpbench.api.specs import DatasetSpec
+from vpbench.api.types import ClipInfo, Frames, Problem
+from vpbench.data import duplicates
+from vpbench.data.folder.findings import Findings
+from vpbench.data.folder.scan import Facts, Tell, scan, silent
+from vpbench.data.folder.split import ROLES, by_folder, completed
+from vpbench.data.folder.walk import Source, signature
+from vpbench.data.sources import MGIF_SOURCE, NEMO_SOURCE, DataSource
+from vpbench.data.specs import MGIF, NEMO
+from vpbench.media import decode
+from vpbench.media.kinds import Strips
+
+PARTS = ("train", "test")
+
+TEST_PERSONS: frozenset[int] = frozenset(
+    (
+        4, 71, 93, 105, 112, 116, 133, 141, 148, 155, 162, 166, 172, 174, 176, 201, 205, 213, 215,
+        225, 263, 265, 270, 304, 336, 343, 400, 414, 418, 445, 447, 450, 456, 483, 492, 502, 505,
+        510, 525, 536, 553,
+    )
+)  # fmt: skip
+"""Numbers of the 41 people whom the archive keeps for the test."""
+
+_SMILE = re.compile(r"(\d{3})_(deliberate|spontaneous)_smile_\d+")
+
+
+class Archive:
+    """The `Dataset` of `vpbench.api` over a folder with train and test; val is 10 % of train.
+
+    Args:
+        options: none.
+        root: the folder that holds train and test.
+        cache: keeps the facts of every clip.
+    """
+
+    spec: DatasetSpec
+    source: ClassVar[DataSource]
+    strips: ClassVar[Strips] = Strips()
+    counts: ClassVar[Mapping[str, int]]
+
+    def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
+        for name in options:
+            raise UnknownName(f"option of {self.spec.name}", name, self.spec.options)
+        self.root, self.cache = root, cache
+        self._contents: tuple[dict[str, list[ClipInfo]], dict[str, Source]] | None = None
+
+    def splits(self) -> tuple[str, ...]:
+        """train, val and test."""
+        return ROLES
+
+    def clips(self, split: str) -> Sequence[ClipInfo]:
+        """Clips of a split, named by their place below the root.
+
+        Raises:
+            MissingData: the archive is not there.
+            BadData: a file is broken, or the split is not what it should be.
+        """
+        if split not in ROLES:
+            raise UnknownName(f"split of {self.spec.name}", split, ROLES)
+        return self._read()[0][split]
+
+    def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
+        """uint8 [len(indices),H,W,3] at native size."""
+        root, source = self._folder(), self._read()[1][clip.id]
+        path = root / source.rel
+        if signature(root, source.rel) != source.signature:
+            raise BadData(f"{path} changed while it was in use.", fix="Start again.")
+        return decode.read(path, indices, layout=self.strips.layout)
+
+    def pose(self, clip: ClipInfo) -> None:
+        """None: there are no joints."""
+        return
+
+    def class_names(self) -> tuple[str, ...]:
+        """()."""
+        return ()
+
+    def joint_names(self) -> tuple[str, ...]:
+        """()."""
+        return ()
+
+    def published(self) -> dict[str, int]:
+        """Clips of the archive's train and test; 10 % of train become val."""
+        return dict(self.counts)
+
+    def prepare(self, root: Path | None = None, tell: Tell = silent) -> None:
+        """Decode and hash every clip once."""
+        own = self if root is None else type(self)({}, root, self.cache)
+        own._read(tell)
+
+    def warnings(self) -> list[str]:
+        """A sentence if there are more or fewer clips than in the published archive."""
+        parts = self._read()[0]
+        found = {"train": len(parts["train"]) + len(parts["val"]), "test": len(parts["test"])}
+        return [
+            f"{self.spec.name}: {self._folder() / part} holds {found[part]} clips, the published "
+            f"archive {count}; scores get a fingerprint of their own."
+            for part, count in self.counts.items()
+            if found[part] != count
+        ]
+
+    def verify(self, root: Path | None = None, tell: Tell = silent) -> list[Problem]:
+        """All that is wrong, at once; everything is decoded again."""
+        if root is not None:
+            return type(self)({}, root, self.cache).verify(tell=tell)
+        try:
+            folder = self._folder()
+        except MissingData as error:
+            return [Problem("error", str(self.root), error.message, error.fix or "")]
+        findings = Findings(folder, self.spec.name)
+        parts, sources = self._build(findings, True, tell)
+        if not findings.problems():
+            self._contents = None
+            for line in self.warnings():
+                where = str(folder / ("train" if "/train holds" in line else "test"))
+                findings.warning(where, line, f"Compare with {self.source.link}.")
+        train, test = (self._views(parts[part], sources) for part in PARTS)
+        alike = duplicates.near_duplicates(train, test)
+        return [*findings.problems(), *duplicates.problems(alike)]
+
+    def instructions(self) -> str:
+        """How to get it."""
+        return self.source.text(self.root)
+
+    def check(self, clips: Mapping[str, Facts], findings: Findings) -> None:
+        """Note what is wrong with clips of this archive in particular."""
+
+    def group(self, clip: str) -> str:
+        """Clips of one group are not independent; "" = the clip alone."""
+        return ""
+
+    def _folder(self) -> Path:
+        root, name = self.root, self.spec.name
+        if root is None:
+            raise MissingData(
+                f"{name} needs the folder of its archive.",
+                fix=f"Set VPBENCH_DATA to the folder that holds {name}, or give --root DIR. How "
+                f"to get it: vpbench data prepare {name} --download",
+            )
+        if not root.is_dir():
+            raise MissingData(
+                f"{root} is not there.",
+                fix=f"Give --root DIR. How to get it: vpbench data prepare {name} --download",
+            )
+        missing = [part for part in PARTS if not (root / part).is_dir()]
+        if missing:
+            raise MissingData(
+                f"{root} has no folder {' and no folder '.join(missing)}.",
+                fix=self._deeper(root)
+                or f"Unpack the whole archive there; see: vpbench data prepare {name} --download",
+            )
+        return root
+
+    def _deeper(self, root: Path) -> str:
+        inner = [
+            str(path.parent)
+            for depth in ("*", "*/*")
+            for path in sorted(root.glob(f"{depth}/train"))
+            if (path.parent / "test").is_dir()
+        ]
+        return f"It lies deeper: give --root {' or --root '.join(inner)}" if inner else ""
+
+    def _read(self, tell: Tell = silent) -> tuple[dict[str, list[ClipInfo]], dict[str, Source]]:
+        if self._contents is None:
+            findings = Findings(self._folder(), self.spec.name)
+            self._contents = self._build(findings, False, tell)
+            findings.raise_first()
+        return self._contents
+
+    def _build(
+        self, findings: Findings, fresh: bool, tell: Tell
+    ) -> tuple[dict[str, list[ClipInfo]], dict[str, Source]]:
+        root = self._folder()
+        scanned = scan(root, self.strips, self.cache, findings, fresh, tell)
+        facts = {source.id: fact for source, fact in scanned.items() if fact is not None}
+        self.check(facts, findings)
+        roles = by_folder({name: name.split("/")[:-1] for name in facts}, findings)
+        groups = {name: self.group(name) for name in roles}
+        roles = completed(roles, groups, str(root), findings)
+        out: dict[str, list[ClipInfo]] = {role: [] for role in ROLES}
+        for name, role in sorted(roles.items()):
+            own = facts[name]
+            out[role].append(
+                ClipInfo(name, own.frames, own.height, own.width, None, own.fps, groups[name],
+                         own.sha256, own.source)
+            )  # fmt: skip
+        return out, {source.id: source for source in scanned}
+
+    def _views(
+        self, clips: Sequence[ClipInfo], sources: Mapping[str, Source]
+    ) -> dict[str, duplicates.Views]:
+        folder, layout = self._folder(), self.strips.layout
+        return {
+            clip.id: duplicates.views(
+                decode.read(
+                    folder / sources[clip.id].rel, duplicates.chosen(clip.frames), layout=layout
+                )
+            )
+            for clip in clips
+        }
+
+
+class Nemo(Archive):
+    """UvA-NEMO as Siarohin et al. aligned it: strips of 32 faces of 64x64 px."""
+
+    spec = NEMO
+    source = NEMO_SOURCE
+    strips = Strips("strips")
+    counts: ClassVar[Mapping[str, int]] = {"train": 1110, "test": 124}
+
+    def group(self, clip: str) -> str:
+        """The person."""
+        found = _SMILE.fullmatch(clip.rpartition("/")[2])
+        return found[1] if found else ""
+
+    def check(self, clips: Mapping[str, Facts], findings: Findings) -> None:
+        """Names, sizes and people: a test person is one of the 41 and never in train."""
+        people: dict[str, set[int]] = {part: set() for part in PARTS}
+        for name, own in clips.items():
+            path = self._folder() / name
+            if (own.height, own.width) != (64, 64):
+                findings.bad(
+                    path, f"{path} holds frames of {own.width}x{own.height} px, not 64x64.",
+                    "Take the archive of 64x64 faces.",
+                )  # fmt: skip
+            person, part = self.group(name), name.partition("/")[0]
+            if not person:
+                findings.bad(
+                    path, f"{path} is not named like 001_deliberate_smile_1.",
+                    "Restore the names of the archive: they tell people apart.",
+                )  # fmt: skip
+            elif part in people:
+                people[part].add(int(person))
+        for person in sorted(people["test"] & people["train"]):
+            findings.bad(
+                self._folder() / "train", f"person {person:03d} is in train and in test.",
+                "Take the archive's own folders: a person in both makes scores worthless.",
+            )  # fmt: skip
+        for person in sorted(people["test"] - TEST_PERSONS - people["train"]):
+            findings.bad(
+                self._folder() / "test", f"person {person:03d} is none of the archive's 41 test "
+                "people.", "Take the archive's own folders.",
+            )  # fmt: skip
+
+
+class Mgif(Archive):
+    """MGIF: gifs of 5 to 100 frames, which are cycles."""
+
+    spec = MGIF
+    source = MGIF_SOURCE
+    counts: ClassVar[Mapping[str, int]] = {"train": 900, "test": 100}

@@ -1,0 +1,153 @@
+"""Fetching Penn Action: a resumable download, checked by what is in it, since no hash is published.
+
+Everything happens beside the wanted folder (`DIR.part`); it gets its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from vpbench.api.errors import BadData, Unwritable, UsageError, VpbenchError
+from vpbench.core.download import transfer
+from vpbench.core.files import make_folder, storage
+from vpbench.data.folder.findings import Findings
+from vpbench.data.folder.scan import Tell, silent
+from vpbench.data.penn import layout
+from vpbench.data.penn.labels import FRAMES, VIDEOS
+from vpbench.data.penn.verify import check_labels
+from vpbench.data.splits import load
+
+LIMIT = 20 << 30
+"""Bytes: nothing larger is ever accepted."""
+EXTRACTED = 1.1
+"""Bytes on the disk after extraction, for each byte of the archive: JPEG files do not shrink."""
+
+_PARTS = ("frames", "labels", "tools")
+_BROKEN = (tarfile.TarError, zlib.error, EOFError, OSError)
+
+
+def fetch(
+    root: Path, tell: Tell = silent, *, link: str = layout.LINK, allow_http: bool = False,
+    videos: int = VIDEOS, frames: int | None = FRAMES,
+) -> Path:  # fmt: skip
+    """Download, extract and check Penn Action, and give it the name `root`.
+
+    Args:
+        tell: told bytes (of 2^20) that are here and their total.
+        allow_http, videos, frames: for tests with a small archive.
+
+    Raises:
+        UsageError: there is something of that name already that is not empty.
+        Missing: the address does not answer, the disk is too small, the transfer broke off; what
+            is here is kept, and the next call goes on.
+        BadData: it is no such archive, or not all of it; it is deleted.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise UsageError(f"{root} is there already.",
+                         fix=f"Check it: vpbench data verify penn --root {root}")  # fmt: skip
+    work = make_folder(root.with_name(f"{root.name}.part"))
+    archive = work / "Penn_Action.tar.gz"
+    done = work / "complete"
+    if not done.is_file():
+        transfer(link, archive, None, LIMIT, _in_mebibytes(tell), allow_http=allow_http,
+                 begin=lambda have, total: _check_space(work, have, total))  # fmt: skip
+        done.touch()
+    inner = work / "extracted"
+    shutil.rmtree(inner, ignore_errors=True)
+    try:
+        extract(archive, inner)
+        check(inner, videos, frames)
+    except BadData:
+        shutil.rmtree(work, ignore_errors=True)  # going on with it would never help
+        raise
+    with storage(root):
+        if root.is_dir():
+            root.rmdir()
+        inner.rename(root)
+    shutil.rmtree(work, ignore_errors=True)
+    return root
+
+
+def _in_mebibytes(tell: Tell) -> Callable[[int, int | None], None]:
+    def told(have: int, total: int | None) -> None:
+        tell(have >> 20, max((total or have) >> 20, 1))
+
+    return told
+
+
+def _check_space(folder: Path, have: int, total: int | None) -> None:
+    """Refuse before the first byte what cannot be stored and extracted."""
+    if total is None:
+        return
+    needed = (total - have) + int(total * EXTRACTED)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise Unwritable(
+            f"{folder} has {free / 2**30:.1f} GiB free; download and extraction need "
+            f"{needed / 2**30:.1f} GiB.",
+            fix="Free space, or name another place with --root DIR.",
+        )
+
+
+def extract(archive: Path, target: Path) -> None:
+    """Extract frames and labels, whatever folder they lie in.
+
+    Raises:
+        BadData: it is no tar archive, cut off, or has members that leave the folder.
+        Unwritable: the disk is full.
+    """
+    make_folder(target)
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                inner = _inside(member.name)
+                if inner is not None and (member.isfile() or member.isdir()):
+                    member.name = str(inner)
+                    with storage(target):
+                        tar.extract(member, target, filter="data")
+    except VpbenchError:
+        raise
+    except _BROKEN as error:
+        raise BadData(
+            f"{archive.name} is no readable tar archive: {error}.", fix="Download it again."
+        ) from error
+
+
+def _inside(name: str) -> PurePosixPath | None:
+    """The path of a member from `frames`, `labels` or `tools` on; None for what is not of them."""
+    parts = PurePosixPath(name).parts
+    for depth in (0, 1):
+        if len(parts) > depth and parts[depth] in _PARTS:
+            return PurePosixPath(*parts[depth:])
+    return None
+
+
+def check(root: Path, videos: int, frames: int | None) -> None:
+    """Hold the content against what is known of Penn Action: videos, annotations, every frame.
+
+    Raises:
+        BadData, MissingData: the first thing that is wrong.
+    """
+    folders = sorted((root / "frames").glob("[0-9][0-9][0-9][0-9]"))
+    if len(folders) != videos:
+        raise BadData(f"the archive holds {len(folders)} videos, Penn Action {videos}.",
+                      fix="Download it again.")  # fmt: skip
+    findings = Findings(root, "penn")
+    split = load("penn")
+    lengths = check_labels(root / "labels", split, findings, [f.name for f in folders])
+    findings.raise_first()
+    for folder in folders:
+        there = sum(1 for _ in folder.glob("*.jpg"))
+        if there != lengths[folder.name]:
+            raise BadData(
+                f"video {folder.name} has {there} frames, its annotation speaks of "
+                f"{lengths[folder.name]}.", fix="Download it again.",
+            )  # fmt: skip
+    total = sum(lengths.values())
+    if frames is not None and total != frames:
+        raise BadData(f"the archive holds {total} frames, Penn Action {frames}.",
+                      fix="Download it again.")  # fmt: skip

@@ -1,0 +1,159 @@
+"""Everything that can be wrong with a copy of Penn Action, told at once."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vpbench.api.errors import Missing, VpbenchError
+from vpbench.api.types import Problem
+from vpbench.data import duplicates
+from vpbench.data.folder.findings import Findings
+from vpbench.data.folder.scan import Tell
+from vpbench.data.penn import layout
+from vpbench.data.penn.labels import ACTIONS, FRAMES, SPELLED, VIDEOS, read_annotation
+from vpbench.data.splits import Split, load
+
+if TYPE_CHECKING:
+    from vpbench.data.penn.dataset import Penn
+
+_THREADS = 4
+_ARCHIVE = "Extract Penn_Action.tar.gz again."
+
+
+def verify_archive(dataset: Penn, tell: Tell) -> list[Problem]:
+    """Problems of frames, annotations and split, and test videos that look like training videos."""
+    from vpbench.data.penn.dataset import split_warnings
+
+    try:
+        root = layout.frames_root(dataset.root)
+        split = dataset.split()
+    except VpbenchError as error:
+        return [Problem("error", str(dataset.root), error.message, error.fix or "")]
+    findings = Findings(root, "penn")
+    videos = _videos(split)
+    for line in split_warnings("penn", split):
+        findings.warning(root / "train_set.txt", line, "Remove both to use the published split.")
+    lengths = check_labels(root / "labels", split, findings, videos)
+    looks = _check_frames(root, videos, lengths, findings, tell)
+    whole = split.sha256() == load("penn").sha256()
+    if whole and not findings.problems() and sum(lengths.values()) != FRAMES:
+        findings.bad(root, f"{root} has {sum(lengths.values())} frames, Penn Action {FRAMES}.",
+                     _ARCHIVE)  # fmt: skip
+    train, test = (
+        {v: looks[v] for v in split.of(role) if v in looks} for role in ("train", "test")
+    )
+    alike = duplicates.near_duplicates(train, test)
+    return [*findings.problems(), *duplicates.problems(alike)]
+
+
+def _videos(split: Split) -> list[str]:
+    """All 2326 where the split is the published one, else those of the split."""
+    if split.sha256() == load("penn").sha256():
+        return [f"{k:04d}" for k in range(1, VIDEOS + 1)]
+    return sorted(split.roles)
+
+
+def check_labels(
+    folder: Path, split: Split, findings: Findings, videos: Iterable[str]
+) -> dict[str, int]:
+    """Read the annotations of all videos; what is wrong goes to `findings`.
+
+    Returns:
+        Number of frames of each video whose annotation can be read.
+    """
+    lengths: dict[str, int] = {}
+    actions: Counter[str] = Counter()
+    gone: list[str] = []
+    for video in videos:
+        path = folder / f"{video}.mat"
+        try:
+            found = read_annotation(path)
+        except Missing:
+            gone.append(video)
+            continue
+        except VpbenchError as error:
+            findings.error(path, error)
+            continue
+        lengths[video] = found.frames
+        actions[found.action] += 1
+        action = SPELLED.get(found.action, found.action)
+        if video in split.roles and action != split.classes[split.labels[video]]:
+            said = split.classes[split.labels[video]]
+            findings.bad(path, f"{path} says {found.action}, the split says {said}.", _ARCHIVE)
+    if gone:
+        findings.bad(
+            folder, f"{folder} has no {gone[0]}.mat" + _more(len(gone) - 1) + ".",
+            "Extract the folder labels of Penn_Action.tar.gz again.",
+        )  # fmt: skip
+    if sum(actions.values()) == VIDEOS:
+        for action, (first, last) in ACTIONS.items():
+            if actions[action] != last - first + 1:
+                findings.bad(
+                    folder, f"{folder} holds {actions[action]} videos of {action}, Penn Action "
+                    f"{last - first + 1}.", _ARCHIVE,
+                )  # fmt: skip
+    return lengths
+
+
+def _more(count: int) -> str:
+    return f", and {count} more of them are missing" if count else ""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What decoding a video gave: its descriptor, or what is wrong."""
+
+    views: duplicates.Views | None
+    error: VpbenchError | None = None
+
+
+def _check_frames(
+    root: Path, videos: list[str], lengths: dict[str, int], findings: Findings, tell: Tell
+) -> dict[str, duplicates.Views]:
+    there = [v for v in videos if layout.clip_folder(root, v).is_dir()]
+    if len(there) < len(videos):
+        gone = next(v for v in videos if v not in set(there))
+        findings.bad(
+            root / "frames",
+            f"{root / 'frames'} has {len(there)} of {len(videos)} videos; the first that is "
+            f"missing is {gone}.",
+            _ARCHIVE,
+        )
+    todo = [v for v in there if v in lengths]
+    looks: dict[str, duplicates.Views] = {}
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        results = pool.map(lambda v: _look(root, v), todo)
+        for number, (video, looked) in enumerate(zip(todo, results, strict=True), 1):
+            tell(number, len(todo))
+            if looked.error is not None:
+                findings.error(layout.clip_folder(root, video), looked.error)
+            elif looked.views is not None:
+                looks[video] = looked.views
+    return looks
+
+
+def _look(root: Path, video: str) -> _Looked:
+    """Decode all frames of a video."""
+    from vpbench.data.penn.dataset import check_frames, sized
+
+    folder = layout.clip_folder(root, video)
+    try:
+        found = read_annotation(root / "labels" / f"{video}.mat")
+        check_frames(folder, found)
+        wanted = set(duplicates.chosen(found.frames))
+        kept = [
+            frame
+            for k, path in enumerate(layout.frame_files(folder, found.frames))
+            if (frame := sized(path, found.height, found.width)) is not None and k in wanted
+        ]
+        return _Looked(duplicates.views(np.stack(kept)))
+    except VpbenchError as error:
+        return _Looked(None, error)

@@ -1,0 +1,1 @@
+"""Rendered figures that move as people did in Penn Action."""

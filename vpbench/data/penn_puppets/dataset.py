@@ -1,0 +1,244 @@
+"""The dataset `penn-puppets`: real motion of nine actions, drawn; no film is needed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpbench.api.errors import Corrupt, UnknownName, VpbenchError
+from vpbench.api.specs import TaskSpec
+from vpbench.api.types import ClipInfo, Frames, Pose, Problem
+from vpbench.core.files import read_json, write_json
+from vpbench.core.hashing import digest, file_sha256, tree_sha256
+from vpbench.core.provenance import cores
+from vpbench.data.folder.findings import Findings
+from vpbench.data.folder.scan import Tell, silent
+from vpbench.data.folder.split import ROLES, Role, completed
+from vpbench.data.penn import layout
+from vpbench.data.penn.dataset import split_warnings
+from vpbench.data.penn.labels import SPELLED, read_annotation
+from vpbench.data.penn.subsets import subsets_of
+from vpbench.data.penn_puppets.joints import filled, incomplete, to_picture
+from vpbench.data.penn_puppets.render import VERSION, Figure, figure_of, render
+from vpbench.data.puppets.skeleton import JOINT_NAMES
+from vpbench.data.specs import PENN_PUPPETS
+from vpbench.data.splits import Split, load, read
+
+SIZE = 64
+INTERPOLATED = "interpolated"
+"""`ClipInfo.note` of videos in which a joint was not annotated in every frame."""
+
+
+class PennPuppets:
+    """The `Dataset` of `vpbench.api` over Penn Action's annotation files alone.
+
+    Args:
+        options: none.
+        root: the folder with `labels/NNNN.mat`, or that folder itself.
+        cache: keeps the hashes of the rendered test clips.
+    """
+
+    spec = PENN_PUPPETS
+
+    def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
+        for name in options:
+            raise UnknownName("option of penn-puppets", name, PENN_PUPPETS.options)
+        self.root, self.cache = root, cache
+        self._contents: dict[str, list[ClipInfo]] | None = None
+        self._by_video: dict[str, Role] = {}
+
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        """The one task, with the windows of `penn`."""
+        return PENN_PUPPETS.tasks
+
+    def splits(self) -> tuple[str, ...]:
+        """train, val and test, as `penn`."""
+        return ROLES
+
+    def clips(self, split: str) -> Sequence[ClipInfo]:
+        """Videos of a split without those that are too incomplete; test has the rendered hashes.
+
+        Raises:
+            MissingData: the annotation files are not there, or not all of them.
+            BadData: a file is broken, or of another class than the split says.
+        """
+        if split not in ROLES:
+            raise UnknownName("split of penn-puppets", split, ROLES)
+        if self._contents is None:
+            self._contents = self._read(silent)
+        return self._contents[split]
+
+    def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
+        """uint8 [len(indices),64,64,3]."""
+        return render(self._figure(clip.id), indices, SIZE)
+
+    def pose(self, clip: ClipInfo) -> Pose:
+        """float32 [L,13,3] in pixels; the third is 1 for annotated joints, 0.5 for interpolated."""
+        found = read_annotation(self._labels() / f"{clip.id}.mat")
+        xy, guessed = filled(found)
+        joints = np.ones((found.frames, 13, 3), np.float32)
+        joints[..., :2] = to_picture(xy, found.height, found.width, SIZE)
+        joints[..., 2][guessed] = 0.5
+        return joints
+
+    def class_names(self) -> tuple[str, ...]:
+        """The nine actions of the published comparison."""
+        return load("penn").classes
+
+    def joint_names(self) -> tuple[str, ...]:
+        """The 13 joints in the order of the annotation files."""
+        return JOINT_NAMES
+
+    def subsets(self) -> dict[str, frozenset[str]]:
+        """Named parts of the test split, as those of `penn`."""
+        lengths = {c.id: c.frames for c in self.clips("test")}
+        parts = subsets_of(self.split(), {v: lengths.get(v, 0) for v in self.split().of("test")})
+        kept = {name: part & lengths.keys() for name, part in parts.items()}
+        return {name: frozenset(part) for name, part in kept.items() if part}
+
+    def published(self) -> dict[str, int]:
+        """Videos of the published split; 10 % of its training part become val."""
+        split = load("penn")
+        return {"train": len(split.of("train")), "test": len(split.of("test"))}
+
+    def left_out(self) -> dict[str, str]:
+        """Videos that are too incomplete to be drawn, and why."""
+        folder = self._labels()
+        reasons = {
+            video: incomplete(read_annotation(folder / f"{video}.mat"))
+            for video in sorted(self.split().roles)
+        }
+        return {video: reason for video, reason in reasons.items() if reason}
+
+    def prepare(self, root: Path | None = None, tell: Tell = silent) -> None:
+        """Render the test clips once for their hashes."""
+        own = self if root is None else PennPuppets({}, root, self.cache)
+        own._contents = own._read(tell)
+
+    def warnings(self) -> list[str]:
+        """Sentences about another split, other exclusions, and pixels that differ here."""
+        lines = split_warnings("penn-puppets", self.split())
+        manifest = read("penn-puppets")
+        if not lines and sorted(self.left_out()) != sorted(manifest["excluded"]):
+            lines.append(
+                f"penn-puppets: {', '.join(self.left_out()) or 'no video'} left out, not "
+                f"{', '.join(manifest['excluded'])}; scores get a fingerprint of their own."
+            )
+        drifted = [
+            c.id for c in self.clips("test") if manifest["sha256"].get(c.id, c.sha256) != c.sha256
+        ]
+        if drifted:
+            lines.append(
+                f"penn-puppets: {len(drifted)} test clips are rendered differently here (first: "
+                f"{drifted[0]}); scores get a fingerprint of their own."
+            )
+        return lines
+
+    def verify(self, root: Path | None = None, tell: Tell = silent) -> list[Problem]:
+        """All that is wrong with the annotation files, and which videos are left out."""
+        from vpbench.data.penn_puppets.verify import verify_labels
+
+        own = self if root is None else PennPuppets({}, root, self.cache)
+        return verify_labels(own, tell)
+
+    def instructions(self) -> str:
+        """How to get it."""
+        from vpbench.data.sources import PENN_SOURCE
+
+        return PENN_SOURCE.text(self.root)
+
+    def split(self) -> Split:
+        """The published split, or the one in the folder."""
+        folder = self._labels()
+        return layout.own_split(folder.parent) or layout.own_split(folder) or load("penn")
+
+    def _labels(self) -> Path:
+        return layout.labels_folder(self.root)
+
+    def _roles(self) -> dict[str, Role]:
+        """As `penn`: who is val does not depend on who is left out."""
+        if not self._by_video:
+            findings = Findings(self._labels(), "penn-puppets")
+            self._by_video = completed(self.split().roles, {}, "penn-puppets", findings)
+            findings.raise_first()
+        return self._by_video
+
+    def _figure(self, video: str) -> Figure:
+        return _figure(self._labels(), video, self._roles()[video])
+
+    def _read(self, tell: Tell) -> dict[str, list[ClipInfo]]:
+        folder, split = self._labels(), self.split()
+        findings = Findings(folder, "penn-puppets")
+        renderer = _renderer()
+        out: dict[str, list[ClipInfo]] = {role: [] for role in ROLES}
+        for video, role in sorted(self._roles().items()):
+            path = folder / f"{video}.mat"
+            try:
+                found = read_annotation(path)
+            except VpbenchError as error:
+                findings.error(path, error)
+                continue
+            said, label = SPELLED.get(found.action, found.action), split.labels[video]
+            if said != split.classes[label]:
+                what = f"{path} says {found.action}, the split says {split.classes[label]}."
+                findings.bad(path, what, "Extract it again from the archive.")
+            elif not incomplete(found):
+                note = "" if found.known.all() else INTERPOLATED
+                own = digest([file_sha256(path), renderer, role, SIZE])
+                out[role].append(
+                    ClipInfo(video, found.frames, SIZE, SIZE, label, sha256=own, note=note)
+                )
+        findings.raise_first()
+        out["test"] = self._rendered(out["test"], tell)
+        return out
+
+    def _rendered(self, clips: list[ClipInfo], tell: Tell) -> list[ClipInfo]:
+        """Test clips with the hash of what this machine renders, instead of that of its inputs."""
+        path = self.cache / "penn-puppets" / "rendered.json"
+        known: dict[str, str] = {}
+        if path.is_file():
+            with suppress(Corrupt):
+                known = {str(k): str(v) for k, v in read_json(path).items()}
+        todo = [clip for clip in clips if clip.sha256 not in known]
+        if todo:
+            work = [(self._labels(), clip.id) for clip in todo]
+            for number, sha256 in enumerate(_in_parallel(work), 1):
+                known[todo[number - 1].sha256] = sha256
+                tell(number, len(todo))
+            write_json(path, known)
+        return [replace(clip, sha256=known[clip.sha256]) for clip in clips]
+
+
+@functools.cache
+def _renderer() -> str:
+    """Changes with everything that can change a pixel."""
+    data = Path(__file__).parents[1]
+    return digest([VERSION, *(tree_sha256(data / p, "*.py") for p in ("penn_puppets", "puppets"))])
+
+
+@functools.lru_cache(maxsize=64)
+def _figure(folder: Path, video: str, role: str) -> Figure:
+    return figure_of(read_annotation(folder / f"{video}.mat"), video, role, SIZE)
+
+
+def _hash_rendered(work: tuple[Path, str]) -> str:
+    folder, video = work
+    figure = _figure(folder, video, "test")
+    pixels = render(figure, range(len(figure.track.joints)), SIZE)
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def _in_parallel(work: list[tuple[Path, str]]) -> Sequence[str]:
+    if cores() == 1 or len(work) < 16:  # starting processes would cost more than it saves
+        return [_hash_rendered(w) for w in work]
+    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(_hash_rendered, work, chunksize=4))
