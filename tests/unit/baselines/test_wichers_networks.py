@@ -11,9 +11,9 @@ from vpbench.kit import seeded
 from vpbench_baselines.common.weights import count
 from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
 from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks
+from vpbench_baselines.wichers.params import PARAMS, PRESETS
 from vpbench_baselines.wichers.recurrent import PeepholeLSTM, Predictor
 from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
-from vpbench_baselines.wichers.spec import PARAMS, PRESETS
 
 
 def settings(preset="smoke", **changed):

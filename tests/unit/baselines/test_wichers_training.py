@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from vpbench.kit import seeded
 from vpbench_baselines.common import loop, remarks, weights
 from vpbench_baselines.wichers import training, validation
 from vpbench_baselines.wichers.method import Wichers
+from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.wichers.settings import Networks, Settings
-from vpbench_baselines.wichers.spec import PARAMS, PRESETS, SPEC, STAGES
+from vpbench_baselines.wichers.spec import DEVIATIONS, SPEC
 
 SIZE, GIVEN, HORIZON = 32, 3, 6
 TASK = TaskInfo("toy", SIZE, HORIZON, GIVEN, None, 0, (), 0, ())
@@ -377,3 +379,9 @@ def test_presets_name_known_parameters_and_stages_all_of_them():
     assert all(set(p) <= set(PARAMS) for p in PRESETS.values())
     named = {p for s in STAGES for p in s.params or ()}
     assert named == set(PARAMS) - {"variant"}
+
+
+def test_the_documentation_lists_every_deviation():
+    text = " ".join((Path(__file__).parents[3] / "docs" / "baselines.md").read_text().split())
+    assert all(d in text for d in DEVIATIONS)
+    assert "reimplementation" in SPEC.summary
