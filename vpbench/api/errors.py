@@ -68,9 +68,18 @@ class Refused(UsageError):
 
 
 class MethodFailed(VpbenchError):
-    """A method raised, crashed or returned something that is not a video."""
+    """A method raised, crashed or returned something that is not a video.
+
+    Attributes:
+        clips: numbers of the training clips that it happened on (`Batch.index`); the harness adds
+            their ids to the message.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, fix: str | None = None, clips: Iterable[int] = ()) -> None:
+        self.clips = tuple(int(i) for i in clips)
+        super().__init__(message, fix=fix)
 
 
 class Incomparable(VpbenchError):

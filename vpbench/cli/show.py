@@ -14,6 +14,9 @@ from vpbench.core.hashing import plain
 from vpbench.core.schema import CompareJson, GroupJson
 
 _LINE_EVERY = 30.0
+"""Between two lines about one thing in a log, seconds."""
+_FIRST_LINE = 5.0
+"""Before the first one, seconds."""
 
 
 def emit_json(value: Any) -> None:
@@ -71,18 +74,14 @@ class Progress:
         self.live = sys.stderr.isatty() and not quiet
         self._bars: dict[tuple[str, str], Any] = {}
         self._told: dict[tuple[str, str], float] = {}
+        self._begun: dict[tuple[str, str], tuple[float, int]] = {}
+        self._values: dict[tuple[str, str], str] = {}
         self._done: dict[str, dict[int, int]] = {}
         self._progress: Any = None
 
     def __enter__(self) -> Progress:
         if self.live:
-            from rich import progress as rp
-
-            self._progress = rp.Progress(
-                rp.TextColumn("[bold]{task.fields[method]}"), rp.TextColumn("{task.description}"),
-                rp.BarColumn(), rp.MofNCompleteColumn(), _rate(), rp.TimeRemainingColumn(),
-                rp.TextColumn("{task.fields[values]}"), console=console(stderr=True),
-            )  # fmt: skip
+            self._progress = _bars(console(stderr=True))
             self._progress.start()
         return self
 
@@ -110,21 +109,37 @@ class Progress:
         method, what = event.get("method", ""), event["what"]
         done = self._shards(event) if "shard" in event else event["done"]
         key = (method, what)
-        values = "  ".join(f"{k} {v:.4g}" for k, v in event.get("values", {}).items()
-                           if v is not None)  # fmt: skip
+        if "values" in event:  # they come more seldom than steps, and stay until the next ones
+            self._values[key] = "  ".join(
+                f"{k} {'nan' if v is None else format(v, '.4g')}"
+                for k, v in event["values"].items()
+            )
+        values = self._values.get(key, "")
         if self._progress is not None:
             if key not in self._bars:
                 self._bars[key] = self._progress.add_task(
-                    what, total=event["total"], method=method, values=""
-                )
-            fields = {"values": values} if values else {}
-            self._progress.update(self._bars[key], completed=done, total=event["total"], **fields)
+                    what, total=event["total"], method=method, values="",
+                    unit=event.get("unit", ""),
+                )  # fmt: skip
+            self._progress.update(
+                self._bars[key], completed=done, total=event["total"], values=values
+            )
             return
+        self._log(key, done, event["total"], values, event.get("unit", ""))
+
+    def _log(
+        self, key: tuple[str, str], done: int, total: int | None, values: str, unit: str
+    ) -> None:
+        """A line now and then, where there is no terminal: how far, the figures, the time left."""
         now = time.monotonic()
-        if now - self._told.setdefault(key, now) > _LINE_EVERY:
-            self._told[key] = now
-            total = event["total"] if event["total"] is not None else "?"
-            self._line(f"{method} {what} {done}/{total} {values}".strip())
+        begun, first = self._begun.setdefault(key, (now, done))
+        if now - self._told.setdefault(key, now - _LINE_EVERY + _FIRST_LINE) <= _LINE_EVERY:
+            return
+        self._told[key] = now
+        words = [*key, _count(done, total, unit), values]
+        if total is not None and total > done > first:
+            words.append(f"{_span((total - done) * (now - begun) / (done - first))} left")
+        self._line(" ".join(word for word in words if word))
 
     def _shards(self, event: dict[str, Any]) -> int:
         """Several workers share one run: count its shards, not their reports."""
@@ -150,19 +165,55 @@ class Progress:
             click.echo(text, err=True)
 
 
-def _rate_column() -> type:
-    from rich.progress import ProgressColumn
+def _span(seconds: float) -> str:
+    """A time as people say it: "about 40 s", "about 12 min", "about 3 h 20 min"."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"about {minutes} min"
+    return f"about {minutes // 60} h {minutes % 60} min"
+
+
+def _count(done: float, total: float | None, unit: str) -> str:
+    """How much of how much: "12/400", and for bytes "3.2/47.2 MB"."""
+    if unit == "B":
+        return f"{done / 1e6:.1f}/{'?' if total is None else f'{total / 1e6:.1f}'} MB"
+    return f"{done:.0f}/{'?' if total is None else f'{total:.0f}'}"
+
+
+def _bars(screen: Any) -> Any:
+    """A bar for each thing: whose, what, how far, how fast, time left, losses as far as they fit.
+
+    Names hold brackets, which rich would take for its markup.
+    """
+    from rich import progress as rp
+    from rich.table import Column
     from rich.text import Text
 
-    class Rate(ProgressColumn):
-        """Steps a second."""
+    class Count(rp.ProgressColumn):
+        """How much of how much."""
 
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
+        def render(self, task: rp.Task) -> Text:
+            return Text(_count(task.completed, task.total, task.fields["unit"]), style="green")
+
+    class Rate(rp.ProgressColumn):
+        """Steps, or megabytes, a second."""
+
+        def render(self, task: rp.Task) -> Text:
+            speed = task.finished_speed or task.speed or 0.0
+            if task.fields["unit"] == "B":
+                return Text(f"{speed / 1e6:.1f} MB/s", style="cyan")
             return Text(f"{speed:.1f}/s" if speed else "-/s", style="cyan")
 
-    return Rate
+    def plain(text: str, **column: Any) -> rp.TextColumn:
+        style = column.pop("style", "none")
+        return rp.TextColumn(text, style=style, markup=False, table_column=Column(**column))
 
-
-def _rate() -> Any:
-    return _rate_column()()
+    return rp.Progress(
+        plain("{task.fields[method]}", style="bold", no_wrap=True),
+        plain("{task.description}", no_wrap=True), rp.BarColumn(16), Count(), Rate(),
+        rp.TimeRemainingColumn(),
+        plain("{task.fields[values]}", no_wrap=True, overflow="ellipsis", ratio=1),
+        console=screen, expand=True,
+    )  # fmt: skip

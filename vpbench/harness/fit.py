@@ -147,6 +147,10 @@ def _fit(
             target.fit(data, ctx)
         else:
             target.fit(node.stage, data, ctx)
+    except MethodFailed as error:
+        if error.clips:
+            raise _with_clips(error, data) from error
+        raise
     except (VpbenchError, KeyboardInterrupt):
         raise
     except Exception as error:  # a plugin may raise anything
@@ -161,6 +165,14 @@ def _fit(
     else:
         target.save(node.stage, folder.checkpoint)
     return {"skipped": dict(data.skipped), **ctx.remarks.json()}
+
+
+def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFailed:
+    """The same failure with the ids of the clips that it names by number."""
+    known = data.clips["train"]
+    ids = [known[i].id for i in dict.fromkeys(error.clips) if 0 <= i < len(known)]
+    named = f" (training clips {', '.join(ids)})" if ids else ""
+    return MethodFailed(f"{error.message.rstrip('.')}{named}.", fix=error.fix)
 
 
 def _data(node: StageNode, bench: Bench, before: Sequence[StagePlan]) -> FrameView | PointView:

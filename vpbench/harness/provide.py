@@ -178,6 +178,7 @@ def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint)
 
 def _teller(what: str, emit: Emit) -> Callable[[int, int | None], None]:
     def tell(done: int, total: int | None) -> None:
-        emit({"event": "progress", "what": f"fetch {what}", "done": done, "total": total})
+        emit({"event": "progress", "what": f"fetch {what}", "done": done, "total": total,
+              "unit": "B"})  # fmt: skip
 
     return tell

@@ -23,7 +23,7 @@ def ready_weights(wanted: Sequence[Wanted], places: Places, emit: Emit) -> dict[
 
         def tell(done: int, total: int | None, name: str = name) -> None:
             emit({"event": "progress", "method": name, "what": "weights", "done": done,
-                  "total": total})  # fmt: skip
+                  "total": total, "unit": "B"})  # fmt: skip
 
         try:
             fetch(name, places.cache, offline=places.offline, progress=tell)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vpbench.kit.perceptual import perceptual_network as perceptual_network
     from vpbench.kit.pictures import contact_sheet as contact_sheet
     from vpbench.kit.pictures import draw_keypoints as draw_keypoints
+    from vpbench.kit.prefetch import Prefetch as Prefetch
     from vpbench.kit.state import from_arrays as from_arrays
     from vpbench.kit.state import load_state as load_state
     from vpbench.kit.state import save_state as save_state
@@ -38,6 +39,7 @@ _HOME = {
     "files": "read_clip",
     "perceptual": "FeatureNetwork PerceptualLoss perceptual_network",
     "pictures": "contact_sheet draw_keypoints",
+    "prefetch": "Prefetch",
     "state": "from_arrays load_state save_state to_arrays",
     "tensors": "generator normal pose_to_tensor to_tensor to_uint8",
     "threads": "deterministic device_name pick_device seeded set_threads",

@@ -8,7 +8,14 @@ import pytest
 
 from vpbench.core import provenance
 from vpbench.core.hashing import file_sha256, tree_sha256
-from vpbench.core.provenance import git_state, machine, packages, peak_memory_mib, source_hash
+from vpbench.core.provenance import (
+    git_state,
+    machine,
+    packages,
+    peak_memory_mib,
+    source_hash,
+    training_source,
+)
 
 
 @pytest.fixture
@@ -61,6 +68,50 @@ def test_built_in_methods_are_one_module_each():
 @pytest.mark.parametrize("factory", ["", ":", "no_such:X", "sys:X", "./no.py:X", "..x:Y"])
 def test_no_source_is_an_empty_hash(factory):
     assert source_hash(factory) == ""
+
+
+MODULES = {
+    "method.py": "from . import nets\nimport numpy\ndef fit():\n    from prov_toy.sub import deep",
+    "nets.py": "from .layers import conv\nimport prov_toy.extra",
+    "layers.py": "conv = 1",
+    "extra.py": "import os",
+    "sub/deep.py": "from ..loss import l1\nfrom ... import nowhere",
+    "loss.py": "from prov_toy import layers as l",
+    "spec.py": "import prov_toy.method",
+    "figures.py": "from prov_toy.method import fit",
+}
+
+
+def changes(package, name, factory="prov_toy.method:Toy"):
+    """Whether one more line in a file makes another source of training."""
+    training_source.cache_clear()
+    before = training_source(factory)
+    with (package / name).open("a") as stream:
+        stream.write("\n# more")
+    training_source.cache_clear()
+    return training_source(factory) != before
+
+
+def test_the_source_of_a_training_is_what_its_module_imports(package):
+    for name, text in MODULES.items():
+        (package / name).write_text(text)
+    names = [*MODULES, "__init__.py", "sub/__init__.py"]
+    counted = {name for name in names if changes(package, name)}
+    assert counted == set(names) - {"spec.py", "figures.py"}
+    assert changes(package, "spec.py", "prov_toy.spec:X")
+    assert not changes(package, "loss.py", "prov_toy.nets:X")
+    assert "prov_toy.method" not in sys.modules
+
+
+def test_the_source_of_a_training_in_one_file_is_that_file(package):
+    single = package.parent / "prov_single.py"
+    training_source.cache_clear()
+    assert training_source("prov_single:Toy") == file_sha256(single)
+    assert training_source(":Toy", f"{single}:SPEC") == file_sha256(single)
+    assert training_source("no_such:X") == ""
+    (package / "method.py").write_text("def broken(:")
+    training_source.cache_clear()
+    assert len(training_source("prov_toy.method:Toy")) == 64
 
 
 def test_packages_are_named_with_their_versions():
