@@ -21,7 +21,7 @@ CELL = 128
 """Side of a cell on the screen, in pixels; small frames are enlarged by a whole number."""
 
 _MARGIN, _GAP, _BREAK, _BLOCK, _PAD = 14, 3, 9, 18, 10
-_LABEL = 170
+_LABEL, _TITLES = 170, 560
 _TITLE, _HEAD, _BODY, _SMALL = 18, 15, 14, 12
 
 
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows under one title; `headers` are (text, columns that it spans)."""
+    """Rows under one title; `headers` are (text, columns that it spans), text of several lines."""
 
     title: str
     rows: Sequence[Row]
@@ -163,7 +163,8 @@ def lay_out(sheet: Sheet) -> Drawing:
         at.append(at[-1] + cell_w + (_BREAK if k in sheet.breaks else _GAP) if at else left)
     width = at[-1] + cell_w + _MARGIN
     words = [(sheet.title, _TITLE), *((b.title, _HEAD) for b in sheet.blocks)]
-    width = max(width, *(int(ruler.width(t, s)) + 2 * _MARGIN for t, s in words))
+    longest = max(int(ruler.width(text, size)) for text, size in words)
+    width = max(width, min(longest, _TITLES) + 2 * _MARGIN)
     out = Drawing(width, 0, zoom, (cell_h, cell_w), theme.ground, theme.empty, theme.edge)
     y = _MARGIN
     for text, size, colour in (
@@ -205,14 +206,17 @@ def _head(out: Drawing, ruler: _Ruler, block: Block, at: Sequence[int], y: int, 
     """Title and column headers of a block; where its rows begin."""
     if block.title:
         line = ruler.line(_HEAD)
-        out.texts.append(Text(_MARGIN, y + line / 2, block.title, _HEAD, theme.text, "lm"))
-        y += line + _GAP
+        for text in ruler.wrap(block.title, _HEAD, 2, out.width - 2 * _MARGIN):
+            out.texts.append(Text(_MARGIN, y + line / 2, text, _HEAD, theme.text, "lm"))
+            y += line + _GAP
     wrapped: list[tuple[float, list[str]]] = []
     first = 0
     for text, span in block.headers:
         last = min(first + span, len(at)) - 1
         begin, end = at[first], at[last] + out.cell[1]
-        wrapped.append(((begin + end) / 2, ruler.wrap(text, _SMALL, 4, end - begin)))
+        parts = text.split("\n")
+        lines = [line for part in parts for line in ruler.wrap(part, _SMALL, 4, end - begin)]
+        wrapped.append(((begin + end) / 2, lines))
         first += span
     line = ruler.line(_SMALL)
     tallest = max((len(lines) for _, lines in wrapped), default=0)

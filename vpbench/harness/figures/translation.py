@@ -138,4 +138,4 @@ def _layer(label: str, images: Frames, at: Sequence[tuple[int, int]]) -> Row:
 
 
 def _header(studio: Studio, item: Item, t: int) -> str:
-    return f"{studio.class_name(item) or item.id} frame {t + 1}"
+    return f"{studio.class_name(item) or item.id}\nframe {t + 1}"
