@@ -179,7 +179,7 @@ def test_methods_that_cannot(trained, tmp_path):
     picture(tmp_path / "a.png")
     out = tmp_path / "out"
     for method, code, says in (
-        ("greedy", 2, "greedy needs 2"),
+        ("greedy", 2, "needs 2 conditioning frames"),
         ("jointed", 2, "needs pose"),
         ("tiny-oracle", 2, "sees the true future"),
         ("real", 2, "sees the true future"),

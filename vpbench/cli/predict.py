@@ -21,7 +21,7 @@ Examples:
   vpbench predict my-method --image photo.jpg --label squats --samples 4 --seed 7 --out photo"""
 
 _CLIPS_ONLY = {"seeds": "--seeds", "limit": "--limit", "refit": "--fit", "workers": "--workers",
-               "threads": "--threads"}  # fmt: skip
+               "threads": "--threads", "train_on": "--train-on"}  # fmt: skip
 
 
 @click.command(epilog=_EPILOG)
@@ -76,7 +76,7 @@ def predict(
                 raise click.UsageError(f"{name} goes with --image FILE.")
         return conduct("predict", methods, metrics=None, references=False, strict=False, **fields)
     for name, option in _CLIPS_ONLY.items():
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+        if ctx.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT):
             hint = " Write --seed N --samples S." if name == "seeds" else ""
             raise click.UsageError(f"{option} does not go with --image.{hint}")
     if out is None:
@@ -118,7 +118,7 @@ def _pictures(
     ):
         if any(run.method.spec.kind == "reference" for run in runs):
             prepare_dataset(bench.dataset, progress)
-        record = write_pictures(work, runs, bench, found, picture, labels, asked, progress)
+        record = write_pictures(work, runs, bench, found, places, picture, labels, asked, progress)
     if as_json:
         emit_json({**record, "out": str(target)})
         return 0

@@ -16,7 +16,9 @@ from vpbench.core.places import Places
 from vpbench.core.plan import RunPlan, Wish, make_plan
 from vpbench.core.registry import Registry
 from vpbench.harness.bench import Bench
+from vpbench.harness.events import Emit, silent
 from vpbench.harness.loading import describe_error, load_stages, make_method, make_slots
+from vpbench.harness.provide import provide
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def check_layers(found: Any, shape: tuple[int, ...], name: str) -> Layers:
             images[str(key)] = array
         else:
             others[str(key)] = array
-    return Layers(points, images, others)
+    usual = {"mask": 0, "crude": 1, "final": 3}
+    order = sorted(images, key=lambda name: (usual.get(name, 2), name))
+    return Layers(points, {name: images[name] for name in order}, others)
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def plan_live(
         names, (asked.seed,), (asked.fit_seed,), asked.samples, asked.preset, references=False,
         checkpoint=asked.checkpoint,
     )  # fmt: skip
-    plan = make_plan(wish, bench.task, found, places.runs)
+    plan = make_plan(wish, bench.task, found, places.runs, places.cache)
     for refusal in plan.refused:
         raise Refused(f"{refusal.name}: {'; '.join(refusal.reasons)}.")
     return list(plan.runs)
@@ -173,14 +177,19 @@ def check_trained(run: RunPlan, bench: Bench) -> None:
         )
 
 
-def load_live(run: RunPlan, bench: Bench, found: Registry, device: str = "auto") -> Live:
-    """Make a method and load what it has learned.
+def load_live(
+    run: RunPlan, bench: Bench, found: Registry, places: Places, device: str = "auto",
+    emit: Emit = silent,
+) -> Live:  # fmt: skip
+    """Make a method and load what it has learned; pinned checkpoints are fetched.
 
     Raises:
         MissingData: it is not trained yet.
+        MissingWeights: its checkpoint cannot be fetched.
         HashMismatch: a checkpoint is not what was written.
     """
     check_trained(run, bench)
+    provide(run, places, emit)
     where = "cpu"
     if run.method.capabilities.trainable:
         from vpbench.kit.threads import pick_device, set_threads

@@ -12,6 +12,7 @@ from vpbench.api.types import Frames, Pose, TaskInfo
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.core.names import safe_name
+from vpbench.core.places import Places
 from vpbench.core.plan import RunPlan
 from vpbench.core.registry import Registry
 from vpbench.harness.bench import Bench
@@ -42,8 +43,9 @@ def label_title(task: TaskInfo, label: int | None) -> str:
 
 
 def write_pictures(
-    work: Path, runs: Sequence[RunPlan], bench: Bench, found: Registry, picture: Picture,
-    labels: Mapping[str, Sequence[int | None]], asked: Asked, emit: Emit = silent,
+    work: Path, runs: Sequence[RunPlan], bench: Bench, found: Registry, places: Places,
+    picture: Picture, labels: Mapping[str, Sequence[int | None]], asked: Asked,
+    emit: Emit = silent,
 ) -> dict[str, Any]:  # fmt: skip
     """Predict and write all: one method into `work`, several into a folder each.
 
@@ -59,7 +61,7 @@ def write_pictures(
     """
     rows: list[dict[str, Any]] = []
     for run in runs:
-        live = load_live(run, bench, found, asked.device)
+        live = load_live(run, bench, found, places, asked.device, emit)
         done: list[Pictured] = []
         for number in labels[run.name]:
             done.append(predict_picture(live, picture, number, asked.samples, asked.seed))

@@ -51,8 +51,9 @@ class Studio:
             MissingData: it is not trained yet.
         """
         if run.name not in self._loaded:
-            device = self.asked.device
-            self._loaded[run.name] = load_live(run, self.bench, self.registry, device)
+            self._loaded[run.name] = load_live(
+                run, self.bench, self.registry, self.places, self.asked.device, self.emit
+            )
         return self._loaded[run.name]
 
     def class_name(self, item: Item) -> str:

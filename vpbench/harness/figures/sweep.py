@@ -60,12 +60,12 @@ def sweep(
         }  # fmt: skip
         if has_label:
             found = _classes(studio, live, source)
-            sheets[f"{stem}-classes"] = _sheet(studio, live, source, found, "one seed, all classes")
+            sheets[f"{stem}-classes"] = _sheet(studio, live, source, found, "all labels, one seed")
             record["classes"] = [_told(studio, one, 0) for one in found]
         if run.method.capabilities.stochastic:
             one = _ask(studio, live, source, chosen, count)
             title = label_title(studio.bench.task.info, chosen) if has_label else ""
-            what = f"{title}, {count} seeds" if title else f"{count} seeds"
+            what = f"label {title}, {count} samples" if title else f"{count} samples"
             sheets[f"{stem}-seeds"] = _sheet(studio, live, source, [one], what)
             record["seeds"] = [_told(studio, one, s) for s in range(count)]
         records.append(record)
@@ -132,7 +132,7 @@ def _sheet(
     count = 0
     for one in found:
         for s in range(len(one.seeds)):
-            label = label_title(task, one.label) if len(found) > 1 else f"seed {s}"
+            label = label_title(task, one.label) if len(found) > 1 else f"sample {s}"
             rows.append(frame_row(label, first, one.frames[s], times))
             points = None if one.layers is None else one.layers.at(0, s, task.horizon)
             if points is not None:
