@@ -22,6 +22,8 @@ HEAVY = ("torch", "pandas", "scipy", "cv2", "av", "PIL", "torchmetrics", "timm",
         ["list"],
         ["run", "--help"],
         ["compare", "--help"],
+        ["predict", "--help"],
+        ["figure", "sweep", "--help"],
         ["--version"],
         ["list", "--json"],
     ],
@@ -72,8 +74,10 @@ def test_references_run_without_importing_torch(clips, tmp_path):
 def test_every_verb_has_help_with_an_example(tmp_path):
     from vpbench.cli.main import VERBS
 
-    words = [[v] for v in VERBS if v not in ("data", "weights")]
+    words = [[v] for v in VERBS if v not in ("data", "weights", "figure")]
     words += [["data", v] for v in ("list", "prepare", "verify", "preview")]
+    kinds = ("predictions", "sweep", "translation", "ablation", "failures")
+    words += [["figure", v] for v in kinds]
     for verb in words:
         done = vpbench(*verb, "--help", cwd=tmp_path)
         assert done.code == 0
