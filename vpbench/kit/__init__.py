@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vpbench.kit.composed import ComposedMethod as ComposedMethod
+    from vpbench.kit.composed import evaluating as evaluating
     from vpbench.kit.fabric import make_fabric as make_fabric
     from vpbench.kit.files import read_clip as read_clip
+    from vpbench.kit.loop import Made as Made
+    from vpbench.kit.loop import Training as Training
+    from vpbench.kit.loop import train as train
     from vpbench.kit.perceptual import FeatureNetwork as FeatureNetwork
     from vpbench.kit.perceptual import PerceptualLoss as PerceptualLoss
     from vpbench.kit.perceptual import perceptual_network as perceptual_network
@@ -32,17 +36,22 @@ if TYPE_CHECKING:
     from vpbench.kit.threads import pick_device as pick_device
     from vpbench.kit.threads import seeded as seeded
     from vpbench.kit.threads import set_threads as set_threads
+    from vpbench.kit.weights import load_weights as load_weights
+    from vpbench.kit.weights import round_weights as round_weights
+    from vpbench.kit.weights import save_weights as save_weights
 
 _HOME = {
-    "composed": "ComposedMethod",
+    "composed": "ComposedMethod evaluating",
     "fabric": "make_fabric",
     "files": "read_clip",
+    "loop": "Made Training train",
     "perceptual": "FeatureNetwork PerceptualLoss perceptual_network",
     "pictures": "contact_sheet draw_keypoints",
     "prefetch": "Prefetch",
     "state": "from_arrays load_state save_state to_arrays",
     "tensors": "generator normal pose_to_tensor to_tensor to_uint8",
     "threads": "deterministic device_name pick_device seeded set_threads",
+    "weights": "load_weights round_weights save_weights",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 

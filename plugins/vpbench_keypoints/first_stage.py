@@ -1,0 +1,207 @@
+"""The first stage: detector, translator and image discriminator learn together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vpbench.api import FitContext, TrainView
+from vpbench.kit import (
+    Made,
+    PerceptualLoss,
+    Training,
+    perceptual_network,
+    seeded,
+    to_tensor,
+    train,
+)
+from vpbench_keypoints.detector import KeypointDetector
+from vpbench_keypoints.losses import (
+    changed_pixels,
+    discriminator_loss,
+    frozen_logits,
+    generator_loss,
+    pixel_pyramid,
+)
+from vpbench_keypoints.networks import ImageDiscriminator
+from vpbench_keypoints.schedule import (
+    AUGMENTS,
+    named_augment,
+    named_precision,
+    pair_window,
+    ramp,
+    rate_factor,
+    set_rate,
+    sharpness_at,
+)
+from vpbench_keypoints.translator import KeypointTranslator, map_sharpness
+from vpbench_keypoints.validation import Translation, Watcher
+from vpbench_keypoints.warps import draw_warp
+
+_BETAS = (0.5, 0.999)
+_CALIBRATION = 256
+"""Frames on which the perceptual loss finds its scales."""
+
+
+class FirstStage:
+    """One training of Q, T and D_im.
+
+    A batch is used once for both players: the discriminator learns from the detached result, then
+    the generator from the same one (the authors drew a batch for each).
+
+    Args:
+        detector: trained too if it stands in `ctx.trains`, else frozen.
+    """
+
+    def __init__(
+        self, detector: Any, translator: KeypointTranslator, data: TrainView, ctx: FitContext
+    ) -> None:
+        self.p: Mapping[str, Any] = translator.params
+        self.data, self.ctx = data, ctx
+        self.detector, self.translator = detector, translator
+        self.joint = "detector" in ctx.trains and isinstance(detector, KeypointDetector)
+        with seeded(ctx.seed):
+            self.discriminator = (
+                ImageDiscriminator(
+                    int(self.p["image_discriminator"]), int(self.p["image_discriminator_depth"])
+                )
+                .to(ctx.device)
+                .to(memory_format=torch.channels_last)
+            )
+        self.precision = named_precision(str(self.p["precision"]))
+        self.window = pair_window(str(self.p["pair_gap"]), ctx.task.horizon)
+        self.augment = named_augment(str(self.p["augment"]), AUGMENTS)
+        self.steps, self.batch = int(self.p["steps"]), int(self.p["batch"])
+        self.perceptual = self._perceptual()
+
+    def run(self) -> bool:
+        """Train to the end; False when asked to stop before."""
+        players: dict[str, nn.Module] = {"translator": self.translator.net}
+        if self.joint:
+            self.detector.reset(self.ctx.seed)
+            players["detector"] = self.detector.net
+        self.translator.reset(self.ctx.seed + 1)
+        players["translator"] = self.translator.net
+        for net in players.values():
+            net.to(self.ctx.device).train()
+        self.discriminator.train()
+        self.optimiser = torch.optim.Adam(
+            [w for net in players.values() for w in net.parameters()], betas=_BETAS
+        )
+        self.rival = torch.optim.Adam(self.discriminator.parameters(), betas=_BETAS)
+        training = Training(
+            "ours:keypoints", {**players, "discriminator": self.discriminator},
+            {"generator": self.optimiser, "discriminator": self.rival}, self.steps,
+            ("batch", "translator_decoder", "detector_decoder"),
+        )  # fmt: skip
+        translation = Translation(self.detector, self.translator, self.perceptual)
+        watcher = Watcher(translation, players, self.data, self.ctx)
+        training.extra["watch"] = watcher.state()
+        done = train(self.ctx, training, self._begin, lambda k: watcher.after(k, training))
+        if done:
+            watcher.finish(training)
+        return done
+
+    def _begin(self, done: int) -> Any:
+        batches = self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
+
+        def make(step: int) -> Made:
+            batch = next(batches)
+            frames = to_tensor(batch.frames, self.ctx.device) * 2.0 - 1.0
+            return Made(self._step(step, frames[:, 0], frames[:, 1], batch.pose), batch.index)
+
+        return make
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def _step(self, step: int, source: Tensor, target: Tensor, pose: Any) -> dict[str, float]:
+        """Move both players once; tells the losses."""
+        factor = rate_factor(str(self.p["schedule"]), step, self.steps)
+        set_rate(self.optimiser, float(self.p["rate"]) * factor)
+        set_rate(self.rival, float(self.p["discriminator_rate"]) * factor)
+        n = len(source)
+        points, bent = self._points(source, target, pose)
+        final_sharpness = map_sharpness(source.shape[-1])
+        sharpness = sharpness_at(step, self.steps, final_sharpness, float(self.p["wide_maps"]))
+        fake, _, mask = self.translator.draw(
+            source, points[:n], points[n:], sharpness, self.precision
+        )
+        terms = self._distances(fake, source, target)
+        if bent is not None:
+            terms["equivariance"] = float(self.p["equivariance_weight"]) * bent
+        chance = float(self.p["adversarial_weight"]) * ramp(
+            step, self.steps, float(self.p["adversarial_start"])
+        )
+        figures: dict[str, float] = {}
+        if chance > 0:
+            figures["discriminator"] = self._move_rival(target, fake.detach())
+            terms["adversarial"] = chance * generator_loss(frozen_logits(self.discriminator, fake))
+        total = torch.stack(list(terms.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimiser.step()
+        figures |= {name: float(value.detach()) for name, value in terms.items()}
+        if mask is not None:
+            figures["mask"] = float(mask.detach().mean())
+        return figures
+
+    def _points(self, source: Tensor, target: Tensor, pose: Any) -> tuple[Tensor, Tensor | None]:
+        """Keypoints [2N,K,2] of both frames, and how far the detector is from equivariance."""
+        if not self.joint:
+            return self._frozen_points(source, target, pose), None
+        images, warp = [source, target], None
+        if float(self.p["equivariance_weight"]) > 0:
+            some = target[: max(1, len(target) // 2)]
+            warp = draw_warp(len(some), some.device)
+            images.append(warp.images(some))
+        points = self.detector.points(torch.cat(images), self.precision)
+        n = len(source)
+        if warp is None:
+            return points, None
+        bent = points[2 * n :]
+        return points[: 2 * n], (warp.places(bent) - points[n : n + len(bent)]).abs().mean()
+
+    @torch.no_grad()
+    def _frozen_points(self, source: Tensor, target: Tensor, pose: Any) -> Tensor:
+        frames = torch.stack([source, target], 1) / 2.0 + 0.5
+        joints = None if pose is None else torch.from_numpy(np.array(pose)).to(frames.device)
+        found = self.detector.detect(frames, joints)[..., :2]
+        return torch.cat([found[:, 0], found[:, 1]])
+
+    def _distances(self, fake: Tensor, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        if float(self.p["pixel_weight"]) > 0:
+            moved = changed_pixels(source, target).to(fake)
+            weight = 1.0 + float(self.p["changed_weight"]) * moved
+            terms["pixels"] = float(self.p["pixel_weight"]) * pixel_pyramid(fake, target, weight)
+        if self.perceptual is not None:
+            distance = self.perceptual(fake / 2.0 + 0.5, target / 2.0 + 0.5)
+            terms["perceptual"] = float(self.p["perceptual_weight"]) * distance
+        return terms
+
+    def _move_rival(self, real: Tensor, fake: Tensor) -> float:
+        logits = self.discriminator(
+            torch.cat([real, fake]).contiguous(memory_format=torch.channels_last)
+        )
+        loss = discriminator_loss(*logits.chunk(2))
+        self.rival.zero_grad(set_to_none=True)
+        loss.backward()
+        self.rival.step()
+        return float(loss.detach())
+
+    def _perceptual(self) -> PerceptualLoss | None:
+        """The perceptual loss, its scales found on training frames."""
+        name = str(self.p["perceptual"])
+        if name == "none" or float(self.p["perceptual_weight"]) <= 0:
+            return None
+        network = perceptual_network(name, self.ctx.weights(name))
+        loss = PerceptualLoss(network).to(self.ctx.device).to(memory_format=torch.channels_last)
+        batches = self.data.batches("train", self.window, 32, stream="calibration")
+        frames = [to_tensor(next(batches).frames) for _ in range(-(-_CALIBRATION // 64))]
+        pairs = torch.cat(frames).to(self.ctx.device)
+        loss.calibrate(pairs.flatten(0, 1), pairs[:, 0], pairs[:, 1])
+        return loss

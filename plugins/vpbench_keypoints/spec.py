@@ -1,0 +1,218 @@
+"""What vpbench knows of 'ours' before it is imported: parameters, presets, stages, parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vpbench.api import Capabilities, ComponentSpec, MethodSpec, StageSpec
+from vpbench_keypoints import pretrained
+
+Value = str | int | float | bool
+
+_CITATION = (
+    "Yunji Kim, Seonghyeon Nam, In Cho, Seon Joo Kim: Unsupervised Keypoint Learning for Guiding "
+    "Class-Conditional Video Prediction, NeurIPS 2019"
+)
+_LICENCE = "Apache-2.0; written from the paper, no code of its authors"
+_HOME = "vpbench_keypoints"
+
+DETECTOR: Mapping[str, Value] = {
+    "n_keypoints": 40,
+    "detector_width": 32,
+    "detector_decoder": 128,
+    "soft_argmax": "marginal",
+    "temperature": 1.0,
+    "bn_momentum": 0.001,
+}
+"""Q. The values here are the paper's; presets reduce them."""
+
+TRANSLATOR: Mapping[str, Value] = {
+    "n_keypoints": 40,
+    "translator_width": 32,
+    "translator_decoder": 256,
+    "reference_keypoints": True,
+    "mask": True,
+    "skips": False,
+    "bn_momentum": 0.001,
+    "image_discriminator": 64,
+    "image_discriminator_depth": 6,
+    "perceptual": "vgg19",
+    "perceptual_weight": 1.0,
+    "adversarial_weight": 1.0,
+    "adversarial_start": 0.0,
+    "pixel_weight": 0.0,
+    "changed_weight": 0.0,
+    "equivariance_weight": 0.0,
+    "wide_maps": 0.0,
+    "pair_gap": "8-11",
+    "augment": "paper",
+    "steps": 500000,
+    "batch": 32,
+    "rate": 1e-4,
+    "discriminator_rate": 1e-4,
+    "schedule": "paper",
+    "precision": "fp32",
+}
+"""T, D_im and the training of the first stage."""
+
+MOTION: Mapping[str, Value] = {
+    "n_keypoints": 40,
+    "label": True,
+    "motion_hidden": 1024,
+    "motion_latent": 64,
+    "motion_inlet": 32,
+    "residual": False,
+    "relu_heads": False,
+    "kl_weight": 1.0,
+    "sequence_adversarial_weight": 2.0,
+    "motion_augment": "paper",
+    "motion_steps": 100000,
+    "motion_batch": 32,
+    "motion_rate": 1e-4,
+    "motion_schedule": "paper",
+}
+"""M, D_seq and the training of the second stage."""
+
+_CPU: Mapping[str, Value] = {
+    "n_keypoints": 16,
+    "detector_width": 16,
+    "detector_decoder": 64,
+    "soft_argmax": "plane",
+    "temperature": 0.1,
+    "bn_momentum": 0.1,
+    "translator_width": 16,
+    "translator_decoder": 128,
+    "image_discriminator": 16,
+    "image_discriminator_depth": 4,
+    "perceptual": "efficientnet-lite0",
+    "perceptual_weight": 0.02,
+    "adversarial_weight": 0.01,
+    "adversarial_start": 0.6,
+    "pixel_weight": 1.0,
+    "changed_weight": 20.0,
+    "equivariance_weight": 0.5,
+    "wide_maps": 0.4,
+    "pair_gap": "1-16",
+    "augment": "light",
+    "steps": 6500,
+    "batch": 16,
+    "rate": 2e-3,
+    "discriminator_rate": 5e-4,
+    "schedule": "cosine",
+    "precision": "bf16",
+    "motion_hidden": 128,
+    "motion_latent": 16,
+    "motion_augment": "light",
+    "motion_steps": 4000,
+    "motion_rate": 1e-3,
+    "motion_schedule": "cosine",
+}
+
+_SMOKE: Mapping[str, Value] = {
+    **_CPU,
+    "n_keypoints": 10,
+    "detector_width": 4,
+    "detector_decoder": 16,
+    "translator_width": 4,
+    "translator_decoder": 16,
+    "image_discriminator": 4,
+    "perceptual": "none",
+    "adversarial_start": 0.25,
+    "steps": 8,
+    "batch": 4,
+    "motion_hidden": 16,
+    "motion_latent": 4,
+    "motion_steps": 8,
+    "motion_batch": 8,
+    "precision": "fp32",
+}
+
+_PLUS: Mapping[str, Value] = {**_CPU, "skips": True, "residual": True}
+
+PARAMS: Mapping[str, Value] = {**DETECTOR, **TRANSLATOR, **MOTION}
+PRESETS: Mapping[str, Mapping[str, Value]] = {
+    "paper": {}, "cpu": _CPU, "plus": _PLUS, "smoke": _SMOKE,
+}  # fmt: skip
+
+
+def _presets(own: Mapping[str, Value]) -> Mapping[str, Mapping[str, Value]]:
+    """The presets of one part: what of each concerns it."""
+    return {name: {k: v for k, v in values.items() if k in own} for name, values in PRESETS.items()}
+
+
+_SPACE = ("n_keypoints", "unsupervised keypoints of Kim et al. 2019")
+
+KEYPOINT_DETECTOR = ComponentSpec(
+    name="ours-detector",
+    slot="detector",
+    factory=f"{_HOME}.detector:KeypointDetector",
+    summary="U-Net and soft-argmax; trained without labels, together with a translator",
+    space=_SPACE,
+    capabilities=Capabilities(size_multiple=8, min_size=16),
+    trained_by="ours:keypoints",
+    citation=_CITATION,
+    licence=_LICENCE,
+    params=DETECTOR,
+    presets=_presets(DETECTOR),
+)
+
+KEYPOINT_TRANSLATOR = ComponentSpec(
+    name="ours-translator",
+    slot="translator",
+    factory=f"{_HOME}.translator:KeypointTranslator",
+    summary="redraws an image at other keypoints and keeps the background through a mask",
+    space=_SPACE,
+    capabilities=Capabilities(size_multiple=8, min_size=16),
+    trained_by="ours:keypoints",
+    citation=_CITATION,
+    licence=_LICENCE,
+    params=TRANSLATOR,
+    presets=_presets(TRANSLATOR),
+    weights=pretrained.ALL,
+)
+
+KEYPOINT_MOTION = ComponentSpec(
+    name="ours-motion",
+    slot="motion",
+    factory=f"{_HOME}.motion:KeypointMotion",
+    summary="conditional variational auto-encoder of keypoint paths, with a sequence discriminator",
+    space=_SPACE,
+    capabilities=Capabilities(label="optional", stochastic=True),
+    overrides={"label=off": {"label": "no"}},
+    trained_by="ours:motion",
+    citation=_CITATION,
+    licence=_LICENCE,
+    params=MOTION,
+    presets=_presets(MOTION),
+)
+
+METHOD = MethodSpec(
+    name="ours",
+    factory=f"{_HOME}.method:KeypointMethod",
+    summary="unsupervised keypoints guide the prediction (Kim et al. 2019), written anew",
+    capabilities=Capabilities((1, 1), trainable=True, size_multiple=8, min_size=16, memory_gib=4.0),
+    citation=_CITATION,
+    licence=_LICENCE,
+    stages=(
+        StageSpec("keypoints", 1, ("detector", "translator")),
+        StageSpec("labels", 1, (), ("keypoints",), "labels"),
+        StageSpec("motion", 1, ("motion",), ("labels",)),
+    ),
+    slots={"detector": "ours-detector", "motion": "ours-motion", "translator": "ours-translator"},
+    params=PARAMS,
+    presets=PRESETS,
+    default_preset=((64, "cpu"), (None, "paper")),
+)
+
+ORACLE = MethodSpec(
+    name="ours-oracle",
+    factory=f"{_HOME}.oracle:KeypointOracle",
+    summary="the translator of 'ours' fed with the keypoints of the true future",
+    kind="oracle",
+    capabilities=Capabilities((1, 1), oracle=True, size_multiple=8, min_size=16, memory_gib=4.0),
+    citation=_CITATION,
+    licence=_LICENCE,
+    slots={"detector": "ours-detector", "translator": "ours-translator"},
+    presets={name: {} for name in PRESETS},
+    default_preset=METHOD.default_preset,
+)

@@ -1,0 +1,230 @@
+"""Figures and pictures of the first stage on validation clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vpbench.api import BadData, Clip, FitContext, TrainView
+from vpbench.kit import PerceptualLoss, Training, evaluating, to_tensor
+from vpbench_keypoints.losses import changed_pixels
+from vpbench_keypoints.pictures import loss_curves, translation_sheet
+from vpbench_keypoints.readout import Readout, linear_readout
+from vpbench_keypoints.schedule import SHORT
+
+_CLIPS = 48
+_TARGETS = 4
+_TIMES = 16
+"""Validations in the course of a training, none less than `_RARELY` steps after another."""
+_RARELY = 50
+_READ_FRAMES = 5
+
+
+class Translation:
+    """Draws target frames from a source frame and the target's own keypoints.
+
+    Args:
+        perceptual: the distance on which checkpoints are chosen; without it PSNR is.
+    """
+
+    def __init__(
+        self, detector: Any, translator: Any, perceptual: PerceptualLoss | None = None
+    ) -> None:
+        self.detector, self.translator, self.perceptual = detector, translator, perceptual
+
+    def __call__(self, source: Tensor, targets: Tensor, pose: Tensor | None) -> dict[str, Tensor]:
+        """[B,3,H,W] and [B,T,3,H,W] in [0,1] -> the translator's layers [B,T,C,H,W], points."""
+        frames = torch.cat([source[:, None], targets], 1)
+        points = self.detector.detect(frames, pose)
+        layers = self.translator.layers(source, points[:, 0], points[:, 1:])
+        return {**layers, "keypoints": points}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over validation clips.
+
+    Attributes:
+        psnr: of the drawn frames, dB; of a clip's mean squared error.
+        copying: PSNR of repeating the source.
+        changed: L1 on pixels that changed, as a part of copying's.
+        distance: the perceptual one, where copying costs about 10; None without a network.
+    """
+
+    psnr: float
+    copying: float
+    changed: float
+    distance: float | None
+
+    @property
+    def gain(self) -> float:
+        """dB above repeating the source."""
+        return self.psnr - self.copying
+
+    @property
+    def cost(self) -> float:
+        """What a checkpoint is chosen by: the smaller the better."""
+        return -self.psnr if self.distance is None else self.distance
+
+
+def window_of(ctx: FitContext) -> tuple[Clip, list[int]]:
+    """The task's window, and the places of source and targets in it."""
+    given, horizon = ctx.task.n_max, ctx.task.horizon
+    count = min(_TARGETS, horizon)
+    places = [given - 1 + round((k + 1) * horizon / count) for k in range(count)]
+    return Clip(given + horizon, "task", "task"), [given - 1, *places]
+
+
+def validation_clips(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor | None]:
+    """Source and target frames of validation clips, [N,1+T,3,H,W] in [0,1], and their poses.
+
+    Training clips stand in where there is no validation clip.
+    """
+    window, places = window_of(ctx)
+    split = "val" if data.len("val") else "train"
+    n = min(_CLIPS, data.len(split))
+    try:
+        batch = next(data.batches(split, window, n, stream="validation"))
+    except BadData:
+        batch = next(data.batches("train", window, n, stream="validation"))
+    frames = to_tensor(np.ascontiguousarray(batch.frames[:, places]))
+    pose = None if batch.pose is None else torch.from_numpy(batch.pose[:, places].copy())
+    return frames, pose
+
+
+@torch.no_grad()
+def measure(translation: Translation, frames: Tensor, pose: Tensor | None) -> Figures:
+    """Figures of a translation on frames [N,1+T,3,H,W] in [0,1]."""
+    psnr = copying = wrong = due = distance = 0.0
+    for part in range(0, len(frames), 8):
+        some = frames[part : part + 8]
+        joints = None if pose is None else pose[part : part + 8]
+        source, targets = some[:, 0], some[:, 1:]
+        fake = translation(source, targets, joints)["final"]
+        still = source[:, None].expand_as(targets)
+        psnr += float(_psnr(fake, targets).sum())
+        copying += float(_psnr(still, targets).sum())
+        flat = [v.flatten(0, 1) for v in (still, targets, fake)]
+        moved = changed_pixels(flat[0] * 2.0, flat[1] * 2.0)
+        wrong += float(((flat[2] - flat[1]).abs() * moved).sum())
+        due += float(((flat[0] - flat[1]).abs() * moved).sum())
+        if translation.perceptual is not None:
+            distance += float(translation.perceptual(flat[2], flat[1])) * len(some)
+    n = len(frames)
+    return Figures(
+        psnr / n, copying / n, wrong / max(due, 1e-12),
+        None if translation.perceptual is None else distance / n,
+    )  # fmt: skip
+
+
+def _psnr(fake: Tensor, real: Tensor) -> Tensor:
+    """[N], dB; capped at 60 for clips that stand still."""
+    error = (fake - real).double().square().mean((1, 2, 3, 4)).clamp_min(1e-6)
+    return -10.0 * torch.log10(error)
+
+
+@torch.no_grad()
+def read_joints(detector: Any, data: TrainView, ctx: FitContext, most: int = 450) -> Readout | None:
+    """The linear read-out of joints on validation clips; None without poses or such clips."""
+    if not data.len("val") or not ctx.task.n_joints:
+        return None
+    sides = [_keypoints_and_joints(detector, data, ctx, split, most) for split in ("train", "val")]
+    if any(side is None for side in sides):
+        return None
+    return linear_readout(sides[0], sides[1], ctx.task.size)  # pyright: ignore[reportArgumentType]
+
+
+def _keypoints_and_joints(
+    detector: Any, data: TrainView, ctx: FitContext, split: str, most: int
+) -> Any:
+    count = data.len(split)
+    chosen = range(0, count, max(1, count // most))
+    points, joints, labels = [], [], []
+    for i in chosen:
+        length = data.length(split, i)
+        places = sorted({round(k * (length - 1) / _READ_FRAMES) for k in range(_READ_FRAMES + 1)})
+        pose = data.pose(split, i, places)
+        if pose is None:
+            return None
+        frames = to_tensor(data.read(split, i, places), ctx.device)
+        points.append(detector.detect(frames[None], torch.from_numpy(pose)[None])[0].cpu().numpy())
+        joints.append(pose)
+        labels += [data.label(split, i) or 0] * len(places)
+    return np.concatenate(points), np.concatenate(joints), np.array(labels, np.int64)
+
+
+class Watcher:
+    """Validates while a training runs, keeps the best weights, writes pictures."""
+
+    def __init__(
+        self, translation: Translation, players: Mapping[str, nn.Module], data: TrainView,
+        ctx: FitContext,
+    ) -> None:  # fmt: skip
+        self.translation, self.players, self.data, self.ctx = translation, players, data, ctx
+        frames, pose = validation_clips(data, ctx)
+        self.frames = frames.to(ctx.device)
+        self.pose = None if pose is None else pose.to(ctx.device)
+        self.curve: list[list[float]] = []
+
+    def state(self) -> dict[str, Any]:
+        """The best weights so far and the figures that led to them."""
+        return {"best": None, "weights": None, "curve": []}
+
+    def after(self, done: int, training: Training) -> None:
+        """Validate every so often."""
+        every = max(_RARELY, training.steps // _TIMES)
+        if done % every and done != training.steps:
+            return
+        watch: dict[str, Any] = training.extra["watch"]
+        with self._resting():
+            figures = measure(self.translation, self.frames, self.pose)
+            self._picture()
+        told = {"val_psnr": figures.psnr, "val_gain": figures.gain, "val_changed": figures.changed}
+        if figures.distance is not None:
+            told["val_perceptual"] = figures.distance
+        self.ctx.log(told)
+        watch["curve"] = [*watch["curve"], [done, figures.gain, figures.changed]]
+        self.ctx.image("validation", loss_curves(
+            [row[0] for row in watch["curve"]],
+            {"gain on copying, dB": [row[1] for row in watch["curve"]],
+             "L1 on changed pixels": [row[2] for row in watch["curve"]]},
+        ))  # fmt: skip
+        if watch["best"] is None or figures.cost < watch["best"]:
+            watch["best"] = figures.cost
+            watch["weights"] = {
+                name: {k: v.clone() for k, v in net.state_dict().items()}
+                for name, net in self.players.items()
+            }
+
+    def finish(self, training: Training) -> None:
+        """Put the best weights back, and hold the figures against their bounds."""
+        weights = training.extra["watch"]["weights"]
+        for name, net in self.players.items():
+            net.load_state_dict(weights[name])
+        if training.steps < SHORT:
+            return
+        with self._resting():
+            figures = measure(self.translation, self.frames, self.pose)
+            joints = read_joints(self.translation.detector, self.data, self.ctx)
+        self.ctx.gate("translation above copying", figures.gain, at_least=5.0, unit="dB")
+        self.ctx.gate("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
+        if joints is not None:
+            self.ctx.gate("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
+            self.ctx.gate("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
+
+    def _resting(self) -> Any:
+        return evaluating([self.translation.detector, self.translation.translator])
+
+    @torch.no_grad()
+    def _picture(self) -> None:
+        some = self.frames[:4]
+        pose = None if self.pose is None else self.pose[:4]
+        layers = self.translation(some[:, 0], some[:, 1:], pose)
+        if math.isfinite(float(layers["final"].sum())):
+            self.ctx.image("translation", translation_sheet(some, layers))
