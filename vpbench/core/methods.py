@@ -47,6 +47,11 @@ class ResolvedComponent:
         }  # fmt: skip
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What it needs and can do with these parameters."""
+        return _overridden(self.spec, self.params)
+
+    @property
     def space(self) -> tuple[int, str] | None:
         """(K, convention) of its keypoints with parameters filled in; None for any."""
         if self.spec.space is None:
@@ -177,8 +182,15 @@ def resolve(text: str, registry: Registry, size: int, preset: str | None = None)
     )  # fmt: skip
 
 
-def trainer_of(part: ResolvedComponent, registry: Registry, size: int) -> ResolvedMethod:
+def trainer_of(
+    part: ResolvedComponent, registry: Registry, size: int,
+    beside: Iterable[ResolvedComponent] = (),
+) -> ResolvedMethod:  # fmt: skip
     """The method that trains a component of its own, with that component in its slot.
+
+    Args:
+        beside: the other components of the method that borrows this one; those that the same
+            stage trains stand in their slots too, because they learned together.
 
     Raises:
         UnknownName: the owner is not installed.
@@ -186,15 +198,17 @@ def trainer_of(part: ResolvedComponent, registry: Registry, size: int) -> Resolv
     """
     owner = (part.spec.trained_by or "").partition(":")[0]
     usual = resolve(owner, registry, size)
-    if part.slot not in usual.slots:
-        raise UsageError(
-            f"{part.spec.name} says that {part.spec.trained_by} trains it; "
-            f"{owner} has no slot {part.slot}."
-        )
     wanted: dict[str, Value] = {}
-    for key, value in part.params.items():
-        wanted[key if key in usual.params else f"{part.slot}.{key}"] = value
-    return resolve(format_name(owner, {part.slot: part.registered, **wanted}), registry, size)
+    for one in (part, *(c for c in beside if c.spec.trained_by == part.spec.trained_by)):
+        if one.slot not in usual.slots:
+            raise UsageError(
+                f"{one.spec.name} says that {one.spec.trained_by} trains it; "
+                f"{owner} has no slot {one.slot}."
+            )
+        wanted[one.slot] = one.registered
+        for key, value in one.params.items():
+            wanted.setdefault(key if key in usual.params else f"{one.slot}.{key}", value)
+    return resolve(format_name(owner, wanted), registry, size)
 
 
 def _preset(spec: MethodSpec, named: Named, wanted: str | None, usual: str) -> str:
@@ -262,14 +276,18 @@ class _Filler:
         )  # fmt: skip
 
     def _usual(self, part: ComponentSpec) -> dict[str, Value]:
-        """Parameters of a component without dotted ones: its trainer's, where it has one."""
+        """Parameters of a component without dotted ones: its trainer's, where it has one.
+
+        A preset of the method that its trainer has too holds for both.
+        """
         owner, _, stage = (part.trained_by or "").partition(":")
         preset, theirs = self.preset, self.params
         if not stage:
             theirs = {}
         elif owner != self.spec.name:
             trainer = self.registry.method(owner)
-            preset = default_preset(trainer, self.size)
+            if preset not in trainer.presets:
+                preset = default_preset(trainer, self.size)
             theirs = _with_preset(trainer, preset)
         filled = _with_preset(part, preset)
         return filled | {k: v for k, v in theirs.items() if k in filled}
@@ -315,15 +333,20 @@ def _check_spaces(owner: str, slots: Mapping[str, ResolvedComponent]) -> None:
 def _capabilities(
     spec: MethodSpec, params: Mapping[str, Value], slots: Mapping[str, ResolvedComponent]
 ) -> Capabilities:
+    filled: dict[str, Value] = {slot: part.spec.name for slot, part in slots.items()}
+    found = _overridden(spec, {**filled, **params})
+    for part in slots.values():
+        found = _with_part(found, part.capabilities)
+    return found
+
+
+def _overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> Capabilities:
+    """Capabilities of a spec with these parameters."""
     found = spec.capabilities
     for rule, changes in spec.overrides.items():
         key, _, text = rule.partition("=")
-        if (key in params and parse_value(key, text, params[key]) == params[key]) or (
-            key in slots and slots[key].spec.name == text
-        ):
+        if key in params and parse_value(key, text, params[key]) == params[key]:
             found = found.changed(changes)
-    for part in slots.values():
-        found = _with_part(found, part.spec.capabilities)
     return found
 
 

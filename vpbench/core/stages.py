@@ -64,7 +64,7 @@ def stage_key(
     fit_seed: int,
 ) -> str:  # fmt: skip
     """16 hex digits of all that a trained stage depends on by name, not by content."""
-    fields = {k: v for k, v in task.items() if k not in ("limit", "n", "split_hash")}
+    fields = {k: v for k, v in task.items() if k not in ("limit", "n", "split_hash", "notes")}
     return digest([fields, owner, stage.name, stage.version, trained, sorted(needs), fit_seed])[:16]
 
 
@@ -207,7 +207,8 @@ class _Builder:
         if by is None or by.partition(":")[0] == method.spec.name:
             return None
         if by != "self":
-            return self.own(trainer_of(part, self.registry, self.size), by.partition(":")[2])
+            maker = trainer_of(part, self.registry, self.size, method.slots.values())
+            return self.own(maker, by.partition(":")[2])
         needs: list[StageNode | None] = []
         trained: list[Any] = [part.identity()]
         if part.slot == "motion":

@@ -38,7 +38,7 @@ def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry)
 def _give_capabilities(component: Any, part: ResolvedComponent) -> None:
     """Let the kit see what the component asks for, without a second declaration."""
     if not hasattr(component, "capabilities"):
-        component.capabilities = part.spec.capabilities
+        component.capabilities = part.capabilities
 
 
 def make_method(
