@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 from vpbench.api import Capabilities, ComponentSpec, MethodSpec, StageSpec
 from vpbench_keypoints import pretrained
@@ -140,51 +141,40 @@ def _presets(own: Mapping[str, Value]) -> Mapping[str, Mapping[str, Value]]:
     return {name: {k: v for k, v in values.items() if k in own} for name, values in PRESETS.items()}
 
 
+_IMAGES = Capabilities(size_multiple=8, min_size=16)
 _SPACE = ("n_keypoints", "unsupervised keypoints of Kim et al. 2019")
 
-KEYPOINT_DETECTOR = ComponentSpec(
-    name="ours-detector",
-    slot="detector",
-    factory=f"{_HOME}.detector:KeypointDetector",
-    summary="U-Net and soft-argmax; trained without labels, together with a translator",
-    space=_SPACE,
-    capabilities=Capabilities(size_multiple=8, min_size=16),
-    trained_by="ours:keypoints",
-    citation=_CITATION,
-    licence=_LICENCE,
-    params=DETECTOR,
-    presets=_presets(DETECTOR),
-)
 
-KEYPOINT_TRANSLATOR = ComponentSpec(
-    name="ours-translator",
-    slot="translator",
-    factory=f"{_HOME}.translator:KeypointTranslator",
-    summary="redraws an image at other keypoints and keeps the background through a mask",
-    space=_SPACE,
-    capabilities=Capabilities(size_multiple=8, min_size=16),
-    trained_by="ours:keypoints",
-    citation=_CITATION,
-    licence=_LICENCE,
-    params=TRANSLATOR,
-    presets=_presets(TRANSLATOR),
-    weights=pretrained.ALL,
-)
+def _part(
+    slot: Literal["detector", "motion", "translator"], factory: str, stage: str, summary: str,
+    own: Mapping[str, Value], **more: Any,
+) -> ComponentSpec:  # fmt: skip
+    """One of the method's own components."""
+    return ComponentSpec(
+        f"ours-{slot}", slot, f"{_HOME}.{factory}", summary, space=_SPACE,
+        trained_by=f"ours:{stage}", citation=_CITATION, licence=_LICENCE, params=own,
+        presets=_presets(own), **more,
+    )  # fmt: skip
 
-KEYPOINT_MOTION = ComponentSpec(
-    name="ours-motion",
-    slot="motion",
-    factory=f"{_HOME}.motion:KeypointMotion",
-    summary="conditional variational auto-encoder of keypoint paths, with a sequence discriminator",
-    space=_SPACE,
-    capabilities=Capabilities(label="optional", stochastic=True),
+
+KEYPOINT_DETECTOR = _part(
+    "detector", "detector:KeypointDetector", "keypoints",
+    "U-Net and soft-argmax; trained without labels, together with a translator",
+    DETECTOR, capabilities=_IMAGES,
+)  # fmt: skip
+
+KEYPOINT_TRANSLATOR = _part(
+    "translator", "translator:KeypointTranslator", "keypoints",
+    "redraws an image at other keypoints and keeps the background through a mask",
+    TRANSLATOR, capabilities=_IMAGES, weights=pretrained.ALL,
+)  # fmt: skip
+
+KEYPOINT_MOTION = _part(
+    "motion", "motion:KeypointMotion", "motion",
+    "conditional variational auto-encoder of keypoint paths, with a sequence discriminator",
+    MOTION, capabilities=Capabilities(label="optional", stochastic=True),
     overrides={"label=off": {"label": "no"}},
-    trained_by="ours:motion",
-    citation=_CITATION,
-    licence=_LICENCE,
-    params=MOTION,
-    presets=_presets(MOTION),
-)
+)  # fmt: skip
 
 METHOD = MethodSpec(
     name="ours",

@@ -109,6 +109,11 @@ class ResolvedMethod:
             "slots": {s: [c.identity(), c.source] for s, c in sorted(self.slots.items())},
         }  # fmt: skip
 
+    @property
+    def footnotes(self) -> list[str]:
+        """What its spec says of these parameters, for tables."""
+        return [text for rule, text in self.spec.footnotes.items() if _holds(rule, self.params)]
+
     @functools.cached_property
     def uses(self) -> list[str]:
         """What it is given besides frames, for tables."""
@@ -344,10 +349,18 @@ def _overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -
     """Capabilities of a spec with these parameters."""
     found = spec.capabilities
     for rule, changes in spec.overrides.items():
-        key, _, text = rule.partition("=")
-        if key in params and parse_value(key, text, params[key]) == params[key]:
+        if _holds(rule, params):
             found = found.changed(changes)
     return found
+
+
+def _holds(rule: str, params: Mapping[str, Value]) -> bool:
+    """Whether "param=value", or "param!=value", is true of some parameters."""
+    key, _, text = rule.partition("=")
+    name = key.removesuffix("!")
+    if name not in params:
+        return False
+    return (parse_value(name, text, params[name]) == params[name]) != key.endswith("!")
 
 
 def _with_part(found: Capabilities, part: Capabilities) -> Capabilities:

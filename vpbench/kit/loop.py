@@ -132,12 +132,11 @@ def step_seed(seed: int, step: int) -> int:
 def _check(made: Made, training: Training, done: int, kept: int) -> None:
     bad = [f"{name} = {value}" for name, value in made.figures.items() if not math.isfinite(value)]
     if bad:
-        clips = ", ".join(map(str, made.clips.tolist()))
         raise MethodFailed(
-            f"{training.who} stopped at step {done + 1} of {training.steps}: {', '.join(bad)} on "
-            f"the training clips number {clips}; the last good state is that of step {kept}.",
+            f"{training.who} stopped at step {done + 1} of {training.steps}: {', '.join(bad)}; "
+            f"the last good state is that of step {kept}.",
             fix="Lower the learning rate, or look at these clips.",
-            clips=made.clips.tolist(),
+            clips=tuple(map(int, made.clips)),
         )
 
 
