@@ -1,1 +1,1 @@
-"""What the baselines share: a resumable training loop, compact weights, remarks about a stage."""
+"""What the baselines share: gradients taken apart, remarks about a stage."""

@@ -12,9 +12,16 @@ import torch
 from torch import Tensor
 
 from vpbench.api import Conditioning, FitContext, Frames, Seeds, TaskInfo, TrainView
-from vpbench.kit import normal, seeded, to_tensor, to_uint8
+from vpbench.kit import (
+    load_weights,
+    normal,
+    round_weights,
+    save_weights,
+    seeded,
+    to_tensor,
+    to_uint8,
+)
 from vpbench_baselines.common.remarks import mark_stage, tier
-from vpbench_baselines.common.weights import load_weights, round_weights, save_weights
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.wichers.settings import MOST_GIVEN, Networks, Settings, start_from_vgg
 from vpbench_baselines.wichers.training import Trainer

@@ -9,8 +9,8 @@ from vpbench.api.specs import Value
 
 _NETWORKS: dict[str, Value] = {
     "encoder": "vgg16", "encoder_init": "vgg16-hed", "encoder_width": 16, "encoding": 64,
-    "width": 64, "cells": 21, "action_slot": 5, "bottleneck": 4, "encoder_dropout": 0.35,
-    "decoder_dropout": 0.1, "unit_norm": False,
+    "width": 64, "cells": 21, "action_slot": 5, "predictor_spread": 0.01, "bottleneck": 4,
+    "encoder_dropout": 0.35, "decoder_dropout": 0.1, "unit_norm": False,
 }  # fmt: skip
 _DATA: dict[str, Value] = {
     "frames": 32, "counted": 0, "clip": 0.01, "flip": False, "rotate": 5.0, "crop": 0.1,
@@ -33,6 +33,7 @@ variant: "adversarial" (both stages), "epva" (the first alone) or "e2e".
 encoder: "vgg16", or "small": five convolutions from `encoder_width` to four times as many channels.
 encoder_init: "vgg16-hed" (pretrained), or "scratch".
 encoding, width, cells, action_slot, bottleneck: sizes of encodings, analogy network, predictor.
+predictor_spread: standard deviation of the predictor's first weights.
 unit_norm: encodings of length 1 from the first stage on; the second stage always has them.
 frames: longest clip to train on, given frames included.
 counted: so many random frames of a batch's clips count in a step's losses; 0 counts all.
@@ -50,18 +51,19 @@ PRESETS: dict[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": {
         "encoder": "small", "encoder_init": "scratch", "encoder_width": 8, "encoding": 40,
-        "width": 12, "cells": 5, "action_slot": 0, "bottleneck": 16, "encoder_dropout": 0.0,
-        "decoder_dropout": 0.0, "unit_norm": True, "counted": 6, "steps": 3000, "batch": 8,
-        "rate": 1e-3, "decay": 0.4,
-        "latent_delay": 450, "adversarial_steps": 200, "adversarial_batch": 8,
-        "adversarial_decay": 0.5, "critic_width": 16, "noise": 16, "rate_predictor": 1e-4,
-        "rate_decoder": 3e-4, "rate_critic": 1e-3,
+        "width": 12, "cells": 5, "action_slot": 0, "predictor_spread": 0.1, "bottleneck": 16,
+        "encoder_dropout": 0.0, "decoder_dropout": 0.0, "unit_norm": True, "counted": 6,
+        "steps": 4000, "batch": 4, "rate": 2e-3, "decay": 0.4, "latent_delay": 2000,
+        "adversarial_steps": 200, "adversarial_batch": 4, "adversarial_decay": 0.5,
+        "critic_width": 16, "noise": 16, "rate_predictor": 1e-4, "rate_decoder": 3e-4,
+        "rate_critic": 1e-3,
     },
     "smoke": {
         "encoder": "small", "encoder_init": "scratch", "encoder_width": 4, "width": 4,
-        "encoding": 8, "cells": 3, "action_slot": 0, "bottleneck": 8, "encoder_dropout": 0.0,
-        "decoder_dropout": 0.0, "unit_norm": True, "counted": 2, "steps": 20, "batch": 2,
-        "rate": 1e-3, "latent_delay": 3, "adversarial_steps": 4, "adversarial_batch": 2,
+        "encoding": 8, "cells": 3, "action_slot": 0, "predictor_spread": 0.1, "bottleneck": 8,
+        "encoder_dropout": 0.0, "decoder_dropout": 0.0, "unit_norm": True, "counted": 2,
+        "steps": 20, "batch": 2, "rate": 1e-3, "latent_delay": 3, "adversarial_steps": 4,
+        "adversarial_batch": 2,
         "critic_steps": 2, "critic_width": 4, "noise": 4, "rate_predictor": 1e-4,
         "rate_decoder": 1e-4, "rate_critic": 1e-4,
     },

@@ -10,6 +10,7 @@ EPSILON = 1e-12
 """Added to the variance by every normalisation layer (TF-slim's value)."""
 
 _SPREAD = 1e-2
+"""Standard deviation of first weights, cut off at twice as much."""
 
 State = tuple[Tensor, Tensor]
 """Cell and output of an LSTM, [B,units] each."""
@@ -22,14 +23,14 @@ class PeepholeLSTM(nn.Module):
     with (i, j, f, o) = W [x, m] + b (Sak et al. 2014, as in TensorFlow 1's LSTMCell).
     """
 
-    def __init__(self, inputs: int, units: int) -> None:
+    def __init__(self, inputs: int, units: int, spread: float = _SPREAD) -> None:
         super().__init__()
         self.units = units
         self.gates = nn.Linear(inputs + units, 4 * units)
         self.peephole = nn.Parameter(torch.zeros(3, units))
         self.project = nn.Linear(units, units, bias=False)
         for weight in (self.gates.weight, self.peephole, self.project.weight):
-            nn.init.trunc_normal_(weight, std=_SPREAD, a=-2 * _SPREAD, b=2 * _SPREAD)
+            nn.init.trunc_normal_(weight, std=spread, a=-2 * spread, b=2 * spread)
         nn.init.zeros_(self.gates.bias)
 
     def start(self, batch: int, like: Tensor) -> State:
@@ -63,21 +64,28 @@ class Predictor(nn.Module):
         cells: odd; one at the bottom and two for each residual pair.
         slot: numbers of the action slot of the original, zeros here; the layers are that wider.
         noise: normal numbers drawn anew at each step; 0 for a deterministic predictor.
+        spread: standard deviation of first weights.
     """
 
-    def __init__(self, encoding: int, cells: int, slot: int = 0, noise: int = 0) -> None:
+    def __init__(
+        self, encoding: int, cells: int, slot: int = 0, noise: int = 0, spread: float = _SPREAD
+    ) -> None:
         super().__init__()
         width = encoding + slot
         self.slot, self.noise = slot, noise
-        self.enter = dense(width, width)
-        self.shake = dense(noise, width) if noise else None
+        self.enter = dense(width, width, spread)
+        self.shake = dense(noise, width, spread) if noise else None
         self.feedback = nn.Parameter(torch.zeros(2 * width))
-        self.bottom = PeepholeLSTM(3 * width, width)
         pairs = (cells - 1) // 2
-        self.plain = nn.ModuleList(PeepholeLSTM(width, width) for _ in range(pairs))
-        self.skipped = nn.ModuleList(PeepholeLSTM(2 * width, width) for _ in range(pairs))
+
+        def lstm(inputs: int) -> PeepholeLSTM:
+            return PeepholeLSTM(inputs, width, spread)
+
+        self.bottom = lstm(3 * width)
+        self.plain = nn.ModuleList(lstm(width) for _ in range(pairs))
+        self.skipped = nn.ModuleList(lstm(2 * width) for _ in range(pairs))
         self.norms = nn.ModuleList(nn.LayerNorm(width, EPSILON) for _ in range(pairs + 1))
-        self.leave = dense(width, encoding)
+        self.leave = dense(width, encoding, spread)
 
     def forward(
         self, given: Tensor, steps: int, noise: Tensor | None = None, unit: bool = False

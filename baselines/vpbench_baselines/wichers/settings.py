@@ -38,6 +38,7 @@ class Settings:
     width: int
     cells: int
     action_slot: int
+    predictor_spread: float
     bottleneck: int
     encoder_dropout: float
     decoder_dropout: float
@@ -121,7 +122,10 @@ class Networks(nn.Module):
             blocks, size, settings.encoding, settings.encoder_dropout,
             imagenet=settings.encoder_init != "scratch",
         )  # fmt: skip
-        self.predictor = Predictor(settings.encoding, settings.cells, settings.action_slot, noise)
+        self.predictor = Predictor(
+            settings.encoding, settings.cells, settings.action_slot, noise,
+            settings.predictor_spread,
+        )  # fmt: skip
         self.decoder = AnalogyNetwork(
             settings.encoding, settings.width, size, settings.bottleneck, settings.decoder_dropout
         )

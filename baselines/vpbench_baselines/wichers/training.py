@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vpbench.api import Batch, FitContext, TrainView
-from vpbench.kit import seeded, to_tensor
-from vpbench_baselines.common.loop import (
-    Step,
-    Training,
-    apply,
-    clip_each,
-    ramp_down,
-    set_rates,
-    train,
-)
+from vpbench.kit import Made, Training, seeded, to_tensor, train
+from vpbench_baselines.common.gradients import apply, clip_each, ramp_down, set_rate
 from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
 from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
 
@@ -106,8 +99,8 @@ class Trainer:
             "train", self.settings.window(self.ctx.task), batch, self.settings.augment, start
         )
 
-    def _frames(self, batches: Iterator[Batch]) -> Tensor:
-        return to_tensor(next(batches).frames, self.ctx.device)
+    def _frames(self, batch: Batch) -> Tensor:
+        return to_tensor(batch.frames, self.ctx.device)
 
     def epva(self) -> bool:
         """First stage: draw frames from true encodings, predict encodings."""
@@ -125,16 +118,17 @@ class Trainer:
             f"wichers:{stage}", {"networks": self.networks}, {"adam": adam}, s.steps
         )
 
-        def begin(done: int) -> Step:
+        def begin(done: int) -> Callable[[int], Made]:
             batches = self._batches(s.batch, done)
 
-            def step(k: int) -> Mapping[str, float]:
-                loss, figures = loss_of(self._frames(batches), k)
+            def step(k: int) -> Made:
+                batch = next(batches)
+                loss, figures = loss_of(self._frames(batch), k)
                 gradients = torch.autograd.grad(loss, weights, allow_unused=True)
                 clip_each(gradients, s.clip)
-                set_rates(adam, s.rate * ramp_down(k, s.steps, s.decay))
+                set_rate(adam, s.rate * ramp_down(k, s.steps, s.decay))
                 apply(adam, weights, gradients)
-                return figures
+                return Made(figures, batch.index)
 
             return step
 
@@ -171,18 +165,20 @@ class Trainer:
         players = _Players(self.networks, critic, s)
         training = Training(
             "wichers:adversarial", {"networks": self.networks, "critic": critic},
-            players.optimisers, s.adversarial_steps,
+            players.optimisers, s.adversarial_steps, ("adversarial_batch", "critic_steps"),
         )  # fmt: skip
 
-        def begin(done: int) -> Step:
+        def begin(done: int) -> Callable[[int], Made]:
             batches = self._batches(s.adversarial_batch, done * (s.critic_steps + 1))
 
-            def step(k: int) -> Mapping[str, float]:
+            def step(k: int) -> Made:
                 players.slow_down(ramp_down(k, s.adversarial_steps, s.adversarial_decay))
+                seen = [next(batches) for _ in range(s.critic_steps + 1)]
                 figures: dict[str, float] = {}
-                for _ in range(s.critic_steps):
-                    figures |= players.judge(self._frames(batches), self.given)
-                return figures | players.play(self._frames(batches), self.given)
+                for batch in seen[:-1]:
+                    figures |= players.judge(self._frames(batch), self.given)
+                figures |= players.play(self._frames(seen[-1]), self.given)
+                return Made(figures, np.concatenate([batch.index for batch in seen]))
 
             return step
 
@@ -213,7 +209,7 @@ class _Players:
     def slow_down(self, factor: float) -> None:
         """Scale all learning rates."""
         for name, optimiser in self.optimisers.items():
-            set_rates(optimiser, self._rates[name] * factor)
+            set_rate(optimiser, self._rates[name] * factor)
 
     def _sequences(self, frames: Tensor, given: int) -> _Played:
         """Encode a batch whole, roll it with fresh noise, and gather what the critic sees."""

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from vpbench.api import BadData, Clip, FitContext, Frames, TrainView
 from vpbench.kit import contact_sheet, normal, to_tensor, to_uint8
-from vpbench_baselines.common.loop import step_seed
 from vpbench_baselines.wichers.settings import Networks, Settings
 
 MOST_CLIPS = 96
@@ -59,7 +58,7 @@ def validate(
     with torch.inference_mode():
         for k, frames in enumerate(_clips(settings, data, ctx)):
             seen = _Seen(networks, settings, stage, to_tensor(frames, ctx.device)[None],
-                         settings.given(ctx.task), step_seed(ctx.seed, k) % 2**63)  # fmt: skip
+                         settings.given(ctx.task), k)  # fmt: skip
             found.append(seen.figures())
             codes.append(seen.codes[0])
             if k < 6:

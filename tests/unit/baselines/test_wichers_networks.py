@@ -8,7 +8,7 @@ import torch
 
 from vpbench.api import UsageError
 from vpbench.kit import seeded
-from vpbench_baselines.common.weights import count
+from vpbench.kit.weights import count
 from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
 from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks
 from vpbench_baselines.wichers.params import PARAMS, PRESETS
