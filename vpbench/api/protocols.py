@@ -293,7 +293,12 @@ class Dataset(Protocol):
     """Native clips. `factory(options, root, cache)` makes one.
 
     Optional: `tasks() -> Sequence[TaskSpec]` where they depend on the options; `warnings() ->
-    list[str]` to show before a run; `random_access = True` where reads are as fast as a cache.
+    list[str]` to show before a run; `random_access = True` where reads are as fast as a cache;
+    `subsets() -> Mapping[str, frozenset[str]]`, named parts of the test split by clip id on which
+    every method is scored once more (the first stands in every table); `published() ->
+    Mapping[str, int]`, clips of each split as published; `instructions() -> str`, how to get it;
+    `download(tell) -> Path`, which gets it; a parameter `tell(done, total)` of `prepare` and
+    `verify`.
     """
 
     spec: DatasetSpec

@@ -13,7 +13,8 @@ _EPILOG = """\b
 Examples:
   vpbench compare copy-last nearest-train
   vpbench compare my-method copy-last --dataset folder:clips --format tex > table.tex
-  vpbench compare my-method copy-last --one-table --json"""
+  vpbench compare my-method copy-last --one-table --json
+  vpbench compare my-method --dataset penn --subset villegas70,no-neighbour"""
 
 
 @click.command(epilog=_EPILOG)
@@ -30,14 +31,21 @@ Examples:
     show_default=True,
     help="How the table is printed.",
 )
+@click.option(
+    "--subset",
+    "subsets",
+    metavar="a,b",
+    help="Named parts of the test split to show besides: names, all or none.  [default: "
+    "the one that the dataset always shows]",
+)
 @click.option("--one-table", is_flag=True, help="Exit with 3 if all rows cannot share one table.")
 @click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
 @options.storage
 @options.output
 def compare(
     methods: tuple[str, ...], dataset: str | None, task_name: str | None, preset: str | None,
-    metrics: str | None, form: str, one_table: bool, no_references: bool, runs: str | None,
-    offline: bool, as_json: bool, debug: bool,
+    metrics: str | None, form: str, subsets: str | None, one_table: bool, no_references: bool,
+    runs: str | None, offline: bool, as_json: bool, debug: bool,
 ) -> int:  # fmt: skip
     """Print stored scores as tables; computes nothing.
 
@@ -50,8 +58,9 @@ def compare(
 
     places = options.folders(runs, offline)
     request = harness.Request(
-        methods, dataset, task_name, options.split_names(metrics), preset, not no_references
-    )
+        methods, dataset, task_name, options.split_names(metrics), preset, not no_references,
+        subsets=options.split_names(subsets),
+    )  # fmt: skip
     result = harness.compare(request, registry(), places.runs)
     if as_json or form == "json":
         emit_json(result.json())

@@ -60,30 +60,98 @@ def _open(dataset: str, root: str | None, runs: str | None, offline: bool) -> An
     from vpbench.core.registry import registry
     from vpbench.harness.bench import open_dataset
 
-    return open_dataset(dataset, registry(), options.folders(runs, offline), root)[0]
+    full = str(Path(root).expanduser().absolute()) if root else None
+    return open_dataset(dataset, registry(), options.folders(runs, offline), full)[0]
 
 
-@data.command(epilog="\b\nExample:\n  vpbench data prepare puppets")
+_PREPARE_EPILOG = """\b
+Examples:
+  vpbench data prepare puppets
+  vpbench data prepare penn --download --root data/penn
+  vpbench data prepare mgif --root data/moving-gif-128"""
+
+
+@data.command(epilog=_PREPARE_EPILOG)
 @click.argument("dataset")
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")
+@click.option(
+    "--task",
+    "task_name",
+    metavar="T",
+    help="Convert for this task of the dataset.  [default: its first]",
+)
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch it into its folder first, going on where an earlier call broke off; "
+    "where that is not allowed, say how to get it.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that convert.  [default: the free cores]",
+)
 @options.storage
 @options.output
 def prepare(
-    dataset: str, root: str | None, runs: str | None, offline: bool, as_json: bool, debug: bool
-) -> int:
+    dataset: str, root: str | None, task_name: str | None, download: bool, workers: int | None,
+    runs: str | None, offline: bool, as_json: bool, debug: bool,
+) -> int:  # fmt: skip
     """Convert or render a dataset once, so that later runs start at once."""
     from vpbench.cli.run import prepare_dataset
+    from vpbench.core.registry import registry
+    from vpbench.core.tasks import SPLITS
+    from vpbench.harness.bench import Place, absolute, open_bench
+    from vpbench.harness.convert import convert_clips
 
     opened = _open(dataset, root, runs, offline)
+    places = options.folders(runs, offline)
+    if download and not _download(opened, places.offline):
+        return 5
     with Progress() as progress:
         prepare_dataset(opened, progress)
+        full = str(Path(root).expanduser().absolute()) if root else None
+        bench = open_bench(Place(absolute(dataset), task_name, full), registry(), places)
+        convert_clips(bench, SPLITS, workers, progress)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
-        emit_json({"schema": "vpbench.verify/1", "ok": True, "published": {}, "counts": counts,
-                   "excluded": {}, "problems": []})  # fmt: skip
+        emit_json({"schema": "vpbench.verify/1", "ok": True, "published": _published(opened),
+                   "counts": counts, "excluded": {}, "problems": []})  # fmt: skip
     else:
         click.echo(f"{dataset} is ready: " + ", ".join(f"{n} {s}" for s, n in counts.items()))
     return 0
+
+
+def _published(opened: Any) -> dict[str, int]:
+    return dict(getattr(opened, "published", dict)())
+
+
+def _download(opened: Any, offline: bool) -> bool:
+    """Fetch the dataset; False where somebody has to do it by hand, which is then explained."""
+    from vpbench.api.errors import MissingData, UsageError
+
+    name = opened.spec.name
+    if hasattr(opened, "download"):
+        if offline:
+            raise MissingData(f"{name} cannot be downloaded without network.",
+                              fix="Leave --offline out, and unset VPBENCH_OFFLINE.")  # fmt: skip
+        with Progress() as progress:
+            place = opened.download(_teller(progress, name, "MiB"))
+        click.echo(f"{name} lies in {place}.", err=True)
+        return True
+    if not hasattr(opened, "instructions"):
+        raise UsageError(f"{name} is not downloaded.", fix=f"Leave --download out of {name}.")
+    click.echo(f"{name} has to be fetched by hand.\n{opened.instructions()}", err=True)
+    return False
+
+
+def _teller(progress: Progress, name: str, what: str) -> Any:
+    def tell(done: int, total: int) -> None:
+        progress({"event": "progress", "what": what, "method": name, "done": done,
+                  "total": total})  # fmt: skip
+
+    return tell
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data verify folder:clips --json")
@@ -94,11 +162,14 @@ def prepare(
 def verify(
     dataset: str, root: str | None, runs: str | None, offline: bool, as_json: bool, debug: bool
 ) -> int:
-    """Check every clip and list all problems at once."""
+    """Check every clip and list all problems at once.
+
+    Test clips that look like training clips are listed as warnings.
+    """
     from vpbench.api.errors import VpbenchError
 
     opened = _open(dataset, root, runs, offline)
-    problems = opened.verify()
+    problems = _problems(opened)
     errors = [p for p in problems if p.level == "error"]
     counts: dict[str, int] = {}
     excluded: dict[str, int] = {}
@@ -108,23 +179,39 @@ def verify(
             excluded = _excluded(dataset, root, runs, offline)
         except VpbenchError as error:
             click.echo(f"note: {error}", err=True)
+    published = _published(opened)
     if as_json:
-        emit_json({"schema": "vpbench.verify/1", "ok": not errors, "published": {},
+        emit_json({"schema": "vpbench.verify/1", "ok": not errors, "published": published,
                    "counts": counts, "excluded": excluded, "problems": problems})  # fmt: skip
         return 4 if errors else 0
     for problem in problems:
-        click.echo(f"{problem.level}: {problem.path}: {problem.what} {problem.fix}".rstrip())
+        where = "" if str(problem.path) in problem.what else f"{problem.path}: "
+        click.echo(f"{problem.level}: {where}{problem.what} {problem.fix}".rstrip())
     shown = ", ".join(f"{n} {s}" for s, n in counts.items())
-    click.echo(f"{dataset}: {shown or 'not usable'}; {len(errors)} errors, "
+    if published:
+        shown += f" (published: {', '.join(f'{n} {s}' for s, n in published.items())})"
+    click.echo(f"{dataset}: {shown if counts else 'not usable'}; {len(errors)} errors, "
                f"{len(problems) - len(errors)} warnings")  # fmt: skip
     return 4 if errors else 0
+
+
+def _problems(opened: Any) -> list[Any]:
+    """What `verify` finds, with a bar where the dataset tells how far it is."""
+    import inspect
+
+    if "tell" not in inspect.signature(opened.verify).parameters:
+        return opened.verify()
+    with Progress() as progress:
+        return opened.verify(tell=_teller(progress, opened.spec.name, "verify"))
 
 
 def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -> dict[str, int]:
     from vpbench.core.registry import registry
     from vpbench.harness.bench import Place, absolute, open_bench
 
-    place = Place(absolute(dataset), None, str(Path(root).absolute()) if root else None)
+    place = Place(
+        absolute(dataset), None, str(Path(root).expanduser().absolute()) if root else None
+    )
     bench = open_bench(place, registry(), options.folders(runs, offline))
     return {split: n for split, n in bench.task.excluded.items() if n}
 
@@ -146,7 +233,9 @@ def preview(
     from vpbench.harness.bench import Place, absolute, open_bench
     from vpbench.harness.preview import write_dataset_preview
 
-    place = Place(absolute(dataset), None, str(Path(root).absolute()) if root else None)
+    place = Place(
+        absolute(dataset), None, str(Path(root).expanduser().absolute()) if root else None
+    )
     bench = open_bench(place, registry(), options.folders(runs, offline))
     sheet, animation = write_dataset_preview(bench, split, Path(out))
     if as_json:

@@ -40,7 +40,7 @@ def storage(function: F) -> F:
 
 
 def task(function: F) -> F:
-    """--dataset, --task, --root, --limit."""
+    """--dataset, --task, --root, --limit, --train-on."""
     return _chain(
         click.option("--dataset", default="puppets", show_default=True, metavar="D",
                      help="A dataset, such as puppets or 'folder:PATH[group=subject]'."),
@@ -49,6 +49,9 @@ def task(function: F) -> F:
         click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
         click.option("--limit", type=click.IntRange(1), metavar="N",
                      help="Only N test clips; such a run is marked not comparable."),
+        click.option("--train-on", type=click.Choice(["train", "train+val"]), default="train",
+                     show_default=True, help="Clips to fit on. train+val leaves nothing to choose "
+                     "by, so the number of steps is fixed; such a row is marked."),
     )(function)  # fmt: skip
 
 

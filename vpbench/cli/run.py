@@ -47,11 +47,15 @@ def _plugins(methods: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 def open_task(
     methods: Sequence[str], dataset: str, task_name: str | None, root: str | None,
-    limit: int | None, runs: str | None, offline: bool,
+    limit: int | None, runs: str | None, offline: bool, train_on: str = "train",
+    prepare: bool = False,
 ) -> Any:  # fmt: skip
-    """Names, plugin values, registry, folders and the opened task of a command."""
+    """Names, plugin values, registry, folders and the opened task of a command.
+
+    With `prepare` the dataset is made ready before its clips are asked for, with a bar.
+    """
     from vpbench.core.registry import registry
-    from vpbench.harness.bench import Place, absolute, open_bench
+    from vpbench.harness.bench import Place, absolute, open_bench, open_dataset
 
     names, plugins = _plugins(methods)
     found = registry(plugins)
@@ -61,7 +65,11 @@ def open_task(
         found.find("method", parse_name(name).base)
     places = options.folders(runs, offline)
     full_root = str(Path(root).expanduser().absolute()) if root else None
-    bench = open_bench(Place(absolute(dataset), task_name, full_root, limit), found, places)
+    place = Place(absolute(dataset), task_name, full_root, limit, train_on)
+    if prepare:
+        with Progress() as progress:
+            prepare_dataset(open_dataset(place.dataset, found, places, full_root)[0], progress)
+    bench = open_bench(place, found, places)
     return names, plugins, found, places, bench
 
 
@@ -83,6 +91,8 @@ def conduct(
 ) -> int:  # fmt: skip
     """Plan and carry out runs up to `until`: "fit", "predict" or "score"; the exit code."""
     from vpbench.core.plan import make_plan
+    from vpbench.core.tasks import SPLITS
+    from vpbench.harness.convert import convert_clips
     from vpbench.harness.outcome import Orders, floors, refusal_json, run_json
     from vpbench.harness.run import Conductor
     from vpbench.harness.score import wanted_metrics
@@ -90,7 +100,7 @@ def conduct(
 
     names, plugins, found, places, bench = open_task(
         methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
-        fields["runs"], fields["offline"],
+        fields["runs"], fields["offline"], fields["train_on"], prepare=True,
     )  # fmt: skip
     asked = options.split_names(metrics)
     wanted = wanted_metrics(asked, found) if until == "score" else []
@@ -107,8 +117,10 @@ def conduct(
         if refusal.requested:
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
     with Progress() as progress:
-        prepare_dataset(bench.dataset, progress)
         ready_weights(wanted, places, progress)
+        fits = any(s.origin == "to fit" for r in plan.runs for s in r.stages)
+        needed = [s for s in SPLITS if (until != "fit" if s == "test" else fits)]
+        convert_clips(bench, needed, fields["workers"], progress)
         outcomes = Conductor(plan, bench, places, orders, progress).run()
     floor = floors(outcomes)
     results = [run_json(o, wanted, floor) for o in outcomes]
@@ -240,7 +252,7 @@ def plan(
 
     names, _, found, places, bench = open_task(
         methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
-        fields["runs"], fields["offline"],
+        fields["runs"], fields["offline"], fields["train_on"],
     )  # fmt: skip
     wish = _wish(names, not no_references, **fields)
     made = make_plan(wish, bench.task, found, places.runs, places.cache)

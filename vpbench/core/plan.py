@@ -45,9 +45,11 @@ class RunPlan:
         """The frozen inputs: what `run.json` says before anything has run."""
         return {
             "method": self.name, "kind": row_kind(self.method), "spec": self.method.identity(),
-            "preset": self.method.preset, "task": task.fields(), "dataset": task.dataset,
+            "preset": self.method.preset, "task": task.fields(trained=bool(self.stages)),
+            "dataset": task.dataset,
             "seed": self.seed, "fit_seed": self.fit_seed if self.stages else None,
             "samples": self.samples, "uses": _uses(self.method, task),
+            "footnotes": self.method.footnotes,
             "conditioning_frames": self.method.capabilities.given(task.spec.window.n_max)
             if self.method.spec.kind not in ("ceiling", "floor") else 0,
             "stages": [
@@ -188,7 +190,8 @@ def _run(
         )
     samples = wish.samples if method.capabilities.stochastic else 1
     key = digest(
-        [fields, method.identity(), seed if method.capabilities.stochastic else 0,
+        [task.fields(trained=bool(stages)), method.identity(),
+         seed if method.capabilities.stochastic else 0,
          fit_seed if stages else None, samples, [[s.node.key, _given_hash(s)] for s in stages]]
     )[:8]  # fmt: skip
     folder = RunDir(runs / task.id / safe_name(method.name) / key)

@@ -164,11 +164,23 @@ class RunDir:
         return manifest
 
     def read_scores(self, manifest_sha: str) -> list[dict[str, Any]]:
-        """All scores, checked; those of an earlier prediction are left out.
+        """All scores over the whole test split, checked; those of an earlier prediction are left
+        out.
 
         Raises:
             HashMismatch: a score was changed after it was written.
         """
+        return [s for s in self._read_scores(manifest_sha) if not s.get("subset")]
+
+    def read_subset_scores(self, manifest_sha: str) -> dict[str, list[dict[str, Any]]]:
+        """Scores over named subsets, by the subset's name, as `read_scores`."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for score in self._read_scores(manifest_sha):
+            if score.get("subset"):
+                found.setdefault(score["subset"]["name"], []).append(score)
+        return found
+
+    def _read_scores(self, manifest_sha: str) -> list[dict[str, Any]]:
         if not self.scores.is_dir():
             return []
         paths = [p for p in self.scores.glob("*.json") if not p.name.startswith(TEMPORARY)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vpbench.api.errors import BadData, MissingData, UsageError
@@ -14,6 +14,13 @@ from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.core.hashing import digest
 
 SPLITS = ("train", "val", "test")
+TRAIN, TRAIN_AND_VAL = "train", "train+val"
+"""What methods are trained on."""
+
+_SHORT = {
+    "loop": "shorter than the window: starting again from the first frame",
+    "double": "shorter than the window: each future frame shown twice",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,10 @@ class Task:
         items: per split, in the order of their ids.
         excluded: per split, number of clips that are too short for the window.
         limit: at most so many test items (`--limit`); such a run is not comparable.
+        train_on: "train+val" where validation clips are trained on too.
+        notes: what a table says of test clips, and of how many.
+        subsets: names of parts of the test split and their clips; the first stands in every table.
+        subset: the name of the part that this task was cut down to, "" for all.
     """
 
     id: str
@@ -60,6 +71,10 @@ class Task:
     info: TaskInfo
     rendered: bool = False
     limit: int | None = None
+    train_on: str = TRAIN
+    notes: Mapping[str, int] = field(default_factory=dict[str, int])
+    subsets: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    subset: str = ""
 
     @property
     def horizon(self) -> int:
@@ -112,24 +127,39 @@ class Task:
         """Whether the dataset has annotated joints."""
         return self.info.n_joints > 0
 
-    def fields(self) -> dict[str, Any]:
-        """All fields that make this task what it is, for keys and for `run.json`."""
+    def part(self, name: str) -> Task:
+        """The task with those test items only that belong to a named subset."""
+        clips = self.subsets[name]
+        kept = tuple(item for item in self.test if item.clip.id in clips)
+        return replace(self, items={**self.items, "test": kept}, subset=name, subsets={})
+
+    def fields(self, *, trained: bool = True) -> dict[str, Any]:
+        """All fields that make this task what it is, for keys and for `run.json`.
+
+        Args:
+            trained: False for a method that is not trained: what it is trained on is left out.
+        """
         window = self.spec.window
+        more: dict[str, Any] = {"notes": dict(self.notes)} if self.notes else {}
+        if trained and self.train_on != TRAIN:
+            more["train_on"] = self.train_on
         return {
             "id": self.id, "name": self.name, "split": "test", "n_max": window.n_max,
             "t0": window.n_max - 1, "horizon": window.horizon, "stride": window.gap,
             "start": window.start, "windows": window.windows, "short": window.short,
             "size": self.spec.size, "geometry": dict(self.geometry), "n": len(self.test),
             "split_hash": self.split_hash, "limit": self.limit, "rendered": self.rendered,
+            **more,
         }  # fmt: skip
 
     def fingerprint(self, frames: int) -> dict[str, Any]:
         """The task's share of a score's fingerprint, for scores over the first `frames`."""
+        named = {"subset": self.subset} if self.subset else {}
         return {
             "frames": frames, "window": digest(self.spec.window)[:16],
             "geometry": dict(self.geometry), "size": self.spec.size, "n": len(self.test),
             "split": self.split_hash, "data": self.data_hash, "conditioning": "excluded",
-            "source": self.source,
+            "source": self.source, **named,
         }  # fmt: skip
 
 
@@ -164,6 +194,18 @@ def make_items(spec: TaskSpec, clips: Sequence[ClipInfo]) -> tuple[tuple[Item, .
                 fix="Rename one of them.",
             )
     return tuple(items), excluded
+
+
+def notes_of(spec: TaskSpec, items: Sequence[Item], excluded: int) -> dict[str, int]:
+    """What a table has to say of test clips, and of how many."""
+    window = spec.window
+    span = (window.length - 1) * (1 if window.gap == "spread" else window.gap) + 1
+    short = sum(item.clip.frames < window.start + span for item in items)
+    notes = {_SHORT[window.short]: short} if short and window.short in _SHORT else {}
+    for item in items:
+        if item.clip.note:
+            notes[item.clip.note] = notes.get(item.clip.note, 0) + 1
+    return {**notes, "too short for the window, left out": excluded} if excluded else notes
 
 
 def check_labels(items: Sequence[Item], n_classes: int, where: str) -> None:

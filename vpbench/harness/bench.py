@@ -20,12 +20,15 @@ from vpbench.core.registry import Registry
 from vpbench.core.seeding import clip_seed, opaque_id
 from vpbench.core.tasks import (
     SPLITS,
+    TRAIN,
+    TRAIN_AND_VAL,
     Item,
     Task,
     check_labels,
     check_test,
     folder_task_id,
     make_items,
+    notes_of,
 )
 from vpbench.harness.store import ClipStore
 from vpbench.media.geometry import Geometry
@@ -47,6 +50,7 @@ class Place:
     task: str | None = None
     root: str | None = None
     limit: int | None = None
+    train_on: str = TRAIN
 
 
 @dataclass
@@ -145,6 +149,8 @@ def make_task(dataset: Dataset, spec: TaskSpec, place: Place, *, rendered: bool)
     """The task with all its items, checked."""
     if place.limit is not None and place.limit < 1:
         raise UsageError(f"--limit {place.limit} must be at least 1.")
+    if place.train_on not in (TRAIN, TRAIN_AND_VAL):
+        raise UnknownName("part to train on", place.train_on, (TRAIN, TRAIN_AND_VAL))
     names = dataset.class_names()
     items: dict[str, tuple[Item, ...]] = {}
     excluded: dict[str, int] = {}
@@ -166,8 +172,14 @@ def make_task(dataset: Dataset, spec: TaskSpec, place: Place, *, rendered: bool)
     )  # fmt: skip
     return Task(
         task_id, place.dataset, spec.id, spec, geometry, items, excluded, info, rendered,
-        place.limit,
+        place.limit, place.train_on, notes_of(spec, items["test"], excluded["test"]),
+        _subsets(dataset),
     )  # fmt: skip
+
+
+def _subsets(dataset: Dataset) -> Mapping[str, frozenset[str]]:
+    own: Any = getattr(dataset, "subsets", None)
+    return own() if own is not None else {}
 
 
 def _fps(items: Sequence[Item], spec: TaskSpec) -> float | None:

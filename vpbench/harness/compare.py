@@ -16,6 +16,7 @@ from vpbench.core.methods import expand
 from vpbench.core.names import parse_name
 from vpbench.core.plan import REFERENCES
 from vpbench.core.registry import Registry
+from vpbench.core.tasks import TRAIN
 from vpbench.harness.bench import absolute
 from vpbench.harness.ranking import Column, Row, mark_nulls, per_clip, rank
 from vpbench.harness.score import clip_interval
@@ -37,6 +38,8 @@ class Request:
         dataset: only runs of this dataset; None is every task that has a run of any method.
         metrics: only these; None is all that are stored.
         limit: prefer runs that were made with this `--limit`; None prefers complete ones.
+        subsets: named parts of the test split to show besides; None is the one that always stands
+            there, if the dataset has one.
     """
 
     methods: Sequence[str]
@@ -46,6 +49,7 @@ class Request:
     preset: str | None = None
     references: bool = True
     limit: int | None = None
+    subsets: Sequence[str] | None = None
 
 
 @dataclass
@@ -64,15 +68,21 @@ def compare(request: Request, registry: Registry, runs: Path) -> Comparison:
     """One group for each task and number of frames.
 
     Raises:
-        UnknownName: a method that is not installed and has no run.
+        UnknownName: a method that is not installed and has no run, a subset that no run has.
         HashMismatch: a stored file is not what was written.
     """
     names = [n for text in request.methods for n in expand(text, registry)]
     comparison = Comparison()
     stored = _tasks(request, registry, runs, names)
     _check_names(names, registry, stored)
+    _check_subsets(request, stored)
     for inputs, found in stored:
         comparison.groups += _groups(request, inputs, found, registry, names, comparison)
+        for subset in _subsets(request, found):
+            part = {key: run.over(subset) for key, run in found.items()}
+            own = {**inputs, "task": {**inputs["task"], "subset": subset["name"],
+                                      "n": subset["n"], "split_hash": subset["hash"]}}  # fmt: skip
+            comparison.groups += _groups(request, own, part, registry, names, comparison)
     comparison.differences = [*_between(comparison.groups), *comparison.differences]
     return comparison
 
@@ -102,6 +112,27 @@ def _matches(request: Request, inputs: Mapping[str, Any]) -> bool:
     return absolute(request.dataset) == inputs["dataset"] or request.dataset == task["id"]
 
 
+def _subsets(request: Request, found: Mapping[Any, StoredRun]) -> list[dict[str, Any]]:
+    """Name, n and hash of the named subsets to show."""
+    known: dict[str, dict[str, Any]] = {}
+    for run in found.values():
+        for name, scores in sorted(run.subsets.items()):
+            known.setdefault(name, next(iter(scores.values()))["subset"])
+    if request.subsets is None:
+        return [subset for subset in known.values() if subset["shown"]]
+    if "all" in request.subsets:
+        return list(known.values())
+    return [known[name] for name in request.subsets if name in known]
+
+
+def _check_subsets(request: Request, stored: Sequence[tuple[Any, Mapping[Any, StoredRun]]]) -> None:
+    known = {name for _, found in stored for run in found.values() for name in run.subsets}
+    for name in request.subsets or ():
+        if name not in known | {"all", "none"}:
+            raise UnknownName("subset", name, known | {"all", "none"},
+                              hint="`vpbench score METHOD` scores what is missing.")  # fmt: skip
+
+
 def _check_names(
     names: Sequence[str], registry: Registry, stored: Sequence[tuple[Any, dict[Any, StoredRun]]]
 ) -> None:
@@ -118,12 +149,10 @@ def _groups(
     request: Request, inputs: Mapping[str, Any], found: Mapping[Any, StoredRun],
     registry: Registry, names: Sequence[str], comparison: Comparison,
 ) -> list[schema.GroupJson]:  # fmt: skip
-    task = inputs["task"]
+    task = {k: v for k, v in inputs["task"].items() if k != "train_on"}  # that is a row's
     wanted = [canonical(n, registry, task["size"], request.preset) for n in names]
     shown = [*wanted, *(REFERENCES if request.references else ())]
-    rows = [
-        Row(n, [r for r in found.values() if r.inputs["method"] == n]) for n in dict.fromkeys(shown)
-    ]
+    rows = [row for n in dict.fromkeys(shown) for row in _rows(n, found)]
     rows = [r for r in rows if r.runs or r.name in wanted]
     groups: list[schema.GroupJson] = []
     for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
@@ -132,6 +161,15 @@ def _groups(
     if not groups:
         groups.append(_group(task, task["horizon"], rows, {}, inputs))
     return groups
+
+
+def _rows(name: str, found: Mapping[Any, StoredRun]) -> list[Row]:
+    """The runs of a method, those that were trained on other clips as a row of their own."""
+    runs: dict[str, list[StoredRun]] = {}
+    for run in found.values():
+        if run.inputs["method"] == name:
+            runs.setdefault(run.train_on, []).append(run)
+    return [Row(name, own) for _, own in sorted(runs.items())] or [Row(name, [])]
 
 
 def _columns(
@@ -246,7 +284,10 @@ def _marks(row: Row) -> list[str]:
     for run in row.runs:
         if run.inputs["task"]["limit"]:
             marks.append(f"not comparable: --limit {run.inputs['task']['limit']}")
+        if run.train_on != TRAIN:
+            marks.append(f"trained on {run.train_on}")
         marks += table_marks(run.stages)
+        marks += run.inputs.get("footnotes", [])
     if row.runs[0].inputs["kind"] == "oracle":
         marks.append("oracle: sees the true future")
     return list(dict.fromkeys(marks))
@@ -299,14 +340,20 @@ def _between(groups: Sequence[schema.GroupJson]) -> list[str]:
     lines: list[str] = []
     for a, b in itertools.pairwise(groups):
         one, other = ({**g["task"], "frames": g["frames"]} for g in (a, b))
+        if one.get("subset") != other.get("subset"):  # then these differ, too
+            one, other = ({k: v for k, v in g.items() if k not in _OF_SUBSET} for g in (one, other))
         fields = differing(one, other)
         if fields:
             lines.append(f"{_title(a)} and {_title(b)} differ in {'; '.join(fields)}")
     return lines
 
 
+_OF_SUBSET = ("n", "split_hash", "notes")
+
+
 def _title(group: schema.GroupJson) -> str:
-    return f"{group['task']['id']} over {group['frames']} frames"
+    part = f" {group['task']['subset']}" if group["task"].get("subset") else ""
+    return f"{group['task']['id']}{part} over {group['frames']} frames"
 
 
 def one_table(comparison: Comparison) -> None:

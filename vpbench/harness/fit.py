@@ -21,6 +21,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
 from vpbench.core.stages import StageNode, training_sources
+from vpbench.core.tasks import TRAIN
 from vpbench.harness.bench import Bench
 from vpbench.harness.context import STOP, StageContext
 from vpbench.harness.events import Emit
@@ -45,12 +46,18 @@ def train_view(bench: Bench, base: Sequence[str | int]) -> FrameView:
 
 
 def training_clips(bench: Bench) -> dict[str, list[Any]]:
-    """All clips of train and val, those too short for the task's window included."""
-    return {
+    """All clips of train and val, those too short for the task's window included.
+
+    Trained on both, val is empty: nothing is left to choose by.
+    """
+    found = {
         split: sorted(bench.dataset.clips(split), key=lambda c: c.id)
         if split in bench.dataset.splits() else []
         for split in ("train", "val")
     }  # fmt: skip
+    if bench.task.train_on == TRAIN:
+        return found
+    return {"train": sorted([*found["train"], *found["val"]], key=lambda c: c.id), "val": []}
 
 
 def run_stage(

@@ -13,6 +13,7 @@ from vpbench.core.files import read_json, write_json
 from vpbench.core.places import Places
 from vpbench.core.plan import RunPlan, Wish, make_plan
 from vpbench.core.registry import Registry, registry
+from vpbench.core.tasks import TRAIN
 from vpbench.harness.bench import Bench, Place, open_bench
 from vpbench.harness.context import ScoreContext
 from vpbench.harness.events import Emit
@@ -37,6 +38,7 @@ class JobSpec:
         side: for features: "real" for the task's clips, "fake" for the run's.
         part: (k, n): every n-th shard from the k-th on.
         recompute: do not use features that come with vpbench.
+        train_on: "train", or "train+val".
     """
 
     kind: Literal["stage", "predict", "features", "score"]
@@ -65,6 +67,7 @@ class JobSpec:
     threads: int = 1
     device: str = "auto"
     events: str = ""
+    train_on: str = TRAIN
     schema: str = field(default=schema.JOB)
 
     def write(self, path: Path) -> Path:
@@ -122,7 +125,8 @@ class Session:
         """
         places = Places(Path(job.runs), Path(job.cache), job.offline)
         found = registry(job.plugins)
-        bench = self.bench(Place(job.dataset, job.task, job.root, job.limit), found, places)
+        place = Place(job.dataset, job.task, job.root, job.limit, job.train_on)
+        bench = self.bench(place, found, places)
         run = plan_again(job, bench, found, places)
         if job.kind == "stage":
             device = _device(job.device)

@@ -213,7 +213,7 @@ class Conductor:
             str(self.places.runs), str(self.places.cache), self.places.offline, orders.plugins,
             run.name, run.method.preset or None, run.seed, run.fit_seed, run.samples,
             orders.checkpoint if run.requested else None, False, str(run.folder.path),
-            device=orders.device, recompute=orders.recompute,
+            device=orders.device, recompute=orders.recompute, train_on=place.train_on,
             events=str(self._job_path(run, kind).with_suffix(".jsonl")),
         )  # fmt: skip
 

@@ -62,12 +62,19 @@ def wanted_metrics(names: Sequence[str] | None, registry: Registry) -> list[Want
 
 @dataclass
 class Running:
-    """A metric over the first `frames` frames, while clips are added."""
+    """A metric over the first `frames` frames, while clips are added.
+
+    Attributes:
+        only: ids of the items that count, None for all.
+        subset: what a score file says of the named part of the test split, None for all of it.
+    """
 
     wanted: Wanted
     frames: int
     instance: Any
     fingerprint: dict[str, Any]
+    only: frozenset[str] | None = None
+    subset: dict[str, Any] | None = None
 
     @property
     def fp8(self) -> str:
@@ -100,7 +107,12 @@ def start_metric(
         "metric": spec.name, "version": spec.version, "recipe": wanted.recipe, **own,
         **task.fingerprint(frames),
     }  # fmt: skip
-    return Running(wanted, frames, instance, fingerprint)
+    if not task.subset:
+        return Running(wanted, frames, instance, fingerprint)
+    subset = {"name": task.subset, "n": len(task.test), "hash": task.split_hash}
+    return Running(
+        wanted, frames, instance, fingerprint, frozenset(i.id for i in task.test), subset
+    )
 
 
 def score_run(
@@ -127,9 +139,27 @@ def score_run(
                 continue
             if not scored(folder, metric):
                 running.append(metric)
+            running += _over_subsets(folder, wanted, frames, bench.task, registry, ctx)
     if running:
         _score(folder, bench, running, manifest, emit)
     return missing
+
+
+def _over_subsets(
+    folder: RunDir, wanted: Wanted, frames: int, task: Task, registry: Registry, ctx: ScoreContext
+) -> list[Running]:
+    """The metric over each named subset that it is not scored on yet and that is large enough."""
+    found: list[Running] = []
+    for number, name in enumerate(task.subsets):
+        part = task.part(name)
+        if len(part.test) < max(1, wanted.spec.min_clips):
+            continue
+        metric = start_metric(wanted, frames, part, registry, ctx)
+        if metric.subset is not None:
+            metric.subset["shown"] = number == 0
+        if not scored(folder, metric):
+            found.append(metric)
+    return found
 
 
 def scored(folder: RunDir, metric: Running) -> bool:
@@ -194,6 +224,8 @@ def _feed(
 def update_all(running: Sequence[Running], fake: Frames, real: Frames, item: Item) -> None:
     """Give one item to every metric, cut to the metric's number of frames."""
     for metric in running:
+        if metric.only is not None and item.id not in metric.only:
+            continue
         metric.instance.update(fake[:, : metric.frames], real[: metric.frames], clip_of(item))
 
 
@@ -218,6 +250,9 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
             half = (high - low) / 2 * score.se / se  # the metric knows its error better
             se, low, high = score.se, score.value - half, score.value + half
     spec = metric.wanted.spec
+    if metric.only is not None:
+        clusters = {k: v for k, v in clusters.items() if k in metric.only}
+    named = {} if metric.subset is None else {"subset": metric.subset}
     return {
         "schema": schema.SCORE, "vpbench": __version__, "metric": metric.wanted.name,
         "kind": spec.kind, "direction": spec.direction, "unit": spec.unit,
@@ -227,6 +262,7 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
         "floor": finite(score.floor), "per_clip": dict(score.per_clip),
         "per_frame": dict(score.per_frame), "samples": dict(score.samples),
         "clusters": {k: clusters[k] for k in sorted(clusters)} if spec.kind == "clip" else {},
+        **named,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from vpbench.api.types import ClipInfo, Frames, Pose
 from vpbench.core.files import atomic_file
 from vpbench.core.hashing import digest
 from vpbench.media.geometry import Geometry
+from vpbench.media.resize import fitted
 
 VERSION = 1
 """Raise it when the cached bytes can change for another reason than geometry."""
@@ -43,6 +44,21 @@ class ClipStore:
         """
         return self._cropped(self._cached(clip, tuple(indices)))
 
+    def converted(self, clip: ClipInfo, indices: Sequence[int] | None = None) -> bool:
+        """Whether a clip (a window of it) is read without converting anything."""
+        if self._direct() or not clip.sha256:
+            return self._direct()
+        paths = [self._path(clip, None)]
+        if indices is not None:
+            paths.append(self._path(clip, tuple(indices)))
+        return any(path.is_file() for path in paths)
+
+    def size_of(self, clip: ClipInfo) -> int:
+        """Bytes that a whole clip takes in the cache."""
+        size = self.geometry.size
+        height, width = fitted(clip.height, clip.width, size)
+        return clip.frames * height * width * 3
+
     def pose(self, clip: ClipInfo, indices: Sequence[int]) -> Pose | None:
         """Joints in [-1,1], float32 [len(indices),J,3], or None."""
         native = self.dataset.pose(clip)
@@ -56,13 +72,14 @@ class ClipStore:
         return np.ascontiguousarray(self.geometry.cropped(np.asarray(frames)))
 
     def _cached(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Frames:
-        direct = self.geometry.native and getattr(self.dataset, "random_access", False)
+        direct = self._direct()
         if direct and indices is None:
             return self.dataset.read(clip, range(clip.frames))
         if direct or not clip.sha256:
             return self._convert(clip, indices)
-        name = digest([clip.sha256, indices])[:32]
-        path = self.folder / name[:2] / f"{name}.npy"
+        path = self._path(clip, indices)
+        if indices is not None and not path.is_file() and self._path(clip, None).is_file():
+            return self._cached(clip, None)[list(indices)]
         if not path.is_file():
             frames = self._convert(clip, indices)
             with atomic_file(path) as temporary, temporary.open("wb") as stream:
@@ -76,6 +93,13 @@ class ClipStore:
             path.unlink(missing_ok=True)  # a damaged cache file is made again
             return self._convert(clip, indices)
         return frames
+
+    def _direct(self) -> bool:
+        return self.geometry.native and bool(getattr(self.dataset, "random_access", False))
+
+    def _path(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Path:
+        name = digest([clip.sha256, indices])[:32]
+        return self.folder / name[:2] / f"{name}.npy"
 
     def _convert(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Frames:
         wanted = range(clip.frames) if indices is None else indices

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from vpbench.core.hashing import digest
 from vpbench.core.methods import resolve
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir, runs_of
+from vpbench.core.tasks import TRAIN
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class StoredRun:
         inputs: the frozen inputs of run.json.
         scores: score records by (metric, frames).
         stages: origin, training, gates and marks of the stages that made the predictions.
+        subsets: score records over named subsets, by name, then as `scores`.
     """
 
     folder: RunDir
@@ -30,12 +32,36 @@ class StoredRun:
     closed: float
     scores: dict[tuple[str, int], dict[str, Any]]
     stages: tuple[dict[str, Any], ...] = ()
+    subsets: Mapping[str, dict[tuple[str, int], dict[str, Any]]] = field(
+        default_factory=dict[str, dict[tuple[str, int], dict[str, Any]]]
+    )
 
     @property
-    def key(self) -> tuple[str, str, int | None, int]:
-        """What one row value stands for: task, method, fit seed, seed."""
-        fields = self.inputs
-        return fields["task"]["id"], fields["method"], fields["fit_seed"], fields["seed"]
+    def key(self) -> Key:
+        """What one row value stands for."""
+        return _key(self.inputs)
+
+    @property
+    def train_on(self) -> str:
+        """What it was trained on."""
+        return self.inputs["task"].get("train_on", TRAIN)
+
+    def over(self, subset: Mapping[str, Any]) -> StoredRun:
+        """The run as if only a named subset had been there (its name, n and hash)."""
+        task = {**self.inputs["task"], "subset": subset["name"], "n": subset["n"],
+                "split_hash": subset["hash"]}  # fmt: skip
+        scores = self.subsets.get(subset["name"], {})
+        return replace(self, inputs={**self.inputs, "task": task}, scores=scores, subsets={})
+
+
+Key = tuple[str, str, str, int | None, int]
+"""Task, method, what it was trained on, fit seed, seed."""
+
+
+def _key(inputs: Mapping[str, Any]) -> Key:
+    task = inputs["task"]
+    trained = task.get("train_on", TRAIN)
+    return task["id"], inputs["method"], trained, inputs["fit_seed"], inputs["seed"]
 
 
 def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, dict[str, Any]]]:
@@ -47,10 +73,8 @@ def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, dict
                 yield folder, record["inputs"]
 
 
-def newest(
-    runs: Path, task: str, limit: int | None = None
-) -> dict[tuple[str, str, int | None, int], StoredRun]:
-    """The newest complete run for each (task, method, fit seed, seed), verified.
+def newest(runs: Path, task: str, limit: int | None = None) -> dict[Key, StoredRun]:
+    """The newest complete run for each (task, method, trained on, fit seed, seed), verified.
 
     A run with the wanted `limit` (None: a run over all clips) goes before any other one.
 
@@ -59,16 +83,27 @@ def newest(
     """
     latest: dict[tuple[Any, ...], tuple[tuple[bool, float], RunDir, dict[str, Any]]] = {}
     for folder, inputs in finished(runs, task):
-        key = (inputs["task"]["id"], inputs["method"], inputs["fit_seed"], inputs["seed"])
+        key = _key(inputs)
         merit = (inputs["task"]["limit"] == limit, folder.manifest.stat().st_mtime)
         if key not in latest or merit > latest[key][0]:
             latest[key] = (merit, folder, inputs)
-    found: dict[tuple[str, str, int | None, int], StoredRun] = {}
+    found: dict[Key, StoredRun] = {}
     for key, (merit, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0])):
-        manifest = folder.check()
-        scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
-        found[key] = StoredRun(folder, inputs, merit[1], scores, _stages(manifest))
+        found[key] = _verified(folder, inputs, merit[1])
     return found
+
+
+def _verified(folder: RunDir, inputs: dict[str, Any], closed: float) -> StoredRun:
+    manifest = folder.check()
+    parts = folder.read_subset_scores(manifest["sha256"])
+    return StoredRun(
+        folder, inputs, closed, _by_metric(folder.read_scores(manifest["sha256"])),
+        _stages(manifest), {name: _by_metric(scores) for name, scores in parts.items()},
+    )  # fmt: skip
+
+
+def _by_metric(scores: Sequence[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    return {(s["metric"], s["frames"]): s for s in scores}
 
 
 def tasks_of(runs: Path) -> dict[str, dict[str, Any]]:
@@ -118,11 +153,8 @@ def stored_run(path: Path) -> StoredRun:
     inputs = folder.read_record().get("inputs")
     if inputs is None:
         raise MissingData(f"{path} holds no run.")
-    manifest = folder.check()
-    scores = {(s["metric"], s["frames"]): s for s in folder.read_scores(manifest["sha256"])}
-    return StoredRun(
-        folder, inputs, folder.manifest.stat().st_mtime, scores, _stages(manifest)
-    )  # fmt: skip
+    folder.read_manifest()
+    return _verified(folder, inputs, folder.manifest.stat().st_mtime)
 
 
 def _stages(manifest: dict[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -123,7 +123,9 @@ def table_model(group: GroupJson) -> TableModel:
     )
     notes = (*labels.notes(), *(Note("", text) for text in _general_notes(group, rows)))
     frames = group["frames"]
-    title = f"{clean(str(group['task'].get('id', '')))}, {frames} frame{'s' * (frames != 1)}"
+    subset = clean(str(group["task"].get("subset") or ""))
+    name = clean(str(group["task"].get("id", ""))) + (f", subset {subset}" if subset else "")
+    title = f"{name}, {frames} frame{'s' * (frames != 1)}"
     return TableModel(title, columns, drawn, notes)
 
 
@@ -232,6 +234,7 @@ def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:
     if any(s["rank"] for s in scores):
         notes.append("(2–3) is a rank among rows of equal conditioning; a range is a tie")
     notes += [note for note in (_size_note(rows), _luck_note(rows), _origin_note(rows)) if note]
+    notes += _task_notes(group)
     if group["task"].get("rendered"):
         notes.append("rendered figures: says nothing about photographic video")
     prints = {clean(k): m["fingerprint"] for k, m in group["metrics"].items() if m["fingerprint"]}
@@ -239,6 +242,17 @@ def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:
         listed = ", ".join(f"{name} {value[:8]}" for name, value in prints.items())
         notes.append(f"fingerprints: {listed}")
     return notes
+
+
+def _task_notes(group: GroupJson) -> list[str]:
+    """What the task says of its test clips, and which part of them is shown."""
+    task = group["task"]
+    if task.get("subset"):
+        return [f"subset {clean(str(task['subset']))}: split hash {str(task['split_hash'])[:8]}"]
+    return [
+        f"{count} test clip{'s' * (count != 1)} {clean(what)}"
+        for what, count in (task.get("notes") or {}).items()
+    ]
 
 
 def _size_note(rows: list[RowJson]) -> str | None:

@@ -34,7 +34,7 @@ from vpbench.data.specs import PENN_PUPPETS
 from vpbench.data.splits import Split, load, read
 
 SIZE = 64
-INTERPOLATED = "interpolated"
+INTERPOLATED = "with interpolated joints"
 """`ClipInfo.note` of videos in which a joint was not annotated in every frame."""
 
 
