@@ -141,7 +141,8 @@ def test_sweep(place, tmp_path):
 @pytest.mark.parametrize("method", [METHOD, "tiny-oracle"])
 def test_translation(place, tmp_path, method):
     clip = "test/down/clip01"
-    shown = record(place, "translation", method, "--clips", clip, out=tmp_path / "out")
+    words = (method, "--clips", clip, "--background", "dark")
+    shown = record(place, "translation", *words, out=tmp_path / "out")
     assert shown["frames"] == [5, 8] and shown["methods"][0]["removed"] is True
     pixels = sheet(tmp_path / "out" / "translation.png")
     with np.load(place / "clips" / f"{clip}.npz") as found:

@@ -110,6 +110,8 @@ def _pictures(
         check_trained(run, bench)
         if labels[run.name] == [None] and label is not None:
             click.echo(f"{run.name} uses no label: --label says nothing to it.", err=True)
+        if asked.samples > 1 and not run.method.capabilities.stochastic:
+            click.echo(f"{run.name} is not stochastic: one sample.", err=True)
     # what a plugin prints must not end up in the JSON
     with (
         out_folder(target, RECORD, force) as work,

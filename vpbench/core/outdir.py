@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 from collections.abc import Generator
@@ -49,6 +50,7 @@ def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
     """
     check_out(target, record, force)
     work = target.parent / f"{TEMPORARY}{secrets.token_hex(6)}"
+    made = [p for p in (target.parent, *target.parent.parents) if not p.exists()]
     try:
         with storage(target):
             work.mkdir(parents=True)
@@ -58,6 +60,9 @@ def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
         raise Unwritable(error.message, fix=_FIX) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        for folder in made:  # parents that were made for nothing
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _publish(work: Path, target: Path, record: str) -> None:

@@ -121,13 +121,28 @@ def check_layers(found: Any, shape: tuple[int, ...], name: str) -> Layers:
                     f"{name}: the layer 'keypoints' is {list(array.shape)}, not [B,S,n+T,K,3]."
                 )
             points = array.astype(np.float32)
-        elif array.dtype == np.uint8 and array.shape == shape:
-            images[str(key)] = array
         else:
-            others[str(key)] = array
+            picture = _as_picture(str(key), array, shape)
+            if picture is None:
+                others[str(key)] = array
+            else:
+                images[str(key)] = picture
     usual = {"mask": 0, "crude": 1, "final": 3}
     order = sorted(images, key=lambda name: (usual.get(name, 2), name))
     return Layers(points, {name: images[name] for name in order}, others)
+
+
+def _as_picture(key: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> Frames | None:
+    """A layer as uint8 [B,S,T,H,W,3]: grey becomes RGB, mask, crude and final may be in [0,1]."""
+    grey = array[..., None] if array.shape == shape[:-1] else array
+    if grey.shape[:-1] != shape[:-1] or grey.shape[-1] not in (1, 3):
+        return None
+    if grey.dtype != np.uint8:
+        usual = key in ("mask", "crude", "final") and np.issubdtype(grey.dtype, np.floating)
+        if not usual or not (np.isfinite(grey).all() and grey.min() >= 0 and grey.max() <= 1):
+            return None
+        grey = np.floor(grey * 255 + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(grey, shape))
 
 
 @dataclass(frozen=True)

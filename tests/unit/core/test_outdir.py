@@ -31,7 +31,7 @@ def test_a_folder_appears_whole(tmp_path):
 
 def test_nothing_is_left_of_a_failure(tmp_path):
     with pytest.raises(ValueError, match="on purpose"):
-        make(tmp_path / "out", ["a"], fail=True)
+        make(tmp_path / "deep" / "er" / "out", ["a"], fail=True)
     assert listed(tmp_path) == []
     make(tmp_path / "out", ["a"])
     with pytest.raises(ValueError, match="on purpose"):

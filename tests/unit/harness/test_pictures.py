@@ -70,6 +70,15 @@ def test_layers_are_sorted_by_what_they_are():
     assert points.shape == (5, 5, 3) and np.array_equal(points, found.points[1, 2, 1:])
 
 
+def test_grey_and_unit_layers_become_pictures():
+    grey = np.full(SHAPE[:-1], 7, np.uint8)
+    unit = np.full((*SHAPE[:-1], 1), 0.5)
+    found = check_layers({"a": grey, "mask": unit, "depth": unit, "crude": unit * 4}, SHAPE, "m")
+    assert list(found.images) == ["mask", "a"] and sorted(found.others) == ["crude", "depth"]
+    assert found.images["a"].shape == SHAPE and (found.images["a"] == 7).all()
+    assert found.images["mask"].shape == SHAPE and (found.images["mask"] == 128).all()
+
+
 def test_keypoints_of_predicted_frames_alone_get_an_unknown_first_frame():
     found = check_layers({"keypoints": np.ones((2, 3, 4, 5, 3))}, SHAPE, "m")
     points = found.at(0, 0, 4)

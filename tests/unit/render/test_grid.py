@@ -103,7 +103,7 @@ def test_enlarged_and_dimmed():
     assert large.shape == (2, 9, 12, 3)
     assert np.array_equal(large[:, 1::3, 2::3], some)
     dark = dimmed(some)
-    assert 30 <= dark.min() and dark.max() <= 115
+    assert dark.min() >= 30 and dark.max() <= 115
     assert np.array_equal(dimmed(frame(201)), frame(30 + 67))
     pale = dimmed(np.array([[[240, 0, 0]]], np.uint8)).astype(int)[0, 0]
     assert pale.tolist() == [30 + 53, 30 + 13, 30 + 13]

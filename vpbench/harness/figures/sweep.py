@@ -50,6 +50,8 @@ def sweep(
         has_label = uses_label(run.method, studio.bench.task.info)
         if not has_label and not run.method.capabilities.stochastic:
             raise Refused(f"{run.name} uses neither label nor chance: there is nothing to sweep.")
+        if label is not None and not has_label:
+            studio.note(f"{run.name} uses no label: --label says nothing to it.")
         live = studio.live(run)
         chosen = _chosen(studio, run, source, label) if has_label else None
         stem = "sweep" if len(runs) == 1 else f"sweep-{safe_name(run.name)}"
