@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import GifImagePlugin, Image
 from scipy.io import savemat
 
 VIDEOS = {
@@ -161,27 +161,44 @@ def face(rng, frames):
 
 
 def make_mgif(root, lengths=(40, 8, 33, 20, 5, 66, 36, 25), test=3, size=128):
-    """Gifs whose frames are stored as parts with disposal; the last `test` are test clips."""
+    """Gifs of a square that goes round on white; the last `test` are test clips.
+
+    In even ones a frame is stored as the part that changes; in odd ones every frame but the first
+    is undone again (disposal 3), so that the next one is drawn over the first.
+    """
+    side = size // 8
     for number, frames in enumerate(lengths):
         part = "test" if number >= len(lengths) - test else "train"
         (root / part).mkdir(parents=True, exist_ok=True)
-        rng = np.random.default_rng(number)
-        colour = tuple(int(v) for v in rng.integers(0, 200, 3))
-        pictures = []
+        colour = [int(v) for v in np.random.default_rng(number).integers(0, 200, 3)]
+        indices = np.zeros((frames, size, size), np.uint8)  # 0 white, 1 the colour, 2 transparent
         for t in range(frames):
             turn = 2 * np.pi * t / frames
-            picture = Image.new("RGBA", (size, size), (255, 255, 255, 0 if t else 255))
-            x, y = size / 2 + size / 4 * np.cos(turn), size / 2 + size / 4 * np.sin(turn)
-            side = size // 8
-            picture.paste((*colour, 255), (int(x) - side, int(y) - side, int(x) + side,
-                                           int(y) + side))  # fmt: skip
-            pictures.append(picture)
-        disposal = [1] + [2 if number % 2 else 3] * (frames - 1)
-        pictures[0].save(
-            root / part / f"{number:05d}.gif", save_all=True, append_images=pictures[1:],
-            duration=50, loop=0, disposal=disposal,
-        )  # fmt: skip
+            x, y = (int(size / 2 + size / 4 * way) for way in (np.cos(turn), np.sin(turn)))
+            indices[t, y - side : y + side, x - side : x + side] = 1
+        write_indices(root / part / f"{number:05d}.gif", indices, colour, undone=number % 2 == 1)
     return root
+
+
+def write_indices(path, indices, colour, undone):
+    """A gif of two colours and a transparent one, with or without disposal 3."""
+    ground = indices[0]
+    pictures = []
+    for t, frame in enumerate(indices):
+        before = ground if undone else indices[t - 1]
+        layer = np.where(frame == before, 2, frame) if t else frame
+        picture = Image.fromarray(layer.astype(np.uint8)).convert("P")
+        picture.putpalette([255, 255, 255, *colour, 0, 255, 0])
+        pictures.append(picture)
+    with path.open("wb") as file:
+        header, _ = GifImagePlugin.getheader(pictures[0].copy(), info={"optimize": False})
+        file.writelines(header)
+        for t, picture in enumerate(pictures):
+            disposal = 3 if undone and t else 1
+            file.writelines(
+                GifImagePlugin.getdata(picture, duration=50, disposal=disposal, transparency=2)
+            )
+        file.write(b";")
 
 
 def make_all(folder):

@@ -72,7 +72,8 @@ class ClipInfo:
         group: clips of one group (a person, a film) are not independent; "" = the clip alone.
         sha256: of the source bytes.
         source: "lossless" or "codec".
-        note: what a table should count about it, such as "with interpolated joints"; "" for nothing.
+        note: what a table should count about it, such as "with interpolated joints"; "" for
+            nothing.
     """
 
     id: str
