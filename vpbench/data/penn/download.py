@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from vpbench.api.errors import BadData, Unwritable, UsageError, VpbenchError
+from vpbench.core.claims import claim_or_wait
 from vpbench.core.download import transfer
 from vpbench.core.files import make_folder, storage
 from vpbench.data.folder.findings import Findings
@@ -40,15 +41,35 @@ def fetch(
         tell: told bytes (of 2^20) that are here and their total.
         allow_http, videos, frames: for tests with a small archive.
 
+    A folder that holds frames and labels already is left as it is.
+
     Raises:
-        UsageError: there is something of that name already that is not empty.
+        UsageError: there is something else of that name already.
         Missing: the address does not answer, the disk is too small, the transfer broke off; what
             is here is kept, and the next call goes on.
         BadData: it is no such archive, or not all of it; it is deleted.
     """
+    if _there(root):
+        return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UsageError(f"{root} is there already.",
-                         fix=f"Check it: vpbench data verify penn --root {root}")  # fmt: skip
+        raise UsageError(
+            f"{root} is there already and holds something else.",
+            fix="Name a new or empty folder with --root DIR.",
+        )
+    claim = claim_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
+    if claim is not None:  # one process fetches, others wait
+        with claim:
+            _fetch(root, tell, link, allow_http, videos, frames)
+    return root
+
+
+def _there(root: Path) -> bool:
+    return all((root / part).is_dir() for part in ("frames", "labels"))
+
+
+def _fetch(
+    root: Path, tell: Tell, link: str, allow_http: bool, videos: int, frames: int | None
+) -> None:
     work = make_folder(root.with_name(f"{root.name}.part"))
     archive = work / "Penn_Action.tar.gz"
     done = work / "complete"
@@ -69,7 +90,6 @@ def fetch(
             root.rmdir()
         inner.rename(root)
     shutil.rmtree(work, ignore_errors=True)
-    return root
 
 
 def _in_mebibytes(tell: Tell) -> Callable[[int, int | None], None]:

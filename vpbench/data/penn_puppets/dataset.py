@@ -55,6 +55,7 @@ class PennPuppets:
         self.root, self.cache = root, cache
         self._contents: dict[str, list[ClipInfo]] | None = None
         self._by_video: dict[str, Role] = {}
+        self._folder: Path | None = None
 
     def tasks(self) -> tuple[TaskSpec, ...]:
         """The one task, with the windows of `penn`."""
@@ -162,7 +163,9 @@ class PennPuppets:
         return layout.own_split(folder.parent) or layout.own_split(folder) or load("penn")
 
     def _labels(self) -> Path:
-        return layout.labels_folder(self.root)
+        if self._folder is None:
+            self._folder = layout.labels_folder(self.root)
+        return self._folder
 
     def _roles(self) -> dict[str, Role]:
         """As `penn`: who is val does not depend on who is left out."""

@@ -182,9 +182,26 @@ def test_members_may_not_leave_the_folder(server, tmp_path):
 def test_a_folder_that_is_there_is_left_alone(server, tmp_path):
     (tmp_path / "penn").mkdir()
     (tmp_path / "penn" / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"is there already.*data verify penn"):
+    with pytest.raises(UsageError, match=r"is there already and holds something else.*--root DIR"):
         get(server, tmp_path / "penn")
     assert server.asked == [] and (tmp_path / "penn" / "mine.txt").read_text() == "mine"
+
+
+def test_what_is_there_is_not_fetched_again(server, tmp_path):
+    get(server, tmp_path / "penn")
+    asked = len(server.asked)
+    (tmp_path / "penn" / "frames" / "2141" / "000001.jpg").write_bytes(b"mine")
+    assert get(server, tmp_path / "penn") == tmp_path / "penn"
+    assert len(server.asked) == asked
+
+
+def test_two_processes_fetch_once(server, tmp_path):
+    threads = [threading.Thread(target=get, args=(server, tmp_path / "penn")) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.asked == [None] and [p.name for p in tmp_path.iterdir()] == ["penn"]
 
 
 def test_only_https_and_only_with_a_folder(tmp_path):
