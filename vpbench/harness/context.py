@@ -44,6 +44,9 @@ class StageContext:
     slots: Mapping[str, Any] = field(default_factory=dict[str, Any])
     guard: Callable[[], None] = lambda: None
     remarks: Remarks = field(default_factory=Remarks)
+    earlier: float = 0.0
+    """Seconds that earlier processes have spent up to the checkpoint that this one went on from."""
+    _begun: float = field(default_factory=time.monotonic)
     _step: int = 0
     _total: int | None = None
     _told: float = 0.0
@@ -105,7 +108,9 @@ class StageContext:
 
     def checkpoint(self, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Store the state inside the stage in one file, whole or not at all."""
-        state = json.dumps({"step": self._step, "meta": dict(meta)}, allow_nan=False).encode()
+        seconds = round(self.earlier + time.monotonic() - self._begun, 2)
+        head = {"step": self._step, "seconds": seconds, "meta": dict(meta)}
+        state = json.dumps(head, allow_nan=False).encode()
         buffer = io.BytesIO()
         np.savez(buffer, **{_META: np.frombuffer(state, np.uint8)}, **dict(arrays))  # pyright: ignore[reportArgumentType]
         write_bytes(self.stage.resume / "state.npz", buffer.getvalue(), self.guard)
@@ -124,6 +129,7 @@ class StageContext:
             raise Corrupt(f"{path} cannot be read ({error}).", fix="Delete it; the stage starts "
                           "again from its beginning.") from error  # fmt: skip
         self._step = int(state["step"])
+        self.earlier = float(state.get("seconds", 0.0))
         self._trim_log()
         return arrays, state["meta"]
 

@@ -98,12 +98,14 @@ def _make(
     before = _ancestors(node, stages)
     load_stages(instance, slots, method, before, device)
     emit({"event": "stage", "what": node.label, "status": "started"})
-    found: Mapping[str, Any] = {"skipped": {}, **Remarks().json()}
+    found: dict[str, Any] = {"skipped": {}, **Remarks().json()}
+    earlier = 0.0
     if node.mode == "labels":
         _label(bench, slots["detector"], folder, emit, claim, node.label)
     else:
         found = _fit(node, folder, bench, instance, slots, before, cache, threads, device, emit,
                      claim)  # fmt: skip
+        earlier = found.pop("earlier")
     files = folder.files()
     claim.check()
     write_sealed(folder.record, {
@@ -114,7 +116,7 @@ def _make(
         "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
         "source": training_sources(node), "data": bench.task.training_hash, "files": files,
         **found,
-        "seconds": round(time.time() - started, 2), "threads": threads, "device": device,
+        "seconds": round(earlier + time.time() - started, 2), "threads": threads, "device": device,
         "machine": provenance.machine(),
     }, claim.check)  # fmt: skip
     for scratch in (folder.resume, folder.path / "scratch"):
@@ -138,8 +140,11 @@ def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
 def _fit(
     node: StageNode, folder: StageDir, bench: Bench, instance: Any, slots: Mapping[str, Any],
     before: Sequence[StagePlan], cache: Path, threads: int, device: str, emit: Emit, claim: Claim,
-) -> Mapping[str, Any]:  # fmt: skip
-    """Train and save; tells what the record says of it: clips skipped, gates, marks."""
+) -> dict[str, Any]:  # fmt: skip
+    """Train and save; tells what the record says of it: clips skipped, gates, marks.
+
+    And `earlier`, the seconds that processes before this one have trained.
+    """
     seed = seed_of("fit", node.fit_seed, node.owner, node.stage)
     ctx = StageContext(
         bench.task.info, node.trains, device, threads, seed, folder, node.label, cache, emit,
@@ -171,7 +176,7 @@ def _fit(
         target.save(folder.checkpoint)
     else:
         target.save(node.stage, folder.checkpoint)
-    return {"skipped": dict(data.skipped), **ctx.remarks.json()}
+    return {"skipped": dict(data.skipped), **ctx.remarks.json(), "earlier": ctx.earlier}
 
 
 def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFailed:
