@@ -124,7 +124,7 @@ def _sheet(
         rows.append(_layer("translated", told.images["final"], at))
     blocks = [Block("", rows, [(_header(studio, items[b], t), 1) for b, t in at])]
     if removed is not None:
-        gone = [_layer(name, removed.images[name], at) for name in names if name == "mask"]
+        gone = [_layer(name, removed.images[name], at) for name in names]
         if "final" in removed.images:
             gone.append(_layer("translated", removed.images["final"], at))
         blocks.append(Block("Object removed: all keypoints moved out of the frame", gone))
