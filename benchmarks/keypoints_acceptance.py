@@ -1,0 +1,387 @@
+"""What 'ours' reaches on the test split of puppets, figure by figure, each beside its bound.
+
+Reads finished runs and asks their trained parts; trains nothing but one small classifier, which is
+kept in the cache. First make the runs:
+
+    vpbench run ours ours-oracle 'ours[motion=frozen]' --dataset puppets --runs RUNS
+
+then
+
+    python benchmarks/keypoints_acceptance.py --runs RUNS
+    python benchmarks/keypoints_acceptance.py --runs RUNS --only fvd spread --json
+    python benchmarks/keypoints_acceptance.py --preset smoke --limit 12 --train-clips 90 --epochs 1
+
+translator  The oracle's frames: redrawn from the last given frame at the true frames' keypoints.
+            PSNR of a clip is that of its mean squared error; the gain is the mean over clips of the
+            difference to copy-last. L1 is summed over all pixels of all frames that differ from the
+            last given frame by more than 0.1 of [-1,1], the mean over channels.
+joints      Linear regression from the keypoints of six frames a clip, both relative to their mean
+            in the frame, fitted on training clips and measured on test clips.
+fvd         (FVD of copy-last - FVD of ours) / (FVD of copy-last - FVD of real-other), from stored
+            scores; the difference to the frozen motion model in standard errors of the paired
+            jackknife.
+label       Every test clip is predicted under a wrong label: the clips of a class take the other
+            labels in turn. A classifier trained on real training clips (the last given frame and
+            every second future one) says which label it sees.
+spread      Of a test clip, the keypoint paths under five seeds: the mean over pairs of seeds,
+            frames and keypoints of their distance; the mean over clips. It is divided by the same
+            distance between the detector's keypoints on two real test clips of one class from t0
+            on, each relative to the centroid of its keypoints at t0; the mean over all such pairs.
+            `of movement` takes each keypoint's way since t0 instead of its place, on both sides, so
+            that differences of build between figures count for nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from keypoints_setup import ground, table, told
+from keypoints_trial import FROZEN, METHOD, ORACLE, Line, Trial
+from puppets_classifier import Classifier, Clips, classify
+from puppets_classifier import train as train_classifier
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vpbench.api import ClipInfo, Frames, MissingData
+from vpbench.core import stats
+from vpbench.core.files import atomic_file
+from vpbench.core.hashing import digest
+from vpbench.core.tasks import Item
+from vpbench.harness.bench import BATCH, Bench
+from vpbench.harness.predict import call_predict, read_shard
+from vpbench.harness.stored import StoredRun
+from vpbench.kit import evaluating, set_threads, to_tensor
+from vpbench_keypoints.losses import changed_pixels
+from vpbench_keypoints.readout import Readout, linear_readout
+
+_FEWEST = 30
+"""Training clips that make one batch of the classifier."""
+_READ_CLIPS, _READ_FRAMES = 450, 5
+"""Training clips of the linear read-out, and steps between the first and last frame read."""
+
+
+# translator --------------------------------------------------------------------------------------
+
+
+def frames_of(run: StoredRun) -> dict[str, Frames]:
+    """Predicted frames of the first sample, item id -> uint8 [T,H,W,3]."""
+    return {
+        name: np.array(frames[k, 0])
+        for row in run.folder.read_manifest()["shards"]
+        for frames in (read_shard(run.folder, row),)
+        for k, name in enumerate(row["items"])
+    }
+
+
+def changed_error(bench: Bench, items: Sequence[Item], fake: dict[str, Frames]) -> float:
+    """L1 on pixels that changed since the last given frame, as a part of repeating's."""
+    wrong = due = 0.0
+    for item in items:
+        real, made = to_tensor(bench.targets(item)), to_tensor(fake[item.id])
+        still = to_tensor(bench.given(item)[-1]).expand_as(real)
+        moved = changed_pixels(still * 2.0, real * 2.0)
+        wrong += float(((made - real).abs() * moved).sum())
+        due += float(((still - real).abs() * moved).sum())
+    return wrong / max(due, 1e-12)
+
+
+def translator(trial: Trial) -> list[Line]:
+    """The translator alone, fed with true keypoints."""
+    gain = trial.apart(ORACLE, "copy-last", "psnr")
+    part = changed_error(trial.bench, trial.items, frames_of(trial.stored(ORACLE)))
+    known = {n: trial.score(n, "psnr") for n in (ORACLE, "copy-last")}
+    own = {n: None if r is None else r["value"] for n, r in known.items()}
+    return [
+        Line("PSNR with true keypoints", own[ORACLE], "dB"),
+        Line("PSNR of copy-last", own["copy-last"], "dB"),
+        Line("PSNR above copy-last", gain.mean if gain else None, "dB", at_least=5.0,
+             se=gain.se if gain else None, remark="" if gain else "not scored"),
+        Line("L1 on changed pixels, part of copying's", part, at_most=0.4),
+    ]  # fmt: skip
+
+
+# joints ------------------------------------------------------------------------------------------
+
+
+def read_points(
+    trial: Trial, detector: Any, clips: Sequence[ClipInfo], what: str
+) -> tuple[Any, Any, Any]:
+    """Keypoints [N,K,3], joints [N,J,3] and class numbers [N] of a few frames of each clip."""
+    points: list[Any] = []
+    joints: list[Any] = []
+    labels: list[int] = []
+    for done, clip in enumerate(clips):
+        last = clip.frames - 1
+        times = sorted({round(k * last / _READ_FRAMES) for k in range(_READ_FRAMES + 1)})
+        pose = trial.bench.store.pose(clip, times)
+        if pose is None:
+            raise MissingData(f"the clip {clip.id!r} has no joints.")
+        frames = to_tensor(trial.bench.store.whole(clip, times))
+        points.append(detector.detect(frames[None], torch.from_numpy(pose.copy())[None])[0].numpy())
+        joints.append(pose)
+        labels += [clip.label or 0] * len(times)
+        trial.tell(f"keypoints, {what}", done + 1, len(clips))
+    return np.concatenate(points), np.concatenate(joints), np.array(labels, np.int64)
+
+
+def joints(trial: Trial) -> list[Line]:
+    """Joints read from keypoints."""
+    detector = trial.live.slots["detector"]
+    most = trial.args.train_clips or _READ_CLIPS
+    clips = sorted(trial.bench.dataset.clips("train"), key=lambda c: c.id)
+    clips = clips[:: max(1, len(clips) // most)]
+    tested = list({item.clip.id: item.clip for item in trial.items}.values())
+    with torch.inference_mode(), evaluating([detector]):
+        sides = [
+            read_points(trial, detector, c, w) for c, w in ((clips, "train"), (tested, "test"))
+        ]
+    found: Readout = linear_readout(sides[0], sides[1], trial.bench.task.info.size)
+    return [
+        Line("joint error", found.error, "px", remark=f"mean pose {found.mean_pose_error:.2f} px"),
+        Line("joint error, part of the mean pose's", found.ratio, at_most=0.6),
+        Line("PCK@0.1 of joints read from keypoints", found.pck, at_least=0.7),
+    ]
+
+
+# FVD ---------------------------------------------------------------------------------------------
+
+
+def closing(ours: dict[str, Any], still: dict[str, Any], real: dict[str, Any]) -> Line:
+    """The part of the way from copy-last to real-other; its error by a jackknife over clips."""
+
+    def part(a: float, b: float, c: float) -> float:
+        return (b - a) / (b - c)
+
+    value = part(ours["value"], still["value"], real["value"])
+    sides = [r["per_clip"] for r in (ours, still, real)]
+    se = None
+    if sides[0].keys() == sides[1].keys() == sides[2].keys():
+        left_out = [part(*(side[key] for side in sides)) for key in sorted(sides[0])]
+        se = stats.jackknife(left_out, value)[0]
+    return Line("FVD, part of the way from copy-last to real-other", value, at_least=0.5, se=se)
+
+
+def fvd(trial: Trial) -> list[Line]:
+    """FVD of ours between its references, and beside the frozen motion model."""
+    names = (METHOD, "copy-last", "real-other", FROZEN)
+    records = {name: trial.score(name, "fvd") for name in names}
+    lines = [
+        Line(f"FVD of {trial.stored(n).inputs['method']}", r["value"] if r else None,
+             se=r.get("se") if r else None)
+        for n, r in records.items()
+    ]  # fmt: skip
+    ours, still, real, _ = records.values()
+    worse = trial.apart(FROZEN, METHOD, "fvd")
+    if ours is None or still is None or real is None or worse is None or not worse.se:
+        missing = [("FVD, part of the way from copy-last to real-other", 0.5),
+                   ("FVD of frozen motion above ours, in SE", 2.0)]  # fmt: skip
+        return lines + [Line(n, None, at_least=b, remark="not scored") for n, b in missing]
+    assert worse.mean is not None
+    return [
+        *lines, closing(ours, still, real),
+        Line("FVD of frozen motion above ours", worse.mean, se=worse.se),
+        Line("FVD of frozen motion above ours, in SE", worse.mean / worse.se, at_least=2.0),
+    ]  # fmt: skip
+
+
+# label -------------------------------------------------------------------------------------------
+
+
+def real_clips(bench: Bench, items: Sequence[Item]) -> Clips:
+    """The last given frame and every second future one."""
+    shown = [
+        bench.store.whole(item.clip, [item.given[-1], *item.targets])[::2].transpose(0, 3, 1, 2)
+        for item in items
+    ]
+    labels = torch.tensor([item.clip.label or 0 for item in items])
+    return Clips(torch.from_numpy(np.stack(shown)), labels)
+
+
+def classifier(trial: Trial) -> tuple[Classifier, dict[str, float]]:
+    """Trained on real training clips; taken from the cache when it is there."""
+    args, bench = trial.args, trial.bench
+    classes = bench.task.info.n_classes
+    key = digest([1, bench.task.training_hash, args.epochs, args.train_clips, args.seed])[:16]
+    path = trial.ground.places.cache / "benchmarks" / f"classifier-{key}.safetensors"
+    if path.is_file():
+        model = Classifier(classes)
+        with safe_open(path, "pt") as stored:
+            model.load_state_dict({name: stored.get_tensor(name) for name in model.state_dict()})
+            return model.eval(), json.loads(stored.metadata()["figures"])
+    sides = [list(bench.task.items[s]) for s in ("train", "val", "test")]
+    sides[0] = sides[0][: args.train_clips]
+    data = [real_clips(bench, side) for side in sides]
+    model, figures = train_classifier(data[0], data[1], data[2], classes, args.epochs, args.seed)
+    with atomic_file(path) as temporary:
+        save_file(model.state_dict(), temporary, {"figures": json.dumps(figures)})
+    return model, figures
+
+
+def wrong_labels(items: Sequence[Item], classes: int) -> list[int]:
+    """For each clip another label than its own; clips of a class take the others in turn."""
+    turn: dict[int, int] = defaultdict(int)
+    wrong: list[int] = []
+    for item in items:
+        own = item.clip.label or 0
+        wrong.append((own + 1 + turn[own] % (classes - 1)) % classes)
+        turn[own] += 1
+    return wrong
+
+
+def predicted(trial: Trial, labels: Sequence[int], what: str) -> Clips:
+    """Test clips predicted under some labels, as `real_clips` shows real ones."""
+    live, bench = trial.live, trial.bench
+    shown: list[Any] = []
+    for part in trial.batches():
+        full = [part[k % len(part)] for k in range(BATCH)]
+        given = bench.conditioning(full, live.run.method)
+        asked = [labels[len(shown) + k % len(part)] for k in range(BATCH)]
+        given = dataclasses.replace(given, label=np.array(asked, np.int64))
+        frames = call_predict(
+            live.instance, given, None, bench.task.horizon, bench.seeds(full, 0, 1), live.name
+        )
+        for k, item in enumerate(part):
+            whole = np.concatenate([bench.given(item)[-1:], frames[k, 0]])
+            shown.append(whole[::2].transpose(0, 3, 1, 2))
+        trial.tell(what, len(shown), len(trial.items))
+    return Clips(torch.from_numpy(np.stack(shown)), torch.tensor(list(labels)))
+
+
+def label(trial: Trial) -> list[Line]:
+    """Whether the label that was asked for is the one that is seen."""
+    model, figures = classifier(trial)
+    own = [item.clip.label or 0 for item in trial.items]
+    wrong = wrong_labels(trial.items, trial.bench.task.info.n_classes)
+    real = real_clips(trial.bench, trial.items)
+    right, other = (predicted(trial, w, n) for w, n in ((own, "own label"), (wrong, "wrong label")))
+    seen = {name: classify(model, c.frames) for name, c in
+            (("real", real), ("right", right), ("wrong", other))}  # fmt: skip
+
+    def share(name: str, labels: Sequence[int]) -> float:
+        return float((seen[name] == torch.tensor(list(labels))).float().mean())
+
+    hits = round(share("wrong", wrong) * len(wrong))
+    low, high = stats.wilson(hits, len(wrong))
+    return [
+        Line("classifier on real test clips", share("real", own),
+             remark=f"on validation {figures['val']:.2f}"),
+        Line("own label seen in predictions under it", share("right", own)),
+        Line("wrong label seen in predictions under it", share("wrong", wrong), at_least=0.5,
+             remark=f"95%: {low:.2f} to {high:.2f}"),
+        Line("own label seen in predictions under a wrong one", share("wrong", own)),
+    ]  # fmt: skip
+
+
+# spread ------------------------------------------------------------------------------------------
+
+
+def pair_distance(paths: Tensor) -> list[float]:
+    """Mean distance of keypoints for each pair of paths [N,T,K,2]."""
+    return [
+        float((paths[i] - paths[j]).norm(dim=-1).mean())
+        for i, j in itertools.combinations(range(len(paths)), 2)
+    ]
+
+
+def spread(trial: Trial) -> list[Line]:
+    """How far futures under several seeds lie apart, beside real clips of one class."""
+    bench, slots = trial.bench, trial.live.slots
+    detector, motion = slots["detector"], slots["motion"]
+    apart: list[float] = []
+    real: dict[int, list[Tensor]] = defaultdict(list)
+    with torch.inference_mode(), evaluating([detector, motion]):
+        for part in trial.batches():
+            given = bench.conditioning(part, trial.live.run.method)
+            seeds = torch.from_numpy(bench.seeds(part, 0, trial.args.samples))
+            asked = None if given.label is None else torch.from_numpy(given.label.copy())
+            points = detector.detect(to_tensor(given.frames), None)
+            rolled = [
+                motion.roll(points, asked, bench.task.horizon, seeds[:, s])[..., :2]
+                for s in range(seeds.shape[1])
+            ]
+            for paths in torch.stack(rolled, 1):
+                apart += pair_distance(paths)
+            for item in part:
+                frames = np.concatenate([bench.given(item)[-1:], bench.targets(item)])
+                found = detector.detect(to_tensor(frames)[None], None)[0, :, :, :2]
+                real[item.clip.label or 0].append(found)
+            trial.tell("spread", sum(map(len, real.values())), len(trial.items))
+    places: list[float] = []
+    ways: list[float] = []
+    for clips in real.values():
+        found = torch.stack(clips)
+        places += pair_distance(found[:, 1:] - found[:, :1].mean(2, keepdim=True))
+        ways += pair_distance(found[:, 1:] - found[:, :1])
+    if not places:
+        raise MissingData(
+            "no class has two test clips.", fix="Make the runs with a larger --limit."
+        )
+    own = float(np.mean(apart))
+    return [
+        Line(f"distance of keypoints under {trial.args.samples} seeds", own, "of [-1,1]"),
+        Line("distance of keypoints of real clips of a class", float(np.mean(places)), "of [-1,1]"),
+        Line("spread, part of real clips'", own / float(np.mean(places)), at_least=0.25),
+        Line("spread of movement, part of real clips'", own / max(float(np.mean(ways)), 1e-12)),
+    ]
+
+
+# -------------------------------------------------------------------------------------------------
+
+GROUPS: dict[str, Callable[[Trial], list[Line]]] = {
+    "translator": translator, "joints": joints, "fvd": fvd, "label": label, "spread": spread,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=Path, help="runs folder; default VPBENCH_RUNS or ./runs")
+    parser.add_argument("--preset", help="of 'ours'; default that of its size")
+    parser.add_argument("--only", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--limit", type=int, help="the --limit that the runs were made with")
+    parser.add_argument("--fit-seed", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=5, help="seeds of the spread; default 5")
+    parser.add_argument("--train-clips", type=int, metavar="N",
+                        help="fewer for the classifier and the read-out")  # fmt: skip
+    parser.add_argument("--epochs", type=int, default=24, help="of the classifier; default 24")
+    parser.add_argument("--seed", type=int, default=0, help="of the classifier")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true", help="one object on stdout")
+    args = parser.parse_args()
+    if args.samples < 2 or args.epochs < 1 or args.threads < 1:
+        parser.error("--samples must be at least 2, --epochs and --threads at least 1")
+    if args.train_clips is not None and args.train_clips < _FEWEST:
+        parser.error(f"--train-clips must be at least {_FEWEST}")
+    found: dict[str, list[Line]] = {}
+    with told() as progress:
+        trial = Trial(ground(args.runs, limit=args.limit), args, progress)
+        method, n = trial.plans[METHOD].name, len(trial.items)
+        for name in args.only:
+            set_threads(args.threads)  # loading a method sets one
+            found[name] = GROUPS[name](trial)
+    if args.json:
+        lines = {name: [line.json() for line in group] for name, group in found.items()}
+        print(json.dumps({"method": method, "n": n, "figures": lines}, allow_nan=False))
+        return
+    print(f"{method} on {n} test clips of puppets, fit seed {args.fit_seed}")
+    rows = [["", "value", "SE", "bound", ""]]
+    table(rows + [line.cells() for group in found.values() for line in group])
+    bound = [line for group in found.values() for line in group if line.met is not None]
+    print(f"{sum(line.met is True for line in bound)} of {len(bound)} bounds are met")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The first stage of 'ours' outside of a run: what the benchmarks of the keypoint method share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vpbench.api import VpbenchError
+from vpbench.cli.show import Progress
+from vpbench.core.places import Places, places
+from vpbench.core.plan import RunPlan
+from vpbench.core.registry import Registry, registry
+from vpbench.core.rundir import StageDir
+from vpbench.core.seeding import seed_of
+from vpbench.harness.bench import Bench, Place, open_bench
+from vpbench.harness.context import StageContext
+from vpbench.harness.events import Emit
+from vpbench.harness.fit import train_view
+from vpbench.harness.live import Asked, plan_live
+from vpbench.harness.loading import make_slots
+from vpbench.harness.provide import provide
+from vpbench.harness.views import FrameView
+
+_STAGE = "ours:keypoints"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A dataset with its default task, and what is installed."""
+
+    bench: Bench
+    registry: Registry
+    places: Places
+
+    def plan(self, names: list[str], asked: Asked) -> list[RunPlan]:
+        """The named methods, one plan each, in their order."""
+        return plan_live(names, self.bench, self.registry, self.places, asked)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that `FirstStage` is made from, as the harness makes it."""
+
+    detector: Any
+    translator: Any
+    data: FrameView
+    ctx: Any
+
+
+def ground(runs: Path | None = None, dataset: str = "puppets", limit: int | None = None) -> Ground:
+    """Open a dataset; `limit` as in `vpbench run`."""
+    found, where = registry(()), places(runs)
+    return Ground(open_bench(Place(dataset, limit=limit), found, where), found, where)
+
+
+def first_stage(
+    where: Ground, name: str, folder: Path, threads: int, emit: Emit, *, preset: str | None = None,
+    fit_seed: int = 0,
+) -> Prepared:  # fmt: skip
+    """Parts, data and context of the first stage of a method, untrained.
+
+    Args:
+        name: of the method, with its parameters.
+        folder: where the stage keeps its state, log and pictures.
+        fit_seed: the same number gives the same weights and batches as `vpbench fit`.
+
+    Raises:
+        MissingWeights: those of the perceptual network are not here and cannot be fetched.
+    """
+    (run,) = where.plan([name], Asked(preset, fit_seed))
+    stage = next(s for s in run.stages if s.node.label == _STAGE)
+    wanted = replace(stage, origin="to fit", folder=StageDir(folder))
+    provide(replace(run, stages=(wanted,)), where.places, emit)
+    node, info = stage.node, where.bench.task.info
+    slots = make_slots(run.method, info, where.registry)
+    ctx = StageContext(
+        info, node.trains, "cpu", threads, seed_of("fit", fit_seed, node.owner, node.stage),
+        wanted.folder, run.name, where.places.cache, emit, slots,
+    )  # fmt: skip
+    data = train_view(where.bench, (fit_seed, node.owner, node.stage))
+    return Prepared(slots["detector"], slots["translator"], data, ctx)
+
+
+@contextmanager
+def told() -> Generator[Progress]:
+    """Progress on stderr; what vpbench raises on purpose ends the script with one sentence."""
+    try:
+        with Progress() as progress:
+            yield progress
+    except VpbenchError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def table(rows: list[list[str]], say: Callable[[str], object] = print) -> None:
+    """Columns of equal width; the first is text, the others are figures."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        say("  " + "  ".join(cells).rstrip())

@@ -1,0 +1,148 @@
+"""The finished runs and trained parts of 'ours' that `keypoints_acceptance.py` looks at."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from keypoints_setup import Ground
+
+from vpbench.api import MissingData
+from vpbench.core import stats
+from vpbench.core.plan import RunPlan
+from vpbench.core.tasks import TRAIN, Item
+from vpbench.harness.bench import BATCH, Bench
+from vpbench.harness.events import Emit
+from vpbench.harness.live import Asked, Live, load_live
+from vpbench.harness.ranking import Column, Row, difference
+from vpbench.harness.stored import StoredRun, newest
+
+METHOD, ORACLE, FROZEN = "ours", "ours-oracle", "ours[motion=frozen]"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure, with the bound that it is held against if there is one."""
+
+    name: str
+    value: float | None
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    se: float | None = None
+    remark: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bound is kept; None without one. A missing figure keeps no bound."""
+        if self.at_least is None and self.at_most is None:
+            return None
+        if self.value is None or not math.isfinite(self.value):
+            return False
+        low = -math.inf if self.at_least is None else self.at_least
+        return low <= self.value <= (math.inf if self.at_most is None else self.at_most)
+
+    def cells(self) -> list[str]:
+        """For the table."""
+        value = "-" if self.value is None else f"{self.value:.3f}"
+        error = "" if self.se is None else f"+-{self.se:.3f}"
+        bound = "" if self.at_least is None else f">= {self.at_least:g}"
+        bound = bound if self.at_most is None else f"<= {self.at_most:g}"
+        met = self.met
+        verdict = "" if met is None else "met" if met else "MISSED"
+        name = f"{self.name}, {self.unit}" if self.unit else self.name
+        return [f"{name} ({self.remark})" if self.remark else name, value, error, bound, verdict]
+
+    def json(self) -> dict[str, Any]:
+        """All fields, and the verdict."""
+        return {**dataclasses.asdict(self), "met": self.met}
+
+
+@dataclass
+class Trial:
+    """The runs, and the trained parts behind them."""
+
+    ground: Ground
+    args: argparse.Namespace
+    emit: Emit
+
+    @property
+    def bench(self) -> Bench:
+        """The dataset with its task."""
+        return self.ground.bench
+
+    @cached_property
+    def items(self) -> list[Item]:
+        """Test clips."""
+        return list(self.bench.task.test)
+
+    @cached_property
+    def plans(self) -> dict[str, RunPlan]:
+        """Of the three methods."""
+        names = [METHOD, ORACLE, FROZEN]
+        asked = Asked(self.args.preset, self.args.fit_seed)
+        return dict(zip(names, self.ground.plan(names, asked), strict=True))
+
+    @cached_property
+    def live(self) -> Live:
+        """The trained method."""
+        where = self.ground
+        run = self.plans[METHOD]
+        return load_live(run, self.bench, where.registry, where.places, "cpu", self.emit)
+
+    @cached_property
+    def _stored(self) -> dict[str, StoredRun]:
+        found: dict[str, StoredRun] = {}
+        runs = newest(self.ground.places.runs, self.bench.task.id, self.args.limit)
+        for (_, method, trained, fit_seed, seed), run in runs.items():
+            mine = trained == TRAIN and seed == 0 and fit_seed in (None, self.args.fit_seed)
+            if mine and run.inputs["task"]["limit"] == self.args.limit:
+                found[method] = run
+        return found
+
+    def stored(self, name: str) -> StoredRun:
+        """The newest complete run of one of the three methods, or of a reference.
+
+        Raises:
+            MissingData: with the command that makes it.
+        """
+        full = self.plans[name].name if name in self.plans else name
+        if full not in self._stored:
+            words = ["vpbench", "run", METHOD, ORACLE, FROZEN, "--dataset", "puppets"]
+            words += ["--runs", str(self.ground.places.runs)]
+            words += ["--preset", self.args.preset] if self.args.preset else []
+            words += ["--limit", str(self.args.limit)] if self.args.limit else []
+            words += ["--fit-seeds", str(self.args.fit_seed)] if self.args.fit_seed else []
+            raise MissingData(
+                f"there is no finished run of {full}.", fix=f"Run: {shlex.join(words)}"
+            )
+        return self._stored[full]
+
+    def score(self, name: str, metric: str) -> dict[str, Any] | None:
+        """The stored score over all frames, None where it was not scored."""
+        return self.stored(name).scores.get((metric, self.bench.task.horizon))
+
+    def apart(self, a: str, b: str, metric: str) -> stats.Interval | None:
+        """The paired interval of a - b."""
+        record = self.score(a, metric)
+        if record is None:
+            return None
+        column = Column(
+            metric, record["fp8"], record["fingerprint"], record["direction"], record["unit"],
+            record["kind"],
+        )  # fmt: skip
+        rows = [Row(n, [self.stored(n)]) for n in (a, b)]
+        return difference(rows[0], rows[1], self.bench.task.horizon, column)
+
+    def batches(self) -> list[list[Item]]:
+        """Test clips in batches of the size that methods are always asked with."""
+        return [self.items[k : k + BATCH] for k in range(0, len(self.items), BATCH)]
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Progress."""
+        self.emit({"event": "progress", "what": what, "done": done, "total": total})
