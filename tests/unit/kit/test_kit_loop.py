@@ -1,0 +1,240 @@
+"""The training loop: killed, stopped, resumed, out of memory, not a number."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vpbench.api import MethodFailed, TaskInfo
+from vpbench.core.rundir import StageDir
+from vpbench.harness.context import StageContext
+from vpbench.kit import Made, Training, seeded, to_arrays, train
+from vpbench.kit.loop import step_seed
+
+TASK = TaskInfo("toy", 16, 4, 1, None, 0, (), 0, ())
+
+
+class Context(StageContext):
+    """The harness's own context, which is asked to stop after some step."""
+
+    stop_after = math.inf
+
+    @property
+    def should_stop(self):
+        return self._step >= self.stop_after
+
+
+def context(folder, stop_after=math.inf, seed=5):
+    ctx = Context(TASK, (), "cpu", 1, seed, StageDir(folder), "toy:all", folder, lambda e: None)
+    ctx.stop_after = stop_after
+    return ctx
+
+
+class Toy:
+    """A net with batch norm and Adam; chance enters through torch, NumPy and the step's batch."""
+
+    def __init__(self, steps=7, fail=None):
+        with seeded(1):
+            self.net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        self.adam = torch.optim.Adam(self.net.parameters(), 0.05)
+        self.fail = fail or {}
+        self.began, self.made = [], []
+        self.training = Training("toy:all", {"net": self.net}, {"adam": self.adam}, steps,
+                                 ("batch", "width"), {"best": None, "seen": []})  # fmt: skip
+
+    def begin(self, done):
+        self.began.append(done)
+        return self.step
+
+    def step(self, k):
+        self.made.append(k)
+        x = torch.randn(5, 3) + float(np.random.standard_normal()) + k
+        loss = self.net(x).square().mean()
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+        what = self.fail.get(k)
+        if isinstance(what, Exception):
+            raise what
+        value = float(loss.detach()) if what is None else what
+        self.training.extra["seen"] = [*self.training.extra["seen"], k]
+        return Made({"loss": value, "fine": 1.0}, np.array([3, 0, 7]))
+
+    def state(self):
+        """All that was learned, as bytes."""
+        arrays, tree = to_arrays(self.training.state(0))
+        return {k: v.tobytes() for k, v in arrays.items()}, tree
+
+
+def stored(folder):
+    return (folder / "resume" / "state.npz").is_file()
+
+
+def straight(tmp_path, steps=7):
+    toy = Toy(steps)
+    assert train(context(tmp_path / "straight"), toy.training, toy.begin) is True
+    return toy
+
+
+@pytest.mark.parametrize("cuts", [(1,), (3,), (6,), (2, 3, 5)])
+def test_stopped_and_resumed_is_as_if_nothing_had_been(tmp_path, cuts):
+    whole = straight(tmp_path)
+    place = tmp_path / "cut"
+    for cut in cuts:
+        toy = Toy()
+        assert train(context(place, cut), toy.training, toy.begin) is False
+        assert toy.made[-1] == cut - 1 and stored(place)
+    toy = Toy()
+    assert train(context(place), toy.training, toy.begin) is True
+    assert toy.began == [cuts[-1]] and toy.made == list(range(cuts[-1], 7))
+    assert toy.state() == whole.state()
+    assert toy.training.extra["seen"] == list(range(7))
+
+
+def test_a_killed_training_goes_on_from_its_last_state(tmp_path):
+    """400 steps store a state every 10th; what came after is made again."""
+    whole = straight(tmp_path, 400)
+    killed = Toy(400, {37: KeyError("killed")})
+    with pytest.raises(KeyError):
+        train(context(tmp_path / "cut"), killed.training, killed.begin)
+    toy = Toy(400)
+    assert train(context(tmp_path / "cut"), toy.training, toy.begin)
+    assert toy.began == [30] and toy.state() == whole.state()
+    lines = [json.loads(x) for x in (tmp_path / "cut" / "train.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in lines] == [1, *range(2, 401, 2)]
+    wanted = (tmp_path / "straight" / "train.jsonl").read_text()
+    assert (tmp_path / "cut" / "train.jsonl").read_text() == wanted
+
+
+def test_a_training_that_is_done_makes_no_step(tmp_path):
+    whole = straight(tmp_path)
+    toy = Toy()
+    assert train(context(tmp_path / "straight"), toy.training, toy.begin) is True
+    assert toy.made == [] and toy.state() == whole.state()
+
+
+def test_no_steps_are_no_steps(tmp_path):
+    toy = Toy(0)
+    before = toy.state()
+    assert train(context(tmp_path), toy.training, toy.begin) is True
+    assert toy.made == [] and toy.state() == before
+
+
+def test_a_stop_before_the_first_step_keeps_everything(tmp_path):
+    toy = Toy()
+    assert train(context(tmp_path, 0), toy.training, toy.begin) is False
+    assert toy.made == [] and not stored(tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_figure_that_is_no_number_stops_with_step_clips_and_state(tmp_path, value):
+    toy = Toy(400, {25: value})
+    with pytest.raises(MethodFailed) as caught:
+        train(context(tmp_path / "bad"), toy.training, toy.begin)
+    said = str(caught.value)
+    assert f"toy:all stopped at step 26 of 400: loss = {value}" in said and "fine" not in said
+    assert "last good state is that of step 20" in said
+    assert list(caught.value.clips) == [3, 0, 7]
+    assert caught.value.fix and "learning rate" in caught.value.fix
+    # the state is that of step 20, nothing of step 26 is in it
+    good = Toy(400)
+    train(context(tmp_path / "good", 20), good.training, good.begin)
+    again = Toy(400)
+    train(context(tmp_path / "bad", 20), again.training, again.begin)
+    assert again.began == [20] and again.made == [] and again.state() == good.state()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate "
+                     "memory: you tried to allocate 9 bytes."),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    ],
+)  # fmt: skip
+def test_no_memory_names_what_to_lower_and_lowers_nothing(tmp_path, error):
+    toy = Toy(7, {3: error})
+    with pytest.raises(MethodFailed) as caught:
+        train(context(tmp_path), toy.training, toy.begin)
+    assert "toy:all ran out of memory at step 4" in str(caught.value)
+    assert "last good state is that of step 3" in str(caught.value)
+    assert caught.value.fix.startswith("Lower batch or width")
+    assert caught.value.__cause__ is error
+    assert toy.made == [0, 1, 2, 3]  # not tried again with anything smaller
+    good = Toy()
+    assert train(context(tmp_path), good.training, good.begin) and good.began == [3]
+
+
+def test_torch_says_so_when_it_cannot_allocate(tmp_path):
+    """The real message, not one that was made up."""
+    toy = Toy(2)
+
+    def begin(done):
+        def step(k):
+            torch.empty(2**62, dtype=torch.uint8)
+            raise AssertionError("that much memory")
+
+        return step
+
+    with pytest.raises(MethodFailed, match="ran out of memory at step 1"):
+        train(context(tmp_path), toy.training, begin)
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(tmp_path):
+    toy = Toy(7, {2: RuntimeError("shapes cannot be multiplied")})
+    with pytest.raises(RuntimeError, match="shapes"):
+        train(context(tmp_path), toy.training, toy.begin)
+
+
+def test_after_comes_after_each_step_and_before_its_state_is_stored(tmp_path):
+    toy = Toy()
+    seen = []
+
+    def after(done):
+        assert done == toy.made[-1] + 1
+        assert stored(tmp_path) == (done > 1)
+        toy.training.extra["best"] = {"at": done, "weight": toy.net[0].weight.detach().clone()}
+        seen.append(done)
+
+    assert train(context(tmp_path, 4), toy.training, toy.begin, after) is False
+    assert seen == [1, 2, 3, 4]
+    again = Toy()
+    train(context(tmp_path, 4), again.training, again.begin)
+    assert again.training.extra["best"]["at"] == 4
+    assert torch.equal(again.training.extra["best"]["weight"], again.net[0].weight.detach())
+
+
+def test_chance_of_a_step_is_its_own(tmp_path):
+    """Neither the process's generators before nor what `after` draws matter, nor are they moved."""
+    whole = straight(tmp_path)
+    torch.manual_seed(77)
+    np.random.seed(77)
+    before = torch.get_rng_state()
+    toy = Toy()
+    train(context(tmp_path / "two"), toy.training, toy.begin, lambda done: None)
+    assert torch.equal(torch.get_rng_state(), before)
+    noisy = Toy()
+    train(context(tmp_path / "three"), noisy.training, noisy.begin, lambda done: torch.rand(done))
+    assert whole.state() == toy.state() == noisy.state()
+    other = Toy()
+    train(context(tmp_path / "four", seed=6), other.training, other.begin)
+    assert other.state() != whole.state()
+
+
+def test_seeds_of_steps_differ():
+    seeds = {step_seed(seed, k) for seed in range(20) for k in range(50)}
+    assert len(seeds) == 1000 and all(0 <= s < 2**64 for s in seeds)
+    assert step_seed(1, 23) != step_seed(12, 3)
+
+
+def test_the_choice_of_algorithms_is_put_back(tmp_path):
+    toy = Toy(2, {1: RuntimeError("trouble")})
+    assert not torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(RuntimeError):
+        train(context(tmp_path), toy.training, toy.begin)
+    assert not torch.are_deterministic_algorithms_enabled()
