@@ -132,7 +132,9 @@ class Archive:
         """How to get it."""
         return self.source.text(self.root)
 
-    def check(self, clips: Mapping[str, Facts], findings: Findings) -> None:
+    def check(
+        self, clips: Mapping[str, Facts], paths: Mapping[str, Path], findings: Findings
+    ) -> None:
         """Note what is wrong with clips of this archive in particular."""
 
     def group(self, clip: str) -> str:
@@ -183,7 +185,7 @@ class Archive:
         root = self._folder()
         scanned = scan(root, self.strips, self.cache, findings, fresh, tell)
         facts = {source.id: fact for source, fact in scanned.items() if fact is not None}
-        self.check(facts, findings)
+        self.check(facts, {source.id: root / source.rel for source in scanned}, findings)
         roles = by_folder({name: name.split("/")[:-1] for name in facts}, findings)
         groups = {name: self.group(name) for name in roles}
         roles = completed(roles, groups, str(root), findings)
@@ -223,11 +225,13 @@ class Nemo(Archive):
         found = _SMILE.fullmatch(clip.rpartition("/")[2])
         return found[1] if found else ""
 
-    def check(self, clips: Mapping[str, Facts], findings: Findings) -> None:
+    def check(
+        self, clips: Mapping[str, Facts], paths: Mapping[str, Path], findings: Findings
+    ) -> None:
         """Names, sizes and people: a test person is one of the 41 and never in train."""
         people: dict[str, set[int]] = {part: set() for part in PARTS}
         for name, own in clips.items():
-            path = self._folder() / name
+            path = paths[name]
             if (own.height, own.width) != (64, 64):
                 findings.bad(
                     path, f"{path} holds frames of {own.width}x{own.height} px, not 64x64.",

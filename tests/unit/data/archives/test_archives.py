@@ -165,7 +165,7 @@ def test_names_and_options(made, tmp_path):
     [
         ("train/004_deliberate_smile_2.png", "person 004 is in train and in test"),
         ("test/777_spontaneous_smile_1.png", "person 777 is none of the archive's 41"),
-        ("test/face.png", "is not named like 001_deliberate_smile_1"),
+        ("test/face.png", "face.png is not named like 001_deliberate_smile_1"),
     ],
 )
 def test_people_of_nemo(archives, tmp_path, wrong, said):
