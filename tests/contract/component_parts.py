@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from vpbench.kit import load_state, normal, save_state, seeded
+from vpbench.kit import load_state, load_weights, normal, save_state, save_weights, seeded
 
 
 class Good:
@@ -43,6 +43,23 @@ class Net(nn.Module):
 
     def load(self, folder, device):
         self.load_state_dict(load_state(folder, device))
+
+
+class Half(Net):
+    """Stores matrices in half precision."""
+
+    def save(self, folder):
+        save_weights(self, folder)
+
+    def load(self, folder, device):
+        load_weights(self, folder, device)
+
+
+class Coarse(Net):
+    """Stores two decimals."""
+
+    def save(self, folder):
+        save_state(folder, {k: v.mul(100).round().div(100) for k, v in self.state_dict().items()})
 
 
 class NoLoad(Good):

@@ -198,6 +198,46 @@ class ForgetsSpeed(Learned):
         return meta["k"]
 
 
+FAINT = {
+    "capabilities": C(trainable=True, stochastic=True, label="optional"),
+    "stages": (StageSpec("fit"),),
+}
+
+
+@method("good-faint", None, **FAINT)
+class Faint(Learned):
+    """Hardly trained: its keypoints move, its pictures do not show it yet."""
+
+    moves = seeded = labelled = True
+
+    def predict(self, given, horizon, seeds):
+        return rolled(given, horizon, seeds, lambda b, s: 0)
+
+    def layers(self, given, horizon, seeds):
+        """One keypoint, on given and predicted frames."""
+        points = np.ones((*seeds.shape, given.frames.shape[1] + horizon, 1, 3), np.float32)
+        points[..., 0] *= 1e-4 * np.arange(points.shape[2])[:, None] if self.moves else 0.0
+        points[..., 1] *= 1e-4 * (seeds[..., None, None] % 97) if self.seeded else 0.0
+        if self.labelled and given.label is not None:
+            points[..., 1] += 1e-4 * given.label[:, None, None, None]
+        return {"keypoints": points}
+
+
+@method("faint-and-still", "moves", **FAINT)
+class FaintAndStill(Faint):
+    moves = False
+
+
+@method("faint-and-sure", "seeds", **FAINT)
+class FaintAndSure(Faint):
+    seeded = False
+
+
+@method("faint-and-deaf", "label-used", **FAINT)
+class FaintAndDeaf(Faint):
+    labelled = False
+
+
 # -- outputs ----------------------------------------------------------------------------------
 
 

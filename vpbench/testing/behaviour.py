@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from vpbench.api.errors import VpbenchError
 from vpbench.harness.leak import leak_probe
@@ -32,9 +35,11 @@ def seeds(subject: MethodSubject) -> None:
     """Other seeds give another video if and only if the method says that it is stochastic."""
     setting = subject.setting()
     instance = setting.instance()
-    one = setting.ask(instance, seeds=setting.seeds(setting.items, 0))
-    others = [setting.ask(instance, seeds=setting.seeds(setting.items, s)) for s in (1, 2)]
+    drawn = [setting.seeds(setting.items, s) for s in range(3)]
+    one, *others = (setting.ask(instance, seeds=s) for s in drawn)
     differs = any(difference(one, other) for other in others)
+    if not differs:
+        differs = _differ([setting.keypoints(instance, seeds=s) for s in drawn])
     if subject.capabilities.stochastic and not differs:
         raise CheckFailed(
             "another video from other seeds", "the same bytes", at(instance),
@@ -113,11 +118,19 @@ def label_used(subject: MethodSubject) -> None:
     instance = setting.instance()
     labels = _labels(subject)
     first = setting.ask(instance, label=labels[0])
-    if not any(difference(first, setting.ask(instance, label=x)) for x in labels[1:]):
+    if any(difference(first, setting.ask(instance, label=x)) for x in labels[1:]):
+        return
+    if not _differ([setting.keypoints(instance, label=x) for x in labels]):
         raise CheckFailed(
             "another video for another label", f"the same bytes for all {len(labels)}",
             at(instance), 'Use given.label, or declare label="no".',
         )  # fmt: skip
+
+
+def _differ(found: Sequence[npt.NDArray[np.float32] | None]) -> bool:
+    """Whether keypoints, where there are any, are not all the same."""
+    first, *others = found
+    return first is not None and not all(np.array_equal(first, x) for x in others if x is not None)
 
 
 def label_ignored(subject: MethodSubject) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from vpbench.api.capabilities import Capabilities
 from vpbench.api.specs import MethodSpec
@@ -87,6 +88,28 @@ class Setting:
             future = np.stack([self.bench.targets(i) for i in items])
             return self.subject.call("predict", instance.predict, given, future, horizon, asked)
         return self.subject.call("predict", instance.predict, given, horizon, asked)
+
+    def keypoints(
+        self, instance: Any, *, seeds: Seeds | None = None, **changed: Any
+    ) -> npt.NDArray[np.float32] | None:
+        """Keypoints [B,S,T,K,3] behind the predictions of a method that is trained here.
+
+        After a few steps a picture may be too faint to show what its keypoints already do. None
+        where nothing is trained, or the method shows no keypoints.
+        """
+        explain = getattr(instance, "layers", None)
+        if not self.run.stages or not callable(explain):
+            return None
+        asked = self.seeds(self.items) if seeds is None else seeds
+        horizon = self.bench.task.horizon
+        future: tuple[Frames, ...] = ()
+        if self.method.capabilities.oracle:
+            future = (np.stack([self.bench.targets(i) for i in self.items]),)
+        layers = self.subject.call(
+            "layers", explain, self.given(**changed), *future, horizon, asked
+        )
+        points = layers.get("keypoints") if isinstance(layers, Mapping) else None
+        return None if points is None else np.asarray(points, np.float32)[:, :, -horizon:]
 
 
 class MethodSubject(Subject):

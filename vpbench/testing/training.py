@@ -50,8 +50,9 @@ class LimitedContext(StageContext):
 
     @property
     def should_stop(self) -> bool:
-        """True after `limit` steps."""
-        return self._step >= self.limit or time.monotonic() - self.begun > PATIENCE
+        """True after `limit` steps, or after one that came late: a busy machine is no fault."""
+        late = self._step > 0 and time.monotonic() - self.begun > PATIENCE
+        return late or self._step >= self.limit
 
     def step(self, total: int | None = None) -> int:
         """Count, and end what runs on and on."""
