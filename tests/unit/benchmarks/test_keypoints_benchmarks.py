@@ -141,6 +141,47 @@ def test_the_part_of_the_way():
     assert loose.value == 0.375 and loose.se > 0 and not loose.met
 
 
+def test_error_on_changed_pixels():
+    from keypoints_acceptance import changed_error
+
+    still = np.full((1, 8, 8, 3), 100, np.uint8)
+    real = np.repeat(still, 4, axis=0)
+    real[:, :4] = 200  # changed
+    real[:, 4:] = 110  # by less than counts
+    half = np.repeat(still, 4, axis=0)
+    half[:, :4] = 150
+    bench = SimpleNamespace(given=lambda item: still, targets=lambda item: real)
+    items = [SimpleNamespace(id="a")]
+    answers = {"real": real, "still": np.repeat(still, 4, axis=0), "half": half}
+    found = {name: changed_error(bench, items, {"a": made}) for name, made in answers.items()}
+    assert found == pytest.approx({"real": 0.0, "still": 1.0, "half": 0.5})
+
+
+def test_missing_fvd_keeps_no_bound():
+    from keypoints_acceptance import fvd
+
+    stored = SimpleNamespace(inputs={"method": "m"})
+    trial = SimpleNamespace(score=lambda *_: None, stored=lambda _: stored, apart=lambda *_: None)
+    lines = fvd(trial)
+    assert [line.met for line in lines] == [None] * 4 + [False] * 2
+
+
+def test_fvd_beside_frozen_motion():
+    from keypoints_acceptance import fvd
+    from keypoints_trial import FROZEN, METHOD
+
+    from vpbench.core.stats import Interval
+
+    values = {METHOD: 50.0, "copy-last": 90.0, "real-other": 10.0, FROZEN: 80.0}
+    trial = SimpleNamespace(
+        score=lambda name, _: {"value": values[name], "per_clip": {}, "se": 1.0},
+        stored=lambda name: SimpleNamespace(inputs={"method": name}),
+        apart=lambda a, b, _: Interval(values[a] - values[b], 12.0, None, None, 9),
+    )
+    bound = {line.name: line.value for line in fvd(trial) if line.at_least is not None}
+    assert list(bound.values()) == [0.5, 2.5]
+
+
 def test_wrong_labels_take_turns():
     from keypoints_acceptance import wrong_labels
 
