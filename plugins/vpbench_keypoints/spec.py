@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from vpbench.api import Capabilities, ComponentSpec, MethodSpec, StageSpec
+from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec, StageSpec
 from vpbench_keypoints import pretrained
 
 Value = str | int | float | bool
@@ -16,6 +16,7 @@ _CITATION = (
 )
 _LICENCE = "Apache-2.0; written from the paper, no code of its authors"
 _HOME = "vpbench_keypoints"
+_BUNDLED = "checkpoints/ours"
 
 DETECTOR: Mapping[str, Value] = {
     "n_keypoints": 40,
@@ -192,7 +193,14 @@ METHOD = MethodSpec(
     params=PARAMS,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
+    checkpoints=(
+        Checkpoint("keypoints", "d680246f18bc8bc1", f"{_BUNDLED}.keypoints-d680246f18bc8bc1"),
+        Checkpoint("motion", "e6c344b7368b0db8", f"{_BUNDLED}.motion-e6c344b7368b0db8"),
+        Checkpoint("motion", "f2a42c8f75169fbb", f"{_BUNDLED}.motion-f2a42c8f75169fbb"),
+    ),
+    trials=6,
 )
+"""Bundled for puppets: preset cpu, and its motion model without labels."""
 
 ORACLE = MethodSpec(
     name="ours-oracle",
