@@ -59,4 +59,5 @@ SPEC = MethodSpec(
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
     weights=(VGG,),
+    trials=3,
 )
