@@ -61,8 +61,12 @@ class Place:
         return [(i["kind"], i["status"]) for i in items if i["name"] == name]
 
     def generate(self, kind):
-        """The folder of a new package, made as the command line makes it."""
-        told = self.run("vpbench", "new-plugin", NAMES[kind], "--kind", kind, "--json")
+        """The folder of a new package, made as the command line makes it.
+
+        Components are written for the tiny method, which is trained in seconds.
+        """
+        told = self.run("vpbench", "new-plugin", NAMES[kind], "--kind", kind, "--into", "tiny",
+                        "--json")  # fmt: skip
         package = Path(self.home / json.loads(told)["folder"])
         (spec,) = package.glob("*/spec.py")  # enough to see that it trains
         spec.write_text(re.sub(r'"steps": \d+', '"steps": 40', spec.read_text()))

@@ -15,6 +15,9 @@ class Labels:
     def __init__(self, options, root, cache):
         self.spec = LABELS
 
+    def prepare(self, root=None):
+        """Nothing to convert."""
+
     def splits(self):
         return ("test",)
 

@@ -68,6 +68,7 @@ EPILOG = """\b
 Examples:
   vpbench new-plugin my-method
   vpbench new-plugin my-motion --kind motion --out ~/plugins
+  vpbench new-plugin my-detector --kind detector --into my-method
   vpbench new-plugin my-metric --kind metric --json
   vpbench new-plugin my-videos --kind folder"""
 
@@ -88,14 +89,22 @@ Examples:
     metavar="DIR",
     help="Where the package's folder is made.  [default: here]",
 )
+@click.option(
+    "--into",
+    metavar="METHOD",
+    help="The method that a detector, motion model or translator is written for.  "
+    "[default: the first that is installed]",
+)
 @options.output
-def new_plugin(name: str, kind: str, out: str, as_json: bool, debug: bool) -> int:  # fmt: skip
+def new_plugin(
+    name: str, kind: str, out: str, into: str | None, as_json: bool, debug: bool
+) -> int:  # fmt: skip
     """Write a complete package with a working plugin, its test and its check in CI.
 
     NAME is lower-case letters, digits and dashes. The package is vpbench-NAME in a folder of the
     same name; nothing that exists is overwritten.
     """
-    host, space = _host(kind)
+    host, space = _host(kind, into)
     check_name(name, kind)
     folder = Path(out).expanduser() / f"vpbench-{name}"
     words = _words(name, kind, host, space)
@@ -228,8 +237,12 @@ def _words(name: str, kind: str, host: str, space: tuple[int, str]) -> dict[str,
     }
 
 
-def _host(kind: str) -> tuple[str, tuple[int, str]]:
-    """A method with a slot for this kind of component, and the keypoint space of its detector."""
+def _host(kind: str, into: str | None) -> tuple[str, tuple[int, str]]:
+    """A method with a slot for this kind of component, and the keypoint space of its detector.
+
+    Raises:
+        UnknownName: `into` is not installed.
+    """
     from vpbench.api.errors import VpbenchError
     from vpbench.api.specs import MethodSpec
     from vpbench.core.methods import resolve
@@ -238,7 +251,11 @@ def _host(kind: str) -> tuple[str, tuple[int, str]]:
     if KINDS[kind].registry != "component":
         return _HOST, _UNTRAINED_SPACE
     found = registry()
+    if into is not None:
+        found.method(into)
     for entry in found.of("method"):
+        if into is not None and entry.name != into:
+            continue
         spec = entry.spec
         if entry.status != "ok" or not isinstance(spec, MethodSpec) or kind not in spec.slots:
             continue
