@@ -342,7 +342,8 @@ def test_a_component_is_offered_a_method_with_its_slot(tmp_path):
     tiny = Path(__file__).parents[2] / "plugins" / "tiny_method.py"
     code = "from vpbench.cli.new_plugin import new_plugin\nnew_plugin()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "my-eyes", "--kind", "detector", "--json"], cwd=tmp_path,
+        [sys.executable, "-c", code, "my-eyes", "--kind", "detector", "--into", "tiny",
+         "--json"], cwd=tmp_path,
         env={"VPBENCH_PLUGINS": str(tiny), "HOME": str(tmp_path)}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
