@@ -288,7 +288,10 @@ class Plain:
 
 @torch.no_grad()
 def same_results(stage: FirstStage, frames: Tensor) -> dict[str, float]:
-    """How far a plain form with the weights of `stage` is from it, in float32.
+    """How far a plain form with the weights of `stage` is from it, in float64.
+
+    In float32 the softmax over the plane at a low temperature turns rounding in another order into
+    differences that would hide a real one.
 
     Args:
         frames: [B,2,3,H,W] in [-1,1].
@@ -311,17 +314,16 @@ def same_results(stage: FirstStage, frames: Tensor) -> dict[str, float]:
             other.copy_(mine)
     modes = [net.training for net in ours]
     for net in (*ours, *theirs):
-        net.eval()
-    source, target = frames[:, 0].contiguous(), frames[:, 1].contiguous()
+        net.eval().double()
+    source, target = (frames[:, k].contiguous().double() for k in (0, 1))
     points, other_points = (f.points(torch.cat([source, target])) for f in (stage.detector, plain))
     n = len(source)
     size = source.shape[3] // 4
     fake = stage.translator.draw(source, points[:n], points[n:], 14.3 * (size - 1) / 31)[0]
     other = plain.draw(source, points[:n], points[n:])
-    terms, other_terms = (
-        stage._distances(fake, source, target),
-        plain.distances(fake, source, target),
-    )
+    single = (source.float(), target.float())  # the perceptual network stays as it is
+    terms = stage._distances(fake.float(), *single)
+    other_terms = plain.distances(other.float(), *single)
     apart = {
         "keypoints": _apart(points, other_points),
         "image": _apart(fake, other),
@@ -329,7 +331,7 @@ def same_results(stage: FirstStage, frames: Tensor) -> dict[str, float]:
         **{name: _apart(value, other_terms[name]) for name, value in terms.items()},
     }
     for net, mode in zip(ours, modes, strict=True):
-        net.train(mode)
+        net.train(mode).float()
     if not all(value <= _SAME for value in apart.values()):  # NaN too: nothing was to be seen
         raise ValueError(f"the plain form is another method: {apart}.")
     return apart

@@ -244,4 +244,6 @@ def _environment(request: Request) -> dict[str, str]:
         "HOME": str(work / "home"), "TMPDIR": str(work / "tmp"),
         "XDG_CACHE_HOME": str(work / "cache"), "XDG_CONFIG_HOME": str(work / "home" / "config"),
         "VPBENCH_HOME": str(request.cache), "VPBENCH_OFFLINE": "1",
+        # torch itself makes this folder, and hands the place it chose down to its children
+        "TORCHINDUCTOR_CACHE_DIR": str(work / "tmp" / "inductor"),
     }  # fmt: skip

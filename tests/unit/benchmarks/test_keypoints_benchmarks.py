@@ -43,6 +43,7 @@ def frames(n, seed=0):
 def test_the_plain_form_is_the_same_method(stage):
     from keypoints_plain import same_results
 
+    torch.manual_seed(0)
     for net in (stage.detector.net, stage.translator.net):  # running statistics of their own
         for layer in net.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):

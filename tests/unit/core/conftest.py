@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,11 @@ def method_text(name, cls="MethodSpec", **fields):
     return f"from vpbench.api import *\nSPEC = {cls}({name!r}, 'made:Up', 'summary'{words})\n"
 
 
+def _announces(folder):
+    """Whether distributions are described in a folder: an editable install leaves an egg-info."""
+    return any(Path(folder).glob("*.egg-info")) or any(Path(folder).glob("*.dist-info"))
+
+
 @pytest.fixture
 def write_method():
     """The text of a module with one spec."""
@@ -66,7 +72,7 @@ def site(tmp_path, monkeypatch):
     import entrypoints  # noqa: F401 - found before the path shrinks
     import platformdirs.unix  # noqa: F401
 
-    path = [p for p in sys.path if "site-packages" not in p and p]
+    path = [p for p in sys.path if p and "site-packages" not in p and not _announces(p)]
     monkeypatch.setattr(sys, "path", [str(folder), *path])
     discovery._installed.cache_clear()
     registry.registry.cache_clear()
