@@ -58,7 +58,7 @@ def _item(entry: Entry, places: Places) -> dict[str, Any]:
         "licence": entry.licence, "pinned": entry.pinned, "sha256": entry.sha256,
         "recorded_sha256": None if entry.pinned else recorded_pin(entry, places.cache),
         "path": str(path) if path else None, "sources": [s.title for s in entry.sources],
-        "note": entry.note,
+        "note": entry.note, "terms": entry.terms,
     }  # fmt: skip
 
 
@@ -91,16 +91,22 @@ def _size(entry: Entry) -> str:
 _FETCH_EPILOG = """\b
 Examples:
   vpbench weights fetch i3d
-  vpbench weights fetch lpips-alex alexnet"""
+  vpbench weights fetch lpips-alex alexnet
+  vpbench weights fetch spynet-1 spynet-2 spynet-3 spynet-4 spynet-5 --agree
+
+Some weights are for a purpose only: their terms are shown, and you are asked before anything is
+downloaded (or say --agree)."""
 
 
 @weights.command(epilog=_FETCH_EPILOG)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--agree", is_flag=True, help="You agree to the terms of weights that have some.")
 @options.storage
 @options.output
 def fetch(
-    names: tuple[str, ...], runs: str | None, offline: bool, as_json: bool, debug: bool
-) -> int:
+    names: tuple[str, ...], agree: bool, runs: str | None, offline: bool, as_json: bool,
+    debug: bool,
+) -> int:  # fmt: skip
     """Get weights into the cache: your own files, else the first source that works.
 
     Every file is checked by its hash and kept as safetensors; nothing in it is executed.
@@ -109,7 +115,7 @@ def fetch(
     places = options.folders(runs, offline)
     items: list[dict[str, Any]] = []
     for entry in entries:
-        path = _fetch(entry, places)
+        path = _fetch(entry, places, agree or _agreed(entry, places, as_json))
         items.append(_fetched(entry, path))
         if not as_json:
             click.echo(f"{entry.name}  {path}")
@@ -118,7 +124,19 @@ def fetch(
     return 0
 
 
-def _fetch(entry: Entry, places: Places) -> Path:
+def _agreed(entry: Entry, places: Places, as_json: bool) -> bool:
+    """Ask on a terminal, where there is something to agree to and something to download."""
+    from vpbench.metrics.weights.fetch import locate
+
+    screen = console(stderr=True)
+    if not entry.terms or as_json or places.offline or not screen.is_terminal:
+        return False
+    if locate(entry, places.cache, verify=False) is not None:
+        return False
+    return click.confirm(f"{entry.label}: {entry.terms}. Do you agree?", err=True)
+
+
+def _fetch(entry: Entry, places: Places, agreed: bool) -> Path:
     """Fetch one, with a bar on standard error."""
     from rich import progress as rp
 
@@ -140,7 +158,7 @@ def _fetch(entry: Entry, places: Places) -> Path:
                     click.echo(f"fetching {entry.name}, {_size(entry)}", err=True)
             bars.update(bar, completed=done, total=total)
 
-        return get(entry, places.cache, offline=places.offline, progress=show)
+        return get(entry, places.cache, offline=places.offline, progress=show, agreed=agreed)
 
 
 def _fetched(entry: Entry, path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vpbench.api.errors import VpbenchError
+from vpbench.api.errors import MissingWeights, VpbenchError
 from vpbench.cli import weights as verb
 from vpbench.core.places import cache_folder
 from vpbench.metrics.weights import convert, registry
@@ -124,3 +124,22 @@ def test_help_has_examples():
         result = CliRunner().invoke(verb.weights, [*words, "--help"])
         assert result.exit_code == 0
         assert "Examples:" in result.output
+
+
+def test_terms_are_shown_and_agreed_to_before_anything_is_downloaded(monkeypatch):
+    monkeypatch.delenv("VPBENCH_OFFLINE", raising=False)
+    asked = []
+
+    def download(source, *_, **__):
+        asked.append(source.url)
+        raise MissingWeights(f"{source.url} does not answer")
+
+    monkeypatch.setattr("vpbench.metrics.weights.fetch.from_https", download)
+    code, _, err = run("fetch", "spynet-2")
+    assert code == 5 and not asked
+    assert "non-commercial research only" in err and "fetch spynet-2 --agree" in err
+    code, _, err = run("fetch", "spynet-2", "--agree")
+    assert code == 5 and "does not answer" in err
+    assert len(asked) == 1 and asked[0].endswith("/models/modelL2_4.t7")
+    items = json.loads(run("list", "--json")[1])["items"]
+    assert {i["name"] for i in items if i["terms"]} == {f"spynet-{k}" for k in range(1, 6)}

@@ -745,7 +745,9 @@ def test_the_registry_is_complete_and_light():
             else:
                 assert len(source.archive_sha256) == 64
     prefix = {name for name, entry in known().items() if not entry.pinned}
-    assert prefix == {"vgg19", "alexnet", "squeezenet"}
+    spynet = {f"spynet-{level}" for level in range(1, 6)}
+    assert prefix == {"vgg19", "alexnet", "squeezenet", *spynet}
+    assert {name for name, entry in known().items() if entry.terms} == spynet
     assert find("i3d").checked == "i3d"
     code = (
         "import sys; import vpbench.metrics.weights.registry, vpbench.metrics.weights.fetch; "

