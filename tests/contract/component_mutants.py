@@ -20,6 +20,8 @@ part("good-net", "Net", None)
 part("good-half", "Half", None)
 part("no-load", "NoLoad", "methods")
 part("no-space", "Detect", "space", slot="detector")
+part("any-space", "Shows", "space", slot="translator")
+part("good-any-space", "Shows", None, slot="translator", trained_by="self")
 part("good-detector", "Detect", None, slot="detector", space=(4, "test"))
 part("joints", "Joints", None, slot="detector", space=(13, "penn"),
      capabilities=Capabilities(pose="required"))  # fmt: skip

@@ -20,6 +20,14 @@ class Good:
         return keypoints[:, -1:].repeat(1, horizon, 1, 1)
 
 
+class Shows(Good):
+    def render(self, frame, source, target):
+        return frame[:, None].repeat(1, target.shape[1], 1, 1, 1)
+
+    def fit(self, data, ctx):
+        pass
+
+
 class Drift(Good):
     def roll(self, keypoints, label, horizon, seeds):
         out = super().roll(keypoints, label, horizon, seeds)

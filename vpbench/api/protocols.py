@@ -180,7 +180,10 @@ class KeypointView(Protocol):
         self, split: str, window: Pair | Clip, batch: int, augment: Augment = NO_AUGMENT,
         start_step: int = 0, stream: str = "",
     ) -> Iterator[Batch]:  # fmt: skip
-        """As `TrainView.batches`, with `Batch.keypoints`; `Batch.frames` has no pixels."""
+        """As `TrainView.batches`, with `Batch.keypoints`; `Batch.frames` has no pixels.
+
+        `Batch.pose` holds the annotated joints where the dataset has them.
+        """
         ...
 
 

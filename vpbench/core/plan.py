@@ -47,6 +47,7 @@ class RunPlan:
             "method": self.name, "kind": row_kind(self.method), "spec": self.method.identity(),
             "preset": self.method.preset, "task": task.fields(trained=bool(self.stages)),
             "dataset": task.dataset,
+            "gives": {"label": task.has_label, "pose": task.has_pose},
             "seed": self.seed, "fit_seed": self.fit_seed if self.stages else None,
             "samples": self.samples, "uses": _uses(self.method, task),
             "footnotes": self.method.footnotes,

@@ -27,6 +27,7 @@ from vpbench.harness.stored import (
     newest,
     tasks_of,
     training,
+    unable,
 )
 
 
@@ -153,7 +154,10 @@ def _groups(
     wanted = [canonical(n, registry, task["size"], request.preset) for n in names]
     shown = [*wanted, *(REFERENCES if request.references else ())]
     rows = [row for n in dict.fromkeys(shown) for row in _rows(n, found)]
-    rows = [r for r in rows if r.runs or r.name in wanted]
+    rows = [
+        r if r.runs else Row(r.name, [], unable(r.name, registry, inputs))
+        for r in rows if r.runs or r.name in wanted
+    ]  # fmt: skip
     groups: list[schema.GroupJson] = []
     for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
         columns = _columns(rows, frames, request.metrics, comparison)
@@ -241,15 +245,17 @@ def _row_json(
     row: Row, frames: int, columns: Mapping[str, Column], inputs: Mapping[str, Any]
 ) -> schema.RowJson:
     if not row.runs:
-        command = f"`{run_command(row.name, inputs)}`"
+        why = f"not run: `{run_command(row.name, inputs)}`"
+        if row.unable:
+            why = f"n/a ({row.unable})"
         scores = {
-            name: schema.score_json(None, n=0, fingerprint=c.fp8, reason=f"not run: {command}")
+            name: schema.score_json(None, n=0, fingerprint=c.fp8, reason=why)
             for name, c in columns.items()
         }
         return {
             "method": row.name, "kind": "method", "conditioning_frames": None, "uses": [],
             "n": None, "samples": None, "seeds": [], "fit_seeds": [], "checkpoint": None,
-            "scores": scores, "marks": [] if scores else [f"not run: {command}"],
+            "scores": scores, "marks": [] if scores else [why],
         }  # fmt: skip
     first = row.runs[0].inputs
     return {

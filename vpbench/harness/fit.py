@@ -45,6 +45,16 @@ def train_view(bench: Bench, base: Sequence[str | int]) -> FrameView:
     )  # fmt: skip
 
 
+def point_view(bench: Bench, base: Sequence[str | int], folder: Path) -> PointView:
+    """The same clips as the keypoints that a labels stage has stored in `folder`."""
+    from vpbench.media.augment import mirror_pairs
+
+    return PointView(
+        bench.store, training_clips(bench), bench.task.spec.window, tuple(base),
+        mirror_pairs(bench.task.info.joint_names), folder=folder,
+    )  # fmt: skip
+
+
 def training_clips(bench: Bench) -> dict[str, list[Any]]:
     """All clips of train and val, those too short for the task's window included.
 
@@ -191,10 +201,7 @@ def _data(node: StageNode, bench: Bench, before: Sequence[StagePlan]) -> FrameVi
     base = (node.fit_seed, node.owner, node.stage)
     labels = [s for s in before if s.node.mode == "labels"]
     if labels and _wants_points(node):
-        return PointView(
-            bench.store, training_clips(bench), bench.task.spec.window, base,
-            folder=labels[-1].folder.checkpoint,
-        )  # fmt: skip
+        return point_view(bench, base, labels[-1].folder.checkpoint)
     return train_view(bench, base)
 
 

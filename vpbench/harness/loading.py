@@ -31,14 +31,15 @@ def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry)
         raise MethodFailed(
             f"the component {part.spec.name} could not be made: {describe_error(error)}"
         ) from error
-    _give_capabilities(component, part)
+    _give(component, part)
     return component
 
 
-def _give_capabilities(component: Any, part: ResolvedComponent) -> None:
-    """Let the kit see what the component asks for, without a second declaration."""
-    if not hasattr(component, "capabilities"):
-        component.capabilities = part.capabilities
+def _give(component: Any, part: ResolvedComponent) -> None:
+    """Let others see what the component asks for and finds, without a second declaration."""
+    for name in ("capabilities", "space"):
+        if not hasattr(component, name):
+            setattr(component, name, getattr(part, name))
 
 
 def make_method(

@@ -28,10 +28,15 @@ class Column:
 
 @dataclass
 class Row:
-    """One method in one task: all its runs."""
+    """One method in one task: all its runs.
+
+    Attributes:
+        unable: why it has none and never will, such as "needs pose"; "" where it could.
+    """
 
     name: str
     runs: list[StoredRun]
+    unable: str = ""
 
     def records(self, metric: str, frames: int, fp8: str | None = None) -> list[dict[str, Any]]:
         """Scores of all its runs, of one fingerprint where one is named."""

@@ -55,7 +55,7 @@ def write_record(run: RunPlan, bench: Bench, orders: Orders) -> None:
         stored = folder.read_record()
         if digest(stored.get("inputs")) != digest(record):
             changed = _changed(stored.get("inputs") or {}, record)
-            if changed != ["stages"]:
+            if not {*changed} <= {"stages", "gives"}:  # "gives": earlier records have none
                 raise Corrupt(
                     f"{folder.record} differs from this run in {', '.join(changed)}.",
                     fix=f"Delete {folder.path} and run again.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vpbench.api.capabilities import unmet
 from vpbench.api.errors import MissingData, UsageError
 from vpbench.core import schema
 from vpbench.core.hashing import digest
@@ -120,6 +121,26 @@ def canonical(name: str, registry: Registry, size: int, preset: str | None = Non
         return resolve(name, registry, size, preset).name
     except UsageError:
         return name
+
+
+def unable(name: str, registry: Registry, inputs: Mapping[str, Any]) -> str:
+    """Why a method cannot do the task of a run at all, as "needs pose"; "" where it can.
+
+    Args:
+        inputs: of any run of that task.
+    """
+    task, gives = inputs["task"], inputs.get("gives")
+    try:
+        method = resolve(name, registry, task["size"])
+    except UsageError:
+        return ""
+    if gives is None:  # of an earlier version
+        return ""
+    reasons = unmet(
+        method.capabilities, n_max=task["n_max"], horizon=task["horizon"], size=task["size"],
+        has_label=gives["label"], has_pose=gives["pose"],
+    )  # fmt: skip
+    return "; ".join(reason.partition(", the ")[0] for reason in reasons)
 
 
 def training(run: StoredRun) -> str | None:

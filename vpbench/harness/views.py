@@ -222,11 +222,18 @@ class PointView(_View):
 
         size = self.store.geometry.size
         for k, index, times in self._plan(split, window, batch, start_step, stream):
-            points = [self.read(split, int(i), list(t)) for i, t in zip(index, times, strict=True)]
+            rows = [(int(i), list(t)) for i, t in zip(index, times, strict=True)]
+            points = [self.read(split, i, t) for i, t in rows]
+            poses = [self.store.pose(self._of(split)[i], t) for i, t in rows]
             if augment != NO_AUGMENT:
                 for j in range(batch):
-                    seed = self._seed(split, stream, k, j)
-                    points[j] = draw_warp(augment, seed, size, size).points(points[j], ())
+                    warp = draw_warp(augment, self._seed(split, stream, k, j), size, size)
+                    points[j] = warp.points(points[j], ())
+                    pose = poses[j]
+                    poses[j] = None if pose is None else warp.points(pose, self.pairs)
             empty = np.zeros((batch, times.shape[1], 0, 0, 3), np.uint8)
-            labels = self._labels(split, index)
-            yield Batch(empty, None, labels, index, times, np.stack(points))
+            known = [p for p in poses if p is not None]
+            yield Batch(
+                empty, np.stack(known) if len(known) == batch else None,
+                self._labels(split, index), index, times, np.stack(points),
+            )  # fmt: skip

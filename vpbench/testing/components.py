@@ -144,10 +144,13 @@ def methods(subject: ComponentSubject) -> None:
 
 def space(subject: ComponentSubject) -> None:
     """A detector declares how many keypoints it finds and what they mean."""
-    if subject.part.slot != "motion" and subject.part.space is None:
+    part = subject.part
+    learns = part.slot == "motion" or (part.slot == "translator" and part.trained_by == "self")
+    if part.space is None and not learns:
         raise CheckFailed(
             "space=(K, convention)", "None", subject.row.ref.value,
-            "Only a motion model can take keypoints of any kind.",
+            "Keypoints of any kind are for motion models, and for translators that are trained "
+            "on the detector that they meet (trained_by=\"self\").",
         )  # fmt: skip
     if subject.space[0] < 1 or not subject.space[1]:
         raise CheckFailed("space=(K, convention)", str(subject.space), subject.row.ref.value)

@@ -20,7 +20,7 @@ from vpbench.core.seeding import seed_of
 from vpbench.harness.bench import Bench
 from vpbench.harness.context import StageContext
 from vpbench.harness.events import silent
-from vpbench.harness.fit import train_view, training_clips
+from vpbench.harness.fit import point_view, train_view
 from vpbench.harness.loading import load_stages, make_method, make_slots
 from vpbench.harness.views import FrameView, PointView
 
@@ -138,10 +138,7 @@ class Trainer:
         base = (node.fit_seed, node.owner, node.stage)
         labels = [s for s in before if s.node.mode == "labels"]
         if labels and node.trains and set(node.trains) <= {"motion"}:
-            return PointView(
-                self.bench.store, training_clips(self.bench), self.bench.task.spec.window, base,
-                folder=labels[-1].folder.checkpoint,
-            )  # fmt: skip
+            return point_view(self.bench, base, labels[-1].folder.checkpoint)
         return train_view(self.bench, base)
 
     def _label(self, detector: Any, folder: StageDir) -> None:

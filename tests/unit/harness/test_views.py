@@ -189,3 +189,31 @@ def test_keypoint_views_read_what_was_stored(bench, tmp_path):
         for a, b in zip(flipped.keypoints, plain.keypoints, strict=True)
     ]
     assert 0 < sum(mirrored) < 8
+
+
+def test_batches_of_keypoints_carry_the_joints_that_go_with_them(tmp_path):
+    """Joints and keypoints move alike; joints with a side change sides in a mirror."""
+    from vpbench.harness.fit import point_view, training_clips
+    from vpbench.testing.clips import sample_bench
+
+    few = sample_bench(2, 5, 64, tmp_path)
+    for split, rows in training_clips(few).items():
+        for i, clip in enumerate(rows):
+            pose = few.store.pose(clip, range(clip.frames))
+            np.savez(tmp_path / f"{split}-{i:05d}.npz", keypoints=pose)
+    view = point_view(few, (0,), tmp_path)
+    plain = next(view.batches("train", Clip(4), 6))
+    assert np.array_equal(plain.pose, plain.keypoints)
+    turned = next(view.batches("train", Clip(4), 6, augment=Augment(flip=True, rotate_deg=9.0)))
+    order = np.arange(13)
+    for left, right in view.pairs:
+        order[[left, right]] = right, left
+    assert len(view.pairs) == 6
+    flipped = 0
+    for joints, points in zip(turned.pose, turned.keypoints, strict=True):
+        same, mirrored = (np.allclose(joints, p) for p in (points, points[:, order]))
+        assert same != mirrored
+        flipped += mirrored
+    assert 0 < flipped < 6
+    frames = next(train_view(few, (0,)).batches("train", Clip(4), 6))
+    assert np.array_equal(frames.pose, plain.pose) and np.array_equal(frames.index, plain.index)
