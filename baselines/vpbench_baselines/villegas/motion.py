@@ -1,0 +1,222 @@
+"""The motion model of `villegas`: an LSTM that is fed poses, then nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vpbench.api import (
+    BadData,
+    Batch,
+    Clip,
+    Corrupt,
+    FitContext,
+    Frames,
+    KeypointView,
+    TaskInfo,
+)
+from vpbench.kit import (
+    Made,
+    Prefetch,
+    Training,
+    contact_sheet,
+    draw_keypoints,
+    evaluating,
+    load_state,
+    load_weights,
+    pose_to_tensor,
+    round_weights,
+    save_weights,
+    seeded,
+    train,
+)
+from vpbench_baselines.common.gradients import set_rate
+from vpbench_baselines.villegas.errors import joint_errors, masked_error
+from vpbench_baselines.villegas.networks import PoseLSTM
+from vpbench_baselines.villegas.params import MOTION, MOTION_PRESETS
+from vpbench_baselines.villegas.schedule import augment_of, rate_factor, remark, require
+
+MOST_GIVEN = 10
+"""Frames that the original is given; more are left out."""
+_SMOOTHING = 0.9
+"""Of RMSProp's mean square."""
+_MOST_CLIPS = 96
+_LARGEST_RATIO = 0.8
+"""The gate: joint error over that of repeating the last pose; fixed before any training."""
+
+
+def numbers_of(points: Tensor) -> Tensor:
+    """[...,K,3] -> [...,2K]: all x, then all y; 0 for a missing point."""
+    there = points[..., 2] > 0
+    axes = [torch.where(there, points[..., axis], 0.0) for axis in (0, 1)]
+    return torch.cat(axes, -1)
+
+
+def points_of(numbers: Tensor) -> Tensor:
+    """[...,2K] -> [...,K,2]."""
+    return torch.stack(numbers.chunk(2, -1), -1)
+
+
+class PoseMotion(nn.Module):
+    """The pose LSTM; `factory(task, params, space)` of a motion component.
+
+    It takes points of any kind and number: how many is found out when it is trained or loaded.
+    """
+
+    def __init__(self, task: TaskInfo, params: Mapping[str, Any], space: object) -> None:
+        super().__init__()
+        self.params = dict(params)
+        require(params, {"embedding": 1, "hidden": 1, "steps": 1, "batch": 1, "clip": 1e-9})
+        self.net: PoseLSTM | None = None
+
+    def reset(self, count: int, seed: int) -> PoseLSTM:
+        """Untrained weights for `count` points, drawn from `seed`."""
+        with seeded(seed):
+            self.net = PoseLSTM(2 * count, int(self.params["embedding"]),
+                                int(self.params["hidden"]))  # fmt: skip
+        return self.net
+
+    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+        """[B,n,K,3] -> [B,T,K,3]; neither label nor seeds are used.
+
+        Confidences are those of the last given frame: a point that cannot be seen there stays out
+        of sight.
+        """
+        net = self.net or self.reset(keypoints.shape[2], 0).to(keypoints.device)
+        given = keypoints[:, -MOST_GIVEN:]
+        places = points_of(net(numbers_of(given), horizon))
+        sure = given[:, -1:, :, 2:].expand(-1, horizon, -1, -1)
+        return torch.cat([places, sure], -1)
+
+    # -- training -----------------------------------------------------------------------------
+
+    def fit(self, data: KeypointView, ctx: FitContext) -> None:
+        """Train on annotated joints where the detector finds these, else on its keypoints.
+
+        Raises:
+            BadData: the detector finds joints and a clip has none.
+        """
+        p, given, steps = self.params, min(ctx.task.n_max, MOST_GIVEN), int(self.params["steps"])
+        joints = finds_joints(ctx.component("detector"), ctx.task)
+        window = Clip(given + ctx.task.horizon, stride="task")
+        net = self.reset(_count(data, window, joints), ctx.seed).to(ctx.device).train()
+        weights = [w for w in net.parameters() if w.requires_grad]
+        rms = torch.optim.RMSprop(weights, float(p["rate"]), alpha=_SMOOTHING)
+        training = Training(
+            "villegas-motion:fit", {"lstm": net}, {"rmsprop": rms}, steps, ("batch", "hidden")
+        )
+
+        def begin(done: int) -> Any:
+            batches = Prefetch(
+                data.batches("train", window, int(p["batch"]), augment_of(p), done), 4
+            )
+
+            def step(k: int) -> Made:
+                batch = next(batches)
+                poses = paths_of(batch, joints).to(ctx.device)
+                set_rate(rms, float(p["rate"]) * rate_factor(str(p["schedule"]), k, steps))
+                found = points_of(net(numbers_of(poses[:, :given]), ctx.task.horizon))
+                loss = masked_error(found, poses[:, given:])
+                rms.zero_grad(set_to_none=True)
+                loss.backward()
+                length = nn.utils.clip_grad_norm_(weights, float(p["clip"]))
+                rms.step()
+                figures = {"loss": float(loss.detach()), "gradient": float(length)}
+                return Made(figures, batch.index)
+
+            return step
+
+        if train(ctx, training, begin):
+            round_weights(net)
+            remark(ctx, p, MOTION, MOTION_PRESETS, MOST_GIVEN)
+            self._judge(data, joints, ctx)
+
+    def _judge(self, data: KeypointView, joints: bool, ctx: FitContext) -> None:
+        paths = validation_paths(data, joints, ctx)
+        if paths is None:
+            ctx.mark("no validation clip is long enough: gates of the pose LSTM not measured")
+            return
+        with torch.inference_mode(), evaluating([self]):
+            found = self.roll(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
+        last = paths.given[:, -1:]
+        counted = (last[..., 2] > 0).expand(paths.future.shape[:-1])
+        error = float(joint_errors(found, paths.future, counted).mean())
+        still = float(joint_errors(last.expand_as(found), paths.future, counted).mean())
+        ctx.log({"val_joint_error": error, "val_joint_error_repeated": still})
+        ctx.gate("joint error of the pose LSTM over that of repeating the last pose",
+                 error / still if still > 0 else float("nan"), at_most=_LARGEST_RATIO)  # fmt: skip
+        for k in range(min(4, len(found))):
+            ctx.image(f"poses-{k}", _sheet(paths, found, k, ctx.task.size))
+
+    # -- files --------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Write the weights: matrices in half precision."""
+        if self.net is not None:
+            save_weights(self.net, folder)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Read the weights, and from them how many points there are."""
+        leave = load_state(folder).get("leave.weight")
+        if leave is None:
+            raise Corrupt(f"{folder} holds no pose LSTM.", fix="Delete its stage folder.")
+        load_weights(self.reset(len(leave) // 2, 0), folder, device)
+
+
+def finds_joints(detector: Any, task: TaskInfo) -> bool:
+    """Whether what a detector finds are the dataset's joints."""
+    space = getattr(detector, "space", None)
+    return bool(task.n_joints) and space is not None and tuple(space) == (task.n_joints, "joints")
+
+
+def paths_of(batch: Batch, joints: bool) -> Tensor:
+    """What is learned from a batch, [B,L,K,3]."""
+    points = pose_to_tensor(batch.pose if joints else batch.keypoints)
+    if points is None:
+        raise BadData("villegas-motion: a training clip has no joints.")
+    return points
+
+
+def _count(data: KeypointView, window: Clip, joints: bool) -> int:
+    return paths_of(next(data.batches("train", window, 1, stream="count")), joints).shape[2]
+
+
+def _sheet(paths: Paths, found: Tensor, k: int, size: int) -> Frames:
+    """Given and future points of clip `k` on black: true ones, then predicted ones."""
+    rows: list[tuple[str, Frames]] = []
+    for name, future in (("true", paths.future[k]), ("pose LSTM", found[k])):
+        points = torch.cat([paths.given[k], future]).cpu().numpy()
+        black = np.zeros((len(points), size, size, 3), np.uint8)
+        rows.append((name, draw_keypoints(black, points)))
+    return contact_sheet(rows, columns=10, first=1 - paths.given.shape[1])
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Validation clips: what the detector found in the given frames, what was to come."""
+
+    given: Tensor
+    future: Tensor
+
+
+def validation_paths(data: KeypointView, joints: bool, ctx: FitContext) -> Paths | None:
+    """Each validation clip as the task cuts it; None where there is none."""
+    count, n = min(_MOST_CLIPS, data.len("val")), ctx.task.n_max
+    if not count:
+        return None
+    window = Clip(n + ctx.task.horizon, "task", "task")
+    try:
+        batch = next(data.batches("val", window, count, stream="validation"))
+    except BadData:  # none is long enough
+        return None
+    found = pose_to_tensor(batch.keypoints, ctx.device)
+    if found is None:
+        return None
+    future = paths_of(batch, joints).to(ctx.device)[:, n:]
+    return Paths(found[:, max(0, n - MOST_GIVEN) : n], future)

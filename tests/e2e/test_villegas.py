@@ -1,0 +1,82 @@
+"""`villegas` through the command line, at preset smoke: its parts, marks, and what it needs."""
+
+import json
+
+import pytest
+
+from tests.conftest import write_clips
+from tests.e2e.helpers import folder, vpbench
+
+SMOKE = "villegas[preset=smoke]"
+METRICS = ("--metrics", "psnr", "--no-references", "--threads", 1)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A few rendered clips with joints, as a dataset of its own."""
+    place = tmp_path_factory.mktemp("home")
+    plugin = place / "few.py"
+    plugin.write_text(
+        "from vpbench.api import DatasetSpec, TaskSpec, WindowRule\n"
+        "from vpbench.testing.clips import SampleClips\n"
+        "TASK = TaskSpec('few', WindowRule(5, 6, short='loop'), 32)\n"
+        "SPEC = DatasetSpec('few', ':Few', 'a few puppets', tasks=(TASK,), rendered=True)\n"
+        "class Few(SampleClips):\n"
+        "    spec = SPEC\n"
+        "    def __init__(self, options, root, cache): pass\n"
+    )
+    return {"VPBENCH_HOME": str(place), "VPBENCH_PLUGINS": f"{plugin}:SPEC"}
+
+
+def rows(tmp_path, env, *names):
+    words = ("compare", *names, "--dataset", "few", "--no-references", "--json")
+    groups = vpbench(*words, cwd=tmp_path, env=env).json()["groups"]
+    return {r["method"]: r for g in groups for r in g["rows"]}
+
+
+def test_fit_predict_score_and_the_marks_of_both_rows(home, tmp_path):
+    annotated = "villegas[preset=smoke,detector=annotated]"
+    done = vpbench("run", SMOKE, annotated, "--dataset", "few", *METRICS, cwd=tmp_path, env=home)
+    assert done.code == 0, done.err
+    found = rows(tmp_path, home, SMOKE, annotated)
+    for row in found.values():
+        assert row["scores"]["psnr"]["value"] > 5 and row["conditioning_frames"] == 5
+        assert any("reimplementation" in m and "tier: smoke" in m for m in row["marks"])
+        assert "not comparable: preset smoke" in row["marks"]
+        assert any("gate missed by villegas-translator:fit" in m for m in row["marks"])
+    assert found[SMOKE]["uses"] == ["pose (training)"]
+    assert found[annotated]["uses"] == ["pose"]
+    stages = [p.name.partition("-")[0] for p in tmp_path.glob("runs/few/stages/villegas*")]
+    assert len(stages) == 6  # one detector with its labels; two LSTMs, two generators
+    for path in tmp_path.glob("runs/few/stages/villegas-translator*"):
+        assert len(json.loads((path / "stage.json").read_text())["gates"]) == 1
+        assert len(list((path / "pictures").glob("validation-*.png"))) == 3
+
+
+def test_a_dataset_without_poses_is_not_applicable(tmp_path):
+    movies = write_clips(tmp_path / "movies", (("train", 4), ("test", 2)), frames=12, size=32)
+    data = folder(movies, size=32, horizon=6)
+    done = vpbench("run", SMOKE, "copy-last", "--dataset", data, *METRICS, "--json", cwd=tmp_path)
+    runs = {r["method"]: r for r in done.json()["runs"]}
+    assert runs[SMOKE]["status"] == "refused"
+    assert runs[SMOKE]["reason"] == "needs pose, the dataset has none"
+    assert runs["copy-last"]["status"] == "ok"  # the rest of the table is made
+    words = ("compare", SMOKE, "copy-last", "--no-references", "--json")
+    (group,) = vpbench(*words, cwd=tmp_path).json()["groups"]
+    cells = {r["method"]: r["scores"]["psnr"] for r in group["rows"]}
+    assert cells[SMOKE]["value"] is None and cells[SMOKE]["reason"] == "n/a (needs pose)"
+    assert cells["copy-last"]["value"] > 5
+    assert not list(tmp_path.glob("runs/*/stages/*"))
+
+
+def test_unsupervised_keypoints_take_the_place_of_poses(tmp_path):
+    movies = write_clips(tmp_path / "movies", (("train", 4), ("val", 2), ("test", 2)), 12, 32)
+    data = folder(movies, size=32, horizon=6)
+    name = "villegas[preset=smoke,detector=ours-detector]"
+    done = vpbench("run", name, "--dataset", data, *METRICS, cwd=tmp_path)
+    assert done.code == 0, done.err
+    (group,) = vpbench("compare", name, "--no-references", "--json", cwd=tmp_path).json()["groups"]
+    (row,) = (r for r in group["rows"] if r["method"] == name)
+    assert row["uses"] == [] and "adapted n=1" in row["marks"]
+    owners = {p.name.partition(".")[0] for p in tmp_path.glob("runs/*/stages/*")}
+    assert owners == {"ours", "ours-detector", "villegas-motion", "villegas-translator"}

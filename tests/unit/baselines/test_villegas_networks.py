@@ -1,0 +1,457 @@
+"""The networks, maps and losses of `villegas`: published sizes, and independent formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vpbench.api import UnknownName, UsageError
+from vpbench.kit import seeded
+from vpbench_baselines.villegas import losses, maps, schedule
+from vpbench_baselines.villegas.errors import joint_errors, masked_error
+from vpbench_baselines.villegas.heatmaps import (
+    HeatMapNetwork,
+    _cells,
+    heat_map_loss,
+    read_points,
+)
+from vpbench_baselines.villegas.motion import numbers_of, points_of
+from vpbench_baselines.villegas.networks import (
+    AnalogyGenerator,
+    PairDiscriminator,
+    PoseLSTM,
+    conv,
+    double,
+)
+
+JOINTS = (
+    "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
+    "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+)  # fmt: skip
+
+
+def convs(*channels, kernel=3):
+    """Weights and biases of convolutions with these (in, out) channels."""
+    return sum(kernel**2 * a * b + b for a, b in channels)
+
+
+def trained(module):
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+# -- sizes: baselines of 4.36, 5.23 and 4.42 million parameters ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def generator():
+    with torch.device("meta"):
+        return AnalogyGenerator(48, 64, 3)
+
+
+def test_the_generator_has_the_published_size(generator):
+    def encoder(inputs):
+        return convs((inputs, 64), (64, 64), (64, 128), (128, 128), (128, 256), *[(256, 256)] * 2)
+
+    decoder = convs(*[(256, 256)] * 2, (256, 128), (128, 128), (128, 64), (64, 64), (64, 3))
+    sizes = [trained(m) for m in (generator.image, generator.pose, generator.decode)]
+    assert sizes == [encoder(3), encoder(48), decoder] == [1_735_488, 1_761_408, 1_735_235]
+    assert round(sum(sizes) / 1e6, 2) == 5.23
+
+
+def test_two_pools_have_the_parameters_of_three():
+    with torch.device("meta"):
+        assert trained(AnalogyGenerator(48, 8, 2)) == trained(AnalogyGenerator(48, 8, 3))
+    with pytest.raises(UsageError, match="pools=4"):
+        AnalogyGenerator(48, 8, 4)
+
+
+def test_the_pose_lstm_has_the_published_size():
+    with torch.device("meta"):
+        size = trained(PoseLSTM(26, 32, 1024))
+    assert size == (26 * 32 + 32) + 4 * 1024 * (32 + 1024 + 1) + (1024 * 26 + 26) == 4_356_986
+
+
+def test_the_discriminator_has_the_published_size():
+    with torch.device("meta"):
+        size = trained(PairDiscriminator(51, 64, 128))
+    looks = convs((51, 64), (64, 128), (128, 256), (256, 512), kernel=5) + 2 * (128 + 256 + 512)
+    assert size == looks + 8 * 8 * 512 + 1 == 4_417_921
+
+
+# -- the generator ---------------------------------------------------------------------------------
+
+
+def test_unpooling_with_zeros_and_convolving_is_one_transposed_convolution():
+    with seeded(0):
+        layer, x = double(3, 5), torch.randn(2, 3, 6, 7)
+        torch.nn.init.normal_(layer.bias)
+    sparse = torch.zeros(2, 3, 12, 14)
+    sparse[:, :, ::2, ::2] = x  # top left of each 2x2
+    kernel = layer.weight.flip(2, 3).transpose(0, 1)
+    torch.testing.assert_close(layer(x), F.conv2d(sparse, kernel, layer.bias, padding=1))
+
+
+@pytest.mark.parametrize("pools", [2, 3])
+@pytest.mark.parametrize("size", [16, 24])
+def test_sizes_come_back(pools, size):
+    with seeded(0):
+        net = AnalogyGenerator(5, 2, pools)
+    image, one, two = torch.rand(3, 3, size, size), *torch.rand(2, 3, 5, size, size)
+    drawn = net(image, one, two)
+    assert drawn.shape == image.shape and float(drawn.detach().abs().max()) < 1
+    torch.testing.assert_close(net.draw(net.base(image, one), two), drawn)
+
+
+def test_equal_poses_leave_the_pose_encoder_without_influence():
+    """F_pose(p) - F_pose(p) is nothing: any pose, any pose encoder, the same frame."""
+    with seeded(0):
+        net = AnalogyGenerator(5, 3, 3)
+        image, pose, other = torch.rand(2, 3, 16, 16), *torch.rand(2, 2, 5, 16, 16)
+        alone = net.decode(net.image(image))
+        same = net(image, pose, pose)
+        torch.testing.assert_close(same, alone)
+        assert not torch.allclose(net(image, pose, other), alone, atol=1e-4)
+        for weight in net.pose.parameters():
+            torch.nn.init.normal_(weight, std=0.2)
+        torch.testing.assert_close(net(image, other, other), same)
+    gradients = torch.autograd.grad(
+        net(image, pose, pose).square().sum(), list(net.pose.parameters())
+    )
+    assert all(float(g.abs().max()) < 1e-3 for g in gradients)
+
+
+def test_both_poses_go_through_one_encoder():
+    with seeded(0):
+        net = AnalogyGenerator(5, 3, 2)
+        image, one, two = torch.rand(1, 3, 16, 16), *torch.rand(2, 1, 5, 16, 16)
+    wanted = net.decode(net.image(image) + net.pose(two) - net.pose(one))
+    torch.testing.assert_close(net(image, one, two), wanted)
+
+
+def test_the_discriminator_looks_at_both_and_uses_the_batch_in_evaluation_too():
+    with seeded(0):
+        net = PairDiscriminator(5, 4, 20).eval()
+        image, pose, other = torch.rand(4, 3, 20, 20), *torch.rand(2, 4, 2, 20, 20)
+    logits = net(image, pose)
+    assert logits.shape == (4,)
+    assert not torch.allclose(logits, net(image, other))
+    assert not torch.allclose(logits, net(image.flip(0), pose))
+    torch.testing.assert_close(logits, net.train()(image, pose))
+    assert not torch.allclose(logits[:2], net(image[:2], pose[:2]))
+
+
+# -- the pose LSTM ---------------------------------------------------------------------------------
+
+
+def test_the_lstm_is_the_formula_with_nothing_fed_in_the_future():
+    with seeded(1):
+        net = PoseLSTM(6, 4, 5)
+        for weight in net.parameters():
+            if weight.requires_grad:
+                torch.nn.init.normal_(weight, std=0.5)
+        given = torch.rand(2, 3, 6) * 2 - 1
+    p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
+
+    def sig(v):
+        return 1 / (1 + np.exp(-v))
+
+    h = c = np.zeros((2, 5))
+    found = []
+    for t in range(3 + 4):
+        if t < 3:
+            x = np.maximum(given[:, t].numpy() @ p["enter.weight"].T + p["enter.bias"], 0)
+        else:  # a vector of zeros, not an embedded pose of zeros
+            x = np.zeros((2, 4))
+        i, f, g, o = np.split(
+            x @ p["lstm.weight_ih_l0"].T + p["lstm.bias_ih_l0"] + h @ p["lstm.weight_hh_l0"].T, 4, 1
+        )
+        c = sig(f) * c + sig(i) * np.tanh(g)
+        h = sig(o) * np.tanh(c)
+        found.append(np.tanh(h @ p["leave.weight"].T + p["leave.bias"]))
+    np.testing.assert_allclose(net(given, 4).detach(), np.stack(found[3:], 1), atol=1e-5)
+
+
+def test_the_lstm_forgets_little_at_first_and_a_longer_horizon_begins_with_the_shorter():
+    net = PoseLSTM(6, 4, 5)
+    bias = net.lstm.bias_ih_l0.detach()
+    assert bias[5:10].eq(1).all() and bias.sum() == 5 and not net.lstm.bias_hh_l0.any()
+    given = torch.rand(2, 3, 6)
+    torch.testing.assert_close(net(given, 9)[:, :4], net(given, 4))
+
+
+def test_numbers_are_all_x_then_all_y_and_missing_points_are_zero():
+    points = torch.tensor([[0.1, 0.2, 1.0], [math.nan, math.inf, 0.0], [0.5, 0.6, 0.3]])
+    numbers = numbers_of(points)
+    torch.testing.assert_close(numbers, torch.tensor([0.1, 0, 0.5, 0.2, 0, 0.6]))
+    torch.testing.assert_close(points_of(numbers)[0], points[0, :2])
+    rolled = torch.rand(2, 3, 5, 2)
+    torch.testing.assert_close(points_of(torch.cat([rolled[..., 0], rolled[..., 1]], -1)), rolled)
+
+
+def test_masked_joints_give_no_gradient_and_count_in_the_mean():
+    rng = np.random.default_rng(0)
+    true = torch.from_numpy(rng.uniform(-1, 1, (2, 3, 4, 3)).astype(np.float32))
+    true[..., 2] = torch.from_numpy((rng.random((2, 3, 4)) < 0.5).astype(np.float32))
+    hidden = true[..., 2] == 0
+    true[..., 0][hidden] = math.nan  # wherever a missing joint is said to lie
+    found = torch.zeros(2, 3, 4, 2, requires_grad=True)
+    loss = masked_error(found, true)
+    loss.backward()
+    assert found.grad[hidden].eq(0).all() and found.grad[~hidden].ne(0).all()
+    wanted = np.nansum(true.numpy()[..., :2][~hidden.numpy()] ** 2) / true[..., :2].numel()
+    assert math.isclose(float(loss.detach()), wanted, rel_tol=1e-5)
+
+
+def test_joint_errors_are_distances_of_joints_that_are_there():
+    true = torch.tensor([[0.0, 0.0, 1], [0.3, 0.4, 1], [math.nan, 0, 0]])
+    found = torch.tensor([[0.3, 0.4, 0.0], [0.3, 0.4, 1], [0, 0, 1]])
+    torch.testing.assert_close(joint_errors(found, true), torch.tensor([0.5, 0.0]))
+    also = torch.tensor([False, True, True])
+    torch.testing.assert_close(joint_errors(found, true, also), torch.tensor([0.0]))
+
+
+# -- maps ------------------------------------------------------------------------------------------
+
+LIMBS = (
+    ("head", "S"), ("left_shoulder", "right_shoulder"), ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"), ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"), ("S", "H"), ("left_hip", "right_hip"),
+    ("left_hip", "left_knee"), ("right_hip", "right_knee"), ("left_knee", "left_ankle"),
+    ("right_knee", "right_ankle"),
+)  # fmt: skip
+
+
+def limb_pixels(joints, size):
+    """(x, y) in pixels, or None, for each of 48 channels: written as loops."""
+    pixels = {
+        name: None if c == 0 else ((x + 1) / 2 * (size - 1), (y + 1) / 2 * (size - 1))
+        for name, (x, y, c) in zip(JOINTS, joints.tolist(), strict=True)
+    }
+
+    def place(name):
+        if name not in ("S", "H"):
+            return pixels[name]
+        part = {"S": "shoulder", "H": "hip"}[name]
+        sides = [pixels[f"{side}_{part}"] for side in ("left", "right")]
+        if None in sides:
+            return None
+        return tuple((a + b) / 2 for a, b in zip(*sides, strict=True))
+
+    found = []
+    for first, second in LIMBS:
+        a, b = place(first), place(second)
+        for k in range(4):
+            if a is not None and b is not None:
+                found.append(tuple(p + (q - p) * k / 3 for p, q in zip(a, b, strict=True)))
+            else:
+                found.append(a if k == 0 else b if k == 3 else None)
+    return found
+
+
+@pytest.mark.parametrize(("size", "hidden"), [(16, 0), (17, 0.3), (33, 0.6)])
+def test_limb_maps_are_48_gaussians_along_twelve_limbs(size, hidden):
+    rng = np.random.default_rng(size)
+    joints = rng.uniform(-1.2, 1.2, (3, 13, 3)).astype(np.float32)
+    joints[..., 2] = rng.random((3, 13)) >= hidden
+    joints[joints[..., 2] == 0, :2] = np.nan
+    sigma = size / 32
+    points = maps.limb_points(torch.from_numpy(joints), JOINTS)
+    made = maps.point_maps(points, size, sigma).numpy()
+    assert made.shape == (3, maps.LIMB_MAPS, size, size) == (3, 48, size, size)
+    grid_y, grid_x = np.mgrid[:size, :size]
+    for n in range(3):
+        for channel, place in zip(made[n], limb_pixels(joints[n], size), strict=True):
+            wanted = np.zeros((size, size))
+            if place is not None:
+                far = (grid_x - place[0]) ** 2 + (grid_y - place[1]) ** 2
+                wanted = np.exp(-far / (2 * sigma**2))
+            np.testing.assert_allclose(channel, wanted, atol=2e-5)
+
+
+def test_a_limb_with_one_end_shows_that_end_alone():
+    joints = torch.zeros(13, 3)
+    joints[JOINTS.index("left_elbow")] = torch.tensor([0.5, -0.5, 1.0])
+    points = maps.limb_points(joints, JOINTS)
+    drawn = points[:, 2].nonzero().flatten().tolist()
+    assert drawn == [2 * 4 + 3, 4 * 4]  # the end of the upper arm, the start of the forearm
+    torch.testing.assert_close(points[drawn[0], :2], torch.tensor([0.5, -0.5]))
+
+
+def test_a_point_has_height_one_at_its_pixel_and_none_where_it_is_missing():
+    points = torch.tensor([[[-1.0, 1.0, 0.2], [0.0, 0.0, 0.0]]])
+    made = maps.point_maps(points, 5, 0.7)
+    assert float(made[0, 0, 4, 0]) == 1.0 and not made[0, 1].any()
+
+
+def test_limbs_need_their_joints_by_name():
+    assert maps.has_limbs(JOINTS) and maps.has_limbs((*JOINTS, "tail"))
+    assert not maps.has_limbs(JOINTS[1:]) and not maps.has_limbs(())
+
+
+# -- the heat-map regressor ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [16, 24, 40])
+def test_points_are_read_where_the_bumps_are(size):
+    rng = np.random.default_rng(size)
+    points = torch.from_numpy(rng.uniform(-0.85, 0.85, (4, 3, 3)).astype(np.float32))
+    axis = torch.arange(size // 2, dtype=torch.float32)
+    cells = _cells(points, size)
+    far = (cells[..., None] - axis).square() / 2
+    logits = -far[:, :, 1, :, None] - far[:, :, 0, None, :]
+    # a second, lower bump elsewhere does not move the place
+    far_off = logits.flatten(2).argmin(2, keepdim=True)
+    logits = logits.flatten(2).scatter(2, far_off, -1.0).unflatten(2, (size // 2, size // 2))
+    seen = torch.tensor([[3.0, -3.0, 0.0]]).expand(4, 3)
+    found = read_points(logits, seen)
+    assert float((found[..., :2] - points[..., :2]).abs().max()) * (size - 1) / 2 < 0.75
+    sure = 1 / (1 + math.exp(-3))
+    torch.testing.assert_close(found[..., 2], torch.tensor([[sure, 0.0, 0.5]]).expand(4, 3))
+
+
+@pytest.mark.parametrize("corner", [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0)])
+def test_points_at_the_border_stay_inside(corner):
+    logits = torch.full((1, 1, 8, 8), -9.0)
+    row, column = (7 if c > 0 else 0 for c in corner[::-1])
+    logits[0, 0, row, column] = 9.0
+    found = read_points(logits, torch.zeros(1, 1))[0, 0, :2]
+    assert float((found - torch.tensor(corner)).abs().max()) < 0.1
+    assert float(found.abs().max()) <= 1
+
+
+def test_the_heat_map_loss_is_the_cross_entropy_and_missing_points_give_no_gradient():
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(2, 3, 6, 6)).astype(np.float32)).requires_grad_()
+    seen = torch.from_numpy(rng.normal(size=(2, 3)).astype(np.float32)).requires_grad_()
+    points = torch.from_numpy(rng.uniform(-0.8, 0.8, (2, 3, 3)).astype(np.float32))
+    points[..., 2] = torch.tensor([[1.0, 0.0, 0.4], [0.0, 0.0, 1.0]])
+    points[0, 1, 0] = math.nan
+    loss = heat_map_loss(logits, seen, points, 1.3, 0.5)
+    loss.backward()
+    there = points[..., 2].numpy() > 0
+    assert logits.grad[torch.from_numpy(~there)].eq(0).all()
+    costs = []
+    for n, k in zip(*np.nonzero(there), strict=True):
+        x, y = (points[n, k, :2].double().numpy() + 1) / 2 * 11  # pixels of 12
+        row, column = np.mgrid[:6, :6] * 2 + 0.5  # centres of cells of two pixels
+        target = np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * (2 * 1.3) ** 2))
+        chances = np.exp(logits[n, k].detach().double().numpy())
+        costs.append(-(target / target.sum() * np.log(chances / chances.sum())).sum())
+    chance = 1 / (1 + np.exp(-seen.detach().double().numpy()))
+    told = -np.where(there, np.log(chance), np.log(1 - chance)).mean()
+    assert math.isclose(float(loss.detach()), np.mean(costs) + 0.5 * told, rel_tol=1e-4)
+
+
+def test_without_any_point_the_loss_is_finite():
+    loss = heat_map_loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2), torch.zeros(1, 2, 3), 1.0, 1.0)
+    assert math.isclose(float(loss), math.log(2), rel_tol=1e-6)
+
+
+def test_the_regressor_gives_maps_at_half_size_and_features_with_a_gradient():
+    with seeded(0):
+        net = HeatMapNetwork(7, 4).eval().requires_grad_(False)
+    images = torch.rand(2, 3, 24, 24, requires_grad=True)
+    maps_, seen = net(images)
+    assert maps_.shape == (2, 7, 12, 12) and seen.shape == (2, 7)
+    assert net.features(images).shape == (2, 8, 12, 12)
+    net.features(images).sum().backward()
+    assert images.grad.abs().sum() > 0
+
+
+# -- losses ----------------------------------------------------------------------------------------
+
+
+def bce(logits, target):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target)).item()
+
+
+def test_the_discriminator_is_taught_real_fake_and_wrong_pairs():
+    """BCE(real, 1) + half of BCE(fake, 0) + half of BCE(real frame with the wrong pose, 0)."""
+    with seeded(0):
+        real, fake, wrong = torch.randn(3, 5, requires_grad=True)
+        real, fake, wrong = (x.detach().requires_grad_() for x in (real, fake, wrong))
+    told = losses.matching_loss(real, fake, wrong)
+    assert math.isclose(told["real"].item(), bce(real, 1.0), rel_tol=1e-5)
+    wanted = 0.5 * bce(fake, 0.0) + 0.5 * bce(wrong, 0.0)
+    assert math.isclose(told["fake"].item(), wanted, rel_tol=1e-5)
+    (told["real"] + told["fake"]).backward()
+    assert (wrong.grad > 0).all() and (fake.grad > 0).all() and (real.grad < 0).all()
+    assert math.isclose(losses.fooling_loss(fake).item(), bce(fake, 1.0), rel_tol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("moves", "told", "then"),
+    [
+        ((True, True), (0.5, 0.5), (True, True)),
+        ((True, True), (0.2, 0.5), (False, True)),
+        ((True, True), (0.5, 0.2), (False, True)),
+        ((True, True), (0.5, 0.8), (True, False)),
+        ((False, True), (0.5, 0.5), (False, True)),  # who waits goes on waiting
+        ((True, False), (0.5, 0.5), (True, False)),
+        ((False, True), (0.5, 0.8), (True, True)),  # until both would wait
+        ((True, False), (0.2, 0.5), (True, True)),
+        ((True, True), (0.2, 0.8), (True, True)),
+    ],
+)
+def test_a_player_that_is_ahead_waits_until_both_would(moves, told, then):
+    named = dict(zip(("discriminator", "generator"), moves, strict=True))
+    after = losses.next_turns(named, told, 0.3)
+    assert (after["discriminator"], after["generator"]) == then
+    assert all(losses.next_turns(named, told, 0.0).values())
+
+
+def test_pixel_losses_against_numpy():
+    rng = np.random.default_rng(0)
+    fake, real, source = (rng.uniform(-1, 1, (2, 3, 8, 8)).astype(np.float32) for _ in range(3))
+    source[:, :, :4] = real[:, :, :4]
+    tensors = [torch.from_numpy(v) for v in (fake, real, source)]
+    wanted = 0.5 * ((fake.astype(float) - real) ** 2).mean()
+    assert math.isclose(float(losses.squared_loss(*tensors[:2])), wanted, rel_tol=1e-5)
+
+    def halved(v):
+        return v.reshape(*v.shape[:-2], v.shape[-2] // 2, 2, v.shape[-1] // 2, 2).mean((-3, -1))
+
+    weight = 1 + 7.0 * (np.abs(real - source).mean(1, keepdims=True) > 0.1)
+    total = []
+    for _ in range(3):
+        error = np.abs(fake - real).mean(1, keepdims=True)
+        total.append((error * weight).sum() / weight.sum())
+        fake, real, weight = (halved(v) for v in (fake, real, weight))
+    found = float(losses.absolute_loss(*tensors, 7.0))
+    assert math.isclose(found, np.mean(total), rel_tol=1e-5)
+
+
+def test_the_feature_loss_is_half_the_squared_difference_of_scaled_features():
+    frames = torch.rand(4, 3, 6, 6)
+    loss = losses.FeatureLoss(lambda x: 3 * F.avg_pool2d(x, 2), frames)
+    pooled = F.avg_pool2d(frames, 2)
+    fake, real = frames[:2].clone().requires_grad_(), frames[2:].clone().requires_grad_()
+    found = loss(fake, real)
+    wanted = 0.5 * ((pooled[:2] - pooled[2:]) / pooled.abs().mean()).square().mean()
+    torch.testing.assert_close(found, wanted)
+    found.backward()
+    assert fake.grad.abs().sum() > 0 and real.grad is None
+
+
+def test_schedules():
+    assert schedule.rate_factor("constant", 7, 10) == 1
+    factors = [schedule.rate_factor("cosine", k, 1000) for k in range(1000)]
+    assert factors[0] < 0.05 and max(factors) > 0.99 and factors[-1] < 0.01
+    assert math.isclose(factors[500], 0.5, abs_tol=1e-6)
+    pair = schedule.pair_of("1-29")
+    assert (pair.min_gap, pair.max_gap) == (1, 29)
+    for text in ("0-3", "5-2", "3", "a-b", ""):
+        with pytest.raises(UsageError, match="pair_gap"):
+            schedule.pair_of(text)
+    for wrong in (lambda: schedule.rate_factor("cosin", 0, 1), lambda: schedule.precision_of("b")):
+        with pytest.raises(UnknownName):
+            wrong()
+
+
+def test_a_convolution_starts_as_xavier_says():
+    layer = conv(30, 50)
+    bound = math.sqrt(6 / (9 * 30 + 9 * 50))
+    highest = layer.weight.abs().max().item()
+    assert 0.95 * bound < highest <= bound and not layer.bias.any()
