@@ -17,15 +17,6 @@ def smoke_methods():
     return sorted(s.name for s in specs if isinstance(s, MethodSpec) and "smoke" in s.presets)
 
 
-def learned():
-    """One parameter a method; one that skips, with its reason, where there is none."""
-    return smoke_methods() or [
-        pytest.param(
-            "", marks=pytest.mark.skip(reason="no method with a preset smoke is installed")
-        )
-    ]
-
-
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
     return make_all(tmp_path_factory.mktemp("archives"))
@@ -66,30 +57,36 @@ def test_copy_last_with_all_references(dataset, env, tmp_path):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("method", learned())
-def test_learned_methods_run_or_say_why_not(method, dataset, env, tmp_path):
+def test_learned_methods_run_or_say_why_not(dataset, env, tmp_path):
+    """All in one command: a refused one, for want of poses or labels, stops no other."""
+    methods = smoke_methods()
     done = vpbench(
-        "run", method, *place(dataset), "--preset", "smoke", "--metrics", "psnr", "--limit", 2,
+        "run", *methods, *place(dataset), "--preset", "smoke", "--metrics", "psnr", "--limit", 2,
         "--no-references", "--json", cwd=tmp_path, env=env,
     )  # fmt: skip
-    (run,) = done.json()["runs"]
-    if run["status"] == "refused":
-        assert done.code == 2 and run["reason"], done.err
-        pytest.skip(f"{method} refuses {dataset}: {run['reason']}")
-    assert done.code == 0 and run["status"] == "ok", done.err
-    assert run["scores"]["psnr"]["n"] == 2 and run["scores"]["psnr"]["value"] > 5
+    runs = {r["method"].partition("[")[0]: r for r in done.json()["runs"]}
+    assert set(runs) == set(methods), done.err
+    refused = {name for name, run in runs.items() if run["status"] == "refused"}
+    assert done.code == (2 if refused else 0), done.err
+    assert all(runs[name]["reason"] for name in refused)
+    if dataset.startswith("penn"):  # labels, poses, any size: all that a method may ask for
+        assert not refused
+    for run in (runs[name] for name in methods if name not in refused):
+        assert run["status"] == "ok", done.err
+        assert run["scores"]["psnr"]["n"] == 2 and run["scores"]["psnr"]["value"] > 5
 
 
-@pytest.mark.parametrize("method", learned())
-def test_the_plan_of_the_plain_command(method, env, tmp_path):
-    """What would be done without `--preset`: the method's default for 128 px, to be fitted."""
-    done = vpbench("plan", method, "--dataset", "penn", "--json", cwd=tmp_path, env=env)
-    own = next(r for r in done.json()["runs"] if r["method"].startswith(method))
-    if own["status"] == "refused":
-        assert done.code == 2 and own["reason"]
-        return
-    assert done.code == 0 and own["stages"], done.err
-    assert {s["origin"] for s in own["stages"]} <= {"to fit", "bundled", "fitted", "pinned"}
+def test_the_plan_of_the_plain_command(env, tmp_path):
+    """What would be done without `--preset`: each method's default for 128 px, to be fitted."""
+    methods = smoke_methods()
+    done = vpbench("plan", *methods, "--dataset", "penn", "--json", cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    runs = {r["method"].partition("[")[0]: r for r in done.json()["runs"]}
+    for name in methods:
+        assert runs[name]["stages"]
+        assert {s["origin"] for s in runs[name]["stages"]} <= {
+            "to fit", "bundled", "fitted", "pinned", "not needed",
+        }  # fmt: skip
     assert not list(tmp_path.glob("runs/penn/*/*/predictions"))
 
 
