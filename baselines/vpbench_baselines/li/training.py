@@ -1,0 +1,231 @@
+"""How the two networks are trained, each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vpbench.api import FitContext, TrainView
+from vpbench.kit import (
+    Made,
+    PerceptualLoss,
+    Prefetch,
+    Training,
+    perceptual_network,
+    seeded,
+    to_tensor,
+    train,
+)
+from vpbench_baselines.common.gradients import ramp_down, set_rate
+from vpbench_baselines.li.flow_model import (
+    FRAMES,
+    FlowGenerator,
+    PosteriorEncoder,
+    divergences,
+    draw_code,
+)
+from vpbench_baselines.li.flows import FlowBatch, FlowStore, flow_batches
+from vpbench_baselines.li.refiner import Refiner, squared_distances
+from vpbench_baselines.li.settings import Settings
+from vpbench_baselines.li.teachers import make_teacher
+
+_CALIBRATION = 8
+"""Batches of pairs on which the perceptual loss finds the scales of its layers."""
+_CALIBRATION_BATCH = 16
+_VGG_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+
+
+def open_store(settings: Settings, data: TrainView, ctx: FitContext) -> FlowStore:
+    """The teacher's flow of the clips, kept in the user's cache.
+
+    Raises:
+        MissingDependency, MissingWeights: what the teacher needs is not here.
+    """
+    teacher = make_teacher(settings.teacher, ctx.weights, ctx.device)
+    return FlowStore(data, teacher, ctx.cache("flow", settings.teacher))
+
+
+def filled(flows: Tensor) -> Tensor:
+    """[B,L,2,H,W] -> [B,16,2,H,W]: a shorter horizon has no flow after its end."""
+    return F.pad(flows, (0, 0, 0, 0, 0, 0, 0, FRAMES - flows.shape[1]))
+
+
+def mirrored(frames: Tensor, flows: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror some of the clips [B,L,3,H,W] and their flow [B,L',2,H,W], whose x turns round."""
+    which = which.view(-1, 1, 1, 1, 1)
+    turned = flows.flip(-1) * flows.new_tensor([-1.0, 1.0]).view(1, 1, 2, 1, 1)
+    return torch.where(which, frames.flip(-1), frames), torch.where(which, turned, flows)
+
+
+def flow_loss(drawn: Tensor, flows: Tensor) -> Tensor:
+    """Mean absolute error of the first flows, as many as are known: [B,16,...], [B,L,...], px."""
+    return F.l1_loss(drawn[:, : flows.shape[1]], flows)
+
+
+def reduced(divergence: Tensor, reduction: str) -> Tensor:
+    """KL [B,latent] to one number: "sum" over all, as in the original, or "mean"."""
+    return divergence.sum() if reduction == "sum" else divergence.mean()
+
+
+class Trainer:
+    """Trains one stage on the teacher's flow.
+
+    Args:
+        store: gives clips with their flow.
+    """
+
+    def __init__(self, settings: Settings, store: FlowStore, ctx: FitContext) -> None:
+        self.settings, self.store, self.ctx = settings, store, ctx
+
+    def _layers(self) -> AbstractContextManager[object]:
+        """In which precision the layers of the networks compute."""
+        kind = torch.device(self.ctx.device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bf16")
+
+    def _clips(self, batch: FlowBatch) -> tuple[Tensor, Tensor]:
+        frames = to_tensor(batch.frames, self.ctx.device)
+        flows = torch.from_numpy(batch.flows).to(self.ctx.device)
+        if self.settings.flip:
+            frames, flows = mirrored(frames, flows, torch.rand(len(frames)).to(frames.device) < 0.5)
+        return frames, flows
+
+    def _run(
+        self, training: Training, source: Callable[[int], Iterator[FlowBatch]], rate: float,
+        decay: float, loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]],
+    ) -> bool:  # fmt: skip
+        adam = training.optimisers["adam"]
+        opened: list[Prefetch[FlowBatch]] = []
+
+        def begin(done: int) -> Callable[[int], Made]:
+            batches = Prefetch(source(done))
+            opened.append(batches)
+
+            def step(k: int) -> Made:
+                batch = next(batches)
+                frames, flows = self._clips(batch)
+                loss, figures = loss_of(frames, flows)
+                set_rate(adam, rate * ramp_down(k, training.steps, decay))
+                adam.zero_grad(set_to_none=True)
+                loss.backward()
+                adam.step()
+                bound = self.settings.bound(self.ctx.task.size)
+                figures["saturated"] = float(np.mean(np.abs(batch.flows) >= bound))
+                return Made(figures, batch.index)
+
+            return step
+
+        try:
+            return train(self.ctx, training, begin)
+        finally:
+            for batches in opened:
+                batches.close()
+
+    def flow(self, generator: FlowGenerator, posterior: PosteriorEncoder) -> bool:
+        """First stage: draw the teacher's flow from the image and a code that has seen it."""
+        s = self.settings
+        modules: dict[str, nn.Module] = {"generator": generator, "posterior": posterior}
+        for module in modules.values():
+            module.train()
+        weights = [w for module in modules.values() for w in module.parameters()]
+        training = Training(
+            "li:flow", modules, {"adam": torch.optim.Adam(weights, s.rate)}, s.steps,
+            ("batch", "width", "latent"),
+        )  # fmt: skip
+
+        def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
+            with self._layers():
+                mean, log_variance = posterior(frames[:, 0], filled(flows))
+                mean, log_variance = mean.float(), log_variance.float()
+                z = draw_code(mean, log_variance, torch.randn(mean.shape).to(mean.device))
+                drawn = generator(frames[:, 0], z)
+            error, divergence = flow_loss(drawn, flows), divergences(mean, log_variance)
+            loss = error + s.kl_weight * reduced(divergence, s.kl_reduction)
+            return loss, {
+                "flow": float(error.detach()), "zero_flow": float(flows.abs().mean()),
+                "kl": float(divergence.detach().sum(1).mean()),
+                "code_spread": float(mean.detach().std(0, correction=0).mean()),
+            }  # fmt: skip
+
+        window = s.clips(self.ctx.task)
+        return self._run(
+            training, lambda done: flow_batches(self.store, "train", window, s.batch, done),
+            s.rate, s.decay, loss_of,
+        )  # fmt: skip
+
+    def refiner(self, refiner: Refiner) -> bool:
+        """Second stage: redraw a frame from the one before and the teacher's flow."""
+        s = self.settings
+        refiner.train()
+        distance = self._perceptual()
+        training = Training(
+            "li:refiner", {"refiner": refiner},
+            {"adam": torch.optim.Adam(refiner.parameters(), s.refiner_rate)}, s.refiner_steps,
+            ("refiner_batch", "refiner_width"),
+        )  # fmt: skip
+
+        def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
+            real = frames[:, 1]
+            with self._layers():
+                fake = refiner(frames[:, 0], flows[:, 0])
+            terms = {"colour": s.colour_weight * F.mse_loss(fake, real)}
+            if distance is not None:
+                found = distance.network(fake)
+                apart = squared_distances(found, distance.features(real), distance.scales)
+                terms["perceptual"] = s.perceptual_weight * apart
+            return torch.stack(list(terms.values())).sum(), {
+                name: float(term.detach()) for name, term in terms.items()
+            }
+
+        return self._run(
+            training,
+            lambda done: flow_batches(
+                self.store, "train", s.pairs(), s.refiner_batch, done, ends=True
+            ),
+            s.refiner_rate, s.refiner_decay, loss_of,
+        )  # fmt: skip
+
+    def _perceptual(self) -> PerceptualLoss | None:
+        """The frozen network, and the scale of each layer on training frames.
+
+        The original's VGG-19 is one whose features have a mean of 1; so do these after scaling.
+        """
+        s, name = self.settings, self.settings.perceptual
+        if name == "none" or s.perceptual_weight == 0:
+            return None
+        options = {"layers": _VGG_LAYERS} if name.startswith("vgg") else {}
+        network = perceptual_network(name, self.ctx.weights(name), **options)
+        loss = PerceptualLoss(network).to(self.ctx.device)
+        batches = self.store.data.batches(
+            "train", s.pairs(), _CALIBRATION_BATCH, stream="calibration"
+        )
+        frames = torch.cat([to_tensor(next(batches).frames) for _ in range(_CALIBRATION)])
+        frames = frames.to(self.ctx.device)
+        loss.calibrate(frames.flatten(0, 1), frames[:, 0], frames[:, -1])
+        return loss
+
+
+def new_flow_model(
+    settings: Settings, size: int, seed: int
+) -> tuple[FlowGenerator, PosteriorEncoder]:
+    """Both halves of the flow model with their first weights."""
+    shape = (size, settings.width, settings.latent, settings.bound(size))
+    with seeded(seed):
+        generator, posterior = FlowGenerator(*shape), PosteriorEncoder(*shape)
+    # what a CPU convolves fastest; on a GPU it does no harm
+    generator.image.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    for module in (generator.decoder, posterior):
+        module.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]
+    return generator, posterior
+
+
+def new_refiner(settings: Settings, seed: int) -> Refiner:
+    """The second network with its first weights."""
+    with seeded(seed + 1):
+        refiner = Refiner(settings.refiner_width, settings.refiner_levels)
+    # what a CPU convolves fastest; on a GPU it does no harm
+    return refiner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

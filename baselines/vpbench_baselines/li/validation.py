@@ -1,0 +1,234 @@
+"""The figures of validation clips at the end of a stage, and the gates they are held to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vpbench.api import BadData, Clip, FitContext
+from vpbench.kit import contact_sheet, normal, to_tensor, to_uint8
+from vpbench_baselines.li.flow_model import FRAMES, FlowGenerator, PosteriorEncoder, divergences
+from vpbench_baselines.li.flows import FlowBatch, FlowStore, flow_batches
+from vpbench_baselines.li.pictures import flow_colours
+from vpbench_baselines.li.refiner import Refiner, warp
+from vpbench_baselines.li.settings import Settings
+
+MOST_CLIPS = 96
+"""Validation clips that are looked at."""
+SHEETS = 6
+SAMPLES = 4
+"""Codes that are drawn from the prior for a clip."""
+
+REFINER_GAIN = 2.0
+FLOW_RATIO = 1.0
+ACTIVE = 0.01
+"""The gates: fixed before any training. A number of the code is active where the variance of its
+mean over clips is above 0.01 (Burda et al. 2016); none is a collapse."""
+
+
+@dataclass(frozen=True)
+class FlowFigures:
+    """Figures of one clip: mean absolute values over its flows, px.
+
+    Attributes:
+        posterior, prior, zero: error of flow drawn from the code that has seen it, from codes of
+            the prior (mean over samples), of no flow at all.
+        drawn: size of drawn flow.
+        spread: standard deviation over samples from the prior.
+        saturated: part of the teacher's values that cannot be drawn.
+        kl: nats.
+    """
+
+    posterior: float
+    prior: float
+    zero: float
+    drawn: float
+    spread: float
+    saturated: float
+    kl: float
+
+
+@dataclass(frozen=True)
+class FrameFigures:
+    """Figures of one clip.
+
+    Attributes:
+        gain, gain_warp: PSNR over that of the last given frame, dB, at t=1 with the teacher's
+            flow: redrawn, and merely warped.
+        psnr_last, copy_last: PSNR at the end of a roll with the teacher's flow, of the last given
+            frame, dB.
+    """
+
+    gain: float
+    gain_warp: float
+    psnr_last: float
+    copy_last: float
+
+
+def clips(store: FlowStore, ctx: FitContext, most: int) -> Iterator[tuple[int, FlowBatch]]:
+    """Each validation clip once, from its last given frame on, as the task cuts it."""
+    window = Clip(ctx.task.n_max + ctx.task.horizon, stride="task")
+    if not store.data.len("val"):
+        return
+    seen: set[int] = set()
+    skip = ctx.task.n_max - 1
+    try:
+        for batch in flow_batches(store, "val", window, 1, stream="validation"):
+            number = int(batch.index[0])
+            if number in seen or len(seen) >= most:
+                return
+            seen.add(number)
+            frames, flows = batch.frames[:, skip:], batch.flows[:, skip:]
+            yield number, FlowBatch(frames[:, : FRAMES + 1], flows[:, :FRAMES], batch.index)
+    except BadData:  # none is long enough
+        return
+
+
+def _unmeasured(ctx: FitContext) -> None:
+    ctx.mark("no validation clip is long enough: gates not measured")
+
+
+def _means(found: list[Any]) -> dict[str, float]:
+    return {f.name: float(np.mean([getattr(c, f.name) for c in found])) for f in fields(found[0])}
+
+
+# the flow model ----------------------------------------------------------------------------------
+
+
+def validate_flow(
+    settings: Settings, generator: FlowGenerator, posterior: PosteriorEncoder, store: FlowStore,
+    ctx: FitContext,
+) -> None:  # fmt: skip
+    """Measure, log, draw contact sheets, and hold the figures to the gates."""
+    found: list[FlowFigures] = []
+    means: list[Tensor] = []
+    generator.eval()
+    posterior.eval()
+    with torch.inference_mode():
+        for number, batch in clips(store, ctx, MOST_CLIPS):
+            seen = _Drawn(settings, generator, posterior, batch, number, ctx)
+            found.append(seen.figures())
+            means.append(seen.mean[0])
+            if len(found) <= SHEETS:
+                ctx.image(f"validation-{len(found) - 1}", seen.sheet())
+    if not found:
+        _unmeasured(ctx)
+        return
+    mean = _means(found)
+    active = int((torch.stack(means).var(0, correction=0) > ACTIVE).sum())
+    ratios = {
+        "flow_ratio": _ratio(mean["posterior"], mean["zero"]),
+        "flow_ratio_prior": _ratio(mean["prior"], mean["zero"]),
+        "spread_ratio": _ratio(mean["spread"], mean["zero"]), "active_units": float(active),
+    }  # fmt: skip
+    ctx.log({f"val_{k}": v for k, v in {**mean, **ratios}.items()})
+    ctx.mark(
+        f"flow teacher {store.teacher.name}; {mean['saturated']:.1%} of its values beyond "
+        f"{settings.bound(ctx.task.size):g} px"
+    )
+    if active == 0:
+        ctx.mark(f"collapse alarm: the code says nothing ({mean['kl']:.2g} nats a clip, 0 of "
+                 f"{settings.latent} numbers active), samples are nearly equal")  # fmt: skip
+    # the error from the prior is no gate: a sample that moves in its own way, as it may, is further
+    # from the real flow than none at all
+    ctx.gate("error of drawn flow over that of zero flow", ratios["flow_ratio"],
+             at_most=FLOW_RATIO)  # fmt: skip
+
+
+class _Drawn:
+    """One validation clip, its flow drawn from the posterior and from the prior."""
+
+    def __init__(
+        self, settings: Settings, generator: FlowGenerator, posterior: PosteriorEncoder,
+        batch: FlowBatch, seed: int, ctx: FitContext,
+    ) -> None:  # fmt: skip
+        self.bound = settings.bound(ctx.task.size)
+        self.frames = batch.frames[0]
+        image = to_tensor(batch.frames[:, 0], ctx.device)
+        self.flows = torch.from_numpy(batch.flows).to(ctx.device)
+        count = self.flows.shape[1]
+        whole = self.flows.new_zeros(1, FRAMES, *self.flows.shape[2:])
+        whole[:, :count] = self.flows
+        self.mean, log_variance = posterior(image, whole)
+        self.kl = float(divergences(self.mean, log_variance).sum())
+        self.redrawn = generator(image, self.mean)[:, :count]
+        codes = normal([seed], (SAMPLES, settings.latent), ctx.device)[0]
+        self.sampled = generator(image.expand(SAMPLES, -1, -1, -1), codes)[:, :count]
+
+    def figures(self) -> FlowFigures:
+        """What is measured."""
+        return FlowFigures(
+            float((self.redrawn - self.flows).abs().mean()),
+            float((self.sampled - self.flows).abs().mean()),
+            float(self.flows.abs().mean()), float(self.sampled.abs().mean()),
+            float(self.sampled.std(0, correction=0).mean()),
+            float((self.flows.abs() >= self.bound).float().mean()), self.kl,
+        )  # fmt: skip
+
+    def sheet(self) -> Any:
+        """Real frames, the teacher's flow, flow from the posterior, two from the prior."""
+        rows = [("real", self.frames[1:])]
+        for name, flow in (
+            ("teacher", self.flows[0]), ("posterior", self.redrawn[0]),
+            ("prior 1", self.sampled[0]), ("prior 2", self.sampled[1]),
+        ):  # fmt: skip
+            rows.append((name, flow_colours(flow, self.bound)))
+        return contact_sheet(rows, columns=8, first=1)
+
+
+# the refiner -------------------------------------------------------------------------------------
+
+
+def validate_refiner(
+    settings: Settings, refiner: Refiner, store: FlowStore, ctx: FitContext
+) -> None:
+    """Measure, log, draw contact sheets, and hold the gain at t=1 to its gate."""
+    found: list[FrameFigures] = []
+    refiner.eval()
+    with torch.inference_mode():
+        for _, batch in clips(store, ctx, MOST_CLIPS):
+            frames = to_tensor(batch.frames, ctx.device)
+            flows = torch.from_numpy(batch.flows).to(ctx.device)
+            rolled = refiner.roll(frames[:, 0], flows)
+            found.append(_frame_figures(frames, flows, rolled))
+            if len(found) <= SHEETS:
+                rows = [("real", batch.frames[0, 1:]), ("redrawn", to_uint8(rolled[0]))]
+                ctx.image(f"validation-{len(found) - 1}", contact_sheet(rows, columns=8, first=1))
+    if not found:
+        _unmeasured(ctx)
+        return
+    mean = _means(found)
+    # a clip that stands still has no gain
+    moving = [f for f in found if math.isfinite(f.gain)]
+    gain = float(np.mean([f.gain for f in moving])) if moving else math.nan
+    warped = float(np.mean([f.gain_warp for f in moving])) if moving else math.nan
+    figures = {**mean, "gain": gain, "gain_warp": warped}
+    ctx.log({f"val_{k}": v for k, v in figures.items()})
+    ctx.gate("frame redrawn with the teacher's flow, PSNR over copy-last at t=1", gain,
+             at_least=REFINER_GAIN, unit="dB")  # fmt: skip
+
+
+def _frame_figures(frames: Tensor, flows: Tensor, rolled: Tensor) -> FrameFigures:
+    """frames [1,L+1,3,H,W], flows [1,L,2,H,W], rolled [1,L,3,H,W]."""
+    first, second, last = frames[:, 0], frames[:, 1], frames[:, -1]
+    moves = bool((first != second).any())
+    copied, warped = _psnr(first, second), _psnr(warp(first, flows[:, 0]), second)
+    return FrameFigures(
+        _psnr(rolled[:, 0], second) - copied if moves else math.nan,
+        warped - copied if moves else math.nan, _psnr(rolled[:, -1], last), _psnr(first, last),
+    )  # fmt: skip
+
+
+def _psnr(a: Tensor, b: Tensor) -> float:
+    error = float((a.clamp(0, 1) - b).square().mean())
+    return -10 * math.log10(max(error, 1e-10))
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b > 0 else math.nan
