@@ -75,7 +75,7 @@ TRANSLATOR_PRESETS: dict[str, Mapping[str, Value]] = {
         "features": "efficientnet-lite0", "feature_share": 0.25, "generic_weight": 0.05,
         "pose_weight": 0.05,
         "adversarial_weight": 0.01, "adversarial_start": 0.7, "discriminator_width": 16,
-        "margin": 0.0, **_REGRESSOR_CPU, "pair_gap": "1-16", "steps": 2600, "batch": 16,
+        "margin": 0.0, **_REGRESSOR_CPU, "pair_gap": "1-16", "steps": 2400, "batch": 16,
         "rate": 2e-3, "schedule": "cosine", "precision": "bf16", "flip": True,
     },
     "smoke": {

@@ -100,5 +100,5 @@ SPEC = MethodSpec(
     },
     presets={name: {} for name in params.TRANSLATOR_PRESETS},
     default_preset=((64, "cpu"), (None, "paper")),
-    trials=0,
+    trials=2,
 )
