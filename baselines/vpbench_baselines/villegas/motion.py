@@ -144,7 +144,7 @@ class PoseMotion(nn.Module):
             return
         with torch.inference_mode(), evaluating([self]):
             found = self.roll(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
-        last = paths.given[:, -1:]
+        last = paths.last[:, None]
         counted = (last[..., 2] > 0).expand(paths.future.shape[:-1])
         error = float(joint_errors(found, paths.future, counted).mean())
         still = float(joint_errors(last.expand_as(found), paths.future, counted).mean())
@@ -199,9 +199,14 @@ def _sheet(paths: Paths, found: Tensor, k: int, size: int) -> Frames:
 
 @dataclass(frozen=True)
 class Paths:
-    """Validation clips: what the detector found in the given frames, what was to come."""
+    """Validation clips: what the detector found in the given frames, what was to come.
+
+    Attributes:
+        last: true points of the last given frame; a poor detector makes no easy rival of them.
+    """
 
     given: Tensor
+    last: Tensor
     future: Tensor
 
 
@@ -218,5 +223,5 @@ def validation_paths(data: KeypointView, joints: bool, ctx: FitContext) -> Paths
     found = pose_to_tensor(batch.keypoints, ctx.device)
     if found is None:
         return None
-    future = paths_of(batch, joints).to(ctx.device)[:, n:]
-    return Paths(found[:, max(0, n - MOST_GIVEN) : n], future)
+    true = paths_of(batch, joints).to(ctx.device)
+    return Paths(found[:, max(0, n - MOST_GIVEN) : n], true[:, n - 1], true[:, n:])
