@@ -100,13 +100,17 @@ class Encoder(nn.Module):
 def upsample(maps: Tensor) -> Tensor:
     """Twice the size, bilinear without half-pixel centres, as TensorFlow 1 did.
 
-    out[2i] = in[i], out[2i+1] = (in[i] + in[i+1]) / 2, the last sample repeated.
+    out[2i] = in[i], out[2i+1] = (in[i] + in[i+1]) / 2, the last sample repeated. In whole copies of
+    channels-last maps; torch's own interpolation takes four times as long backward.
     """
-    height, width = maps.shape[-2:]
-    padded = F.pad(maps, (0, 1, 0, 1), mode="replicate")
-    size = (2 * height + 1, 2 * width + 1)
-    large = F.interpolate(padded, size=size, mode="bilinear", align_corners=True)
-    return large[..., : 2 * height, : 2 * width]
+    return _denser(_denser(maps.permute(0, 2, 3, 1), 1), 2).permute(0, 3, 1, 2)
+
+
+def _denser(maps: Tensor, axis: int) -> Tensor:
+    """Between any two samples of an axis their mean; after the last one itself."""
+    size = maps.shape[axis]
+    after = torch.cat([maps.narrow(axis, 1, size - 1), maps.narrow(axis, size - 1, 1)], axis)
+    return torch.stack([maps, torch.lerp(maps, after, 0.5)], axis + 1).flatten(axis, axis + 1)
 
 
 def grid(size: int, like: Tensor) -> Tensor:

@@ -43,7 +43,10 @@ def generator_loss(fake: Tensor) -> Tensor:
 
 def frozen_logits(discriminator: torch.nn.Module, fake: Tensor) -> Tensor:
     """Logits through which a gradient reaches `fake` but not the discriminator's weights."""
-    discriminator.requires_grad_(False)
+    trained = [w for w in discriminator.parameters() if w.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
     logits = discriminator(fake)
-    discriminator.requires_grad_(True)
+    for weight in trained:
+        weight.requires_grad_(True)
     return logits

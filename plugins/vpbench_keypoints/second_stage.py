@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vpbench.api import BadData, Clip, FitContext, KeypointView
-from vpbench.kit import Made, Training, seeded, train
+from vpbench.kit import Made, Training, round_weights, seeded, train
 from vpbench_keypoints.losses import discriminator_loss, frozen_logits, generator_loss
 from vpbench_keypoints.motion import KeypointMotion
 from vpbench_keypoints.networks import SequenceDiscriminator, kl_to_normal
@@ -58,6 +58,7 @@ class SecondStage:
         done = train(self.ctx, training, self._begin, lambda k: self._after(k, training))
         if done:
             self.net.load_state_dict(training.extra["watch"]["weights"])
+            round_weights(self.net)
         return done
 
     def _begin(self, done: int) -> Any:

@@ -76,7 +76,7 @@ MOTION: Mapping[str, Value] = {
 """M, D_seq and the training of the second stage."""
 
 _CPU: Mapping[str, Value] = {
-    "n_keypoints": 16,
+    "n_keypoints": 32,
     "detector_width": 16,
     "detector_decoder": 64,
     "soft_argmax": "plane",
@@ -96,7 +96,7 @@ _CPU: Mapping[str, Value] = {
     "wide_maps": 0.4,
     "pair_gap": "1-16",
     "augment": "light",
-    "steps": 6500,
+    "steps": 7000,
     "batch": 16,
     "rate": 2e-3,
     "discriminator_rate": 5e-4,

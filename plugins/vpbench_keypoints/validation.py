@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vpbench.api import BadData, Clip, FitContext, TrainView
-from vpbench.kit import PerceptualLoss, Training, evaluating, to_tensor
+from vpbench.kit import PerceptualLoss, Training, evaluating, round_weights, to_tensor
 from vpbench_keypoints.losses import changed_pixels
 from vpbench_keypoints.pictures import loss_curves, translation_sheet
 from vpbench_keypoints.readout import Readout, linear_readout
@@ -203,10 +203,11 @@ class Watcher:
             }
 
     def finish(self, training: Training) -> None:
-        """Put the best weights back, and hold the figures against their bounds."""
+        """Put the best weights back as they will be stored, and hold figures against bounds."""
         weights = training.extra["watch"]["weights"]
         for name, net in self.players.items():
             net.load_state_dict(weights[name])
+            round_weights(net)
         if training.steps < SHORT:
             return
         with self._resting():

@@ -66,7 +66,9 @@ class FlowStore:
         gaps = np.diff(times) % length
         found = {int(g): self._clip(split, clip, int(g), length) for g in set(gaps.tolist())}
         rows = [found[int(g)][int(t)] for t, g in zip(times[:-1], gaps, strict=True)]
-        return np.stack(rows).astype(np.float32) / _STEP
+        flows = np.stack(rows).astype(np.float32)
+        flows /= _STEP
+        return flows
 
     def _clip(self, split: str, clip: int, gap: int, length: int) -> npt.NDArray[np.int16]:
         """int16 [L,2,H,W]: flow from frame i + gap, counted round, back to frame i."""

@@ -155,14 +155,16 @@ class PoseLSTM(nn.Module):
         for layer in (self.enter, self.leave):
             nn.init.normal_(layer.weight, std=_WEAK)
             nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(self.lstm.weight_ih_l0)
-        nn.init.xavier_uniform_(self.lstm.weight_hh_l0)
-        with torch.no_grad():  # gates: input, forget, cell, output; a bias of 1 to forget
-            self.lstm.bias_ih_l0.zero_()
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] = 1.0
-            self.lstm.bias_hh_l0.zero_()
+        weights: list[Tensor] = [getattr(self.lstm, f"weight_{name}_l0") for name in ("ih", "hh")]
+        for weight in weights:
+            nn.init.xavier_uniform_(weight)
         # torch keeps two biases that are added; one is the LSTM's
-        self.lstm.bias_hh_l0.requires_grad_(False)
+        biases: list[Tensor] = [getattr(self.lstm, f"bias_{name}_l0") for name in ("ih", "hh")]
+        for bias in biases:
+            nn.init.zeros_(bias)
+        with torch.no_grad():  # gates: input, forget, cell, output; a bias of 1 to forget
+            biases[0][hidden : 2 * hidden] = 1.0
+        biases[1].requires_grad_(False)
 
     def forward(self, poses: Tensor, horizon: int) -> Tensor:
         """[B,n,numbers] in [-1,1] -> the next `horizon` poses [B,horizon,numbers] in (-1,1)."""
