@@ -209,11 +209,11 @@ METHOD = MethodSpec(
     default_preset=((64, "cpu"), (None, "paper")),
     footnotes=FOOTNOTES,
     checkpoints=(
-        Checkpoint("keypoints", "d680246f18bc8bc1", f"{_BUNDLED}.keypoints-d680246f18bc8bc1"),
-        Checkpoint("motion", "cf7c23dc4a4c4821", f"{_BUNDLED}.motion-cf7c23dc4a4c4821"),
-        Checkpoint("motion", "cbe9d6e78bcc494c", f"{_BUNDLED}.motion-cbe9d6e78bcc494c"),
+        Checkpoint("keypoints", "d8a63ad42ff0613c", f"{_BUNDLED}.keypoints-d8a63ad42ff0613c"),
+        Checkpoint("motion", "4fe2bed7f11a0f45", f"{_BUNDLED}.motion-4fe2bed7f11a0f45"),
+        Checkpoint("motion", "36a2b51545118ed7", f"{_BUNDLED}.motion-36a2b51545118ed7"),
     ),
-    trials=9,
+    trials=13,
 )
 """Bundled for puppets: preset cpu, and its motion model without labels."""
 
