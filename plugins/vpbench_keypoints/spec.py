@@ -142,8 +142,8 @@ FOOTNOTES: Mapping[str, str] = {
     "paths under wrong labels, 43 % without",
     "perceptual=efficientnet-lite0": "perceptual loss on EfficientNet-Lite0 (paper: VGG-19)",
 }
-"""Beside every row. Effects of learning aids: with minus without, one seed, 300 steps, validation
-(`benchmarks/learning_aids.py`); joint errors are parts of the mean pose's."""
+"""Beside every row. Effects of learning aids: with minus without, one seed, 300 steps, 16
+keypoints, validation (`benchmarks/learning_aids.py`); joint errors are parts of the mean pose's."""
 
 PARAMS: Mapping[str, Value] = {**DETECTOR, **TRANSLATOR, **MOTION}
 PRESETS: Mapping[str, Mapping[str, Value]] = {
