@@ -20,10 +20,10 @@ DEVIATIONS = (
     "Training stops after a number of steps and keeps the last weights; the original ran on and "
     "kept those with the best training loss.",
     "Weights are rounded to half precision when a stage ends (matrices; vectors stay as they are).",
-    "Preset cpu: width 16 and 64 numbers replace 64 and 2000; the refiner has width 32 and two "
-    "halvings, which lead to the 16x16 map that three give at 128 px.",
-    "Preset cpu: the KL is a mean over numbers and clips with the weight 0.05; a sum beside a mean "
-    "flow error, as in the original, makes a code that says nothing almost certain.",
+    "Preset cpu: width 16 and 64 numbers replace 64 and 2000; the refiner has width 32 and one "
+    "halving: a short training does not learn to bring a picture through a narrower map.",
+    "Preset cpu: the KL is a mean over numbers and clips with the weight 0.002; a sum beside a "
+    "mean flow error, as in the original, makes a code that says nothing almost certain.",
     "Preset cpu: flow up to 5 px at 64 px (the original's bound would be 2.5); clips are mirrored.",
     "Preset cpu: the refiner learns from neighbouring frames, which is what it is asked for; the "
     "original's pairs are two frames apart.",

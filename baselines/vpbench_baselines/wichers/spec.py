@@ -25,8 +25,8 @@ DEVIATIONS = (
     "Preset cpu: six random frames of a batch's clips count in a step of the first stage; the mean "
     "over steps is that over all frames.",
     "Preset cpu: first weights of the predictor have the deviation 0.1, not 0.01; Adam starts at "
-    "2e-3 and falls to 0; the latent loss rises half way, since before that a short training has "
-    "not given encoder and predictor anything to agree on but a constant.",
+    "2e-3 and falls to 0; the latent loss rises half way to 0.02, not 0.1: before that, and under "
+    "that weight, a short training has encoder and predictor agree on a constant.",
 )
 """Where this differs from the authors' code, all presets first."""
 
