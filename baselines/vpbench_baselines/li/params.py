@@ -9,7 +9,8 @@ from vpbench.api.specs import Value
 
 _SHARED: dict[str, Value] = {"teacher": "dis", "flow_max": 5.0, "flip": False, "precision": "fp32"}
 _FLOW: dict[str, Value] = {
-    "width": 64, "latent": 2000, "kl_weight": 0.1, "kl_reduction": "sum", "steps": 1_250_000,
+    "width": 64, "latent": 2000, "moving_weight": 0.0, "kl_weight": 0.1, "kl_reduction": "sum",
+    "steps": 1_250_000,
     "batch": 4, "rate": 2e-5, "decay": 0.0,
 }  # fmt: skip
 _REFINER: dict[str, Value] = {
@@ -27,6 +28,7 @@ flow_max: largest flow that can be drawn, px at 128 px; it scales with the size.
 flip: mirror half of the training clips, and the x of their flow.
 precision: "fp32", or "bf16" for the networks' layers in training.
 width, latent: channels of the first stage of the flow model, numbers of its code.
+moving_weight: flow of more than a tenth of the largest counts so much more in the flow error.
 kl_weight, kl_reduction: loss = mean |flow error| + kl_weight * KL; the KL is the "sum" over batch
     and numbers (the original), or their "mean".
 steps, batch, rate, decay: of the flow model; the rate falls to 0 over the last part `decay`.
@@ -41,8 +43,9 @@ PRESETS: dict[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": {
         "flow_max": 10.0, "flip": True, "precision": "bf16", "width": 16, "latent": 64,
-        "kl_weight": 0.002, "kl_reduction": "mean", "steps": 1500, "batch": 8, "rate": 1e-3,
-        "decay": 0.7, "refiner_width": 32, "refiner_levels": 1, "pair_gap": 1,
+        "moving_weight": 4.0, "kl_weight": 0.002, "kl_reduction": "mean", "steps": 1500,
+        "batch": 8, "rate": 1e-3, "decay": 0.7,
+        "refiner_width": 32, "refiner_levels": 1, "pair_gap": 1,
         "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2, "colour_weight": 1000.0,
         "refiner_steps": 1800, "refiner_batch": 8, "refiner_rate": 1e-3, "refiner_decay": 0.7,
     },

@@ -28,6 +28,7 @@ class Settings:
     precision: str
     width: int
     latent: int
+    moving_weight: float
     kl_weight: float
     kl_reduction: str
     steps: int
@@ -60,7 +61,7 @@ class Settings:
         for name in counts:
             if params[name] < 1:
                 raise UsageError(f"{name}={params[name]} must be at least 1.")
-        for name in ("kl_weight", "perceptual_weight", "colour_weight"):
+        for name in ("moving_weight", "kl_weight", "perceptual_weight", "colour_weight"):
             if params[name] < 0:
                 raise UsageError(f"{name}={params[name]} must not be negative.")
         if not 1 <= params["refiner_levels"] <= 3:

@@ -62,9 +62,26 @@ def mirrored(frames: Tensor, flows: Tensor, which: Tensor) -> tuple[Tensor, Tens
     return torch.where(which, frames.flip(-1), frames), torch.where(which, turned, flows)
 
 
-def flow_loss(drawn: Tensor, flows: Tensor) -> Tensor:
-    """Mean absolute error of the first flows, as many as are known: [B,16,...], [B,L,...], px."""
-    return F.l1_loss(drawn[:, : flows.shape[1]], flows)
+def flow_loss(drawn: Tensor, flows: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean absolute error of the first flows, as many as are known: [B,16,...], [B,L,...], px.
+
+    Args:
+        weight: [B,L,1,H,W], what each place counts.
+    """
+    drawn = drawn[:, : flows.shape[1]]
+    if weight is None:
+        return F.l1_loss(drawn, flows)
+    return ((drawn - flows).abs() * weight).sum() / (weight.sum() * flows.shape[2])
+
+
+def moving(flows: Tensor, bound: float, weight: float) -> Tensor | None:
+    """[B,L,1,H,W]: 1, and `weight` more where flow [B,L,2,H,W] exceeds a tenth of `bound`.
+
+    Most places stand still, so that no flow at all is nearly the best by the plain mean.
+    """
+    if weight == 0:
+        return None
+    return 1.0 + weight * (flows.abs().amax(2, keepdim=True) > 0.1 * bound)
 
 
 def reduced(divergence: Tensor, reduction: str) -> Tensor:
@@ -128,6 +145,7 @@ class Trainer:
     def flow(self, generator: FlowGenerator, posterior: PosteriorEncoder) -> bool:
         """First stage: draw the teacher's flow from the image and a code that has seen it."""
         s = self.settings
+        bound = s.bound(self.ctx.task.size)
         modules: dict[str, nn.Module] = {"generator": generator, "posterior": posterior}
         for module in modules.values():
             module.train()
@@ -143,10 +161,12 @@ class Trainer:
                 mean, log_variance = mean.float(), log_variance.float()
                 z = draw_code(mean, log_variance, torch.randn(mean.shape).to(mean.device))
                 drawn = generator(frames[:, 0], z)
-            error, divergence = flow_loss(drawn, flows), divergences(mean, log_variance)
+            error = flow_loss(drawn, flows, moving(flows, bound, s.moving_weight))
+            divergence = divergences(mean, log_variance)
             loss = error + s.kl_weight * reduced(divergence, s.kl_reduction)
             return loss, {
-                "flow": float(error.detach()), "zero_flow": float(flows.abs().mean()),
+                "flow": float(flow_loss(drawn.detach(), flows)), "loss": float(error.detach()),
+                "zero_flow": float(flows.abs().mean()),
                 "kl": float(divergence.detach().sum(1).mean()),
                 "code_spread": float(mean.detach().std(0, correction=0).mean()),
             }  # fmt: skip

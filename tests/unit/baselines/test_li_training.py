@@ -90,6 +90,18 @@ def test_the_faithful_loss_is_a_mean_beside_a_sum():
     assert float(training.flow_loss(drawn, flows)) == 3
 
 
+def test_moving_places_count_more():
+    flows = torch.zeros(1, 2, 2, 1, 4)
+    flows[0, 0, 1, 0, 3] = -0.6  # more than a tenth of the bound, in y alone
+    flows[0, 1, 0, 0, 0] = 0.4
+    weight = training.moving(flows, 5.0, 4.0)
+    assert weight is not None and weight.shape == (1, 2, 1, 1, 4)
+    assert weight.flatten().tolist() == [1, 1, 1, 5, 1, 1, 1, 1]
+    drawn = torch.zeros(1, 16, 2, 1, 4)
+    assert float(training.flow_loss(drawn, flows, weight)) == pytest.approx((5 * 0.6 + 0.4) / 24)
+    assert training.moving(flows, 5.0, 0.0) is None and PARAMS["moving_weight"] == 0
+
+
 def test_flow_after_the_end_of_a_short_horizon_does_not_count():
     flows = torch.ones(2, 6, 2, 4, 4)
     whole = training.filled(flows)
