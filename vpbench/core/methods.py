@@ -189,20 +189,23 @@ def resolve(text: str, registry: Registry, size: int, preset: str | None = None)
 
 def trainer_of(
     part: ResolvedComponent, registry: Registry, size: int,
-    beside: Iterable[ResolvedComponent] = (),
+    beside: Iterable[ResolvedComponent] = (), preset: str = "",
 ) -> ResolvedMethod:  # fmt: skip
     """The method that trains a component of its own, with that component in its slot.
 
     Args:
         beside: the other components of the method that borrows this one; those that the same
             stage trains stand in their slots too, because they learned together.
+        preset: of the method that borrows; it holds for what learns together with the component
+            too, where the owner has it.
 
     Raises:
         UnknownName: the owner is not installed.
         UsageError: the owner has no such slot.
     """
     owner = (part.spec.trained_by or "").partition(":")[0]
-    usual = resolve(owner, registry, size)
+    chosen = preset if preset in registry.method(owner).presets else None
+    usual = resolve(owner, registry, size, chosen)
     wanted: dict[str, Value] = {}
     for one in (part, *(c for c in beside if c.spec.trained_by == part.spec.trained_by)):
         if one.slot not in usual.slots:
@@ -213,7 +216,7 @@ def trainer_of(
         wanted[one.slot] = one.registered
         for key, value in one.params.items():
             wanted.setdefault(key if key in usual.params else f"{one.slot}.{key}", value)
-    return resolve(format_name(owner, wanted), registry, size)
+    return resolve(format_name(owner, wanted), registry, size, chosen)
 
 
 def _preset(spec: MethodSpec, named: Named, wanted: str | None, usual: str) -> str:

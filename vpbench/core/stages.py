@@ -207,7 +207,8 @@ class _Builder:
         if by is None or by.partition(":")[0] == method.spec.name:
             return None
         if by != "self":
-            maker = trainer_of(part, self.registry, self.size, method.slots.values())
+            beside = method.slots.values()
+            maker = trainer_of(part, self.registry, self.size, beside, method.preset)
             return self.own(maker, by.partition(":")[2])
         needs: list[StageNode | None] = []
         trained: list[Any] = [part.identity()]

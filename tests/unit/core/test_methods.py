@@ -158,6 +158,17 @@ def test_the_trainer_of_a_part_has_it_in_its_slot_with_its_parameters():
             == "other[detector=other-b,detector.depth=3]")  # fmt: skip
 
 
+def test_the_trainer_of_a_part_follows_the_preset_of_the_borrower():
+    """Else a partner that learns together with the part would have a preset of its own."""
+    toys = registry()
+    part = resolve("toy[detector=other-detector]", toys, 64).slots["detector"]
+    presets = {p: trainer_of(part, toys, 64, preset=p) for p in ("big", "small", "paper", "")}
+    assert {p: m.preset for p, m in presets.items()} == {
+        "big": "big", "small": "small", "paper": "small", "": "small",
+    }  # fmt: skip
+    assert all(m.slots["detector"].identity() == part.identity() for m in presets.values())
+
+
 def test_parts_whose_keypoints_mean_something_else_are_refused():
     with pytest.raises(Refused, match=r"detector=grid has 4 keypoints \(grid\)"):
         made("toy[detector=grid]")
