@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
@@ -100,5 +100,9 @@ SPEC = MethodSpec(
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
     weights=(*_WEIGHTS, *_SPYNET),
-    trials=16,  # settings of the teacher dis, by the PSNR of warped validation frames
+    checkpoints=(
+        Checkpoint("flow", "c918954b255f486e", "checkpoints/li.flow-c918954b255f486e"),
+        Checkpoint("refiner", "e0c679cd33423fa8", "checkpoints/li.refiner-e0c679cd33423fa8"),
+    ),
+    trials=19,
 )

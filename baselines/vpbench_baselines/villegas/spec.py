@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, ComponentSpec, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec, WeightSpec
 from vpbench_baselines.villegas import params
 
 DEVIATIONS = (
@@ -100,5 +100,12 @@ SPEC = MethodSpec(
     },
     presets={name: {} for name in params.TRANSLATOR_PRESETS},
     default_preset=((64, "cpu"), (None, "paper")),
-    trials=2,
+    checkpoints=(
+        Checkpoint("fit", "d36ef773bd52bd1a", "checkpoints/villegas-detector.fit-d36ef773bd52bd1a"),
+        Checkpoint("fit", "12569370c191d6be", "checkpoints/villegas-motion.fit-12569370c191d6be"),
+        Checkpoint(
+            "fit", "18866709b64b9d53", "checkpoints/villegas-translator.fit-18866709b64b9d53"
+        ),
+    ),
+    trials=3,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
@@ -59,5 +59,11 @@ SPEC = MethodSpec(
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
     weights=(VGG,),
-    trials=3,
+    checkpoints=(
+        Checkpoint("epva", "71e6e4236462e0c1", "checkpoints/wichers.epva-71e6e4236462e0c1"),
+        Checkpoint(
+            "adversarial", "87d97478f57a17f3", "checkpoints/wichers.adversarial-87d97478f57a17f3"
+        ),
+    ),
+    trials=5,
 )
