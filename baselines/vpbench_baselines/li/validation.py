@@ -73,7 +73,7 @@ class FrameFigures:
 
 def clips(store: FlowStore, ctx: FitContext, most: int) -> Iterator[tuple[int, FlowBatch]]:
     """Each validation clip once, from its last given frame on, as the task cuts it."""
-    window = Clip(ctx.task.n_max + ctx.task.horizon, stride="task")
+    window = Clip(ctx.task.n_max + ctx.task.horizon, "task", "task")
     if not store.data.len("val"):
         return
     seen: set[int] = set()

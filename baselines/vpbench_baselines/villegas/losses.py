@@ -8,32 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHANGED = 0.1
-"""A pixel has changed when it differs by more than this in [-1,1], the mean over its channels."""
-_SCALES = 3
-
 
 def squared_loss(fake: Tensor, real: Tensor) -> Tensor:
     """Half of the mean squared error (the original's)."""
     return 0.5 * F.mse_loss(fake, real)
-
-
-def absolute_loss(fake: Tensor, real: Tensor, source: Tensor, changed_weight: float) -> Tensor:
-    """Mean absolute error at full, half and quarter size; pixels that changed count more.
-
-    Args:
-        fake, real, source: [N,3,H,W] in [-1,1].
-        changed_weight: what a pixel that differs between `source` and `real` counts besides 1.
-    """
-    moved = (real - source).abs().mean(1, keepdim=True) > CHANGED
-    weight = 1.0 + changed_weight * moved.to(real)
-    total = fake.new_zeros(())
-    for scale in range(_SCALES):
-        if scale:
-            fake, real, weight = (F.avg_pool2d(v, 2) for v in (fake, real, weight))
-        error = (fake - real).abs().mean(1, keepdim=True)
-        total = total + (error * weight).sum() / weight.sum()
-    return total / _SCALES
 
 
 class FeatureLoss:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vpbench.api import UsageError
+from vpbench_baselines.common.first_weights import pass_on
 
 _Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d)
 _WEAK = 0.02
@@ -16,7 +17,7 @@ _WEAK = 0.02
 
 
 def conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """3x3, padded, Xavier; also stands for a transposed convolution of stride 1, its mirror."""
+    """3x3, padded; also stands for a transposed convolution of stride 1, its mirror."""
     return _started(nn.Conv2d(inputs, outputs, 3, 1, 1))
 
 
@@ -71,18 +72,22 @@ class AnalogyGenerator(nn.Module):
         maps: channels of a pose; 48 with limbs.
         width: 64 in the original.
         pools: how often height and width are halved, 2 or 3.
+        init: first weights, "xavier" or "identity" (`pass_on`).
 
     Raises:
         UsageError: another number of pools.
     """
 
-    def __init__(self, maps: int, width: int, pools: int) -> None:
+    def __init__(self, maps: int, width: int, pools: int, init: str = "xavier") -> None:
         super().__init__()
         if pools not in (2, 3):
             raise UsageError(f"pools={pools} must be 2 or 3.")
         self.image = encoder(3, width, pools)
         self.pose = encoder(maps, width, pools)
         self.decode = decoder(width, pools)
+        if init == "identity":
+            for part in (self.image, self.pose, self.decode):
+                pass_on(part)
 
     def forward(self, frame: Tensor, reference: Tensor, wanted: Tensor) -> Tensor:
         """One frame for each image.

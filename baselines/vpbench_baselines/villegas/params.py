@@ -31,18 +31,16 @@ clip: longest gradient of all weights together.
 """
 
 TRANSLATOR: dict[str, Value] = {
-    "width": 64, "pools": 3, "sigma": 0.03125, "pixel_loss": "squared", "pixel_weight": 1.0,
-    "changed_weight": 0.0, "features": "vgg16-hed", "feature_share": 1.0,
-    "generic_weight": 1.0, "pose_weight": 1.0,
+    "width": 64, "pools": 3, "init": "xavier", "sigma": 0.03125, "features": "vgg16-hed",
+    "feature_share": 1.0, "pixel_weight": 1.0, "generic_weight": 1.0, "pose_weight": 1.0,
     "adversarial_weight": 1.0, "adversarial_start": 0.0, "discriminator_width": 64, "margin": 0.3,
     "regressor_width": 64, "regressor_steps": 30_000, "pair_gap": "1-29", "steps": 100_000,
     "batch": 8, "rate": 1e-4, "schedule": "constant", "precision": "fp32", **_AUGMENT,
 }  # fmt: skip
 """width: channels of the first convolution; four times as many at the bottleneck.
 pools: how often height and width are halved, 2 or 3; the original's bottleneck has 16x16 places.
+init: first weights of the generator: "xavier", or "identity", under which it hands pictures on.
 sigma: standard deviation of a point on its map, as a part of the side.
-pixel_loss: "squared" (half of the squared error), or "absolute" at three sizes.
-changed_weight: pixels that change count so much more in "absolute".
 features: network of the generic feature loss, "none" for preset smoke.
 feature_share: part of a batch on which the two feature losses are taken.
 *_weight: of the four losses.
@@ -64,18 +62,18 @@ DETECTOR_PRESETS: dict[str, Mapping[str, Value]] = {
 }
 MOTION_PRESETS: dict[str, Mapping[str, Value]] = {
     "paper": {},
-    "cpu": {"hidden": 160, "steps": 2500, "batch": 32, "rate": 2e-3, "schedule": "cosine",
+    "cpu": {"hidden": 160, "steps": 8000, "batch": 32, "rate": 2e-3, "schedule": "cosine",
             "flip": True},
     "smoke": {"embedding": 8, "hidden": 8, "steps": 8, "batch": 4},
 }  # fmt: skip
 TRANSLATOR_PRESETS: dict[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": {
-        "width": 16, "pools": 2, "pixel_loss": "absolute", "changed_weight": 4.0,
+        "width": 16, "pools": 2, "init": "identity", "pixel_weight": 20.0,
         "features": "efficientnet-lite0", "feature_share": 0.25, "generic_weight": 0.05,
         "pose_weight": 0.05,
-        "adversarial_weight": 0.01, "adversarial_start": 0.7, "discriminator_width": 16,
-        "margin": 0.0, **_REGRESSOR_CPU, "pair_gap": "1-16", "steps": 2400, "batch": 16,
+        "adversarial_weight": 0.01, "adversarial_start": 0.8, "discriminator_width": 16,
+        "margin": 0.0, **_REGRESSOR_CPU, "pair_gap": "1-16", "steps": 12_000, "batch": 8,
         "rate": 2e-3, "schedule": "cosine", "precision": "bf16", "flip": True,
     },
     "smoke": {

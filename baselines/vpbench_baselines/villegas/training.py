@@ -14,7 +14,6 @@ from vpbench_baselines.villegas.detector import PoseDetector, make_network, regr
 from vpbench_baselines.villegas.heatmaps import HeatMapNetwork
 from vpbench_baselines.villegas.losses import (
     FeatureLoss,
-    absolute_loss,
     fooling_loss,
     matching_loss,
     next_turns,
@@ -164,7 +163,7 @@ class GeneratorTraining:
         with self._low():
             fake = self.net(source, reference, wanted)
         fake = fake.float()
-        terms = self._distances(fake, source, target)
+        terms = self._distances(fake, target)
         figures: dict[str, float] = {}
         if step >= float(self.p["adversarial_start"]) * self.steps:
             told = self._judge(source, target, fake.detach(), wanted, moves["discriminator"])
@@ -197,14 +196,10 @@ class GeneratorTraining:
             apply(self.rival, self.judged_by, torch.autograd.grad(total, self.judged_by))
         return {f"judged_{name}": float(value.detach()) for name, value in losses.items()}
 
-    def _distances(self, fake: Tensor, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def _distances(self, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Pixels, generic features, pose features; each with its weight."""
         p = self.p
-        if p["pixel_loss"] == "squared":
-            pixels = squared_loss(fake, target)
-        else:
-            pixels = absolute_loss(fake, target, source, float(p["changed_weight"]))
-        terms = {"pixels": float(p["pixel_weight"]) * pixels}
+        terms = {"pixels": float(p["pixel_weight"]) * squared_loss(fake, target)}
         some = max(1, round(float(p["feature_share"]) * len(fake)))
         pair = (fake[:some], target[:some])
         if self.generic is not None:

@@ -35,8 +35,8 @@ class AnalogyTranslator(nn.Module):
             "width": 1, "discriminator_width": 1, "regressor_width": 1, "steps": 1, "batch": 2,
             "sigma": 1e-6, "regressor_steps": 0, "adversarial_start": 0.0, "margin": 0.0,
         })  # fmt: skip
-        if params["pixel_loss"] not in ("squared", "absolute"):
-            raise UnknownName("pixel_loss", str(params["pixel_loss"]), ("squared", "absolute"))
+        if params["init"] not in ("xavier", "identity"):
+            raise UnknownName("init", str(params["init"]), ("xavier", "identity"))
         self.limbs = False
         self.net: AnalogyGenerator | None = None
 
@@ -45,8 +45,9 @@ class AnalogyTranslator(nn.Module):
         self.limbs = limbs
         with seeded(seed):
             net = AnalogyGenerator(
-                LIMB_MAPS if limbs else count, int(self.params["width"]), int(self.params["pools"])
-            )
+                LIMB_MAPS if limbs else count, int(self.params["width"]),
+                int(self.params["pools"]), str(self.params["init"]),
+            )  # fmt: skip
         self.net = net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return self.net
 

@@ -172,6 +172,10 @@ class AnalogyNetwork(nn.Module):
         )  # fmt: skip
         self.decode = _decoder(d, bottleneck, dropout)
 
+    def ways(self) -> tuple[nn.Module, ...]:
+        """The layers that a picture takes to the last but one; the last makes the mask too."""
+        return self.image, self.first, self.join, self.decode[:-1]
+
     def maps(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """What the critic sees beside encodings [B,T,E]: h2 and h4, [B,T,channels,H/8,W/8]."""
         h2, h4 = self.features(codes.flatten(0, 1))

@@ -10,15 +10,16 @@ from vpbench.api.specs import Value
 _NETWORKS: dict[str, Value] = {
     "encoder": "vgg16", "encoder_init": "vgg16-hed", "encoder_width": 16, "encoding": 64,
     "width": 64, "cells": 21, "action_slot": 5, "predictor_spread": 0.01, "bottleneck": 4,
-    "encoder_dropout": 0.35, "decoder_dropout": 0.1, "unit_norm": False,
+    "encoder_dropout": 0.35, "decoder_dropout": 0.1, "decoder_init": "xavier", "unit_norm": False,
+    "centred": False,
 }  # fmt: skip
 _DATA: dict[str, Value] = {
     "frames": 32, "counted": 0, "clip": 0.01, "flip": False, "rotate": 5.0, "crop": 0.1,
     "colour": 0.2,
 }  # fmt: skip
 _FIRST: dict[str, Value] = {
-    "steps": 120_000, "batch": 8, "rate": 1e-4, "decay": 0.0, "latent_weight": 0.1,
-    "latent_delay": 20_000,
+    "steps": 120_000, "batch": 8, "rate": 1e-4, "decay": 0.0, "warm": 0,
+    "precision": "fp32", "latent_weight": 0.1, "latent_delay": 20_000,
 }  # fmt: skip
 _SECOND: dict[str, Value] = {
     "adversarial_steps": 1_000_000, "adversarial_batch": 16, "adversarial_latent": 10.0,
@@ -34,13 +35,17 @@ encoder: "vgg16", or "small": five convolutions from `encoder_width` to four tim
 encoder_init: "vgg16-hed" (pretrained), or "scratch".
 encoding, width, cells, action_slot, bottleneck: sizes of encodings, analogy network, predictor.
 predictor_spread: standard deviation of the predictor's first weights.
+decoder_init: first weights of the analogy network: "xavier", or "identity", under which it hands
+    pictures on.
 unit_norm: encodings of length 1 from the first stage on; the second stage always has them.
+centred: the first encodings of training frames are shifted to a mean of 0.
 frames: longest clip to train on, given frames included.
 counted: so many random frames of a batch's clips count in a step's losses; 0 counts all.
 clip: longest gradient of each single tensor.
 flip, rotate (degrees), crop, colour: augmentation.
-steps, batch, rate, decay: of the first stage (and of e2e); the rate falls to 0 over the last part
-    `decay`.
+steps, batch, rate, decay, warm: of the first stage (and of e2e); the rate rises in the first `warm`
+    steps and falls to 0 over the last part `decay`.
+precision: "fp32", or "bf16" for the layers of the analogy network in the first stage.
 latent_weight, latent_delay: the latent loss counts latent_weight * sigmoid((step - delay) / (0.1
     delay)).
 adversarial_*, critic_*, penalty, noise, rate_*: of the second stage; `penalty` is the weight of the
@@ -52,9 +57,10 @@ PRESETS: dict[str, Mapping[str, Value]] = {
     "cpu": {
         "encoder": "small", "encoder_init": "scratch", "encoder_width": 8, "encoding": 40,
         "width": 12, "cells": 5, "action_slot": 0, "predictor_spread": 0.1, "bottleneck": 16,
-        "encoder_dropout": 0.0, "decoder_dropout": 0.0, "unit_norm": True, "counted": 6,
-        "steps": 3600, "batch": 4, "rate": 2e-3, "decay": 0.4, "latent_weight": 0.02,
-        "latent_delay": 1800,
+        "encoder_dropout": 0.0, "decoder_dropout": 0.0, "decoder_init": "identity",
+        "unit_norm": True, "centred": True, "counted": 6,
+        "steps": 7000, "batch": 4, "rate": 2e-3, "decay": 0.4, "warm": 200,
+        "precision": "bf16", "latent_weight": 0.02, "latent_delay": 3500,
         "adversarial_steps": 120, "adversarial_batch": 4, "adversarial_decay": 0.5,
         "critic_width": 16, "noise": 16, "rate_predictor": 1e-4, "rate_decoder": 3e-4,
         "rate_critic": 1e-3,

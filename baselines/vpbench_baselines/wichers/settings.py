@@ -12,6 +12,7 @@ from torch import nn
 
 from vpbench.api import Augment, Clip, TaskInfo, UsageError
 from vpbench.kit import perceptual_network
+from vpbench_baselines.common.first_weights import pass_on
 from vpbench_baselines.wichers.critic import Critic
 from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks, vgg_blocks
 from vpbench_baselines.wichers.recurrent import Predictor
@@ -23,6 +24,8 @@ _CHOICES = {
     "variant": ("adversarial", "epva", "e2e"),
     "encoder": ("vgg16", "small"),
     "encoder_init": ("vgg16-hed", "scratch"),
+    "decoder_init": ("xavier", "identity"),
+    "precision": ("fp32", "bf16"),
 }
 
 
@@ -42,7 +45,9 @@ class Settings:
     bottleneck: int
     encoder_dropout: float
     decoder_dropout: float
+    decoder_init: str
     unit_norm: bool
+    centred: bool
     frames: int
     counted: int
     clip: float
@@ -54,6 +59,8 @@ class Settings:
     batch: int
     rate: float
     decay: float
+    warm: int
+    precision: str
     latent_weight: float
     latent_delay: int
     adversarial_steps: int
@@ -81,7 +88,7 @@ class Settings:
         least = {"width": 1, "encoding": 1, "encoder_width": 1, "bottleneck": 1, "batch": 1,
                  "steps": 1, "adversarial_steps": 1, "adversarial_batch": 1, "critic_steps": 1,
                  "critic_width": 1, "latent_delay": 1, "frames": 2, "noise": 1,
-                 "action_slot": 0, "counted": 0}  # fmt: skip
+                 "action_slot": 0, "counted": 0, "warm": 0}  # fmt: skip
         for name, lowest in least.items():
             if params[name] < lowest:
                 raise UsageError(f"{name}={params[name]} must be at least {lowest}.")
@@ -129,6 +136,9 @@ class Networks(nn.Module):
         self.decoder = AnalogyNetwork(
             settings.encoding, settings.width, size, settings.bottleneck, settings.decoder_dropout
         )
+        if settings.decoder_init == "identity":
+            for part in self.decoder.ways():
+                pass_on(part)
 
 
 def make_critic(settings: Settings, size: int) -> Critic:

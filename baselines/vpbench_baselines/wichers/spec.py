@@ -25,9 +25,13 @@ DEVIATIONS = (
     "can all die in a small network.",
     "Preset cpu: six random frames of a batch's clips count in a step of the first stage; the mean "
     "over steps is that over all frames.",
-    "Preset cpu: first weights of the predictor have the deviation 0.1, not 0.01; Adam starts at "
-    "2e-3 and falls to 0; the latent loss rises half way to 0.02, not 0.1: before that, and under "
-    "that weight, a short training has encoder and predictor agree on a constant.",
+    "Preset cpu: first weights of the analogy network hand pictures on, each channel as itself, "
+    "with a fifth of He's weights on top; its layers compute in bfloat16 in the first stage.",
+    "Preset cpu: the first encodings are centred on training frames and Adam's rate rises in 200 "
+    "steps, to 2e-3, and falls to 0; else what frames have in common swallows what changes.",
+    "Preset cpu: first weights of the predictor have the deviation 0.1, not 0.01; the latent loss "
+    "rises half way to 0.02, not 0.1: before that, and under that weight, a short training has "
+    "encoder and predictor agree on a constant.",
 )
 """Where this differs from the authors' code, all presets first."""
 

@@ -12,10 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vpbench.api import Batch, FitContext, TrainView
-from vpbench.kit import Made, Training, seeded, to_tensor, train
+from vpbench.kit import Made, Prefetch, Training, seeded, to_tensor, train
 from vpbench_baselines.common.gradients import apply, clip_each, ramp_down, set_rate
 from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
 from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
+
+_CENTRED_ON = 16
+"""Clips."""
 
 _Loss = Callable[[Tensor, int], tuple[Tensor, dict[str, float]]]
 """Frames [B,L,3,H,W] and the step -> a loss and its figures."""
@@ -24,6 +27,11 @@ _Loss = Callable[[Tensor, int], tuple[Tensor, dict[str, float]]]
 def latent_weight(step: int, highest: float, delay: int) -> float:
     """alpha(s): a sigmoid that rises around `delay`, so that encodings first learn to be drawn."""
     return highest / (1 + math.exp(-(step - delay) / (0.1 * delay)))
+
+
+def rate_factor(step: int, s: Settings) -> float:
+    """What the rate of the first stage is multiplied with: a rise over `warm`, then the fall."""
+    return min(1.0, (step + 1) / max(1, s.warm)) * ramp_down(step, s.steps, s.decay)
 
 
 def chosen_times(length: int, count: int) -> list[int]:
@@ -95,20 +103,36 @@ class Trainer:
         networks.train()
 
     def _batches(self, batch: int, start: int) -> Iterator[Batch]:
-        return self.data.batches(
-            "train", self.settings.window(self.ctx.task), batch, self.settings.augment, start
-        )
+        window = self.settings.window(self.ctx.task)
+        return Prefetch(self.data.batches("train", window, batch, self.settings.augment, start))
 
     def _frames(self, batch: Batch) -> Tensor:
         return to_tensor(batch.frames, self.ctx.device)
 
     def epva(self) -> bool:
         """First stage: draw frames from true encodings, predict encodings."""
+        if self.settings.centred:
+            self._centre()
         return self._single("epva", self._epva_loss)
 
     def e2e(self) -> bool:
         """One loss on frames drawn from predicted encodings."""
+        if self.settings.centred:
+            self._centre()
         return self._single("e2e", self._e2e_loss)
+
+    @torch.no_grad()
+    def _centre(self) -> None:
+        """Shift the first encodings of training frames to a mean of 0.
+
+        What all frames have in common is by far the most of them at first. At length 1 nothing
+        would be left for what changes from frame to frame.
+        """
+        window = self.settings.window(self.ctx.task)
+        batches = self.data.batches("train", window, _CENTRED_ON, stream="centre")
+        encoder = self.networks.encoder
+        codes = encoder(self._frames(next(batches)))
+        encoder.leave.bias -= codes.flatten(0, 1).mean(0)
 
     def _single(self, stage: str, loss_of: _Loss) -> bool:
         s = self.settings
@@ -126,7 +150,7 @@ class Trainer:
                 loss, figures = loss_of(self._frames(batch), k)
                 gradients = torch.autograd.grad(loss, weights, allow_unused=True)
                 clip_each(gradients, s.clip)
-                set_rate(adam, s.rate * ramp_down(k, s.steps, s.decay))
+                set_rate(adam, s.rate * rate_factor(k, s))
                 apply(adam, weights, gradients)
                 return Made(figures, batch.index)
 
@@ -141,7 +165,9 @@ class Trainer:
     def _epva_loss(self, frames: Tensor, k: int) -> tuple[Tensor, dict[str, float]]:
         s, unit = self.settings, self.settings.unit("epva")
         coded = self._encoded(frames, unit)
-        drawn = image_loss(self.networks, coded, coded.true)
+        low = s.precision == "bf16"
+        with torch.autocast(torch.device(self.ctx.device).type, torch.bfloat16, enabled=low):
+            drawn = image_loss(self.networks, coded, coded.true)
         predicted = roll(self.networks, coded, unit)
         latent = latent_loss(coded, predicted)
         alpha = latent_weight(k, s.latent_weight, s.latent_delay)

@@ -72,7 +72,8 @@ def validate(
 
 def _clips(settings: Settings, data: TrainView, ctx: FitContext) -> Iterator[Frames]:
     """Each validation clip once, as the task cuts it: given frames and all targets."""
-    window = Clip(settings.given(ctx.task) + ctx.task.horizon, stride="task")
+    window = Clip(ctx.task.n_max + ctx.task.horizon, "task", "task")
+    skipped = ctx.task.n_max - settings.given(ctx.task)
     if not data.len("val"):
         return
     seen: set[int] = set()
@@ -82,7 +83,7 @@ def _clips(settings: Settings, data: TrainView, ctx: FitContext) -> Iterator[Fra
             if number in seen or len(seen) >= MOST_CLIPS:
                 return
             seen.add(number)
-            yield batch.frames[0]
+            yield batch.frames[0, skipped:]
     except BadData:  # none is long enough
         return
 

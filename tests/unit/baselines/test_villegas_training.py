@@ -474,7 +474,7 @@ def test_weights_of_another_part_are_refused(tmp_path, slot):
 @pytest.mark.parametrize(
     ("slot", "changed_", "error"),
     [
-        ("translator", {"pixel_loss": "square"}, UnknownName),
+        ("translator", {"init": "he"}, UnknownName),
         ("translator", {"batch": 1}, UsageError),
         ("motion", {"hidden": 0}, UsageError),
         ("detector", {"width": 0}, UsageError),

@@ -131,6 +131,26 @@ def test_rates_fall_in_a_line_at_the_end():
     assert gradients.ramp_down(9, 10, 0) == 1
 
 
+def test_a_rate_may_rise_first():
+    s = Settings.of({**SMOKE, "steps": 100, "warm": 10, "decay": 0.5})
+    found = [training.rate_factor(k, s) for k in (0, 4, 9, 10, 50, 75, 99)]
+    assert found == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.02])
+    assert training.rate_factor(0, Settings.of({**SMOKE, "decay": 0.0})) == 1
+
+
+def test_first_encodings_are_centred_on_training_frames(tmp_path):
+    clips, settings = Clips(16), Settings.of({**SMOKE, "centred": True})
+    with seeded(1):
+        networks = Networks(settings, SIZE, 0)
+    trainer = training.Trainer(settings, networks, clips, context(tmp_path))
+    frames = trainer._frames(next(clips.batches("train", settings.window(TASK), 16)))
+    before = networks.encoder(frames).detach()
+    trainer._centre()
+    after = networks.encoder(frames).detach()
+    assert after.mean((0, 1)).abs().max() < 1e-5 < before.mean((0, 1)).abs().max()
+    torch.testing.assert_close(after, before - before.mean((0, 1)))
+
+
 def test_the_second_stage_moves_each_network_by_its_own_loss_alone():
     """With its own rate at 0 the decoder stands still although the critic sees its features."""
     settings = Settings.of({**SMOKE, "rate_decoder": 0.0})
@@ -306,9 +326,10 @@ def test_nan_stops_with_a_sentence_that_names_step_and_figure(tmp_path):
 @pytest.mark.parametrize("at", [1, 3])
 def test_an_interrupted_stage_goes_on_to_the_same_weights(tmp_path, stage, at):
     steps = {"steps": 4, "adversarial_steps": 4, "latent_delay": 2}
+    aids = {"centred": True, "warm": 3, "decoder_init": "identity", "precision": "bf16"}
 
     def run(folder, stop_at=None):
-        method = Wichers(TASK, {**SMOKE, **steps}, {})
+        method = Wichers(TASK, {**SMOKE, **steps, **aids}, {})
         ctx = context(folder, stage)
         if stop_at is not None:
             ctx = Stopping(**{**vars(ctx), "stop_at": stop_at})
