@@ -43,11 +43,11 @@ PRESETS: dict[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": {
         "flow_max": 10.0, "flip": True, "precision": "bf16", "width": 16, "latent": 64,
-        "moving_weight": 4.0, "kl_weight": 0.002, "kl_reduction": "mean", "steps": 3000,
+        "moving_weight": 4.0, "kl_weight": 0.002, "kl_reduction": "mean", "steps": 2500,
         "batch": 8, "rate": 1e-3, "decay": 0.7,
         "refiner_width": 32, "refiner_levels": 1, "pair_gap": 1,
         "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2, "colour_weight": 1000.0,
-        "refiner_steps": 5000, "refiner_batch": 8, "refiner_rate": 1e-3, "refiner_decay": 0.7,
+        "refiner_steps": 4000, "refiner_batch": 8, "refiner_rate": 1e-3, "refiner_decay": 0.7,
     },
     "smoke": {
         "flow_max": 10.0, "flip": True, "width": 4, "latent": 8, "kl_weight": 0.05,

@@ -92,10 +92,10 @@ SPEC = MethodSpec(
     default_preset=((64, "cpu"), (None, "paper")),
     checkpoints=(
         Checkpoint("fit", "d36ef773bd52bd1a", "checkpoints/villegas-detector.fit-d36ef773bd52bd1a"),
-        Checkpoint("fit", "12569370c191d6be", "checkpoints/villegas-motion.fit-12569370c191d6be"),
+        Checkpoint("fit", "dccf9566e5a0c82b", "checkpoints/villegas-motion.fit-dccf9566e5a0c82b"),
         Checkpoint(
-            "fit", "18866709b64b9d53", "checkpoints/villegas-translator.fit-18866709b64b9d53"
+            "fit", "5454307581273c14", "checkpoints/villegas-translator.fit-5454307581273c14"
         ),
     ),
-    trials=3,
+    trials=16,
 )
