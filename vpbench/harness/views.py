@@ -206,16 +206,16 @@ class PointView(_View):
     """The `KeypointView` of `vpbench.api`: one array [L,K,3] a clip, stored by a labels stage."""
 
     folder: Path = Path()
-    _read: dict[tuple[str, int], Pose] = field(default_factory=dict[tuple[str, int], Pose])
+    _kept: dict[tuple[str, int], Pose] = field(default_factory=dict[tuple[str, int], Pose])
 
     def read(self, split: str, i: int, frames: Sequence[int]) -> Pose:
         """float32 [len(frames),K,3] of clip `i`."""
         self._of(split)
         # points of a dataset are a few MB, and opening a file takes longer than a training step
-        if (split, i) not in self._read:
+        if (split, i) not in self._kept:
             with np.load(self.folder / f"{split}-{i:05d}.npz", allow_pickle=False) as stored:
-                self._read[split, i] = stored["keypoints"]
-        return self._read[split, i][list(frames)]
+                self._kept[split, i] = stored["keypoints"]
+        return self._kept[split, i][list(frames)]
 
     def batches(
         self, split: str, window: Pair | Clip, batch: int, augment: Augment = NO_AUGMENT,
