@@ -62,8 +62,8 @@ PRESETS: dict[str, Mapping[str, Value]] = {
         "steps": 7000, "batch": 4, "rate": 2e-3, "decay": 0.4, "warm": 200,
         "precision": "bf16", "latent_weight": 0.02, "latent_delay": 3500,
         "adversarial_steps": 120, "adversarial_batch": 4, "adversarial_decay": 0.5,
-        "critic_width": 16, "noise": 16, "rate_predictor": 1e-4, "rate_decoder": 3e-4,
-        "rate_critic": 1e-3,
+        "critic_width": 16, "noise": 16, "rate_predictor": 3e-5, "rate_decoder": 1e-4,
+        "rate_critic": 3e-5,
     },
     "smoke": {
         "encoder": "small", "encoder_init": "scratch", "encoder_width": 4, "width": 4,

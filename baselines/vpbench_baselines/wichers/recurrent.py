@@ -64,7 +64,7 @@ class Predictor(nn.Module):
         cells: odd; one at the bottom and two for each residual pair.
         slot: numbers of the action slot of the original, zeros here; the layers are that wider.
         noise: normal numbers drawn anew at each step; 0 for a deterministic predictor.
-        spread: standard deviation of first weights.
+        spread: standard deviation of first weights, apart from those of the noise.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class Predictor(nn.Module):
         width = encoding + slot
         self.slot, self.noise = slot, noise
         self.enter = dense(width, width, spread)
-        self.shake = dense(noise, width, spread) if noise else None
+        # the noise comes to a predictor that is trained already, and must not drown what it says
+        self.shake = dense(noise, width) if noise else None
         self.feedback = nn.Parameter(torch.zeros(2 * width))
         pairs = (cells - 1) // 2
 
