@@ -32,8 +32,8 @@ DEVIATIONS = (
     "Preset cpu: first weights of the predictor have the deviation 0.1, not 0.01; the latent loss "
     "rises half way to 0.02, not 0.1: before that, and under that weight, a short training has "
     "encoder and predictor agree on a constant.",
-    "Preset cpu: a second stage of 120 steps, at rates of 3e-5 (predictor, critic) and 1e-4 (analogy "
-    "network); a critic that starts faster is saturated after its third step.",
+    "Preset cpu: a second stage of 120 steps, at rates of 3e-5 (predictor, critic) and 1e-4 "
+    "(analogy network); a critic that starts faster is saturated after its third step.",
 )
 """Where this differs from the authors' code, all presets first."""
 
