@@ -92,8 +92,8 @@ SPEC = MethodSpec(
     default_preset=((64, "cpu"), (None, "paper")),
     weights=(*_WEIGHTS, *_SPYNET),
     checkpoints=(
-        Checkpoint("flow", "c918954b255f486e", "checkpoints/li.flow-c918954b255f486e"),
-        Checkpoint("refiner", "e0c679cd33423fa8", "checkpoints/li.refiner-e0c679cd33423fa8"),
+        Checkpoint("flow", "a50d8f887ff878ee", "checkpoints/li.flow-a50d8f887ff878ee"),
+        Checkpoint("refiner", "4b583766529c8f30", "checkpoints/li.refiner-4b583766529c8f30"),
     ),
-    trials=19,
+    trials=22,
 )
