@@ -63,9 +63,9 @@ SPEC = MethodSpec(
     default_preset=((64, "cpu"), (None, "paper")),
     weights=(VGG,),
     checkpoints=(
-        Checkpoint("epva", "71e6e4236462e0c1", "checkpoints/wichers.epva-71e6e4236462e0c1"),
+        Checkpoint("epva", "a6137469ffee76f7", "checkpoints/wichers.epva-a6137469ffee76f7"),
         Checkpoint(
-            "adversarial", "87d97478f57a17f3", "checkpoints/wichers.adversarial-87d97478f57a17f3"
+            "adversarial", "a90764a015c2a912", "checkpoints/wichers.adversarial-a90764a015c2a912"
         ),
     ),
     trials=11,
