@@ -50,7 +50,9 @@ class Setting:
     @property
     def trainer(self) -> Trainer:
         """Fits its stages."""
-        return Trainer(self.bench, self.subject.registry, self.subject.call)
+        return Trainer(
+            self.bench, self.subject.registry, self.subject.call, self.subject.request.cache
+        )
 
     def train(self) -> None:
         """Fit every stage that is not complete, in graph order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
 from vpbench.harness.bench import Bench
-from vpbench.harness.context import StageContext
+from vpbench.harness.context import StageContext, find_weights
 from vpbench.harness.events import silent
 from vpbench.harness.fit import point_view, train_view
 from vpbench.harness.loading import load_stages, make_method, make_slots
@@ -42,11 +43,21 @@ class Runaway(BaseException):
 
 @dataclass
 class LimitedContext(StageContext):
-    """A `FitContext` that asks the fit to stop after a few steps."""
+    """A `FitContext` that asks the fit to stop after a few steps.
+
+    Attributes:
+        pretrained: the cache that pretrained weights are looked up in, the user's; what the fit
+            itself keeps goes elsewhere.
+    """
 
     limit: int = STEPS
+    pretrained: Path = Path()
     logs: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     begun: float = field(default_factory=time.monotonic)
+
+    def weights(self, name: str) -> Path:
+        """File of verified pretrained weights named in the spec."""
+        return find_weights(name, self.pretrained)
 
     @property
     def should_stop(self) -> bool:
@@ -73,13 +84,19 @@ class LimitedContext(StageContext):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A stage after its fit."""
+    """A stage after its fit.
+
+    Attributes:
+        over: steps made after the request to stop.
+        cut: it was asked to stop, as every longer training is here.
+    """
 
     stage: StagePlan
     instance: Any
     slots: Mapping[str, Any]
     logs: Sequence[Mapping[str, float]] = ()
     over: int = 0
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,11 +105,13 @@ class Trainer:
 
     Attributes:
         call: calls the plugin's code under observation.
+        pretrained: the cache that pretrained weights are looked up in.
     """
 
     bench: Bench
     registry: Registry
     call: Call
+    pretrained: Path
 
     def fit(
         self, stage: StagePlan, before: Sequence[StagePlan], limit: int = STEPS,
@@ -114,6 +133,7 @@ class Trainer:
             self.bench.task.info, node.trains, "cpu", 1,
             seed_of("fit", node.fit_seed, node.owner, node.stage), folder, node.label,
             self.bench.store.folder.parent, silent, slots, limit=limit,
+            pretrained=self.pretrained,
         )  # fmt: skip
         stages = () if node.mode == "component" else (node.stage,)
         try:
@@ -123,7 +143,7 @@ class Trainer:
                 raise
         make_folder(folder.checkpoint)
         self.call(f"save of {node.label}", target.save, *stages, folder.checkpoint)
-        return Fitted(stage, instance, slots, tuple(ctx.logs), ctx.over)
+        return Fitted(stage, instance, slots, tuple(ctx.logs), ctx.over, ctx.should_stop)
 
     def seal(self, stage: StagePlan) -> None:
         """Write the record that makes a stage complete."""

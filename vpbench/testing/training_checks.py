@@ -11,6 +11,9 @@ from vpbench.testing.training import RUNAWAY, STEPS, Fitted
 
 METHOD = ("method",)
 
+ROUNDED = 2
+"""Grey levels by which matrices rounded to half precision may change a prediction."""
+
 
 def _fits(subject: MethodSubject) -> list[Fitted]:
     setting = subject.setting()
@@ -73,7 +76,8 @@ def save_load(subject: MethodSubject) -> None:
     before = setting.ask(fitted[-1].instance)
     after = setting.ask(setting.instance())
     worst = difference(before, after)
-    if worst:
+    # a training that was cut short never came to the point where it rounds what it holds
+    if worst > (ROUNDED if any(f.cut for f in fitted) else 0):
         raise CheckFailed(
             "the same predictions after save and load",
             f"a difference of {worst} grey levels", at(fitted[-1].instance, "save"),
