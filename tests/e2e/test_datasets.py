@@ -62,7 +62,7 @@ def test_learned_methods_run_or_say_why_not(dataset, env, tmp_path):
     methods = smoke_methods()
     done = vpbench(
         "run", *methods, *place(dataset), "--preset", "smoke", "--metrics", "psnr", "--limit", 2,
-        "--no-references", "--json", cwd=tmp_path, env=env,
+        "--no-references", "--json", cwd=tmp_path, env=env, timeout=480,
     )  # fmt: skip
     runs = {r["method"].partition("[")[0]: r for r in done.json()["runs"]}
     assert set(runs) == set(methods), done.err
