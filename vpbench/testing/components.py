@@ -15,6 +15,7 @@ from vpbench.core.methods import ResolvedComponent
 from vpbench.harness.bench import Bench
 from vpbench.testing.clips import sample_bench
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.rounding import rounded
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
 from vpbench.testing.told import where_defined
@@ -243,8 +244,8 @@ def save_load(subject: ComponentSubject) -> None:
     after = _array(subject.ask(again))
     if np.array_equal(before, after):
         return
-    rounded = _rounded(modules_of(made), modules_of(again))
-    if not rounded or not np.array_equal(after, _array(subject.ask(_reloaded(subject, again)))):
+    close = rounded(modules_of(made), modules_of(again))
+    if not close or not np.array_equal(after, _array(subject.ask(_reloaded(subject, again)))):
         raise CheckFailed(
             "the same after save and load", "another result", where_defined(type(made).save),
             "vpbench.kit.save_state and load_state write and read all weights; save_weights and "
@@ -259,19 +260,6 @@ def _reloaded(subject: ComponentSubject, made: Any) -> Any:
     again = subject.make()
     subject.call("load", again.load, folder, "cpu")
     return again
-
-
-def _rounded(before: list[Any], after: list[Any]) -> bool:
-    """Whether all weights came back, to the 11 bits that half precision keeps."""
-    for one, two in zip(before, after, strict=True):
-        old, new = one.state_dict(), two.state_dict()
-        if old.keys() != new.keys():
-            return False
-        for name, value in old.items():
-            exact, found = (_array(v).astype(np.float64) for v in (value, new[name]))
-            if not np.allclose(found, exact, rtol=2.0**-11, atol=2.0**-25):
-                return False
-    return True
 
 
 class _Grid:

@@ -84,19 +84,13 @@ class LimitedContext(StageContext):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A stage after its fit.
-
-    Attributes:
-        over: steps made after the request to stop.
-        cut: it was asked to stop, as every longer training is here.
-    """
+    """A stage after its fit; `over`: steps made after the request to stop."""
 
     stage: StagePlan
     instance: Any
     slots: Mapping[str, Any]
     logs: Sequence[Mapping[str, float]] = ()
     over: int = 0
-    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +137,7 @@ class Trainer:
                 raise
         make_folder(folder.checkpoint)
         self.call(f"save of {node.label}", target.save, *stages, folder.checkpoint)
-        return Fitted(stage, instance, slots, tuple(ctx.logs), ctx.over, ctx.should_stop)
+        return Fitted(stage, instance, slots, tuple(ctx.logs), ctx.over)
 
     def seal(self, stage: StagePlan) -> None:
         """Write the record that makes a stage complete."""
