@@ -105,10 +105,16 @@ def translator(trial: Trial) -> list[Line]:
     return [
         Line("PSNR with true keypoints", own[ORACLE], "dB"),
         Line("PSNR of copy-last", own["copy-last"], "dB"),
-        Line("PSNR above copy-last", gain.mean if gain else None, "dB", at_least=5.0,
-             se=gain.se if gain else None, remark="" if gain else "not scored"),
+        Line(
+            "PSNR above copy-last",
+            gain.mean if gain else None,
+            "dB",
+            at_least=5.0,
+            se=gain.se if gain else None,
+            remark="" if gain else "not scored",
+        ),
         Line("L1 on changed pixels, part of copying's", part, at_most=0.4),
-    ]  # fmt: skip
+    ]
 
 
 # joints ------------------------------------------------------------------------------------------
@@ -177,22 +183,28 @@ def fvd(trial: Trial) -> list[Line]:
     names = (METHOD, "copy-last", "real-other", FROZEN)
     records = {name: trial.score(name, "fvd") for name in names}
     lines = [
-        Line(f"FVD of {trial.stored(n).inputs['method']}", r["value"] if r else None,
-             se=r.get("se") if r else None)
+        Line(
+            f"FVD of {trial.stored(n).inputs['method']}",
+            r["value"] if r else None,
+            se=r.get("se") if r else None,
+        )
         for n, r in records.items()
-    ]  # fmt: skip
+    ]
     ours, still, real, _ = records.values()
     worse = trial.apart(FROZEN, METHOD, "fvd")
     if ours is None or still is None or real is None or worse is None or not worse.se:
-        missing = [("FVD, part of the way from copy-last to real-other", 0.5),
-                   ("FVD of frozen motion above ours, in SE", 2.0)]  # fmt: skip
+        missing = [
+            ("FVD, part of the way from copy-last to real-other", 0.5),
+            ("FVD of frozen motion above ours, in SE", 2.0),
+        ]
         return lines + [Line(n, None, at_least=b, remark="not scored") for n, b in missing]
     assert worse.mean is not None
     return [
-        *lines, closing(ours, still, real),
+        *lines,
+        closing(ours, still, real),
         Line("FVD of frozen motion above ours", worse.mean, se=worse.se),
         Line("FVD of frozen motion above ours, in SE", worse.mean / worse.se, at_least=2.0),
-    ]  # fmt: skip
+    ]
 
 
 # label -------------------------------------------------------------------------------------------
@@ -265,8 +277,10 @@ def label(trial: Trial) -> list[Line]:
     wrong = wrong_labels(trial.items, trial.bench.task.info.n_classes)
     real = real_clips(trial.bench, trial.items)
     right, other = (predicted(trial, w, n) for w, n in ((own, "own label"), (wrong, "wrong label")))
-    seen = {name: classify(model, c.frames) for name, c in
-            (("real", real), ("right", right), ("wrong", other))}  # fmt: skip
+    seen = {
+        name: classify(model, c.frames)
+        for name, c in (("real", real), ("right", right), ("wrong", other))
+    }
 
     def share(name: str, labels: Sequence[int]) -> float:
         return float((seen[name] == torch.tensor(list(labels))).float().mean())
@@ -274,13 +288,20 @@ def label(trial: Trial) -> list[Line]:
     hits = round(share("wrong", wrong) * len(wrong))
     low, high = stats.wilson(hits, len(wrong))
     return [
-        Line("classifier on real test clips", share("real", own),
-             remark=f"on validation {figures['val']:.2f}"),
+        Line(
+            "classifier on real test clips",
+            share("real", own),
+            remark=f"on validation {figures['val']:.2f}",
+        ),
         Line("own label seen in predictions under it", share("right", own)),
-        Line("wrong label seen in predictions under it", share("wrong", wrong), at_least=0.5,
-             remark=f"95%: {low:.2f} to {high:.2f}"),
+        Line(
+            "wrong label seen in predictions under it",
+            share("wrong", wrong),
+            at_least=0.5,
+            remark=f"95%: {low:.2f} to {high:.2f}",
+        ),
         Line("own label seen in predictions under a wrong one", share("wrong", own)),
-    ]  # fmt: skip
+    ]
 
 
 # spread ------------------------------------------------------------------------------------------
@@ -339,8 +360,12 @@ def spread(trial: Trial) -> list[Line]:
 # -------------------------------------------------------------------------------------------------
 
 GROUPS: dict[str, Callable[[Trial], list[Line]]] = {
-    "translator": translator, "joints": joints, "fvd": fvd, "label": label, "spread": spread,
-}  # fmt: skip
+    "translator": translator,
+    "joints": joints,
+    "fvd": fvd,
+    "label": label,
+    "spread": spread,
+}
 
 
 def main() -> None:
@@ -354,8 +379,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="the --limit that the runs were made with")
     parser.add_argument("--fit-seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=5, help="seeds of the spread; default 5")
-    parser.add_argument("--train-clips", type=int, metavar="N",
-                        help="fewer for the classifier and the read-out")  # fmt: skip
+    parser.add_argument(
+        "--train-clips", type=int, metavar="N", help="fewer for the classifier and the read-out"
+    )
     parser.add_argument("--epochs", type=int, default=24, help="of the classifier; default 24")
     parser.add_argument("--seed", type=int, default=0, help="of the classifier")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

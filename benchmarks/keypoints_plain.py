@@ -26,8 +26,15 @@ _SAME = 1e-3
 class _Conv(nn.Module):
     """Convolution padded as TensorFlow's SAME, after a border of zeros on every side."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, border: int = 0,
-                 bias: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int,
+        stride: int = 1,
+        border: int = 0,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         plain = stride == 1
         self.conv = nn.Conv2d(
@@ -182,9 +189,12 @@ class Plain:
     """
 
     def __init__(
-        self, stage: FirstStage, *, shared: bool = False,
+        self,
+        stage: FirstStage,
+        *,
+        shared: bool = False,
         layout: torch.memory_format = torch.contiguous_format,
-    ) -> None:  # fmt: skip
+    ) -> None:
         p, q = stage.p, stage.detector.params
         points = int(p["n_keypoints"])
         self.p, self.shared, self.layout, self.precision = p, shared, layout, stage.precision

@@ -58,9 +58,15 @@ def ground(runs: Path | None = None, dataset: str = "puppets", limit: int | None
 
 
 def first_stage(
-    where: Ground, name: str, folder: Path, threads: int, emit: Emit, *, preset: str | None = None,
+    where: Ground,
+    name: str,
+    folder: Path,
+    threads: int,
+    emit: Emit,
+    *,
+    preset: str | None = None,
     fit_seed: int = 0,
-) -> Prepared:  # fmt: skip
+) -> Prepared:
     """Parts, data and context of the first stage of a method, untrained.
 
     Args:
@@ -78,9 +84,17 @@ def first_stage(
     node, info = stage.node, where.bench.task.info
     slots = make_slots(run.method, info, where.registry)
     ctx = StageContext(
-        info, node.trains, "cpu", threads, seed_of("fit", fit_seed, node.owner, node.stage),
-        wanted.folder, run.name, where.places.cache, emit, slots,
-    )  # fmt: skip
+        info,
+        node.trains,
+        "cpu",
+        threads,
+        seed_of("fit", fit_seed, node.owner, node.stage),
+        wanted.folder,
+        run.name,
+        where.places.cache,
+        emit,
+        slots,
+    )
     data = train_view(where.bench, (fit_seed, node.owner, node.stage))
     return Prepared(slots["detector"], slots["translator"], data, ctx)
 

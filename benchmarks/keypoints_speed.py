@@ -165,11 +165,15 @@ def report(precision: str, found: Mapping[str, Any]) -> None:
     whole, share = found["speed_up"], found["loading_share"]
     print(f"  whole speed-up            {whole:.2f}  goal {GOAL}: {verdict(whole >= GOAL)}")
     print(f"  the same, in CPU time     {found['speed_up_cpu_time']:.2f}")
-    print(f"  of one forward alone      {found['gain_of_one_forward']:.2f}  "
-          f"arithmetic says {SHARED_THEORY}")  # fmt: skip
+    print(
+        f"  of one forward alone      {found['gain_of_one_forward']:.2f}  "
+        f"arithmetic says {SHARED_THEORY}"
+    )
     print(f"  of channels last alone    {found['gain_of_layout']:.2f}")
-    print(f"  data loading, of a step  {share:5.1%}  goal below {DATA_GOAL:.0%}: "
-          f"{verdict(share < DATA_GOAL)}")  # fmt: skip
+    print(
+        f"  data loading, of a step  {share:5.1%}  goal below {DATA_GOAL:.0%}: "
+        f"{verdict(share < DATA_GOAL)}"
+    )
 
 
 def main() -> None:
@@ -180,8 +184,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="default 7")
     parser.add_argument("--steps", type=int, default=4, help="of each form a round; default 4")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], nargs="+",
-                        default=["fp32", "bf16"])  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], nargs="+", default=["fp32", "bf16"]
+    )
     parser.add_argument("--preset", choices=["cpu", "smoke"], default="cpu")
     parser.add_argument("--json", action="store_true", help="one object on stdout, with all rounds")
     args = parser.parse_args()
@@ -196,9 +201,17 @@ def main() -> None:
             times = measure(forms, args.rounds, args.steps, progress, precision)
             results[precision] = {**facts, **summary(times)}
     if args.json:
-        print(json.dumps({"threads": args.threads, "preset": args.preset, "steps": args.steps,
-                          "goals": {"speed_up": GOAL, "loading_share": DATA_GOAL},
-                          "results": results}))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "threads": args.threads,
+                    "preset": args.preset,
+                    "steps": args.steps,
+                    "goals": {"speed_up": GOAL, "loading_share": DATA_GOAL},
+                    "results": results,
+                }
+            )
+        )
         return
     print(f"{args.threads} threads, preset {args.preset}, {args.rounds} rounds of {args.steps}")
     for precision, found in results.items():

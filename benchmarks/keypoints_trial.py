@@ -133,9 +133,13 @@ class Trial:
         if record is None:
             return None
         column = Column(
-            metric, record["fp8"], record["fingerprint"], record["direction"], record["unit"],
+            metric,
+            record["fp8"],
+            record["fingerprint"],
+            record["direction"],
+            record["unit"],
             record["kind"],
-        )  # fmt: skip
+        )
         rows = [Row(n, [self.stored(n)]) for n in (a, b)]
         return difference(rows[0], rows[1], self.bench.task.horizon, column)
 

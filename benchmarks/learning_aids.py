@@ -49,8 +49,11 @@ AIDS: Mapping[str, Mapping[str, str]] = {
 """Variant -> parameters that switch one aid off, back to the published method."""
 
 FIGURES: Mapping[str, tuple[str, bool]] = {
-    "gain": ("dB", True), "changed": ("", False), "joints": ("", False), "pck": ("", True),
-}  # fmt: skip
+    "gain": ("dB", True),
+    "changed": ("", False),
+    "joints": ("", False),
+    "pck": ("", True),
+}
 """Figure -> its unit, and whether more is better."""
 
 Row = dict[str, Any]
@@ -77,12 +80,19 @@ def train(
         figures = measure(translation, *validation_clips(parts.data, parts.ctx))
         joints = read_joints(parts.detector, parts.data, parts.ctx)
     return {
-        "variant": variant, "seed": seed, "steps": args.steps, "preset": args.preset,
-        "method": name, "gain": figures.gain, "changed": figures.changed,
-        "perceptual": figures.distance, "joints": None if joints is None else joints.ratio,
-        "pck": None if joints is None else joints.pck, "threads": args.threads,
+        "variant": variant,
+        "seed": seed,
+        "steps": args.steps,
+        "preset": args.preset,
+        "method": name,
+        "gain": figures.gain,
+        "changed": figures.changed,
+        "perceptual": figures.distance,
+        "joints": None if joints is None else joints.ratio,
+        "pck": None if joints is None else joints.pck,
+        "threads": args.threads,
         "seconds": round(time.perf_counter() - started, 1),
-    }  # fmt: skip
+    }
 
 
 def stored(path: Path) -> list[Row]:
@@ -165,12 +175,22 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=600, help="of each training; default 600")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="default 0")
-    parser.add_argument("--only", nargs="+", choices=list(AIDS), metavar="VARIANT",
-                        default=list(AIDS), help="some variants: " + ", ".join(AIDS))  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(AIDS),
+        metavar="VARIANT",
+        default=list(AIDS),
+        help="some variants: " + ", ".join(AIDS),
+    )
     parser.add_argument("--preset", default="cpu", help="of 'ours'; default cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, default=Path("learning_aids"),
-                        help="folder of results.jsonl and of unfinished runs")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("learning_aids"),
+        help="folder of results.jsonl and of unfinished runs",
+    )
     parser.add_argument("--report", action="store_true", help="train nothing, print what is there")
     parser.add_argument("--json", action="store_true", help="one object on stdout")
     args = parser.parse_args()
@@ -195,8 +215,9 @@ def main() -> None:
     rows = chosen(stored(results), args)
     found = effects(rows)
     if args.json:
-        print(json.dumps({"preset": args.preset, "steps": args.steps, "effects": found,
-                          "runs": rows}))  # fmt: skip
+        print(
+            json.dumps({"preset": args.preset, "steps": args.steps, "effects": found, "runs": rows})
+        )
         return
     report(found, args)
 

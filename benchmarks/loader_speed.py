@@ -68,11 +68,14 @@ def videos(count: int) -> dict[str, tuple[str, int, int, tuple[int, int], int]]:
     """A split of `count` videos of 33 to 80 frames; every fourth is a test video."""
     return {
         f"{2141 + k:04d}": (
-            "test" if k % 4 == 3 else "train", 0, 33 + 7 * k % 48,
-            (270, 480) if k % 3 else (360, 480), 1,
+            "test" if k % 4 == 3 else "train",
+            0,
+            33 + 7 * k % 48,
+            (270, 480) if k % 3 else (360, 480),
+            1,
         )
         for k in range(count)
-    }  # fmt: skip
+    }
 
 
 def opened(root: Path, cache: Path) -> Bench:
@@ -122,13 +125,17 @@ def main() -> None:
         frames = 33 / statistics.median(ours)
         print(f"{len(items)} windows of 33 frames; mean difference at most {error:.2f} grey levels")
         print(f"  plain OpenCV loop  {1e3 * statistics.median(theirs):8.2f} ms a window")
-        print(f"  from the cache     {1e3 * statistics.median(ours):8.2f} ms a window, "
-              f"{frames:.0f} frames/s")  # fmt: skip
+        print(
+            f"  from the cache     {1e3 * statistics.median(ours):8.2f} ms a window, "
+            f"{frames:.0f} frames/s"
+        )
         print(f"  ratio              {ratio:8.1f}")
         one, two = (conversion(root, scratch, n, min(3, args.rounds)) for n in (1, 2))
         count = len(bench.dataset.clips("train")) + len(bench.task.test)
-        print(f"conversion of {count} clips: {one:.1f} s in one process, {two:.1f} s in two; "
-              f"{one / two:.2f} times as fast")  # fmt: skip
+        print(
+            f"conversion of {count} clips: {one:.1f} s in one process, {two:.1f} s in two; "
+            f"{one / two:.2f} times as fast"
+        )
 
 
 if __name__ == "__main__":

@@ -32,10 +32,22 @@ ACTIONS = {0: "tennis_serve", 1: "pullup", 7: "squat"}
 VIEWS = ("front", "back", "left", "right")
 
 _REST = np.array(
-    [(0, -0.42), (-0.11, -0.3), (0.11, -0.3), (-0.14, -0.14), (0.14, -0.14), (-0.15, 0.01),
-     (0.15, 0.01), (-0.06, 0), (0.06, 0), (-0.06, 0.22), (0.06, 0.22), (-0.06, 0.45),
-     (0.06, 0.45)]
-)  # fmt: skip
+    [
+        (0, -0.42),
+        (-0.11, -0.3),
+        (0.11, -0.3),
+        (-0.14, -0.14),
+        (0.14, -0.14),
+        (-0.15, 0.01),
+        (0.15, 0.01),
+        (-0.06, 0),
+        (0.06, 0),
+        (-0.06, 0.22),
+        (0.06, 0.22),
+        (-0.06, 0.45),
+        (0.06, 0.45),
+    ]
+)
 """A standing figure of height 1 around its hips, in Penn Action's order of joints."""
 _BONES = (
     *((1, 2), (1, 3), (3, 5), (2, 4), (4, 6), (1, 7)),
@@ -74,8 +86,9 @@ def draw(joints, height, width, seed):
         for (a, b), colour in zip(_BONES, colours, strict=True):
             ends = [tuple(int(v) for v in pose[k].round()) for k in (a, b)]
             cv2.line(frame, *ends, colour, max(3, min(height, width) // 20))
-        cv2.circle(frame, tuple(int(v) for v in pose[0].round()), min(height, width) // 14,
-                   colours[0], -1)  # fmt: skip
+        cv2.circle(
+            frame, tuple(int(v) for v in pose[0].round()), min(height, width) // 14, colours[0], -1
+        )
         clip.append(frame)
     return np.stack(clip)
 
@@ -92,12 +105,16 @@ def annotation(video, label, frames, size, official, short_box=False):
         xy = xy.round().astype(np.uint16)
     boxes = np.concatenate([xy.min(1), xy.max(1)], -1).astype(float)
     return {
-        "action": ACTIONS[label], "pose": VIEWS[int(video) % 4], "x": xy[..., 0], "y": xy[..., 1],
-        "visibility": visible, "train": np.array([[official]], np.int32),
+        "action": ACTIONS[label],
+        "pose": VIEWS[int(video) % 4],
+        "x": xy[..., 0],
+        "y": xy[..., 1],
+        "visibility": visible,
+        "train": np.array([[official]], np.int32),
         "bbox": boxes[:-1] if short_box else boxes,
         "dimensions": np.array([[height, width, frames]], np.uint16),
         "nframes": np.array([[frames]], np.uint8),
-    }  # fmt: skip
+    }
 
 
 def make_labels(root, videos=None):

@@ -32,9 +32,11 @@ class KeypointDetector(nn.Module):
         p = self.params
         with seeded(seed):
             self.net = KeypointNetwork(
-                int(p["n_keypoints"]), int(p["detector_width"]), int(p["detector_decoder"]),
+                int(p["n_keypoints"]),
+                int(p["detector_width"]),
+                int(p["detector_decoder"]),
                 float(p["bn_momentum"]),
-            ).to(memory_format=torch.channels_last)  # fmt: skip
+            ).to(memory_format=torch.channels_last)
 
     def points(self, images: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
         """Keypoints of images.

@@ -94,10 +94,12 @@ class FirstStage:
         )
         self.rival = torch.optim.Adam(self.discriminator.parameters(), betas=_BETAS)
         training = Training(
-            "ours:keypoints", {**players, "discriminator": self.discriminator},
-            {"generator": self.optimiser, "discriminator": self.rival}, self.steps,
+            "ours:keypoints",
+            {**players, "discriminator": self.discriminator},
+            {"generator": self.optimiser, "discriminator": self.rival},
+            self.steps,
             ("batch", "translator_decoder", "detector_decoder"),
-        )  # fmt: skip
+        )
         translation = Translation(self.detector, self.translator, self.perceptual)
         watcher = Watcher(translation, players, self.data, self.ctx)
         training.extra["watch"] = watcher.state()

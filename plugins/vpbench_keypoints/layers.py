@@ -31,9 +31,15 @@ class Conv(nn.Conv2d):
     """
 
     def __init__(
-        self, inside: int, outside: int, kernel: int, stride: int = 1, *, bias: bool = True,
+        self,
+        inside: int,
+        outside: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        bias: bool = True,
         border: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         symmetric = kernel // 2 if stride == 1 and kernel % 2 else 0
         super().__init__(inside, outside, kernel, stride, padding=border + symmetric, bias=bias)
         self.border = border

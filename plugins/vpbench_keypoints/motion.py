@@ -34,10 +34,14 @@ class KeypointMotion(nn.Module):
         p = self.params
         with seeded(seed):
             self.net = MotionNetwork(
-                int(p["n_keypoints"]), self.classes, int(p["motion_hidden"]),
-                int(p["motion_latent"]), int(p["motion_inlet"]),
-                relu_heads=bool(p["relu_heads"]), residual=bool(p["residual"]),
-            )  # fmt: skip
+                int(p["n_keypoints"]),
+                self.classes,
+                int(p["motion_hidden"]),
+                int(p["motion_latent"]),
+                int(p["motion_inlet"]),
+                relu_heads=bool(p["relu_heads"]),
+                residual=bool(p["residual"]),
+            )
 
     def one_hot(self, label: Tensor | None, like: Tensor) -> Tensor:
         """[B,A]; all zeros for a label that is not given."""

@@ -82,9 +82,16 @@ class TranslatorNetwork(nn.Module):
     """
 
     def __init__(
-        self, points: int, width: int, decoder: int, momentum: float, *, reference: bool = True,
-        mask: bool = True, skips: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        points: int,
+        width: int,
+        decoder: int,
+        momentum: float,
+        *,
+        reference: bool = True,
+        mask: bool = True,
+        skips: bool = False,
+    ) -> None:
         super().__init__()
         d = decoder
         finer = (2 * width, width) if skips else (0, 0)
@@ -176,9 +183,16 @@ class MotionNetwork(nn.Module):
     """
 
     def __init__(
-        self, points: int, classes: int, hidden: int, latent: int, inlet: int, *,
-        relu_heads: bool = False, residual: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        points: int,
+        classes: int,
+        hidden: int,
+        latent: int,
+        inlet: int,
+        *,
+        relu_heads: bool = False,
+        residual: bool = False,
+    ) -> None:
         super().__init__()
         self.points, self.classes, self.latent, self.inlet = points, classes, latent, inlet
         self.relu_heads, self.residual = relu_heads, residual

@@ -30,17 +30,20 @@ def translation_sheet(frames: Tensor, layers: Mapping[str, Tensor]) -> Frames:
             "keypoints": draw_keypoints(targets, points),
             **{
                 name: to_uint8(layers[name][k].expand(-1, 3, -1, -1))
-                for name in ("mask", "crude", "final") if name in layers
+                for name in ("mask", "crude", "final")
+                if name in layers
             },
-        }  # fmt: skip
+        }
         rows += [(name, shown[name]) for name in _ROWS if name in shown]
     return contact_sheet(rows)
 
 
 def loss_curves(
-    steps: Sequence[float], series: Mapping[str, Sequence[float]], width: int = 480,
+    steps: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    width: int = 480,
     height: int = 180,
-) -> Frames:  # fmt: skip
+) -> Frames:
     """One small line plot a series, below each other: uint8 [H,W,3]."""
     from PIL import Image, ImageDraw
 
@@ -54,10 +57,12 @@ def loss_curves(
         span = (high - low) or 1.0
         reach = (steps[-1] - steps[0]) or 1.0
         line = [
-            (left + (s - steps[0]) / reach * (right - left), bottom - (v - low) / span
-             * (bottom - top))
+            (
+                left + (s - steps[0]) / reach * (right - left),
+                bottom - (v - low) / span * (bottom - top),
+            )
             for s, v in zip(steps, values, strict=True)
-        ]  # fmt: skip
+        ]
         if len(line) > 1:
             pen.line(line, fill=(30, 100, 200), width=2)
         for x, y in line:

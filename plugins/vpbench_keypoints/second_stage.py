@@ -38,9 +38,10 @@ class SecondStage:
         self.net = motion.net.to(ctx.device).train()
         with seeded(ctx.seed + 1):
             self.rival_net = SequenceDiscriminator(
-                int(self.p["n_keypoints"]), int(self.p["motion_hidden"]),
+                int(self.p["n_keypoints"]),
+                int(self.p["motion_hidden"]),
                 relu_head=bool(self.p["relu_heads"]),
-            ).to(ctx.device)  # fmt: skip
+            ).to(ctx.device)
         trained = [w for w in self.net.parameters() if w.requires_grad]
         self.optimiser = torch.optim.Adam(trained, betas=_BETAS)
         rivals = [w for w in self.rival_net.parameters() if w.requires_grad]
@@ -51,10 +52,13 @@ class SecondStage:
     def run(self) -> bool:
         """Train to the end; False when asked to stop before."""
         training = Training(
-            "ours:motion", {"motion": self.net, "discriminator": self.rival_net},
-            {"generator": self.optimiser, "discriminator": self.rival}, self.steps,
-            ("motion_batch", "motion_hidden"), {"watch": self.watch},
-        )  # fmt: skip
+            "ours:motion",
+            {"motion": self.net, "discriminator": self.rival_net},
+            {"generator": self.optimiser, "discriminator": self.rival},
+            self.steps,
+            ("motion_batch", "motion_hidden"),
+            {"watch": self.watch},
+        )
         done = train(self.ctx, training, self._begin, lambda k: self._after(k, training))
         if done:
             self.net.load_state_dict(training.extra["watch"]["weights"])
@@ -137,11 +141,16 @@ class SecondStage:
         self.ctx.log({"val_path": path, "val_kl": float(kl)})
         watch: dict[str, Any] = training.extra["watch"]
         watch["curve"] = [*watch["curve"], [done, path, float(kl)]]
-        self.ctx.image("validation", loss_curves(
-            [row[0] for row in watch["curve"]],
-            {"1000 x path error": [row[1] for row in watch["curve"]],
-             "KL, nats": [row[2] for row in watch["curve"]]},
-        ))  # fmt: skip
+        self.ctx.image(
+            "validation",
+            loss_curves(
+                [row[0] for row in watch["curve"]],
+                {
+                    "1000 x path error": [row[1] for row in watch["curve"]],
+                    "KL, nats": [row[2] for row in watch["curve"]],
+                },
+            ),
+        )
         if watch["best"] is None or bound < watch["best"]:
             watch["best"] = bound
             watch["weights"] = {k: v.clone() for k, v in self.net.state_dict().items()}

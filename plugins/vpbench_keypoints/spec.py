@@ -147,8 +147,11 @@ keypoints, validation (`benchmarks/learning_aids.py`); joint errors are parts of
 
 PARAMS: Mapping[str, Value] = {**DETECTOR, **TRANSLATOR, **MOTION}
 PRESETS: Mapping[str, Mapping[str, Value]] = {
-    "paper": {}, "cpu": _CPU, "plus": _PLUS, "smoke": _SMOKE,
-}  # fmt: skip
+    "paper": {},
+    "cpu": _CPU,
+    "plus": _PLUS,
+    "smoke": _SMOKE,
+}
 
 
 def _presets(own: Mapping[str, Value]) -> Mapping[str, Mapping[str, Value]]:
@@ -161,35 +164,57 @@ _SPACE = ("n_keypoints", "unsupervised keypoints of Kim et al. 2019")
 
 
 def _part(
-    slot: Literal["detector", "motion", "translator"], factory: str, stage: str, summary: str,
-    own: Mapping[str, Value], **more: Any,
-) -> ComponentSpec:  # fmt: skip
+    slot: Literal["detector", "motion", "translator"],
+    factory: str,
+    stage: str,
+    summary: str,
+    own: Mapping[str, Value],
+    **more: Any,
+) -> ComponentSpec:
     """One of the method's own components."""
     return ComponentSpec(
-        f"ours-{slot}", slot, f"{_HOME}.{factory}", summary, space=_SPACE,
-        trained_by=f"ours:{stage}", citation=_CITATION, licence=_LICENCE, params=own,
-        presets=_presets(own), **more,
-    )  # fmt: skip
+        f"ours-{slot}",
+        slot,
+        f"{_HOME}.{factory}",
+        summary,
+        space=_SPACE,
+        trained_by=f"ours:{stage}",
+        citation=_CITATION,
+        licence=_LICENCE,
+        params=own,
+        presets=_presets(own),
+        **more,
+    )
 
 
 KEYPOINT_DETECTOR = _part(
-    "detector", "detector:KeypointDetector", "keypoints",
+    "detector",
+    "detector:KeypointDetector",
+    "keypoints",
     "U-Net and soft-argmax; trained without labels, together with a translator",
-    DETECTOR, capabilities=_IMAGES,
-)  # fmt: skip
+    DETECTOR,
+    capabilities=_IMAGES,
+)
 
 KEYPOINT_TRANSLATOR = _part(
-    "translator", "translator:KeypointTranslator", "keypoints",
+    "translator",
+    "translator:KeypointTranslator",
+    "keypoints",
     "redraws an image at other keypoints and keeps the background through a mask",
-    TRANSLATOR, capabilities=_IMAGES, weights=pretrained.ALL,
-)  # fmt: skip
+    TRANSLATOR,
+    capabilities=_IMAGES,
+    weights=pretrained.ALL,
+)
 
 KEYPOINT_MOTION = _part(
-    "motion", "motion:KeypointMotion", "motion",
+    "motion",
+    "motion:KeypointMotion",
+    "motion",
     "conditional variational auto-encoder of keypoint paths, with a sequence discriminator",
-    MOTION, capabilities=Capabilities(label="optional", stochastic=True),
+    MOTION,
+    capabilities=Capabilities(label="optional", stochastic=True),
     overrides={"label=off": {"label": "no"}},
-)  # fmt: skip
+)
 
 METHOD = MethodSpec(
     name="ours",

@@ -42,15 +42,23 @@ class KeypointTranslator(nn.Module):
         p = self.params
         with seeded(seed):
             self.net = TranslatorNetwork(
-                int(p["n_keypoints"]), int(p["translator_width"]), int(p["translator_decoder"]),
-                float(p["bn_momentum"]), reference=bool(p["reference_keypoints"]),
-                mask=bool(p["mask"]), skips=bool(p["skips"]),
-            ).to(memory_format=torch.channels_last)  # fmt: skip
+                int(p["n_keypoints"]),
+                int(p["translator_width"]),
+                int(p["translator_decoder"]),
+                float(p["bn_momentum"]),
+                reference=bool(p["reference_keypoints"]),
+                mask=bool(p["mask"]),
+                skips=bool(p["skips"]),
+            ).to(memory_format=torch.channels_last)
 
     def draw(
-        self, image: Tensor, source: Tensor, target: Tensor, sharpness: float,
+        self,
+        image: Tensor,
+        source: Tensor,
+        target: Tensor,
+        sharpness: float,
         precision: torch.dtype = torch.float32,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One frame for each image.
 
         Args:
@@ -81,9 +89,11 @@ class KeypointTranslator(nn.Module):
                 return value.repeat_interleave(steps, 0)
 
             crude, mask = self.net.decode(
-                [tiled(level) for level in appearance], tiled(source), wanted.flatten(0, 1),
+                [tiled(level) for level in appearance],
+                tiled(source),
+                wanted.flatten(0, 1),
                 sharpness,
-            )  # fmt: skip
+            )
             whole = {"final": blend(tiled(image), crude, mask), "crude": crude}
             found = {k: (v.clamp(-1.0, 1.0) + 1.0) / 2.0 for k, v in whole.items()}
             if mask is not None:

@@ -118,9 +118,11 @@ def measure(translation: Translation, frames: Tensor, pose: Tensor | None) -> Fi
             distance += float(translation.perceptual(flat[2], flat[1])) * len(some)
     n = len(frames)
     return Figures(
-        psnr / n, copying / n, wrong / max(due, 1e-12),
+        psnr / n,
+        copying / n,
+        wrong / max(due, 1e-12),
         None if translation.perceptual is None else distance / n,
-    )  # fmt: skip
+    )
 
 
 def _psnr(fake: Tensor, real: Tensor) -> Tensor:
@@ -163,9 +165,12 @@ class Watcher:
     """Validates while a training runs, keeps the best weights, writes pictures."""
 
     def __init__(
-        self, translation: Translation, players: Mapping[str, nn.Module], data: TrainView,
+        self,
+        translation: Translation,
+        players: Mapping[str, nn.Module],
+        data: TrainView,
         ctx: FitContext,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.translation, self.players, self.data, self.ctx = translation, players, data, ctx
         frames, pose = validation_clips(data, ctx)
         self.frames = frames.to(ctx.device)
@@ -190,11 +195,16 @@ class Watcher:
             told["val_perceptual"] = figures.distance
         self.ctx.log(told)
         watch["curve"] = [*watch["curve"], [done, figures.gain, figures.changed]]
-        self.ctx.image("validation", loss_curves(
-            [row[0] for row in watch["curve"]],
-            {"gain on copying, dB": [row[1] for row in watch["curve"]],
-             "L1 on changed pixels": [row[2] for row in watch["curve"]]},
-        ))  # fmt: skip
+        self.ctx.image(
+            "validation",
+            loss_curves(
+                [row[0] for row in watch["curve"]],
+                {
+                    "gain on copying, dB": [row[1] for row in watch["curve"]],
+                    "L1 on changed pixels": [row[2] for row in watch["curve"]],
+                },
+            ),
+        )
         if watch["best"] is None or figures.cost < watch["best"]:
             watch["best"] = figures.cost
             watch["weights"] = {

@@ -48,9 +48,14 @@ class Warp:
 
 
 def draw_warp(
-    n: int, device: torch.device, *, turn_deg: float = 15.0, scale: float = 0.15,
-    shift: float = 0.15, height: float = 0.06,
-) -> Warp:  # fmt: skip
+    n: int,
+    device: torch.device,
+    *,
+    turn_deg: float = 15.0,
+    scale: float = 0.15,
+    shift: float = 0.15,
+    height: float = 0.06,
+) -> Warp:
     """Draw `n` warps from torch's global generator.
 
     Args:
@@ -68,7 +73,9 @@ def draw_warp(
     cos, sin = angle.cos(), angle.sin()
     rows = [torch.stack([cos * sides[:, 0], -sin], 1), torch.stack([sin, cos * sides[:, 1]], 1)]
     return Warp(
-        matrix=torch.stack(rows, 1), shift=uniform(n, 2) * shift,
+        matrix=torch.stack(rows, 1),
+        shift=uniform(n, 2) * shift,
         height=torch.randn(n, 2, _WAVES).to(device) * height,
-        number=uniform(n, 2, _WAVES, 2) * 3.0, phase=uniform(n, 2, _WAVES) * math.pi,
-    )  # fmt: skip
+        number=uniform(n, 2, _WAVES, 2) * 3.0,
+        phase=uniform(n, 2, _WAVES) * math.pi,
+    )

@@ -7,9 +7,14 @@ MUTANTS = {}
 
 def part(name, cls, catches, slot="motion", space=None, capabilities=None, **more):
     globals()[f"SPEC_{name}"] = ComponentSpec(
-        name, slot, f"{__file__}:{cls}", "a mutant", space=space,
-        capabilities=capabilities or Capabilities(), **more,
-    )  # fmt: skip
+        name,
+        slot,
+        f"{__file__}:{cls}",
+        "a mutant",
+        space=space,
+        capabilities=capabilities or Capabilities(),
+        **more,
+    )
     MUTANTS[name] = catches
 
 
@@ -23,8 +28,14 @@ part("no-space", "Detect", "space", slot="detector")
 part("any-space", "Shows", "space", slot="translator")
 part("good-any-space", "Shows", None, slot="translator", trained_by="self")
 part("good-detector", "Detect", None, slot="detector", space=(4, "test"))
-part("joints", "Joints", None, slot="detector", space=(13, "penn"),
-     capabilities=Capabilities(pose="required"))  # fmt: skip
+part(
+    "joints",
+    "Joints",
+    None,
+    slot="detector",
+    space=(13, "penn"),
+    capabilities=Capabilities(pose="required"),
+)
 part("one-more", "Detect", "shapes", slot="detector", space=(3, "test"))
 part("pixels", "Pixels", "values", slot="detector", space=(4, "test"))
 part("counts", "Counts", "same-seed")

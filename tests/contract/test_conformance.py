@@ -17,13 +17,15 @@ from vpbench.testing import checks_of, run_checks
 HERE = Path(__file__).parent
 FULL = {"memory", "resume", "readme", "verify"}
 MUTANTS = {
-    "method": (method_mutants, {**method_mutants.MUTANTS, "broken_import": "spec-import",
-                                "heavy": "spec-light"}),
+    "method": (
+        method_mutants,
+        {**method_mutants.MUTANTS, "broken_import": "spec-import", "heavy": "spec-light"},
+    ),
     "component": (component_mutants, component_mutants.MUTANTS),
     "executor": (executor_mutants, executor_mutants.MUTANTS),
     "dataset": (dataset_mutants, dataset_mutants.MUTANTS),
     "metric": (metric_mutants, metric_mutants.MUTANTS),
-}  # fmt: skip
+}
 CASES = [(k, name, catches) for k, (_, found) in MUTANTS.items() for name, catches in found.items()]
 ELSEWHERE = {"readme"}  # needs an installed distribution: test_readme.py
 

@@ -34,15 +34,20 @@ def boxed(tmp_path):
 @pytest.fixture
 def env(boxed):
     plugins = ",".join(f"boxed.spec:{name}" for name in SPECS)
-    return {"VPBENCH_PLUGINS": plugins, "PYTHONPATH": str(boxed.parent),
-            "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+    return {
+        "VPBENCH_PLUGINS": plugins,
+        "PYTHONPATH": str(boxed.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def bundle(*words):
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "bundle.py"), *map(str, words)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -64,8 +69,18 @@ def trained(tmp_path, clips, env, *more):
 
 
 def run(tmp_path, clips, env, *more, method="tiny"):
-    return vpbench("run", method, "--dataset", folder(clips), "--no-references", "--metrics",
-                   "ssim", *more, cwd=tmp_path, env=env)  # fmt: skip
+    return vpbench(
+        "run",
+        method,
+        "--dataset",
+        folder(clips),
+        "--no-references",
+        "--metrics",
+        "ssim",
+        *more,
+        cwd=tmp_path,
+        env=env,
+    )
 
 
 def row(tmp_path, env):
@@ -84,8 +99,10 @@ def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_p
     assert done.code == 0, done.err
     assert not list(tmp_path.glob("runs/*/stages/*")), "labels are of no use, and were made"
     found = row(tmp_path, env)
-    seconds = sum(json.loads((stages[s] / "stage.json").read_text())["seconds"]
-                  for s in ("keypoints", "motion"))  # fmt: skip
+    seconds = sum(
+        json.loads((stages[s] / "stage.json").read_text())["seconds"]
+        for s in ("keypoints", "motion")
+    )
     assert found["checkpoint"] == f"bundled ({seconds:.0f} s on cpu, 1 thread)"
     assert found["marks"] == []  # the spec was changed since, the code that trains was not
     mine = run(tmp_path, clips, env, "--runs", "author", "--offline")
@@ -101,8 +118,11 @@ def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_p
     done = run(tmp_path, clips, env)
     assert done.code == 0, done.err
     marks = row(tmp_path, env)["marks"]
-    assert marks == [f"tiny:{stage} was fitted {what}" for stage in ("keypoints", "motion")
-                     for what in ("with an earlier source", "on other data")]  # fmt: skip
+    assert marks == [
+        f"tiny:{stage} was fitted {what}"
+        for stage in ("keypoints", "motion")
+        for what in ("with an earlier source", "on other data")
+    ]
 
     # one byte of it is wrong
     path = next(boxed.glob("checkpoints/tiny.keypoints-*/checkpoint/detector/tensors.safetensors"))
@@ -122,12 +142,31 @@ def test_what_nothing_needs_is_not_made(clips, tmp_path, boxed, env):
     (record,) = tmp_path.glob("runs/*/tiny+motion-frozen/*/run.json")
     listed = {s["stage"]: s["origin"] for s in json.loads(record.read_text())["inputs"]["stages"]}
     assert listed == {"tiny:keypoints": "to fit", "tiny-detector:labels": "not needed"}
-    planned = vpbench("plan", "tiny[motion=frozen]", "tiny", "--dataset", folder(clips),
-                      "--no-references", "--json", cwd=tmp_path, env=env)  # fmt: skip
+    planned = vpbench(
+        "plan",
+        "tiny[motion=frozen]",
+        "tiny",
+        "--dataset",
+        folder(clips),
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+        env=env,
+    )
     origins = [[s["origin"] for s in r["stages"]] for r in planned.json()["runs"]]
     assert origins == [["fitted", "not needed"], ["fitted", "to fit", "to fit"]]
-    both = vpbench("run", "tiny[motion=frozen]", "tiny", "--dataset", folder(clips),
-                   "--no-references", "--metrics", "ssim", cwd=tmp_path, env=env)  # fmt: skip
+    both = vpbench(
+        "run",
+        "tiny[motion=frozen]",
+        "tiny",
+        "--dataset",
+        folder(clips),
+        "--no-references",
+        "--metrics",
+        "ssim",
+        cwd=tmp_path,
+        env=env,
+    )
     assert both.code == 0, both.err
     assert len(list(tmp_path.glob("runs/*/stages/*/stage.json"))) == 3
     assert "finished before, nothing to do" in both.err  # labels that came later change nothing
@@ -167,11 +206,27 @@ def server(tmp_path):
         pytest.skip("openssl makes the certificate and is not here")
     pem = tmp_path / "server.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", pem, "-out",
-         tmp_path / "certificate.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            pem,
+            "-out",
+            tmp_path / "certificate.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
     asked = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -201,13 +256,18 @@ def test_checkpoints_are_fetched_from_their_address_once(clips, tmp_path, boxed,
         bundle(stages[stage], *words)
         assert (home / f"{stage}.zip").read_bytes() == first
     name_checkpoints(boxed, *(line.stdout for line in lines))
-    env |= {"SSL_CERT_FILE": str(tmp_path / "certificate.pem"), "VPBENCH_OFFLINE": "0",
-            "VPBENCH_HOME": str(tmp_path / "home")}  # fmt: skip
+    env |= {
+        "SSL_CERT_FILE": str(tmp_path / "certificate.pem"),
+        "VPBENCH_OFFLINE": "0",
+        "VPBENCH_HOME": str(tmp_path / "home"),
+    }
 
     offline = run(tmp_path, clips, env, "--offline")
     assert offline.code == 5 and not asked
-    assert f"the checkpoint of tiny:keypoints is not here, and there is no network to fetch it " \
-           f"from {address}/keypoints.zip. Run once without --offline" in offline.err  # fmt: skip
+    assert (
+        f"the checkpoint of tiny:keypoints is not here, and there is no network to fetch it "
+        f"from {address}/keypoints.zip. Run once without --offline" in offline.err
+    )
 
     done = run(tmp_path, clips, env)
     assert done.code == 0, done.err

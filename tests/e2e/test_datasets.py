@@ -61,9 +61,21 @@ def test_learned_methods_run_or_say_why_not(dataset, env, tmp_path):
     """All in one command: a refused one, for want of poses or labels, stops no other."""
     methods = smoke_methods()
     done = vpbench(
-        "run", *methods, *place(dataset), "--preset", "smoke", "--metrics", "psnr", "--limit", 2,
-        "--no-references", "--json", cwd=tmp_path, env=env, timeout=480,
-    )  # fmt: skip
+        "run",
+        *methods,
+        *place(dataset),
+        "--preset",
+        "smoke",
+        "--metrics",
+        "psnr",
+        "--limit",
+        2,
+        "--no-references",
+        "--json",
+        cwd=tmp_path,
+        env=env,
+        timeout=480,
+    )
     runs = {r["method"].partition("[")[0]: r for r in done.json()["runs"]}
     assert set(runs) == set(methods), done.err
     refused = {name for name, run in runs.items() if run["status"] == "refused"}
@@ -85,14 +97,27 @@ def test_the_plan_of_the_plain_command(env, tmp_path):
     for name in methods:
         assert runs[name]["stages"]
         assert {s["origin"] for s in runs[name]["stages"]} <= {
-            "to fit", "bundled", "fitted", "pinned", "not needed",
-        }  # fmt: skip
+            "to fit",
+            "bundled",
+            "fitted",
+            "pinned",
+            "not needed",
+        }
     assert not list(tmp_path.glob("runs/penn/*/*/predictions"))
 
 
 def test_subsets_are_scored_and_shown(env, tmp_path):
-    done = vpbench("run", "copy-last", "--dataset", "penn", "--metrics", "psnr,ssim",
-                   "--no-references", cwd=tmp_path, env=env)  # fmt: skip
+    done = vpbench(
+        "run",
+        "copy-last",
+        "--dataset",
+        "penn",
+        "--metrics",
+        "psnr,ssim",
+        "--no-references",
+        cwd=tmp_path,
+        env=env,
+    )
     assert done.code == 0, done.err
     assert "penn, subset long, 32 frames" in done.out and "subset no-neighbour" not in done.out
     assert "1 test clip shorter than the window: each future frame shown twice" in done.out
@@ -123,8 +148,17 @@ def test_subsets_are_scored_and_shown(env, tmp_path):
 
 
 def test_scores_of_subsets_are_added_to_an_older_run(env, tmp_path):
-    vpbench("run", "copy-last", "--dataset", "penn", "--metrics", "psnr", "--no-references",
-            cwd=tmp_path, env=env)  # fmt: skip
+    vpbench(
+        "run",
+        "copy-last",
+        "--dataset",
+        "penn",
+        "--metrics",
+        "psnr",
+        "--no-references",
+        cwd=tmp_path,
+        env=env,
+    )
     (scores,) = tmp_path.glob("runs/penn/copy-last/*/scores")
     before = {p.name: p.read_bytes() for p in scores.glob("*.json")}
     gone = [n for n, b in before.items() if b'"subset"' in b]
@@ -143,8 +177,9 @@ def test_training_on_train_and_val_is_a_row_of_its_own(env, tmp_path):
     values = ",".join(f"{TINY}:{n}" for n in ("METHOD", "DETECTOR", "MOTION", "TRANSLATOR"))
     env = {**env, "VPBENCH_PLUGINS": values}
     for part in ("train", "train+val"):
-        done = vpbench("run", method, "copy-last", *common, "--train-on", part, "--json",
-                       cwd=tmp_path, env=env)  # fmt: skip
+        done = vpbench(
+            "run", method, "copy-last", *common, "--train-on", part, "--json", cwd=tmp_path, env=env
+        )
         assert done.code == 0, done.err
     stages = {p.name.rpartition("-")[0] for p in tmp_path.glob("runs/penn-puppets/stages/*")}
     keys = {p.name for p in tmp_path.glob("runs/penn-puppets/stages/*")}
@@ -155,8 +190,9 @@ def test_training_on_train_and_val_is_a_row_of_its_own(env, tmp_path):
     group = vpbench("compare", method, "copy-last", "--json", cwd=tmp_path, env=env).json()
     rows = [r for r in group["groups"][0]["rows"] if r["kind"] == "method"]
     assert sorted(any("trained on train+val" in m for m in r["marks"]) for r in rows) == [
-        False, True,
-    ]  # fmt: skip
+        False,
+        True,
+    ]
     assert "train_on" not in group["groups"][0]["task"]
 
 

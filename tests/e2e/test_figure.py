@@ -21,8 +21,18 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("figures")
     write_clips(place / "clips")
     env = {**ENV, "VPBENCH_HOME": str(place / "home")}
-    words = ("run", METHOD, "copy-last", "--no-references", "--metrics", "psnr,ssim", "--samples",
-             2, "--dataset", folder(place / "clips"))  # fmt: skip
+    words = (
+        "run",
+        METHOD,
+        "copy-last",
+        "--no-references",
+        "--metrics",
+        "psnr,ssim",
+        "--samples",
+        2,
+        "--dataset",
+        folder(place / "clips"),
+    )
     done = vpbench(*words, cwd=place, env=env)
     assert done.code == 0, done.err
     return place
@@ -132,8 +142,11 @@ def test_sweep(place, tmp_path):
     Image.fromarray(np.full((20, 30, 3), 77, np.uint8)).save(picture)
     own = record(place, "sweep", METHOD, "noise", "--image", picture, out=tmp_path / "own")
     assert own["clips"] == [] and own["image"]["path"] == str(picture)
-    assert own["files"] == [f"sweep-{SAFE}-classes.png", f"sweep-{SAFE}-seeds.png",
-                            "sweep-noise-seeds.png"]  # fmt: skip
+    assert own["files"] == [
+        f"sweep-{SAFE}-classes.png",
+        f"sweep-{SAFE}-seeds.png",
+        "sweep-noise-seeds.png",
+    ]
     pixels = sheet(tmp_path / "own" / f"sweep-{SAFE}-seeds.png")
     assert holds(pixels, np.full((128, 128, 3), 77, np.uint8))
 
@@ -180,11 +193,18 @@ def test_failures_are_the_worst_clips_with_their_stored_values(place, tmp_path):
     values = [c["value"] for c in row["clips"]]
     assert values == sorted(score["per_clip"].values())[:3]
     assert all(score["per_clip"][c["id"]] == c["value"] for c in row["clips"])
-    only = record(place, "failures", METHOD, "--clips", "test/down/clip01,test/right/clip02",
-                  out=tmp_path / "only")  # fmt: skip
+    only = record(
+        place,
+        "failures",
+        METHOD,
+        "--clips",
+        "test/down/clip01,test/right/clip02",
+        out=tmp_path / "only",
+    )
     assert {c["id"] for c in only["methods"][0]["clips"]} == {
-        "test/down/clip01", "test/right/clip02",
-    }  # fmt: skip
+        "test/down/clip01",
+        "test/right/clip02",
+    }
     for words, code, says in (
         ((METHOD, "--by", "fvd"), 2, "compares sets"),
         ((METHOD, "--by", "psrn"), 2, "psnr"),

@@ -18,8 +18,12 @@ from tests.e2e.helpers import TINY, folder
 METHODS = {"end-to-end": "my-method", "composed": "my-composed"}
 PARTS = {"detector": "my-detector", "motion": "my-motion", "translator": "my-translator"}
 NAMES = {**METHODS, **PARTS, "metric": "my-metric", "dataset": "my-dataset"}
-KINDS = {**dict.fromkeys(METHODS, "method"), **dict.fromkeys(PARTS, "component"),
-         "metric": "metric", "dataset": "dataset"}  # fmt: skip
+KINDS = {
+    **dict.fromkeys(METHODS, "method"),
+    **dict.fromkeys(PARTS, "component"),
+    "metric": "metric",
+    "dataset": "dataset",
+}
 BESIDE = "detector=my-detector,motion=tiny-still,"
 """What stands beside the translator: a detector with a training of its own."""
 
@@ -43,14 +47,22 @@ class Place:
 
     def run(self, *words, cwd=None, code=0, plugins=TINY):
         env = {
-            **os.environ, "VPBENCH_HOME": str(self.home / "cache"), "VPBENCH_PLUGINS": plugins,
-            "VPBENCH_RUNS": str(self.home / "runs"), "PIP_NO_INDEX": "1", "PYTHONPATH": "",
+            **os.environ,
+            "VPBENCH_HOME": str(self.home / "cache"),
+            "VPBENCH_PLUGINS": plugins,
+            "VPBENCH_RUNS": str(self.home / "runs"),
+            "PIP_NO_INDEX": "1",
+            "PYTHONPATH": "",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        }  # fmt: skip
+        }
         done = subprocess.run(
-            [self.python, "-m", *map(str, words)], cwd=cwd or self.home, env=env, text=True,
-            capture_output=True, check=False,
-        )  # fmt: skip
+            [self.python, "-m", *map(str, words)],
+            cwd=cwd or self.home,
+            env=env,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -65,8 +77,9 @@ class Place:
 
         Components are written for the tiny method, which is trained in seconds.
         """
-        told = self.run("vpbench", "new-plugin", NAMES[kind], "--kind", kind, "--into", "tiny",
-                        "--json")  # fmt: skip
+        told = self.run(
+            "vpbench", "new-plugin", NAMES[kind], "--kind", kind, "--into", "tiny", "--json"
+        )
         package = Path(self.home / json.loads(told)["folder"])
         (spec,) = package.glob("*/spec.py")  # enough to see that it trains
         spec.write_text(re.sub(r'"steps": \d+', '"steps": 40', spec.read_text()))
@@ -78,8 +91,9 @@ class Place:
         return there if there.exists() else self.generate(kind)
 
     def install(self, package):
-        self.run("pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ".",
-                 cwd=package)  # fmt: skip
+        self.run(
+            "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ".", cwd=package
+        )
 
     def uninstall(self, kind):
         self.run("pip", "uninstall", "-q", "-y", f"vpbench-{NAMES[kind]}")
@@ -167,13 +181,28 @@ def test_a_strangers_translator_beside_a_detector_that_is_trained_with_another(p
     """The detector keeps its usual partner in training; the stranger's learns from it alone."""
     place.install(place.package("translator"))
     try:
-        done = place.run("vpbench", "run", "tiny[translator=my-translator,translator.steps=4]",
-                         "--no-references", "--dataset", place.dataset, "--metrics", "psnr",
-                         "--json")  # fmt: skip
+        done = place.run(
+            "vpbench",
+            "run",
+            "tiny[translator=my-translator,translator.steps=4]",
+            "--no-references",
+            "--dataset",
+            place.dataset,
+            "--metrics",
+            "psnr",
+            "--json",
+        )
         (run,) = json.loads(done)["runs"]
         assert run["status"] == "ok" and run["scores"]["psnr"]["value"] is not None
-        plan = place.run("vpbench", "plan", "tiny[translator=my-translator,translator.steps=4]",
-                         "--no-references", "--dataset", place.dataset, "--json")  # fmt: skip
+        plan = place.run(
+            "vpbench",
+            "plan",
+            "tiny[translator=my-translator,translator.steps=4]",
+            "--no-references",
+            "--dataset",
+            place.dataset,
+            "--json",
+        )
         stages = {s["stage"]: s["origin"] for s in json.loads(plan)["runs"][0]["stages"]}
         assert stages == dict.fromkeys(stages, "fitted")
         assert {"tiny:keypoints", "my-translator:fit"} <= set(stages)
@@ -183,12 +212,22 @@ def test_a_strangers_translator_beside_a_detector_that_is_trained_with_another(p
 
 def test_a_detector_of_another_space_is_refused_in_a_sentence(place):
     place.install(place.package("detector"))
-    words = ("vpbench", "run", "tiny[detector=my-detector,detector.n_keypoints=7]", "--json",
-             "--dataset", place.dataset)  # fmt: skip
+    words = (
+        "vpbench",
+        "run",
+        "tiny[detector=my-detector,detector.n_keypoints=7]",
+        "--json",
+        "--dataset",
+        place.dataset,
+    )
     done = subprocess.run(
-        [place.python, "-m", *words], cwd=place.home, capture_output=True, text=True, check=False,
+        [place.python, "-m", *words],
+        cwd=place.home,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "VPBENCH_PLUGINS": TINY, "VPBENCH_RUNS": str(place.home / "runs")},
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert "7 keypoints" in done.stdout + done.stderr
     place.uninstall("detector")

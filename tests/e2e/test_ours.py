@@ -11,8 +11,10 @@ import pytest
 from tests.conftest import moving_square, write_clips
 from tests.e2e.helpers import PLUGINS, checkpoints, folder, predictions, vpbench
 
-SMALL = ("preset=smoke,steps=2,motion_steps=2,detector_width=2,detector_decoder=8,"
-         "translator_width=2,translator_decoder=8,batch=2,motion_batch=2")  # fmt: skip
+SMALL = (
+    "preset=smoke,steps=2,motion_steps=2,detector_width=2,detector_decoder=8,"
+    "translator_width=2,translator_decoder=8,batch=2,motion_batch=2"
+)
 METRICS = ("--metrics", "psnr,ssim", "--no-references", "--threads", 1)
 
 
@@ -96,8 +98,9 @@ def test_parts_and_switches_share_what_they_have_in_common(movies, tmp_path):
     }
     env = {"VPBENCH_PLUGINS": str(PLUGINS / "stranger.py")}
     where = dataset(movies, size=32, horizon=3)
-    done = vpbench("run", *names.values(), "--dataset", where, *METRICS, "--json", cwd=tmp_path,
-                   env=env)  # fmt: skip
+    done = vpbench(
+        "run", *names.values(), "--dataset", where, *METRICS, "--json", cwd=tmp_path, env=env
+    )
     assert done.code == 0, done.err
     runs = {r["method"]: r for r in done.json()["runs"]}
     assert len(runs) == len(names) and all(r["status"] == "ok" for r in runs.values())
@@ -184,8 +187,10 @@ def test_a_fit_that_is_killed_in_every_stage_ends_with_the_same_bytes(movies, tm
     whole, cut = checkpoints(tmp_path / "whole"), checkpoints(tmp_path / "cut")
     assert len(whole) > 10 and whole == cut
     for stage in ("keypoints", "motion"):
-        logs = [next(tmp_path.glob(f"{runs}/*/stages/ours.{stage}-*")) / "train.jsonl"
-                for runs in ("whole", "cut")]  # fmt: skip
+        logs = [
+            next(tmp_path.glob(f"{runs}/*/stages/ours.{stage}-*")) / "train.jsonl"
+            for runs in ("whole", "cut")
+        ]
         assert logs[0].read_text() == logs[1].read_text()
 
 

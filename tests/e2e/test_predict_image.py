@@ -86,8 +86,13 @@ def test_everything_lies_where_the_record_says(trained, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == record["entries"]
     assert read(out / "sheet.png").shape[1] > 9 * 128
     assert {p.name for p in (out / "down").iterdir()} == {
-        "sample-0", "sample-1", "sample-0.gif", "sample-1.gif", "parts.png", "samples.png",
-    }  # fmt: skip
+        "sample-0",
+        "sample-1",
+        "sample-0.gif",
+        "sample-1.gif",
+        "parts.png",
+        "samples.png",
+    }
     assert not [p for p in tmp_path.iterdir() if p.name not in ("a.png", "out")]
 
 
@@ -111,11 +116,16 @@ def test_a_prediction_depends_on_picture_seed_and_sample_only(trained, tmp_path)
 @pytest.mark.parametrize(
     ("name", "mode", "size"),
     [
-        ("grey.png", "L", (40, 56)), ("alpha.png", "RGBA", (40, 56)), ("one.png", "RGB", (1, 1)),
-        ("wide.png", "RGB", (3, 900)), ("tall.jpg", "RGB", (333, 17)), ("pal.gif", "P", (20, 21)),
-        ("bits.png", "1", (9, 9)), ("cmyk.jpg", "CMYK", (30, 31)),
+        ("grey.png", "L", (40, 56)),
+        ("alpha.png", "RGBA", (40, 56)),
+        ("one.png", "RGB", (1, 1)),
+        ("wide.png", "RGB", (3, 900)),
+        ("tall.jpg", "RGB", (333, 17)),
+        ("pal.gif", "P", (20, 21)),
+        ("bits.png", "1", (9, 9)),
+        ("cmyk.jpg", "CMYK", (30, 31)),
     ],
-)  # fmt: skip
+)
 def test_any_picture_goes(trained, tmp_path, name, mode, size):
     path = tmp_path / name
     picture(path, *size, mode=mode)
@@ -209,8 +219,19 @@ def test_a_method_without_labels_says_so(trained, tmp_path):
 
 def test_several_methods_and_references(trained, tmp_path):
     picture(tmp_path / "a.png")
-    words = ("class-random", "nearest-train", "--image", tmp_path / "a.png", "--label", "down",
-             "--samples", 2, "--out", tmp_path / "out", "--json")  # fmt: skip
+    words = (
+        "class-random",
+        "nearest-train",
+        "--image",
+        tmp_path / "a.png",
+        "--label",
+        "down",
+        "--samples",
+        2,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     done = predict(trained, *words)
     assert done.code == 0, done.err
     rows = done.json()["methods"]

@@ -46,8 +46,15 @@ def test_fit_predict_score_and_the_marks_of_the_row(home, tmp_path):
     assert len(json.loads((path / "stage.json").read_text())["gates"]) == 1
     assert len(list((path / "pictures").glob("validation-*.png"))) == 3
     # true poses of the given frames are a row of their own, whose parts are trained for it
-    plan = vpbench("plan", f"{SMOKE[:-1]},detector=annotated]", "--dataset", "few", "--json",
-                   cwd=tmp_path, env=home)  # fmt: skip
+    plan = vpbench(
+        "plan",
+        f"{SMOKE[:-1]},detector=annotated]",
+        "--dataset",
+        "few",
+        "--json",
+        cwd=tmp_path,
+        env=home,
+    )
     (planned,) = (r for r in plan.json()["runs"] if r["method"].startswith("villegas"))
     assert [s["origin"] for s in planned["stages"]] == ["to fit"] * 3
 

@@ -60,11 +60,14 @@ def test_variants_share_the_first_stage(movies, tmp_path):
     assert done.code == 0, done.err
     stages = sorted(p.name.partition("-")[0] for p in tmp_path.glob("runs/*/stages/*"))
     assert stages == ["wichers.adversarial", "wichers.e2e", "wichers.epva"]
-    made = [predictions(tmp_path / "runs", p.name)
-            for p in sorted(tmp_path.glob("runs/*/wichers*"))]  # fmt: skip
+    made = [
+        predictions(tmp_path / "runs", p.name) for p in sorted(tmp_path.glob("runs/*/wichers*"))
+    ]
     assert len(made) == 3
-    arrays = [np.load(next(iter(tmp_path.glob(f"runs/*/{p.name}/*/predictions/*.npz"))))
-              for p in sorted(tmp_path.glob("runs/*/wichers*"))]  # fmt: skip
+    arrays = [
+        np.load(next(iter(tmp_path.glob(f"runs/*/{p.name}/*/predictions/*.npz"))))
+        for p in sorted(tmp_path.glob("runs/*/wichers*"))
+    ]
     frames = [a[a.files[0]] for a in arrays]
     assert not np.array_equal(frames[0], frames[1])
     assert "adapted n=1" not in done.out

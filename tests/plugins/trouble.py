@@ -41,12 +41,22 @@ def _make():
 
         def fit(self, stage, data, ctx):
             adam = torch.optim.Adam(self.net.parameters(), 1e-2)
-            training = Training("trouble:all", {"net": self.net}, {"adam": adam},
-                                int(self.params["steps"]), ("batch", "width"))  # fmt: skip
+            training = Training(
+                "trouble:all",
+                {"net": self.net},
+                {"adam": adam},
+                int(self.params["steps"]),
+                ("batch", "width"),
+            )
 
             def begin(done):
-                batches = data.batches("train", Pair(1, 4), int(self.params["batch"]),
-                                       Augment(flip=True), start_step=done)  # fmt: skip
+                batches = data.batches(
+                    "train",
+                    Pair(1, 4),
+                    int(self.params["batch"]),
+                    Augment(flip=True),
+                    start_step=done,
+                )
                 ahead = int(self.params["ahead"])
                 source = Prefetch(batches, ahead) if ahead else batches
                 return lambda k: self._step(k, next(source), adam)

@@ -32,15 +32,19 @@ def test_checkpoints_of_our_plugins_are_in_the_wheel(tmp_path, root, package):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / place, tmp_path / place)
     stage = "checkpoints/mine.keypoints-0123456789abcdef"
-    wanted = [f"{stage}/stage.json", f"{stage}/train.jsonl",
-              f"{stage}/checkpoint/detector/state.json",
-              f"{stage}/checkpoint/detector/tensors.safetensors"]  # fmt: skip
+    wanted = [
+        f"{stage}/stage.json",
+        f"{stage}/train.jsonl",
+        f"{stage}/checkpoint/detector/state.json",
+        f"{stage}/checkpoint/detector/tensors.safetensors",
+    ]
     for name in (*wanted, f"{stage}/notes.tmp"):
         path = tmp_path / root / package / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
-    done = subprocess.run([sys.executable, "-c", _LIST], cwd=tmp_path, capture_output=True,
-                          text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", _LIST], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     packages, listed = json.loads(done.stdout.splitlines()[-1])
     assert package in packages
     assert {n for n in listed if "checkpoints" in n} == {f"{package}/{name}" for name in wanted}

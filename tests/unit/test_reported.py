@@ -25,8 +25,9 @@ def test_every_row_says_what_it_is_and_names_a_paper_with_caveats(reported):
 
 def test_no_figure_stands_twice_and_each_table_is_whole(reported):
     rows = reported["reported"]
-    keys = [tuple(r.get(k) for k in ("paper", "table", "dataset", "method", "variant"))
-            for r in rows]  # fmt: skip
+    keys = [
+        tuple(r.get(k) for k in ("paper", "table", "dataset", "method", "variant")) for r in rows
+    ]
     assert len(set(keys)) == len(keys)
     assert Counter(r["table"] for r in rows) == {1: 10, 2: 5, 3: 4}
 

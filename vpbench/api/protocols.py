@@ -150,9 +150,14 @@ class TrainView(Protocol):
         ...
 
     def batches(
-        self, split: str, window: Pair | Clip, batch: int, augment: Augment = NO_AUGMENT,
-        start_step: int = 0, stream: str = "",
-    ) -> Iterator[Batch]:  # fmt: skip
+        self,
+        split: str,
+        window: Pair | Clip,
+        batch: int,
+        augment: Augment = NO_AUGMENT,
+        start_step: int = 0,
+        stream: str = "",
+    ) -> Iterator[Batch]:
         """Endless shuffled batches; batch k depends on (seed, stage, stream, k) only."""
         ...
 
@@ -177,9 +182,14 @@ class KeypointView(Protocol):
         ...
 
     def batches(
-        self, split: str, window: Pair | Clip, batch: int, augment: Augment = NO_AUGMENT,
-        start_step: int = 0, stream: str = "",
-    ) -> Iterator[Batch]:  # fmt: skip
+        self,
+        split: str,
+        window: Pair | Clip,
+        batch: int,
+        augment: Augment = NO_AUGMENT,
+        start_step: int = 0,
+        stream: str = "",
+    ) -> Iterator[Batch]:
         """As `TrainView.batches`, with `Batch.keypoints`; `Batch.frames` has no pixels.
 
         `Batch.pose` holds the annotated joints where the dataset has them.
@@ -215,9 +225,14 @@ class FitContext(Protocol):
         ...
 
     def gate(
-        self, name: str, value: float, *, at_least: float | None = None,
-        at_most: float | None = None, unit: str = "",
-    ) -> bool:  # fmt: skip
+        self,
+        name: str,
+        value: float,
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        unit: str = "",
+    ) -> bool:
         """Hold a figure on validation clips against a bound that was fixed beforehand.
 
         It is stored with the stage; where it is missed, tables print it beside every row that

@@ -188,6 +188,19 @@ class Score:
 
 
 __all__ = [
-    "NO_AUGMENT", "Augment", "Batch", "Clip", "ClipInfo", "Conditioning", "Frames", "Labels",
-    "Pair", "Pose", "Problem", "Score", "Seeds", "TaskInfo", "WindowRule",
-]  # fmt: skip
+    "NO_AUGMENT",
+    "Augment",
+    "Batch",
+    "Clip",
+    "ClipInfo",
+    "Conditioning",
+    "Frames",
+    "Labels",
+    "Pair",
+    "Pose",
+    "Problem",
+    "Score",
+    "Seeds",
+    "TaskInfo",
+    "WindowRule",
+]

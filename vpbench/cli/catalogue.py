@@ -12,9 +12,12 @@ from vpbench.cli import options
 from vpbench.cli.show import console, emit_json
 
 _KINDS = {
-    "methods": "method", "components": "component", "datasets": "dataset", "metrics": "metric",
+    "methods": "method",
+    "components": "component",
+    "datasets": "dataset",
+    "metrics": "metric",
     "executors": "executor",
-}  # fmt: skip
+}
 
 
 @click.command("list", epilog="\b\nExamples:\n  vpbench list\n  vpbench list methods --broken")
@@ -29,10 +32,21 @@ def list_(kind: str | None, broken: bool, as_json: bool, debug: bool) -> int:
     kinds = [_KINDS[kind]] if kind else list(_KINDS.values())
     rows = [e for k in kinds for e in found.of(k) if not broken or e.status != "ok"]
     if as_json:
-        emit_json({"schema": "vpbench.list/1", "items": [
-            {"name": e.name, "kind": e.kind, "source": e.origin, "status": e.status,
-             "reason": e.reason or None} for e in rows
-        ]})  # fmt: skip
+        emit_json(
+            {
+                "schema": "vpbench.list/1",
+                "items": [
+                    {
+                        "name": e.name,
+                        "kind": e.kind,
+                        "source": e.origin,
+                        "status": e.status,
+                        "reason": e.reason or None,
+                    }
+                    for e in rows
+                ],
+            }
+        )
         return 0
     from rich import box
     from rich.table import Table
@@ -105,9 +119,11 @@ def _run_info(path: Path, as_json: bool) -> int:
 
     run = stored_run(path)
     record = {
-        **run.folder.read_record(), "training": training(run), "verified": True,
+        **run.folder.read_record(),
+        "training": training(run),
+        "verified": True,
         "scores": {f"{m} over {f} frames": score_json(s) for (m, f), s in run.scores.items()},
-    }  # fmt: skip
+    }
     if as_json:
         emit_json({**record, "schema": "vpbench.info/1"})
     else:

@@ -23,16 +23,25 @@ Examples:
 Exit codes: 0 all checks hold, 1 one does not, 2 there is no such plugin."""
 
 _MARKS = {
-    "passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"),
-    "expected-failure": ("x", "yellow"), "unexpected-pass": ("✗", "red"),
-}  # fmt: skip
+    "passed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "dim"),
+    "expected-failure": ("x", "yellow"),
+    "unexpected-pass": ("✗", "red"),
+}
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("name", metavar="NAME")
 @click.option("--full", is_flag=True, help="The slow checks as well.")
-@click.option("--timeout", type=click.FloatRange(1), default=120.0, metavar="S", show_default=True,
-              help="Seconds after which a check counts as hung.")  # fmt: skip
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    metavar="S",
+    show_default=True,
+    help="Seconds after which a check counts as hung.",
+)
 @options.output
 def check(name: str, full: bool, timeout: float, as_json: bool, debug: bool) -> int:
     """Check that a plugin holds what the benchmark relies on.
@@ -49,8 +58,16 @@ def check(name: str, full: bool, timeout: float, as_json: bool, debug: bool) -> 
     results = run_checks(kind, short, full, found, timeout=timeout)
     ok = all(r.status in GOOD for r in results)
     if as_json:
-        emit_json({"schema": "vpbench.check/1", "kind": kind, "name": short, "ok": ok,
-                   "full": full, "checks": results})  # fmt: skip
+        emit_json(
+            {
+                "schema": "vpbench.check/1",
+                "kind": kind,
+                "name": short,
+                "ok": ok,
+                "full": full,
+                "checks": results,
+            }
+        )
     else:
         _print(kind, short, full, results)
     return 0 if ok else 1
@@ -83,8 +100,12 @@ def _print(kind: str, name: str, full: bool, results: Sequence[CheckResult]) -> 
 def _print_details(out: Any, result: CheckResult, wide: int) -> None:
     from rich.text import Text
 
-    rows = {"expected": result.expected, "got": result.got, "where": result.where,
-            "fix": result.fix}  # fmt: skip
+    rows = {
+        "expected": result.expected,
+        "got": result.got,
+        "where": result.where,
+        "fix": result.fix,
+    }
     for label, text in rows.items():
         if text:
             out.print(Text.assemble(" " * (wide + 4), (f"{label:9}", "dim"), text), soft_wrap=True)

@@ -43,10 +43,20 @@ Examples:
 @options.storage
 @options.output
 def compare(
-    methods: tuple[str, ...], dataset: str | None, task_name: str | None, preset: str | None,
-    metrics: str | None, form: str, subsets: str | None, one_table: bool, no_references: bool,
-    runs: str | None, offline: bool, as_json: bool, debug: bool,
-) -> int:  # fmt: skip
+    methods: tuple[str, ...],
+    dataset: str | None,
+    task_name: str | None,
+    preset: str | None,
+    metrics: str | None,
+    form: str,
+    subsets: str | None,
+    one_table: bool,
+    no_references: bool,
+    runs: str | None,
+    offline: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
     """Print stored scores as tables; computes nothing.
 
     One table for each task under the runs folder that has a run of any of the methods. Rows that
@@ -58,9 +68,14 @@ def compare(
 
     places = options.folders(runs, offline)
     request = harness.Request(
-        methods, dataset, task_name, options.split_names(metrics), preset, not no_references,
+        methods,
+        dataset,
+        task_name,
+        options.split_names(metrics),
+        preset,
+        not no_references,
         subsets=options.split_names(subsets),
-    )  # fmt: skip
+    )
     result = harness.compare(request, registry(), places.runs)
     if as_json or form == "json":
         emit_json(result.json())

@@ -35,10 +35,16 @@ def list_(as_json: bool, debug: bool) -> int:
         spec = entry.spec
         tasks = [t.id for t in spec.tasks] if isinstance(spec, DatasetSpec) else []
         rows.append(
-            {"name": entry.name, "kind": "dataset", "source": entry.origin, "status": entry.status,
-             "reason": entry.reason or None, "tasks": tasks,
-             "summary": spec.summary if spec is not None else ""}
-        )  # fmt: skip
+            {
+                "name": entry.name,
+                "kind": "dataset",
+                "source": entry.origin,
+                "status": entry.status,
+                "reason": entry.reason or None,
+                "tasks": tasks,
+                "summary": spec.summary if spec is not None else "",
+            }
+        )
     if as_json:
         emit_json({"schema": "vpbench.list/1", "items": rows})
         return 0
@@ -95,9 +101,16 @@ Examples:
 @options.storage
 @options.output
 def prepare(
-    dataset: str, root: str | None, task_name: str | None, download: bool, workers: int | None,
-    runs: str | None, offline: bool, as_json: bool, debug: bool,
-) -> int:  # fmt: skip
+    dataset: str,
+    root: str | None,
+    task_name: str | None,
+    download: bool,
+    workers: int | None,
+    runs: str | None,
+    offline: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
     """Convert or render a dataset once, so that later runs start at once."""
     from vpbench.cli.run import prepare_dataset
     from vpbench.core.registry import registry
@@ -116,8 +129,16 @@ def prepare(
         convert_clips(bench, SPLITS, workers, progress)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
-        emit_json({"schema": "vpbench.verify/1", "ok": True, "published": _published(opened),
-                   "counts": counts, "excluded": {}, "problems": []})  # fmt: skip
+        emit_json(
+            {
+                "schema": "vpbench.verify/1",
+                "ok": True,
+                "published": _published(opened),
+                "counts": counts,
+                "excluded": {},
+                "problems": [],
+            }
+        )
     else:
         click.echo(f"{dataset} is ready: " + ", ".join(f"{n} {s}" for s, n in counts.items()))
     return 0
@@ -134,8 +155,10 @@ def _download(opened: Any, offline: bool) -> bool:
     name = opened.spec.name
     if hasattr(opened, "download"):
         if offline:
-            raise MissingData(f"{name} cannot be downloaded without network.",
-                              fix="Leave --offline out, and unset VPBENCH_OFFLINE.")  # fmt: skip
+            raise MissingData(
+                f"{name} cannot be downloaded without network.",
+                fix="Leave --offline out, and unset VPBENCH_OFFLINE.",
+            )
         with Progress() as progress:
             place = opened.download(_teller(progress, name, "MiB"))
         click.echo(f"{name} lies in {place}.", err=True)
@@ -148,8 +171,7 @@ def _download(opened: Any, offline: bool) -> bool:
 
 def _teller(progress: Progress, name: str, what: str) -> Any:
     def tell(done: int, total: int) -> None:
-        progress({"event": "progress", "what": what, "method": name, "done": done,
-                  "total": total})  # fmt: skip
+        progress({"event": "progress", "what": what, "method": name, "done": done, "total": total})
 
     return tell
 
@@ -181,8 +203,16 @@ def verify(
             click.echo(f"note: {error}", err=True)
     published = _published(opened)
     if as_json:
-        emit_json({"schema": "vpbench.verify/1", "ok": not errors, "published": published,
-                   "counts": counts, "excluded": excluded, "problems": problems})  # fmt: skip
+        emit_json(
+            {
+                "schema": "vpbench.verify/1",
+                "ok": not errors,
+                "published": published,
+                "counts": counts,
+                "excluded": excluded,
+                "problems": problems,
+            }
+        )
         return 4 if errors else 0
     for problem in problems:
         where = "" if str(problem.path) in problem.what else f"{problem.path}: "
@@ -190,8 +220,10 @@ def verify(
     shown = ", ".join(f"{n} {s}" for s, n in counts.items())
     if published:
         shown += f" (published: {', '.join(f'{n} {s}' for s, n in published.items())})"
-    click.echo(f"{dataset}: {shown if counts else 'not usable'}; {len(errors)} errors, "
-               f"{len(problems) - len(errors)} warnings")  # fmt: skip
+    click.echo(
+        f"{dataset}: {shown if counts else 'not usable'}; {len(errors)} errors, "
+        f"{len(problems) - len(errors)} warnings"
+    )
     return 4 if errors else 0
 
 
@@ -219,15 +251,27 @@ def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -
 @data.command(epilog="\b\nExample:\n  vpbench data preview puppets --out preview")
 @click.argument("dataset")
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")
-@click.option("--out", type=click.Path(file_okay=False), default="preview", show_default=True,
-              metavar="DIR", help="Where the pictures go.")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    default="preview",
+    show_default=True,
+    metavar="DIR",
+    help="Where the pictures go.",
+)
 @click.option("--split", default="test", show_default=True, help="Clips of this split.")
 @options.storage
 @options.output
 def preview(
-    dataset: str, root: str | None, out: str, split: str, runs: str | None, offline: bool,
-    as_json: bool, debug: bool,
-) -> int:  # fmt: skip
+    dataset: str,
+    root: str | None,
+    out: str,
+    split: str,
+    runs: str | None,
+    offline: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
     """Draw a contact sheet (one clip of each class over time) and an animated version."""
     from vpbench.core.registry import registry
     from vpbench.harness.bench import Place, absolute, open_bench

@@ -14,9 +14,22 @@ from vpbench.cli import options
 from vpbench.cli.show import console, emit_json
 
 _PACKAGES = (
-    "torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "av", "opencv-python-headless",
-    "click", "rich", "safetensors", "timm", "torchmetrics", "pytorch-fid", "entrypoints",
-)  # fmt: skip
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pillow",
+    "av",
+    "opencv-python-headless",
+    "click",
+    "rich",
+    "safetensors",
+    "timm",
+    "torchmetrics",
+    "pytorch-fid",
+    "entrypoints",
+)
 
 
 @click.command(epilog="\b\nExample:\n  vpbench doctor --json")
@@ -76,14 +89,22 @@ def _packages() -> list[dict[str, Any]]:
         checks.append(_check("device", device_name()))
     except (ImportError, OSError, RuntimeError) as error:
         first = str(error).splitlines()[0]
-        checks.append(_check("device", f"torch does not import: {first}", "error",
-                             "pip install --force-reinstall torch torchvision"))  # fmt: skip
+        checks.append(
+            _check(
+                "device",
+                f"torch does not import: {first}",
+                "error",
+                "pip install --force-reinstall torch torchvision",
+            )
+        )
     return checks
 
 
 def _folders(places: Any) -> list[dict[str, Any]]:
-    return [_writable("runs", places.runs, "--runs DIR"), _writable("cache", places.cache,
-                                                                    "VPBENCH_HOME")]  # fmt: skip
+    return [
+        _writable("runs", places.runs, "--runs DIR"),
+        _writable("cache", places.cache, "VPBENCH_HOME"),
+    ]
 
 
 def _writable(what: str, folder: Path, switch: str) -> dict[str, Any]:
@@ -94,8 +115,12 @@ def _writable(what: str, folder: Path, switch: str) -> dict[str, Any]:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        return _check(what, f"{folder} cannot be written ({error.strerror})", "error",
-                      f"Choose another place with {switch}.")  # fmt: skip
+        return _check(
+            what,
+            f"{folder} cannot be written ({error.strerror})",
+            "error",
+            f"Choose another place with {switch}.",
+        )
     import shutil
 
     return _check(what, f"{folder} ({shutil.disk_usage(there).free / 2**30:.0f} GiB free)")
@@ -122,8 +147,9 @@ def _plugins() -> list[dict[str, Any]]:
     checks = [_check("plugins", f"{len(good)} in force, found with {found.finder}")]
     if found.trouble:
         for guilty in culprits() or [found.trouble]:
-            checks.append(_check("entry points", guilty, "warning",
-                                 "importlib.metadata is used instead."))  # fmt: skip
+            checks.append(
+                _check("entry points", guilty, "warning", "importlib.metadata is used instead.")
+            )
     checks += [
         _check(f"{e.kind} {e.name}", f"broken: {e.reason}", "warning", f"From {e.origin}.")
         for e in found.entries

@@ -40,45 +40,112 @@ def _shared(function: F) -> F:
     """Options of every figure."""
     chain: list[Callable[[Any], Any]] = [
         click.argument("methods", nargs=-1, required=True, metavar="METHOD..."),
-        click.option("--dataset", default="puppets", show_default=True, metavar="D",
-                     help="A dataset, such as puppets or 'folder:PATH[group=subject]'."),
-        click.option("--task", "task_name", metavar="T",
-                     help="A task of the dataset.  [default: its first]"),
+        click.option(
+            "--dataset",
+            default="puppets",
+            show_default=True,
+            metavar="D",
+            help="A dataset, such as puppets or 'folder:PATH[group=subject]'.",
+        ),
+        click.option(
+            "--task", "task_name", metavar="T", help="A task of the dataset.  [default: its first]"
+        ),
         click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
-        click.option("--clips", multiple=True, metavar="a,b",
-                     help="Test clips by id.  [default: some of different classes]"),
-        click.option("--out", type=click.Path(path_type=Path), default="figures", metavar="DIR",
-                     show_default=True, help="Where the figure goes."),
-        click.option("--format", "kind", type=click.Choice(["png", "pdf", "svg"]), default="png",
-                     show_default=True, help="pdf and svg need the extra `figures`."),
-        click.option("--background", type=click.Choice(["light", "dark"]), default="light",
-                     show_default=True, help="Colour of the sheet."),
-        click.option("--columns", type=click.IntRange(1, 64), default=8, metavar="N",
-                     show_default=True, help="Predicted frames a row."),
+        click.option(
+            "--clips",
+            multiple=True,
+            metavar="a,b",
+            help="Test clips by id.  [default: some of different classes]",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default="figures",
+            metavar="DIR",
+            show_default=True,
+            help="Where the figure goes.",
+        ),
+        click.option(
+            "--format",
+            "kind",
+            type=click.Choice(["png", "pdf", "svg"]),
+            default="png",
+            show_default=True,
+            help="pdf and svg need the extra `figures`.",
+        ),
+        click.option(
+            "--background",
+            type=click.Choice(["light", "dark"]),
+            default="light",
+            show_default=True,
+            help="Colour of the sheet.",
+        ),
+        click.option(
+            "--columns",
+            type=click.IntRange(1, 64),
+            default=8,
+            metavar="N",
+            show_default=True,
+            help="Predicted frames a row.",
+        ),
         click.option("--preset", metavar="P", help="Preset of all named methods."),
-        click.option("--seed", type=click.IntRange(0), default=0, metavar="N", show_default=True,
-                     help="Prediction seed."),
-        click.option("--fit-seed", type=click.IntRange(0), default=0, metavar="N",
-                     show_default=True, help="Training seed."),
-        click.option("--checkpoint", type=click.Path(exists=True, file_okay=False),
-                     metavar="PATH", help="A trained stage folder, or a folder of them."),
-        click.option("--device", default="auto", metavar="auto|cpu|cuda:N", show_default=True,
-                     help="Where methods compute."),
-        options.storage, options.output,
-    ]  # fmt: skip
+        click.option(
+            "--seed",
+            type=click.IntRange(0),
+            default=0,
+            metavar="N",
+            show_default=True,
+            help="Prediction seed.",
+        ),
+        click.option(
+            "--fit-seed",
+            type=click.IntRange(0),
+            default=0,
+            metavar="N",
+            show_default=True,
+            help="Training seed.",
+        ),
+        click.option(
+            "--checkpoint",
+            type=click.Path(exists=True, file_okay=False),
+            metavar="PATH",
+            help="A trained stage folder, or a folder of them.",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            metavar="auto|cpu|cuda:N",
+            show_default=True,
+            help="Where methods compute.",
+        ),
+        options.storage,
+        options.output,
+    ]
     for option in reversed(chain):
         function = option(function)
     return function
 
 
 def _count(default: int, what: str) -> Callable[[F], F]:
-    return click.option("--count", type=click.IntRange(1, 1000), default=default, metavar="N",
-                        show_default=True, help=what)  # fmt: skip
+    return click.option(
+        "--count",
+        type=click.IntRange(1, 1000),
+        default=default,
+        metavar="N",
+        show_default=True,
+        help=what,
+    )
 
 
 def _sample(function: F) -> F:
-    return click.option("--sample", type=click.IntRange(0), default=0, metavar="K",
-                        show_default=True, help="Which sample of each clip.")(function)  # fmt: skip
+    return click.option(
+        "--sample",
+        type=click.IntRange(0),
+        default=0,
+        metavar="K",
+        show_default=True,
+        help="Which sample of each clip.",
+    )(function)
 
 
 def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any) -> int:
@@ -94,22 +161,37 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
     out = fields["out"].expanduser().absolute()
     check_place(out, fields["kind"])
     names, _, found, places, bench = open_task(
-        methods, fields["dataset"], fields["task_name"], fields["root"], None, fields["runs"],
+        methods,
+        fields["dataset"],
+        fields["task_name"],
+        fields["root"],
+        None,
+        fields["runs"],
         fields["offline"],
-    )  # fmt: skip
+    )
     checkpoint = fields["checkpoint"]
     asked = Asked(
-        fields["preset"], fields["fit_seed"], fields["seed"], fields.get("sample", 0) + 1,
-        Path(checkpoint).absolute() if checkpoint else None, fields["device"],
-    )  # fmt: skip
+        fields["preset"],
+        fields["fit_seed"],
+        fields["seed"],
+        fields.get("sample", 0) + 1,
+        Path(checkpoint).absolute() if checkpoint else None,
+        fields["device"],
+    )
     runs = plan_live(names, bench, found, places, asked)
     # what a plugin prints must not end up in the JSON
     with Progress() as progress, redirect_stdout(sys.stderr):
         prepare_dataset(bench.dataset, progress)
         studio = Studio(
-            bench, found, places, asked, fields["columns"], fields.get("sample", 0), progress,
+            bench,
+            found,
+            places,
+            asked,
+            fields["columns"],
+            fields.get("sample", 0),
+            progress,
             lambda text: click.echo(f"note: {text}", err=True),
-        )  # fmt: skip
+        )
         drawn = make(studio, runs)
         record = write_figure(drawn, studio, out, fields["kind"], fields["background"])
     if fields["as_json"]:
@@ -139,9 +221,13 @@ def _items(studio: Any, clips: Sequence[str], count: int) -> Any:
 @_sample
 @click.option("--keypoints", is_flag=True, help="A row of keypoints below each method.")
 def predictions(
-    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, keypoints: bool,
+    methods: tuple[str, ...],
+    debug: bool,
+    clips: tuple[str, ...],
+    count: int,
+    keypoints: bool,
     **fields: Any,
-) -> int:  # fmt: skip
+) -> int:
     """Real frames, and those of each method, over time."""
 
     def make(studio: Any, runs: Any) -> Any:
@@ -156,12 +242,23 @@ def predictions(
 @_shared
 @click.option("--image", metavar="FILE", help="A picture of your own instead of a test clip.")
 @click.option("--label", metavar="NAME", help="Class of the seed sweep.  [default: the clip's]")
-@click.option("--samples", type=click.IntRange(1, 100), default=5, metavar="S", show_default=True,
-              help="How many seeds.")  # fmt: skip
+@click.option(
+    "--samples",
+    type=click.IntRange(1, 100),
+    default=5,
+    metavar="S",
+    show_default=True,
+    help="How many seeds.",
+)
 def sweep(
-    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], image: str | None,
-    label: str | None, samples: int, **fields: Any,
-) -> int:  # fmt: skip
+    methods: tuple[str, ...],
+    debug: bool,
+    clips: tuple[str, ...],
+    image: str | None,
+    label: str | None,
+    samples: int,
+    **fields: Any,
+) -> int:
     """One picture under all classes, and one class under several seeds."""
     if image is not None and clips:
         raise click.UsageError("--image and --clips are two pictures; a sweep shows one.")
@@ -220,12 +317,21 @@ def ablation(
 @_shared
 @_count(4, "How many clips of each method.")
 @_sample
-@click.option("--by", default="psnr", metavar="METRIC", show_default=True,
-              help="A stored metric with a value for each clip.")  # fmt: skip
+@click.option(
+    "--by",
+    default="psnr",
+    metavar="METRIC",
+    show_default=True,
+    help="A stored metric with a value for each clip.",
+)
 def failures(
-    methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, by: str,
+    methods: tuple[str, ...],
+    debug: bool,
+    clips: tuple[str, ...],
+    count: int,
+    by: str,
     **fields: Any,
-) -> int:  # fmt: skip
+) -> int:
     """The worst clips of finished runs: real, predicted, keypoints."""
 
     def make(studio: Any, runs: Any) -> Any:

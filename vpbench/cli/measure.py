@@ -22,9 +22,16 @@ Examples:
 @options.storage
 @options.output
 def measure(
-    real: str, fake: str, metrics: str | None, frames: int | None, size: int | None,
-    runs: str | None, offline: bool, as_json: bool, debug: bool,
-) -> int:  # fmt: skip
+    real: str,
+    fake: str,
+    metrics: str | None,
+    frames: int | None,
+    size: int | None,
+    runs: str | None,
+    offline: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
     """Score the clips in FAKE against those in REAL.
 
     Both are folders of video files, gifs, strips, frame folders or npz. Metrics on single frames

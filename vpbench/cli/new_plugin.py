@@ -51,18 +51,22 @@ class Kind:
 _PART = "vpbench run '{host}[{kind}={name}]' --dataset puppets"
 KINDS = {
     "end-to-end": Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}"),
-    "composed": Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}",
-                     trained=True),
+    "composed": Kind(
+        "methods", "method", "vpbench run {name} --dataset puppets", "{name}", trained=True
+    ),
     "detector": Kind("components", "component", _PART, "'{host}[{kind}={name}]'", trained=True),
     "motion": Kind("components", "component", _PART, "'{host}[{kind}={name}]'", trained=True),
     "translator": Kind("components", "component", _PART, "'{host}[{kind}={name}]'", trained=True),
     "metric": Kind(
-        "metrics", "metric", "vpbench run copy-last --dataset puppets --metrics {name}",
-        "copy-last", " --metrics {name}",
+        "metrics",
+        "metric",
+        "vpbench run copy-last --dataset puppets --metrics {name}",
+        "copy-last",
+        " --metrics {name}",
     ),
     "dataset": Kind("datasets", "dataset", "vpbench run copy-last --dataset {name}", "copy-last"),
     "folder": Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}"),
-}  # fmt: skip
+}
 
 EPILOG = """\b
 Examples:
@@ -96,9 +100,7 @@ Examples:
     "[default: the first that is installed]",
 )
 @options.output
-def new_plugin(
-    name: str, kind: str, out: str, into: str | None, as_json: bool, debug: bool
-) -> int:  # fmt: skip
+def new_plugin(name: str, kind: str, out: str, into: str | None, as_json: bool, debug: bool) -> int:
     """Write a complete package with a working plugin, its test and its check in CI.
 
     NAME is lower-case letters, digits and dashes. The package is vpbench-NAME in a folder of the
@@ -115,10 +117,16 @@ def new_plugin(
         words["run"],
     ]
     if as_json:
-        emit_json({
-            "schema": "vpbench.new-plugin/1", "name": name, "kind": kind, "folder": str(folder),
-            "files": written, "next": following,
-        })  # fmt: skip
+        emit_json(
+            {
+                "schema": "vpbench.new-plugin/1",
+                "name": name,
+                "kind": kind,
+                "folder": str(folder),
+                "files": written,
+                "next": following,
+            }
+        )
         return 0
     click.echo(f"{folder}: {len(written)} files, a working {kind} plugin.")
     click.echo(f"Places to edit are marked EDIT in {words['package']}/.")

@@ -33,51 +33,102 @@ def output(function: F) -> F:
 def storage(function: F) -> F:
     """--runs, --offline."""
     return _chain(
-        click.option("--runs", type=click.Path(file_okay=False), metavar="DIR",
-                     help="Where results are kept.  [default: ./runs, or VPBENCH_RUNS]"),
+        click.option(
+            "--runs",
+            type=click.Path(file_okay=False),
+            metavar="DIR",
+            help="Where results are kept.  [default: ./runs, or VPBENCH_RUNS]",
+        ),
         click.option("--offline", is_flag=True, help="No network."),
-    )(function)  # fmt: skip
+    )(function)
 
 
 def task(function: F) -> F:
     """--dataset, --task, --root, --limit, --train-on."""
     return _chain(
-        click.option("--dataset", default="puppets", show_default=True, metavar="D",
-                     help="A dataset, such as puppets or 'folder:PATH[group=subject]'."),
-        click.option("--task", "task_name", metavar="T",
-                     help="A task of the dataset.  [default: its first]"),
+        click.option(
+            "--dataset",
+            default="puppets",
+            show_default=True,
+            metavar="D",
+            help="A dataset, such as puppets or 'folder:PATH[group=subject]'.",
+        ),
+        click.option(
+            "--task", "task_name", metavar="T", help="A task of the dataset.  [default: its first]"
+        ),
         click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
-        click.option("--limit", type=click.IntRange(1), metavar="N",
-                     help="Only N test clips; such a run is marked not comparable."),
-        click.option("--train-on", type=click.Choice(["train", "train+val"]), default="train",
-                     show_default=True, help="Clips to fit on. train+val leaves nothing to choose "
-                     "by, so the number of steps is fixed; such a row is marked."),
-    )(function)  # fmt: skip
+        click.option(
+            "--limit",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Only N test clips; such a run is marked not comparable.",
+        ),
+        click.option(
+            "--train-on",
+            type=click.Choice(["train", "train+val"]),
+            default="train",
+            show_default=True,
+            help="Clips to fit on. train+val leaves nothing to choose "
+            "by, so the number of steps is fixed; such a row is marked.",
+        ),
+    )(function)
 
 
 def effort(function: F) -> F:
     """--seeds, --fit-seeds, --samples, --preset, --checkpoint, --workers, --threads, --device."""
     return _chain(
         click.option("--preset", metavar="P", help="Preset of all named methods."),
-        click.option("--seeds", default="0", metavar="0-2", help="Prediction seeds.",
-                     show_default=True),
-        click.option("--fit-seeds", default="0", metavar="0-2", help="Training seeds.",
-                     show_default=True),
-        click.option("--samples", type=click.IntRange(1, 1000), default=1, metavar="S",
-                     help="Videos for each clip, of stochastic methods.", show_default=True),
-        click.option("--fit", "refit", is_flag=True,
-                     help="Train here even if a checkpoint is there already."),
-        click.option("--checkpoint", type=click.Path(exists=True, file_okay=False), metavar="PATH",
-                     help="A trained stage folder, or a folder of them."),
-        click.option("--workers", type=click.IntRange(1), metavar="N",
-                     help="Worker processes.  [default: the free cores]"),
-        click.option("--threads", type=click.IntRange(1), metavar="N",
-                     help="Threads for fitting only.  [default: the free cores]"),
-        click.option("--device", default="auto", metavar="auto|cpu|cuda:N", show_default=True,
-                     help="Where methods compute."),
-        click.option("--on", "executor", type=click.Choice(["local"]), default="local",
-                     show_default=True, help="Where jobs are placed."),
-    )(function)  # fmt: skip
+        click.option(
+            "--seeds", default="0", metavar="0-2", help="Prediction seeds.", show_default=True
+        ),
+        click.option(
+            "--fit-seeds", default="0", metavar="0-2", help="Training seeds.", show_default=True
+        ),
+        click.option(
+            "--samples",
+            type=click.IntRange(1, 1000),
+            default=1,
+            metavar="S",
+            help="Videos for each clip, of stochastic methods.",
+            show_default=True,
+        ),
+        click.option(
+            "--fit", "refit", is_flag=True, help="Train here even if a checkpoint is there already."
+        ),
+        click.option(
+            "--checkpoint",
+            type=click.Path(exists=True, file_okay=False),
+            metavar="PATH",
+            help="A trained stage folder, or a folder of them.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Worker processes.  [default: the free cores]",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Threads for fitting only.  [default: the free cores]",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            metavar="auto|cpu|cuda:N",
+            show_default=True,
+            help="Where methods compute.",
+        ),
+        click.option(
+            "--on",
+            "executor",
+            type=click.Choice(["local"]),
+            default="local",
+            show_default=True,
+            help="Where jobs are placed.",
+        ),
+    )(function)
 
 
 def metrics(function: F) -> F:

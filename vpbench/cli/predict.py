@@ -20,8 +20,14 @@ Examples:
   vpbench predict my-method --image photo.jpg --label all --out photo
   vpbench predict my-method --image photo.jpg --label squats --samples 4 --seed 7 --out photo"""
 
-_CLIPS_ONLY = {"seeds": "--seeds", "limit": "--limit", "refit": "--fit", "workers": "--workers",
-               "threads": "--threads", "train_on": "--train-on"}  # fmt: skip
+_CLIPS_ONLY = {
+    "seeds": "--seeds",
+    "limit": "--limit",
+    "refit": "--fit",
+    "workers": "--workers",
+    "threads": "--threads",
+    "train_on": "--train-on",
+}
 
 
 @click.command(epilog=_EPILOG)
@@ -55,9 +61,16 @@ _CLIPS_ONLY = {"seeds": "--seeds", "limit": "--limit", "refit": "--fit", "worker
 @options.output
 @click.pass_context
 def predict(
-    ctx: click.Context, methods: tuple[str, ...], debug: bool, image: str | None,
-    label: str | None, seed: int | None, out: Path | None, force: bool, **fields: Any,
-) -> int:  # fmt: skip
+    ctx: click.Context,
+    methods: tuple[str, ...],
+    debug: bool,
+    image: str | None,
+    label: str | None,
+    seed: int | None,
+    out: Path | None,
+    force: bool,
+    **fields: Any,
+) -> int:
     """Predict the test clips of a dataset, or what happens after a picture.
 
     Without --image: predict all test clips, fitting first if needed, and stop there; the results
@@ -70,8 +83,12 @@ def predict(
     and contact sheets.
     """
     if image is None:
-        for name, value in (("--label", label), ("--seed", seed), ("--out", out),
-                            ("--force", force or None)):  # fmt: skip
+        for name, value in (
+            ("--label", label),
+            ("--seed", seed),
+            ("--out", out),
+            ("--force", force or None),
+        ):
             if value is not None:
                 raise click.UsageError(f"{name} goes with --image FILE.")
         return conduct("predict", methods, metrics=None, references=False, strict=False, **fields)
@@ -85,9 +102,15 @@ def predict(
 
 
 def _pictures(
-    methods: Sequence[str], image: Path, label: str | None, seed: int, out: Path, force: bool,
-    as_json: bool, **fields: Any,
-) -> int:  # fmt: skip
+    methods: Sequence[str],
+    image: Path,
+    label: str | None,
+    seed: int,
+    out: Path,
+    force: bool,
+    as_json: bool,
+    **fields: Any,
+) -> int:
     from vpbench.core.outdir import check_out, out_folder
     from vpbench.harness.live import check_trained, plan_live
     from vpbench.harness.picture_files import RECORD, write_pictures
@@ -96,9 +119,14 @@ def _pictures(
     target = out.expanduser().absolute()
     check_out(target, RECORD, force)
     names, _, found, places, bench = open_task(
-        methods, fields["dataset"], fields["task_name"], fields["root"], None, fields["runs"],
+        methods,
+        fields["dataset"],
+        fields["task_name"],
+        fields["root"],
+        None,
+        fields["runs"],
         fields["offline"],
-    )  # fmt: skip
+    )
     asked = live_wish(seed=seed, **fields)
     runs = plan_live(names, bench, found, places, asked)
     picture = read_picture(image.expanduser(), bench.task.spec.size)
@@ -131,9 +159,14 @@ def _pictures(
 
 
 def live_wish(
-    seed: int, preset: str | None, fit_seeds: str, samples: int, checkpoint: str | None,
-    device: str, **_: Any,
-) -> Any:  # fmt: skip
+    seed: int,
+    preset: str | None,
+    fit_seeds: str,
+    samples: int,
+    checkpoint: str | None,
+    device: str,
+    **_: Any,
+) -> Any:
     """How the options of a command say that methods are to be taken."""
     from vpbench.core.names import parse_seeds
     from vpbench.harness.live import Asked

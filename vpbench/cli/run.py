@@ -46,10 +46,16 @@ def _plugins(methods: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 
 def open_task(
-    methods: Sequence[str], dataset: str, task_name: str | None, root: str | None,
-    limit: int | None, runs: str | None, offline: bool, train_on: str = "train",
+    methods: Sequence[str],
+    dataset: str,
+    task_name: str | None,
+    root: str | None,
+    limit: int | None,
+    runs: str | None,
+    offline: bool,
+    train_on: str = "train",
     prepare: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """Names, plugin values, registry, folders and the opened task of a command.
 
     With `prepare` the dataset is made ready before its clips are asked for, with a bar.
@@ -79,16 +85,26 @@ def _wish(names: Sequence[str], references: bool, **fields: Any) -> Any:
 
     checkpoint = fields["checkpoint"]
     return Wish(
-        names, parse_seeds(fields["seeds"]), parse_seeds(fields["fit_seeds"]), fields["samples"],
-        fields["preset"], references, Path(checkpoint).absolute() if checkpoint else None,
+        names,
+        parse_seeds(fields["seeds"]),
+        parse_seeds(fields["fit_seeds"]),
+        fields["samples"],
+        fields["preset"],
+        references,
+        Path(checkpoint).absolute() if checkpoint else None,
         fields["refit"],
-    )  # fmt: skip
+    )
 
 
 def conduct(
-    until: str, methods: Sequence[str], as_json: bool, metrics: str | None, references: bool,
-    strict: bool, **fields: Any,
-) -> int:  # fmt: skip
+    until: str,
+    methods: Sequence[str],
+    as_json: bool,
+    metrics: str | None,
+    references: bool,
+    strict: bool,
+    **fields: Any,
+) -> int:
     """Plan and carry out runs up to `until`: "fit", "predict" or "score"; the exit code."""
     from vpbench.core.plan import make_plan
     from vpbench.core.tasks import SPLITS
@@ -99,19 +115,32 @@ def conduct(
     from vpbench.harness.weights import ready_weights
 
     names, plugins, found, places, bench = open_task(
-        methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
-        fields["runs"], fields["offline"], fields["train_on"], prepare=True,
-    )  # fmt: skip
+        methods,
+        fields["dataset"],
+        fields["task_name"],
+        fields["root"],
+        fields["limit"],
+        fields["runs"],
+        fields["offline"],
+        fields["train_on"],
+        prepare=True,
+    )
     asked = options.split_names(metrics)
     wanted = wanted_metrics(asked, found) if until == "score" else []
     wish = _wish(names, references, **fields)
     plan = make_plan(wish, bench.task, found, places.runs, places.cache)
     orders = Orders(
-        until, wanted, fields["workers"], fields["threads"], fields["device"], plugins,
+        until,
+        wanted,
+        fields["workers"],
+        fields["threads"],
+        fields["device"],
+        plugins,
         fields["refit"],
         str(Path(fields["checkpoint"]).absolute()) if fields["checkpoint"] else None,
-        fields["preset"], fields.get("recompute", False),
-    )  # fmt: skip
+        fields["preset"],
+        fields.get("recompute", False),
+    )
     _say_excluded(bench.task)
     for refusal in plan.refused:
         if refusal.requested:
@@ -143,8 +172,15 @@ def prepare_dataset(dataset: Any, progress: Any) -> None:
         name = dataset.spec.name
 
         def tell(done: int, total: int) -> None:
-            progress({"event": "progress", "what": "render", "method": name, "done": done,
-                      "total": total})  # fmt: skip
+            progress(
+                {
+                    "event": "progress",
+                    "what": "render",
+                    "method": name,
+                    "done": done,
+                    "total": total,
+                }
+            )
 
         prepare(tell=tell)
     else:
@@ -164,13 +200,19 @@ def _say_excluded(task: Any) -> None:
 
 
 def _table(
-    names: Sequence[str], found: Any, places: Any, task: Any, preset: str | None,
-    references: bool, metrics: Sequence[str] | None,
-) -> None:  # fmt: skip
+    names: Sequence[str],
+    found: Any,
+    places: Any,
+    task: Any,
+    preset: str | None,
+    references: bool,
+    metrics: Sequence[str] | None,
+) -> None:
     from vpbench.harness.compare import Request, compare
 
-    request = Request(names, task=task.id, metrics=metrics, preset=preset, references=references,
-                      limit=task.limit)  # fmt: skip
+    request = Request(
+        names, task=task.id, metrics=metrics, preset=preset, references=references, limit=task.limit
+    )
     comparison = compare(request, found, places.runs)
     if comparison.groups:
         print_comparison(comparison.json())
@@ -251,31 +293,56 @@ def plan(
     from vpbench.harness.predict import shard_done, shards
 
     names, _, found, places, bench = open_task(
-        methods, fields["dataset"], fields["task_name"], fields["root"], fields["limit"],
-        fields["runs"], fields["offline"], fields["train_on"],
-    )  # fmt: skip
+        methods,
+        fields["dataset"],
+        fields["task_name"],
+        fields["root"],
+        fields["limit"],
+        fields["runs"],
+        fields["offline"],
+        fields["train_on"],
+    )
     wish = _wish(names, not no_references, **fields)
     made = make_plan(wish, bench.task, found, places.runs, places.cache)
     rows = [
         {
-            "method": r.name, "status": "finished" if r.folder.manifest.is_file() else "to run",
-            "seed": r.seed, "fit_seed": r.fit_seed if r.stages else None,
-            "stages": [{"stage": s.node.label, "origin": s.origin, "key": s.node.key}
-                       for s in r.stages],
+            "method": r.name,
+            "status": "finished" if r.folder.manifest.is_file() else "to run",
+            "seed": r.seed,
+            "fit_seed": r.fit_seed if r.stages else None,
+            "stages": [
+                {"stage": s.node.label, "origin": s.origin, "key": s.node.key} for s in r.stages
+            ],
             "shards": len(shards(bench.task)),
             "shards_done": sum(shard_done(r.folder, s.index) for s in shards(bench.task)),
-            "folder": str(r.folder.path), "reason": None,
+            "folder": str(r.folder.path),
+            "reason": None,
         }
         for r in made.runs
-    ]  # fmt: skip
+    ]
     rows += [
-        {"method": r.name, "status": "refused", "seed": r.seed, "fit_seed": None, "stages": [],
-         "shards": 0, "shards_done": 0, "folder": None, "reason": "; ".join(r.reasons)}
+        {
+            "method": r.name,
+            "status": "refused",
+            "seed": r.seed,
+            "fit_seed": None,
+            "stages": [],
+            "shards": 0,
+            "shards_done": 0,
+            "folder": None,
+            "reason": "; ".join(r.reasons),
+        }
         for r in made.refused
-    ]  # fmt: skip
+    ]
     if as_json:
-        emit_json({"schema": "vpbench.plan/1", "task": bench.task.fields(), "runs": rows,
-                   "excluded": dict(bench.task.excluded)})  # fmt: skip
+        emit_json(
+            {
+                "schema": "vpbench.plan/1",
+                "task": bench.task.fields(),
+                "runs": rows,
+                "excluded": dict(bench.task.excluded),
+            }
+        )
     else:
         _print_plan(bench.task, rows)
     return 2 if any(r.requested for r in made.refused) else 0
@@ -298,8 +365,13 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
         stages = ", ".join(f"{s['stage']} {s['origin']}" for s in row["stages"]) or "-"
         colour = {"refused": "red", "finished": "green"}.get(row["status"], "")
         status = row["status"] if row["reason"] is None else f"refused: {row['reason']}"
-        table.add_row(Text(row["method"]), str(row["seed"]), Text(status, style=colour),
-                      Text(stages), f"{row['shards_done']}/{row['shards']}")  # fmt: skip
+        table.add_row(
+            Text(row["method"]),
+            str(row["seed"]),
+            Text(status, style=colour),
+            Text(stages),
+            f"{row['shards_done']}/{row['shards']}",
+        )
     out = console()
     out.print(table)
     _say_excluded(task)

@@ -24,9 +24,15 @@ Examples:
 @options.storage
 @options.output
 def score(
-    what: tuple[str, ...], dataset: str | None, task_name: str | None, metrics: str | None,
-    runs: str | None, offline: bool, as_json: bool, debug: bool,
-) -> int:  # fmt: skip
+    what: tuple[str, ...],
+    dataset: str | None,
+    task_name: str | None,
+    metrics: str | None,
+    runs: str | None,
+    offline: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
     """Score stored predictions; the method itself is not needed.
 
     Takes names of methods (all their finished runs) or run folders. Scores that are there already
@@ -46,8 +52,9 @@ def score(
     with Progress() as progress:
         for folder in folders:
             result = rescore(folder, wanted, found, places, progress)
-            missing = missing or any(s["value"] is None and s["n"] == 0
-                                     for s in result["scores"].values())  # fmt: skip
+            missing = missing or any(
+                s["value"] is None and s["n"] == 0 for s in result["scores"].values()
+            )
             results.append(result)
     if as_json:
         emit_json({"schema": "vpbench.run/1", "runs": results})

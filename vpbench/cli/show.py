@@ -51,8 +51,13 @@ def _print_group(out: Any, group: GroupJson) -> None:
     from vpbench.render.tables import table_model
 
     model = table_model(group)
-    table = Table(box=box.SIMPLE_HEAD, title=model.title, title_justify="left",
-                  title_style="bold", pad_edge=False)  # fmt: skip
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=model.title,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
     for column in model.columns:
         table.add_column(Text(column.title), justify=column.align, no_wrap=True)
     for row in model.rows:
@@ -86,9 +91,11 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -118,9 +125,12 @@ class Progress:
         if self._progress is not None:
             if key not in self._bars:
                 self._bars[key] = self._progress.add_task(
-                    what, total=event["total"], method=method, values="",
+                    what,
+                    total=event["total"],
+                    method=method,
+                    values="",
                     unit=event.get("unit", ""),
-                )  # fmt: skip
+                )
             self._progress.update(
                 self._bars[key], completed=done, total=event["total"], values=values
             )
@@ -212,8 +222,12 @@ def _bars(screen: Any) -> Any:
 
     return rp.Progress(
         plain("{task.fields[method]}", style="bold", no_wrap=True),
-        plain("{task.description}", no_wrap=True), rp.BarColumn(16), Count(), Rate(),
+        plain("{task.description}", no_wrap=True),
+        rp.BarColumn(16),
+        Count(),
+        Rate(),
         rp.TimeRemainingColumn(),
         plain("{task.fields[values]}", no_wrap=True, overflow="ellipsis", ratio=1),
-        console=screen, expand=True,
-    )  # fmt: skip
+        console=screen,
+        expand=True,
+    )

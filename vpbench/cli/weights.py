@@ -54,12 +54,18 @@ def _item(entry: Entry, places: Places) -> dict[str, Any]:
 
     path = next(iter(candidates(entry)), None) or locate(entry, places.cache, verify=False)
     return {
-        "name": entry.name, "purpose": entry.purpose, "size": entry.download,
-        "licence": entry.licence, "pinned": entry.pinned, "sha256": entry.sha256,
+        "name": entry.name,
+        "purpose": entry.purpose,
+        "size": entry.download,
+        "licence": entry.licence,
+        "pinned": entry.pinned,
+        "sha256": entry.sha256,
         "recorded_sha256": None if entry.pinned else recorded_pin(entry, places.cache),
-        "path": str(path) if path else None, "sources": [s.title for s in entry.sources],
-        "note": entry.note, "terms": entry.terms,
-    }  # fmt: skip
+        "path": str(path) if path else None,
+        "sources": [s.title for s in entry.sources],
+        "note": entry.note,
+        "terms": entry.terms,
+    }
 
 
 def _print_list(items: list[dict[str, Any]]) -> None:
@@ -69,14 +75,24 @@ def _print_list(items: list[dict[str, Any]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("name", "what for", "size", "licence", "hash", "where"):
-        table.add_column(name, no_wrap=name in ("name", "size"), overflow="fold",
-                         justify="right" if name == "size" else "left")  # fmt: skip
+        table.add_column(
+            name,
+            no_wrap=name in ("name", "size"),
+            overflow="fold",
+            justify="right" if name == "size" else "left",
+        )
     for item in items:
         pin = "pinned" if item["pinned"] else "prefix-pinned"
         if item["recorded_sha256"]:
             pin += ", whole hash recorded"
-        cells = (item["name"], item["purpose"], _size(find(item["name"])), item["licence"], pin,
-                 item["path"] or "not here")  # fmt: skip
+        cells = (
+            item["name"],
+            item["purpose"],
+            _size(find(item["name"])),
+            item["licence"],
+            pin,
+            item["path"] or "not here",
+        )
         table.add_row(*(Text(c) for c in cells), style="" if item["path"] else "dim")
     console().print(table)
 
@@ -104,9 +120,13 @@ downloaded (or say --agree)."""
 @options.storage
 @options.output
 def fetch(
-    names: tuple[str, ...], agree: bool, runs: str | None, offline: bool, as_json: bool,
+    names: tuple[str, ...],
+    agree: bool,
+    runs: str | None,
+    offline: bool,
+    as_json: bool,
     debug: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Get weights into the cache: your own files, else the first source that works.
 
     Every file is checked by its hash and kept as safetensors; nothing in it is executed.
@@ -144,10 +164,14 @@ def _fetch(entry: Entry, places: Places, agreed: bool) -> Path:
 
     screen = console(stderr=True)
     with rp.Progress(
-        rp.TextColumn("[bold]{task.description}"), rp.BarColumn(), rp.DownloadColumn(),
-        rp.TransferSpeedColumn(), rp.TimeRemainingColumn(), console=screen,
+        rp.TextColumn("[bold]{task.description}"),
+        rp.BarColumn(),
+        rp.DownloadColumn(),
+        rp.TransferSpeedColumn(),
+        rp.TimeRemainingColumn(),
+        console=screen,
         disable=not screen.is_terminal,
-    ) as bars:  # fmt: skip
+    ) as bars:
         bar: rp.TaskID | None = None
 
         def show(done: int, total: int | None) -> None:
@@ -170,9 +194,12 @@ def _fetched(entry: Entry, path: Path) -> dict[str, Any]:
     except HashMismatch:  # the content is known and was checked; only the record is gone
         record = {}
     return {
-        "name": entry.name, "path": str(path), "source": record.get("source"),
-        "content": entry.content or record.get("content"), "licence": entry.licence,
-    }  # fmt: skip
+        "name": entry.name,
+        "path": str(path),
+        "source": record.get("source"),
+        "content": entry.content or record.get("content"),
+        "licence": entry.licence,
+    }
 
 
 _VERIFY_EPILOG = """\b
@@ -216,18 +243,25 @@ def verify(
 def _verify_json(findings: list[Any], absent: list[str]) -> dict[str, Any]:
     problems = [
         {"level": "error", "path": str(f.path), "what": f.problem, "fix": f.fix}
-        for f in findings if f.problem
-    ]  # fmt: skip
+        for f in findings
+        if f.problem
+    ]
     problems += [
         {"level": "error", "path": name, "what": "not here", "fix": f"vpbench weights fetch {name}"}
         for name in absent
     ]
     return {
-        "schema": "vpbench.verify/1", "ok": not problems, "published": {}, "counts": {},
-        "excluded": {}, "problems": problems,
-        "items": [{"name": f.name, "path": str(f.path), "ok": not f.problem, "proof": f.proof}
-                  for f in findings],
-    }  # fmt: skip
+        "schema": "vpbench.verify/1",
+        "ok": not problems,
+        "published": {},
+        "counts": {},
+        "excluded": {},
+        "problems": problems,
+        "items": [
+            {"name": f.name, "path": str(f.path), "ok": not f.problem, "proof": f.proof}
+            for f in findings
+        ],
+    }
 
 
 def _print_findings(findings: list[Any], absent: list[str]) -> None:

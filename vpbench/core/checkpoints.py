@@ -133,10 +133,11 @@ def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
         return all(s.origin in ("bundled", "downloaded") for s in before)
     parents = read_object(stage.folder.record).get("parents")
     return isinstance(parents, dict) and all(
-        s.origin == "downloaded" if not s.folder.complete()
+        s.origin == "downloaded"
+        if not s.folder.complete()
         else parents.get(s.node.key) == content(s.folder)
         for s in before
-    )  # fmt: skip
+    )
 
 
 def fitted_ancestors(node: StageNode, planned: Mapping[str, StagePlan]) -> list[StagePlan]:

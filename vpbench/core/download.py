@@ -38,9 +38,15 @@ class Unreachable(Missing):
 
 
 def transfer(
-    url: str, part: Path, size: int | None, limit: int, progress: Progress | None = None, *,
-    allow_http: bool = False, begin: Begin | None = None,
-) -> None:  # fmt: skip
+    url: str,
+    part: Path,
+    size: int | None,
+    limit: int,
+    progress: Progress | None = None,
+    *,
+    allow_http: bool = False,
+    begin: Begin | None = None,
+) -> None:
     """Fill `part` with the file at an address, going on with what is there already.
 
     Args:
@@ -83,8 +89,10 @@ def small_file(url: str, size: int, *, allow_http: bool = False) -> bytes:
     except _Broken as error:
         raise Unreachable(f"{url}: {error}.", fix="Run it again.") from error
     if len(data) != size:
-        raise Corrupt(f"{url} has {'more than ' if len(data) > size else ''}{min(len(data), size)} "
-                      f"bytes instead of {size}.")  # fmt: skip
+        raise Corrupt(
+            f"{url} has {'more than ' if len(data) > size else ''}{min(len(data), size)} "
+            f"bytes instead of {size}."
+        )
     return data
 
 
@@ -93,9 +101,15 @@ class _Broken(Exception):
 
 
 def _receive(
-    url: str, part: Path, have: int, size: int | None, limit: int, progress: Progress | None,
-    allow_http: bool, begin: Begin | None,
-) -> None:  # fmt: skip
+    url: str,
+    part: Path,
+    have: int,
+    size: int | None,
+    limit: int,
+    progress: Progress | None,
+    allow_http: bool,
+    begin: Begin | None,
+) -> None:
     with _opened(url, have, allow_http) as answer:
         start = _start(answer, have)
         total = _total(answer, start)
@@ -148,9 +162,14 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
     """Follows redirections only to encrypted addresses."""
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str,
-        headers: http.client.HTTPMessage, newurl: str,
-    ) -> urllib.request.Request | None:  # fmt: skip
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
         _require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -181,8 +200,11 @@ def _opened(url: str, have: int, allow_http: bool) -> Generator[http.client.HTTP
                 yield again
             return
         kind = _Broken if error.code in (429, 500, 502, 503, 504) else Unreachable
-        raise kind(f"{url} answers {error.code} {error.reason}"
-                   if kind is Unreachable else f"it answers {error.code}") from error  # fmt: skip
+        raise kind(
+            f"{url} answers {error.code} {error.reason}"
+            if kind is Unreachable
+            else f"it answers {error.code}"
+        ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unreachable(f"{url} cannot be reached ({_words(error)}).") from error
     with answer:

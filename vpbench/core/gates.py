@@ -50,9 +50,13 @@ class Gate:
         """As stage.json stores it; a figure that is no number is null."""
         value = self.value if math.isfinite(self.value) else None
         return {
-            "name": self.name, "value": value, "at_least": self.at_least, "at_most": self.at_most,
-            "unit": self.unit, "passed": self.passed,
-        }  # fmt: skip
+            "name": self.name,
+            "value": value,
+            "at_least": self.at_least,
+            "at_most": self.at_most,
+            "unit": self.unit,
+            "passed": self.passed,
+        }
 
 
 @dataclass
@@ -100,6 +104,9 @@ def table_marks(stages: Iterable[Mapping[str, Any]]) -> list[str]:
 def _read(stored: Mapping[str, Any]) -> Gate:
     value = stored["value"]
     return Gate(
-        stored["name"], math.nan if value is None else value, stored["at_least"],
-        stored["at_most"], stored["unit"],
-    )  # fmt: skip
+        stored["name"],
+        math.nan if value is None else value,
+        stored["at_least"],
+        stored["at_most"],
+        stored["unit"],
+    )

@@ -42,9 +42,12 @@ class ResolvedComponent:
     def identity(self) -> dict[str, Any]:
         """What a trained state of it depends on."""
         return {
-            "name": self.spec.name, "factory": self.spec.factory, "version": self.spec.version,
-            "space": self.spec.space, "params": dict(self.params),
-        }  # fmt: skip
+            "name": self.spec.name,
+            "factory": self.spec.factory,
+            "version": self.spec.version,
+            "space": self.spec.space,
+            "params": dict(self.params),
+        }
 
     @property
     def capabilities(self) -> Capabilities:
@@ -104,10 +107,13 @@ class ResolvedMethod:
     def identity(self) -> dict[str, Any]:
         """What a prediction depends on, besides task, seeds and trained stages."""
         return {
-            "name": self.spec.name, "factory": self.spec.factory, "api": self.spec.api,
-            "params": dict(self.params), "source": self.source,
+            "name": self.spec.name,
+            "factory": self.spec.factory,
+            "api": self.spec.api,
+            "params": dict(self.params),
+            "source": self.source,
             "slots": {s: [c.identity(), c.source] for s, c in sorted(self.slots.items())},
-        }  # fmt: skip
+        }
 
     @property
     def footnotes(self) -> list[str]:
@@ -181,16 +187,26 @@ def resolve(text: str, registry: Registry, size: int, preset: str | None = None)
     shown |= filler.changed(slots, dotted)
     registered = registry.exact_name("method", named.base)
     return ResolvedMethod(
-        format_name(registered, shown), spec, chosen, params, slots,
-        _capabilities(spec, params, slots), source_hash(spec.factory, entry.ref.value),
-        registered, _shared(spec, entry, registry), entry.ref.value,
-    )  # fmt: skip
+        format_name(registered, shown),
+        spec,
+        chosen,
+        params,
+        slots,
+        _capabilities(spec, params, slots),
+        source_hash(spec.factory, entry.ref.value),
+        registered,
+        _shared(spec, entry, registry),
+        entry.ref.value,
+    )
 
 
 def trainer_of(
-    part: ResolvedComponent, registry: Registry, size: int,
-    beside: Iterable[ResolvedComponent] = (), preset: str = "",
-) -> ResolvedMethod:  # fmt: skip
+    part: ResolvedComponent,
+    registry: Registry,
+    size: int,
+    beside: Iterable[ResolvedComponent] = (),
+    preset: str = "",
+) -> ResolvedMethod:
     """The method that trains a component of its own, with that component in its slot.
 
     Args:
@@ -279,9 +295,13 @@ class _Filler:
                     raise UnknownName(f"parameter of {name}", parameter, filled)
                 filled[parameter] = parse_value(key, text, filled[parameter])
         return ResolvedComponent(
-            slot, part, filled, source_hash(part.factory, entry.ref.value),
-            self.registry.exact_name("component", name), entry.ref.value,
-        )  # fmt: skip
+            slot,
+            part,
+            filled,
+            source_hash(part.factory, entry.ref.value),
+            self.registry.exact_name("component", name),
+            entry.ref.value,
+        )
 
     def _usual(self, part: ComponentSpec) -> dict[str, Value]:
         """Parameters of a component without dotted ones: its trainer's, where it has one.
@@ -371,16 +391,18 @@ def _with_part(found: Capabilities, part: Capabilities) -> Capabilities:
     order = ("no", "training", "optional", "required")
     limits = [h for h in (found.max_horizon, part.max_horizon) if h is not None]
     fewest = max(found.conditioning_frames[0], part.conditioning_frames[0])
-    return found.changed({
-        "label": max(found.label, part.label, key=order.index),
-        "pose": max(found.pose, part.pose, key=order.index),
-        "oracle": found.oracle or part.oracle,
-        "stochastic": found.stochastic or part.stochastic,
-        "max_horizon": min(limits, default=None),
-        "size_multiple": math.lcm(found.size_multiple, part.size_multiple),
-        "min_size": max(found.min_size, part.min_size),
-        "conditioning_frames": (fewest, max(fewest, found.conditioning_frames[1])),
-    })  # fmt: skip
+    return found.changed(
+        {
+            "label": max(found.label, part.label, key=order.index),
+            "pose": max(found.pose, part.pose, key=order.index),
+            "oracle": found.oracle or part.oracle,
+            "stochastic": found.stochastic or part.stochastic,
+            "max_horizon": min(limits, default=None),
+            "size_multiple": math.lcm(found.size_multiple, part.size_multiple),
+            "min_size": max(found.min_size, part.min_size),
+            "conditioning_frames": (fewest, max(fewest, found.conditioning_frames[1])),
+        }
+    )
 
 
 def describe(resolved: ResolvedMethod) -> str:

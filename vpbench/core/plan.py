@@ -19,8 +19,14 @@ from vpbench.core.stages import stage_graph
 from vpbench.core.tasks import Task
 
 REFERENCES = (
-    "real", "real-other", "nearest-train", "class-random", "copy-last", "blur-copy", "noise",
-)  # fmt: skip
+    "real",
+    "real-other",
+    "nearest-train",
+    "class-random",
+    "copy-last",
+    "blur-copy",
+    "noise",
+)
 """The rows that every table has, from the ceiling down."""
 
 
@@ -44,20 +50,26 @@ class RunPlan:
     def record(self, task: Task) -> dict[str, Any]:
         """The frozen inputs: what `run.json` says before anything has run."""
         return {
-            "method": self.name, "kind": row_kind(self.method), "spec": self.method.identity(),
-            "preset": self.method.preset, "task": task.fields(trained=bool(self.stages)),
+            "method": self.name,
+            "kind": row_kind(self.method),
+            "spec": self.method.identity(),
+            "preset": self.method.preset,
+            "task": task.fields(trained=bool(self.stages)),
             "dataset": task.dataset,
             "gives": {"label": task.has_label, "pose": task.has_pose},
-            "seed": self.seed, "fit_seed": self.fit_seed if self.stages else None,
-            "samples": self.samples, "uses": _uses(self.method, task),
+            "seed": self.seed,
+            "fit_seed": self.fit_seed if self.stages else None,
+            "samples": self.samples,
+            "uses": _uses(self.method, task),
             "footnotes": self.method.footnotes,
             "conditioning_frames": self.method.capabilities.given(task.spec.window.n_max)
-            if self.method.spec.kind not in ("ceiling", "floor") else 0,
+            if self.method.spec.kind not in ("ceiling", "floor")
+            else 0,
             "stages": [
                 {"stage": s.node.label, "folder": s.folder.path.name, "origin": s.origin}
                 for s in self.stages
             ],
-        }  # fmt: skip
+        }
 
 
 def _uses(method: ResolvedMethod, task: Task) -> list[str]:
@@ -135,8 +147,9 @@ def make_plan(
                 run = None
                 try:
                     if not reasons:
-                        run = _run(method, seed, fit_seed, wish, task, registry, runs, cache,
-                                   requested)  # fmt: skip
+                        run = _run(
+                            method, seed, fit_seed, wish, task, registry, runs, cache, requested
+                        )
                 except Refused as error:  # its stages need each other
                     reasons = [error.message]
                 if run is not None:
@@ -158,9 +171,13 @@ def _names(wish: Wish, registry: Registry) -> list[tuple[str, bool]]:
 
 def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
     reasons = unmet(
-        method.capabilities, n_max=task.spec.window.n_max, horizon=task.horizon,
-        size=task.spec.size, has_label=task.has_label, has_pose=task.has_pose,
-    )  # fmt: skip
+        method.capabilities,
+        n_max=task.spec.window.n_max,
+        horizon=task.horizon,
+        size=task.spec.size,
+        has_label=task.has_label,
+        has_pose=task.has_pose,
+    )
     if method.spec.kind in ("floor", "reference") and not task.items["train"]:
         reasons.append("needs training clips, the dataset has none")
     return reasons
@@ -177,9 +194,16 @@ def _fit_seeds(method: ResolvedMethod, wish: Wish) -> Sequence[int]:
 
 
 def _run(
-    method: ResolvedMethod, seed: int, fit_seed: int, wish: Wish, task: Task, registry: Registry,
-    runs: Path, cache: Path | None, requested: bool,
-) -> RunPlan:  # fmt: skip
+    method: ResolvedMethod,
+    seed: int,
+    fit_seed: int,
+    wish: Wish,
+    task: Task,
+    registry: Registry,
+    runs: Path,
+    cache: Path | None,
+    requested: bool,
+) -> RunPlan:
     fields = task.fields()
     nodes = stage_graph(method, fields, task.spec.size, registry, fit_seed)
     given = find_given(wish.checkpoint) if wish.checkpoint and requested else {}
@@ -191,10 +215,15 @@ def _run(
         )
     samples = wish.samples if method.capabilities.stochastic else 1
     key = digest(
-        [task.fields(trained=bool(stages)), method.identity(),
-         seed if method.capabilities.stochastic else 0,
-         fit_seed if stages else None, samples, [[s.node.key, _given_hash(s)] for s in stages]]
-    )[:8]  # fmt: skip
+        [
+            task.fields(trained=bool(stages)),
+            method.identity(),
+            seed if method.capabilities.stochastic else 0,
+            fit_seed if stages else None,
+            samples,
+            [[s.node.key, _given_hash(s)] for s in stages],
+        ]
+    )[:8]
     folder = RunDir(runs / task.id / safe_name(method.name) / key)
     return RunPlan(method, seed, fit_seed, samples, stages, folder, requested)
 

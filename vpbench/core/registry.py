@@ -18,7 +18,7 @@ from vpbench.api.errors import (
     UnknownName,
     UsageError,
     VpbenchError,
-)  # fmt: skip
+)
 from vpbench.api.specs import (
     ComponentSpec,
     DatasetSpec,

@@ -85,12 +85,26 @@ class CompareJson(TypedDict):
 
 
 def score_json(
-    value: float | None, *, n: int, fingerprint: str, reason: str | None = None,
-    se: float | None = None, ci95: tuple[float, float] | None = None, floor: float | None = None,
-    p: float | None = None, rank: str | None = None,
-) -> ScoreJson:  # fmt: skip
+    value: float | None,
+    *,
+    n: int,
+    fingerprint: str,
+    reason: str | None = None,
+    se: float | None = None,
+    ci95: tuple[float, float] | None = None,
+    floor: float | None = None,
+    p: float | None = None,
+    rank: str | None = None,
+) -> ScoreJson:
     """A figure in the order of the contract."""
     return {
-        "value": value, "reason": reason, "se": se, "ci95": list(ci95) if ci95 else None, "n": n,
-        "floor": floor, "p": p, "fingerprint": fingerprint, "rank": rank,
-    }  # fmt: skip
+        "value": value,
+        "reason": reason,
+        "se": se,
+        "ci95": list(ci95) if ci95 else None,
+        "n": n,
+        "floor": floor,
+        "p": p,
+        "fingerprint": fingerprint,
+        "rank": rank,
+    }

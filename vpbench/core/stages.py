@@ -60,9 +60,13 @@ def training_sources(node: StageNode) -> dict[str, str]:
 
 
 def stage_key(
-    task: Mapping[str, Any], owner: str, stage: StageSpec, trained: Any, needs: tuple[str, ...],
+    task: Mapping[str, Any],
+    owner: str,
+    stage: StageSpec,
+    trained: Any,
+    needs: tuple[str, ...],
     fit_seed: int,
-) -> str:  # fmt: skip
+) -> str:
     """16 hex digits of all that a trained stage depends on by name, not by content."""
     fields = {k: v for k, v in task.items() if k not in ("limit", "n", "split_hash", "notes")}
     return digest([fields, owner, stage.name, stage.version, trained, sorted(needs), fit_seed])[:16]
@@ -225,9 +229,15 @@ class _Builder:
         )
 
     def _add(
-        self, owner: str, stage: StageSpec, mode: Literal["method", "component", "labels"],
-        method: ResolvedMethod, trains: tuple[str, ...], needs: tuple[str, ...], trained: Any,
-    ) -> StageNode:  # fmt: skip
+        self,
+        owner: str,
+        stage: StageSpec,
+        mode: Literal["method", "component", "labels"],
+        method: ResolvedMethod,
+        trains: tuple[str, ...],
+        needs: tuple[str, ...],
+        trained: Any,
+    ) -> StageNode:
         key = stage_key(self.task, owner, stage, trained, needs, self.fit_seed)
         if key not in self.nodes:
             self.nodes[key] = StageNode(

@@ -144,23 +144,40 @@ class Task:
         if trained and self.train_on != TRAIN:
             more["train_on"] = self.train_on
         return {
-            "id": self.id, "name": self.name, "split": "test", "n_max": window.n_max,
-            "t0": window.n_max - 1, "horizon": window.horizon, "stride": window.gap,
-            "start": window.start, "windows": window.windows, "short": window.short,
-            "size": self.spec.size, "geometry": dict(self.geometry), "n": len(self.test),
-            "split_hash": self.split_hash, "limit": self.limit, "rendered": self.rendered,
+            "id": self.id,
+            "name": self.name,
+            "split": "test",
+            "n_max": window.n_max,
+            "t0": window.n_max - 1,
+            "horizon": window.horizon,
+            "stride": window.gap,
+            "start": window.start,
+            "windows": window.windows,
+            "short": window.short,
+            "size": self.spec.size,
+            "geometry": dict(self.geometry),
+            "n": len(self.test),
+            "split_hash": self.split_hash,
+            "limit": self.limit,
+            "rendered": self.rendered,
             **more,
-        }  # fmt: skip
+        }
 
     def fingerprint(self, frames: int) -> dict[str, Any]:
         """The task's share of a score's fingerprint, for scores over the first `frames`."""
         named = {"subset": self.subset} if self.subset else {}
         return {
-            "frames": frames, "window": digest(self.spec.window)[:16],
-            "geometry": dict(self.geometry), "size": self.spec.size, "n": len(self.test),
-            "split": self.split_hash, "data": self.data_hash, "conditioning": "excluded",
-            "source": self.source, **named,
-        }  # fmt: skip
+            "frames": frames,
+            "window": digest(self.spec.window)[:16],
+            "geometry": dict(self.geometry),
+            "size": self.spec.size,
+            "n": len(self.test),
+            "split": self.split_hash,
+            "data": self.data_hash,
+            "conditioning": "excluded",
+            "source": self.source,
+            **named,
+        }
 
 
 def make_items(spec: TaskSpec, clips: Sequence[ClipInfo]) -> tuple[tuple[Item, ...], int]:

@@ -24,11 +24,49 @@ PARTS = ("train", "test")
 
 TEST_PERSONS: frozenset[int] = frozenset(
     (
-        4, 71, 93, 105, 112, 116, 133, 141, 148, 155, 162, 166, 172, 174, 176, 201, 205, 213, 215,
-        225, 263, 265, 270, 304, 336, 343, 400, 414, 418, 445, 447, 450, 456, 483, 492, 502, 505,
-        510, 525, 536, 553,
+        4,
+        71,
+        93,
+        105,
+        112,
+        116,
+        133,
+        141,
+        148,
+        155,
+        162,
+        166,
+        172,
+        174,
+        176,
+        201,
+        205,
+        213,
+        215,
+        225,
+        263,
+        265,
+        270,
+        304,
+        336,
+        343,
+        400,
+        414,
+        418,
+        445,
+        447,
+        450,
+        456,
+        483,
+        492,
+        502,
+        505,
+        510,
+        525,
+        536,
+        553,
     )
-)  # fmt: skip
+)
 """Numbers of the 41 people whom the archive keeps for the test."""
 
 _SMILE = re.compile(r"(\d{3})_(deliberate|spontaneous)_smile_\d+")
@@ -193,9 +231,18 @@ class Archive:
         for name, role in sorted(roles.items()):
             own = facts[name]
             out[role].append(
-                ClipInfo(name, own.frames, own.height, own.width, None, own.fps, groups[name],
-                         own.sha256, own.source)
-            )  # fmt: skip
+                ClipInfo(
+                    name,
+                    own.frames,
+                    own.height,
+                    own.width,
+                    None,
+                    own.fps,
+                    groups[name],
+                    own.sha256,
+                    own.source,
+                )
+            )
         return out, {source.id: source for source in scanned}
 
     def _views(
@@ -234,27 +281,31 @@ class Nemo(Archive):
             path = paths[name]
             if (own.height, own.width) != (64, 64):
                 findings.bad(
-                    path, f"{path} holds frames of {own.width}x{own.height} px, not 64x64.",
+                    path,
+                    f"{path} holds frames of {own.width}x{own.height} px, not 64x64.",
                     "Take the archive of 64x64 faces.",
-                )  # fmt: skip
+                )
             person, part = self.group(name), name.partition("/")[0]
             if not person:
                 findings.bad(
-                    path, f"{path} is not named like 001_deliberate_smile_1.",
+                    path,
+                    f"{path} is not named like 001_deliberate_smile_1.",
                     "Restore the names of the archive: they tell people apart.",
-                )  # fmt: skip
+                )
             elif part in people:
                 people[part].add(int(person))
         for person in sorted(people["test"] & people["train"]):
             findings.bad(
-                self._folder() / "train", f"person {person:03d} is in train and in test.",
+                self._folder() / "train",
+                f"person {person:03d} is in train and in test.",
                 "Take the archive's own folders: a person in both makes scores worthless.",
-            )  # fmt: skip
+            )
         for person in sorted(people["test"] - TEST_PERSONS - people["train"]):
             findings.bad(
-                self._folder() / "test", f"person {person:03d} is none of the archive's 41 test "
-                "people.", "Take the archive's own folders.",
-            )  # fmt: skip
+                self._folder() / "test",
+                f"person {person:03d} is none of the archive's 41 test people.",
+                "Take the archive's own folders.",
+            )
 
 
 class Mgif(Archive):

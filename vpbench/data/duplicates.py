@@ -45,9 +45,10 @@ def chosen(frames: int) -> list[int]:
 
 
 def near_duplicates(
-    train: Mapping[str, npt.NDArray[np.float32]], test: Mapping[str, npt.NDArray[np.float32]],
+    train: Mapping[str, npt.NDArray[np.float32]],
+    test: Mapping[str, npt.NDArray[np.float32]],
     least: float = LEAST,
-) -> list[Alike]:  # fmt: skip
+) -> list[Alike]:
     """For each test clip the most similar training clip, if it is as similar as `least`.
 
     Clips are described by unit vectors [V,...] (`views`, `movement`). Two clips are as similar as
@@ -83,10 +84,11 @@ def problems(found: list[Alike], what: str = "has a frame like one of") -> list[
     """One warning for each."""
     return [
         Problem(
-            "warning", alike.test,
+            "warning",
+            alike.test,
             f"test clip {alike.test} {what} training clip {alike.train} "
             f"(correlation {alike.similarity:.4f}).",
             "Look at both: what stands in train and test flatters methods that remember it.",
         )
         for alike in found
-    ]  # fmt: skip
+    ]

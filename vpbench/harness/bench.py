@@ -167,14 +167,31 @@ def make_task(dataset: Dataset, spec: TaskSpec, place: Place, *, rendered: bool)
         task_id = folder_task_id(spec.id, fields, "")
     joints = dataset.joint_names()
     info = TaskInfo(
-        task_id, spec.size, spec.window.horizon, spec.window.n_max, _fps(items["test"], spec),
-        len(names), tuple(names), len(joints), tuple(joints),
-    )  # fmt: skip
+        task_id,
+        spec.size,
+        spec.window.horizon,
+        spec.window.n_max,
+        _fps(items["test"], spec),
+        len(names),
+        tuple(names),
+        len(joints),
+        tuple(joints),
+    )
     return Task(
-        task_id, place.dataset, spec.id, spec, geometry, items, excluded, info, rendered,
-        place.limit, place.train_on, notes_of(spec, items["test"], excluded["test"]),
+        task_id,
+        place.dataset,
+        spec.id,
+        spec,
+        geometry,
+        items,
+        excluded,
+        info,
+        rendered,
+        place.limit,
+        place.train_on,
+        notes_of(spec, items["test"], excluded["test"]),
         _subsets(dataset),
-    )  # fmt: skip
+    )
 
 
 def _subsets(dataset: Dataset) -> Mapping[str, frozenset[str]]:

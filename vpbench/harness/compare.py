@@ -81,8 +81,15 @@ def compare(request: Request, registry: Registry, runs: Path) -> Comparison:
         comparison.groups += _groups(request, inputs, found, registry, names, comparison)
         for subset in _subsets(request, found):
             part = {key: run.over(subset) for key, run in found.items()}
-            own = {**inputs, "task": {**inputs["task"], "subset": subset["name"],
-                                      "n": subset["n"], "split_hash": subset["hash"]}}  # fmt: skip
+            own = {
+                **inputs,
+                "task": {
+                    **inputs["task"],
+                    "subset": subset["name"],
+                    "n": subset["n"],
+                    "split_hash": subset["hash"],
+                },
+            }
             comparison.groups += _groups(request, own, part, registry, names, comparison)
     comparison.differences = [*_between(comparison.groups), *comparison.differences]
     return comparison
@@ -130,8 +137,12 @@ def _check_subsets(request: Request, stored: Sequence[tuple[Any, Mapping[Any, St
     known = {name for _, found in stored for run in found.values() for name in run.subsets}
     for name in request.subsets or ():
         if name not in known | {"all", "none"}:
-            raise UnknownName("subset", name, known | {"all", "none"},
-                              hint="`vpbench score METHOD` scores what is missing.")  # fmt: skip
+            raise UnknownName(
+                "subset",
+                name,
+                known | {"all", "none"},
+                hint="`vpbench score METHOD` scores what is missing.",
+            )
 
 
 def _check_names(
@@ -142,22 +153,31 @@ def _check_names(
     for name in names:
         base = parse_name(name).base
         if name not in have and base not in have and base not in registry.names("method"):
-            raise UnknownName("method", base, [*registry.names("method"), *have],
-                              hint="See all with: vpbench list methods")  # fmt: skip
+            raise UnknownName(
+                "method",
+                base,
+                [*registry.names("method"), *have],
+                hint="See all with: vpbench list methods",
+            )
 
 
 def _groups(
-    request: Request, inputs: Mapping[str, Any], found: Mapping[Any, StoredRun],
-    registry: Registry, names: Sequence[str], comparison: Comparison,
-) -> list[schema.GroupJson]:  # fmt: skip
+    request: Request,
+    inputs: Mapping[str, Any],
+    found: Mapping[Any, StoredRun],
+    registry: Registry,
+    names: Sequence[str],
+    comparison: Comparison,
+) -> list[schema.GroupJson]:
     task = {k: v for k, v in inputs["task"].items() if k != "train_on"}  # that is a row's
     wanted = [canonical(n, registry, task["size"], request.preset) for n in names]
     shown = [*wanted, *(REFERENCES if request.references else ())]
     rows = [row for n in dict.fromkeys(shown) for row in _rows(n, found)]
     rows = [
         r if r.runs else Row(r.name, [], unable(r.name, registry, inputs))
-        for r in rows if r.runs or r.name in wanted
-    ]  # fmt: skip
+        for r in rows
+        if r.runs or r.name in wanted
+    ]
     groups: list[schema.GroupJson] = []
     for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
         columns = _columns(rows, frames, request.metrics, comparison)
@@ -191,9 +211,13 @@ def _columns(
         for fp8, record in versions.items():
             name = metric if len(versions) == 1 else f"{metric}#{fp8}"
             columns[name] = Column(
-                metric, fp8, record["fingerprint"], record["direction"], record["unit"],
+                metric,
+                fp8,
+                record["fingerprint"],
+                record["direction"],
+                record["unit"],
                 record["kind"],
-            )  # fmt: skip
+            )
         first, *others = versions.values()
         for other in others:
             fields = differing(first["fingerprint"], other["fingerprint"])
@@ -213,22 +237,26 @@ def _order(metric: str) -> tuple[int, str]:
 
 
 def _group(
-    task: dict[str, Any], frames: int, rows: Sequence[Row], columns: Mapping[str, Column],
+    task: dict[str, Any],
+    frames: int,
+    rows: Sequence[Row],
+    columns: Mapping[str, Column],
     inputs: Mapping[str, Any],
-) -> schema.GroupJson:  # fmt: skip
+) -> schema.GroupJson:
     shown = [_row_json(row, frames, columns, inputs) for row in rows]
     _fill_floors(shown, columns)
     for name, column in columns.items():
         rank(rows, shown, frames, name, column)
         mark_nulls(rows, shown, frames, column)
     return {
-        "task": {**task, "dataset": inputs["dataset"]}, "frames": frames,
+        "task": {**task, "dataset": inputs["dataset"]},
+        "frames": frames,
         "metrics": {
             name: {"fingerprint": c.fp8, "direction": c.direction, "unit": c.unit}
             for name, c in columns.items()
         },
         "rows": shown,
-    }  # fmt: skip
+    }
 
 
 def _fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -> None:
@@ -253,21 +281,32 @@ def _row_json(
             for name, c in columns.items()
         }
         return {
-            "method": row.name, "kind": "method", "conditioning_frames": None, "uses": [],
-            "n": None, "samples": None, "seeds": [], "fit_seeds": [], "checkpoint": None,
-            "scores": scores, "marks": [] if scores else [why],
-        }  # fmt: skip
+            "method": row.name,
+            "kind": "method",
+            "conditioning_frames": None,
+            "uses": [],
+            "n": None,
+            "samples": None,
+            "seeds": [],
+            "fit_seeds": [],
+            "checkpoint": None,
+            "scores": scores,
+            "marks": [] if scores else [why],
+        }
     first = row.runs[0].inputs
     return {
-        "method": row.name, "kind": first["kind"],
-        "conditioning_frames": first["conditioning_frames"], "uses": first["uses"],
-        "n": first["task"]["n"], "samples": first["samples"],
+        "method": row.name,
+        "kind": first["kind"],
+        "conditioning_frames": first["conditioning_frames"],
+        "uses": first["uses"],
+        "n": first["task"]["n"],
+        "samples": first["samples"],
         "seeds": sorted({r.inputs["seed"] for r in row.runs}),
         "fit_seeds": sorted({r.inputs["fit_seed"] for r in row.runs} - {None}),
         "checkpoint": training(row.runs[0]),
         "scores": {name: _score(row, frames, c) for name, c in columns.items()},
         "marks": _marks(row),
-    }  # fmt: skip
+    }
 
 
 def run_command(method: str, inputs: Mapping[str, Any]) -> str:
@@ -317,10 +356,15 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
         if found is not None and found.low is not None and found.high is not None:
             se, interval = found.se, (found.low, found.high)
     return schema.score_json(
-        sum(values) / len(values), n=first["n"], fingerprint=column.fp8, reason=first["reason"],
-        se=se, ci95=interval, floor=first["floor"],
+        sum(values) / len(values),
+        n=first["n"],
+        fingerprint=column.fp8,
+        reason=first["reason"],
+        se=se,
+        ci95=interval,
+        floor=first["floor"],
         p=first["p"] if len(records) == 1 else None,
-    )  # fmt: skip
+    )
 
 
 def _interval(

@@ -80,8 +80,15 @@ class StageContext:
         make_folder(self.stage.path)
         with (self.stage.path / "train.jsonl").open("a") as stream:
             stream.write(line + "\n")
-        self.emit({"event": "progress", "what": self.label, "done": self._step,
-                   "total": self._total, "values": clean})  # fmt: skip
+        self.emit(
+            {
+                "event": "progress",
+                "what": self.label,
+                "done": self._step,
+                "total": self._total,
+                "values": clean,
+            }
+        )
 
     def image(self, name: str, array: Frames) -> None:
         """Store a picture uint8 [H,W,3] beside the stage."""
@@ -92,9 +99,14 @@ class StageContext:
         write_png(make_folder(self.stage.path / "pictures") / f"{name}.png", array)
 
     def gate(
-        self, name: str, value: float, *, at_least: float | None = None,
-        at_most: float | None = None, unit: str = "",
-    ) -> bool:  # fmt: skip
+        self,
+        name: str,
+        value: float,
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        unit: str = "",
+    ) -> bool:
         """Hold a figure against a bound; stored with the stage, printed where it is missed."""
         gate = Gate(name, float(value), at_least, at_most, unit)
         passed = self.remarks.add_gate(gate)
@@ -126,8 +138,10 @@ class StageContext:
                 arrays = {name: stored[name] for name in stored.files}
             state = json.loads(arrays.pop(_META).tobytes())
         except (ValueError, KeyError, OSError, EOFError) as error:
-            raise Corrupt(f"{path} cannot be read ({error}).", fix="Delete it; the stage starts "
-                          "again from its beginning.") from error  # fmt: skip
+            raise Corrupt(
+                f"{path} cannot be read ({error}).",
+                fix="Delete it; the stage starts again from its beginning.",
+            ) from error
         self._step = int(state["step"])
         self.earlier = float(state.get("seconds", 0.0))
         self._trim_log()

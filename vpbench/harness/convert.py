@@ -48,8 +48,7 @@ def convert_clips(bench: Bench, splits: Iterable[str], workers: int | None, emit
     _check_space(bench.store, todo)
     name, total = bench.task.dataset, len(todo)
     for done, _ in enumerate(_all(bench.store, todo, workers or cores()), 1):
-        emit({"event": "progress", "what": "convert", "method": name, "done": done,
-              "total": total})  # fmt: skip
+        emit({"event": "progress", "what": "convert", "method": name, "done": done, "total": total})
 
 
 def pieces(bench: Bench, splits: Iterable[str]) -> list[Piece]:

@@ -35,9 +35,15 @@ def fake_clips(folder: RunDir, bench: Bench, part: tuple[int, int]) -> Clips:
 
 
 def warm_features(
-    folder: RunDir, clips: Clips, side: str, bench: Bench, metrics: Sequence[Wanted],
-    registry: Registry, ctx: ScoreContext, emit: Emit,
-) -> None:  # fmt: skip
+    folder: RunDir,
+    clips: Clips,
+    side: str,
+    bench: Bench,
+    metrics: Sequence[Wanted],
+    registry: Registry,
+    ctx: ScoreContext,
+    emit: Emit,
+) -> None:
     """Compute and cache the features of some clips; what cannot be scored is left to scoring."""
     running: list[Running] = []
     for wanted in metrics:
@@ -58,8 +64,15 @@ def warm_features(
             metric.instance.update(fake, real, clip_of(item))
         if shard != last:
             last = shard
-            emit({"event": "progress", "what": f"features ({side})", "done": 0,
-                  "total": len(shards(bench.task)), "shard": shard})  # fmt: skip
+            emit(
+                {
+                    "event": "progress",
+                    "what": f"features ({side})",
+                    "done": 0,
+                    "total": len(shards(bench.task)),
+                    "shard": shard,
+                }
+            )
     for metric in running:
         settle = getattr(metric.instance, "settle", None)
         if settle is not None:

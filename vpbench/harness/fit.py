@@ -40,9 +40,12 @@ def train_view(bench: Bench, base: Sequence[str | int]) -> FrameView:
     from vpbench.media.augment import mirror_pairs
 
     return FrameView(
-        bench.store, training_clips(bench), bench.task.spec.window, tuple(base),
+        bench.store,
+        training_clips(bench),
+        bench.task.spec.window,
+        tuple(base),
         mirror_pairs(bench.task.info.joint_names),
-    )  # fmt: skip
+    )
 
 
 def point_view(bench: Bench, base: Sequence[str | int], folder: Path) -> PointView:
@@ -50,9 +53,13 @@ def point_view(bench: Bench, base: Sequence[str | int], folder: Path) -> PointVi
     from vpbench.media.augment import mirror_pairs
 
     return PointView(
-        bench.store, training_clips(bench), bench.task.spec.window, tuple(base),
-        mirror_pairs(bench.task.info.joint_names), folder=folder,
-    )  # fmt: skip
+        bench.store,
+        training_clips(bench),
+        bench.task.spec.window,
+        tuple(base),
+        mirror_pairs(bench.task.info.joint_names),
+        folder=folder,
+    )
 
 
 def training_clips(bench: Bench) -> dict[str, list[Any]]:
@@ -62,18 +69,25 @@ def training_clips(bench: Bench) -> dict[str, list[Any]]:
     """
     found = {
         split: sorted(bench.dataset.clips(split), key=lambda c: c.id)
-        if split in bench.dataset.splits() else []
+        if split in bench.dataset.splits()
+        else []
         for split in ("train", "val")
-    }  # fmt: skip
+    }
     if bench.task.train_on == TRAIN:
         return found
     return {"train": sorted([*found["train"], *found["val"]], key=lambda c: c.id), "val": []}
 
 
 def run_stage(
-    stage: StagePlan, stages: Sequence[StagePlan], bench: Bench, registry: Registry, cache: Path,
-    threads: int, device: str, emit: Emit,
-) -> str:  # fmt: skip
+    stage: StagePlan,
+    stages: Sequence[StagePlan],
+    bench: Bench,
+    registry: Registry,
+    cache: Path,
+    threads: int,
+    device: str,
+    emit: Emit,
+) -> str:
     """Make one stage unless it is there or somebody else is making it.
 
     Returns:
@@ -97,9 +111,16 @@ def run_stage(
 
 
 def _make(
-    stage: StagePlan, stages: Sequence[StagePlan], bench: Bench, registry: Registry, cache: Path,
-    threads: int, device: str, emit: Emit, claim: Claim,
-) -> None:  # fmt: skip
+    stage: StagePlan,
+    stages: Sequence[StagePlan],
+    bench: Bench,
+    registry: Registry,
+    cache: Path,
+    threads: int,
+    device: str,
+    emit: Emit,
+    claim: Claim,
+) -> None:
     node, folder = stage.node, stage.folder
     started = time.time()
     method = node.method
@@ -113,26 +134,49 @@ def _make(
     if node.mode == "labels":
         _label(bench, slots["detector"], folder, emit, claim, node.label)
     else:
-        found = _fit(node, folder, bench, instance, slots, before, cache, threads, device, emit,
-                     claim)  # fmt: skip
+        found = _fit(
+            node, folder, bench, instance, slots, before, cache, threads, device, emit, claim
+        )
         earlier = found.pop("earlier")
     files = folder.files()
     claim.check()
-    write_sealed(folder.record, {
-        "schema": schema.STAGE, "vpbench": __version__, "owner": node.owner, "stage": node.stage,
-        "version": node.version, "key": node.key, "needs": list(node.needs),
-        "trains": list(node.trains), "fit_seed": node.fit_seed, "task": bench.task.fields(),
-        "method": method.name, "params": dict(method.params),
-        "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
-        "source": training_sources(node), "data": bench.task.training_hash, "files": files,
-        **found,
-        "seconds": round(earlier + time.time() - started, 2), "threads": threads, "device": device,
-        "machine": provenance.machine(),
-    }, claim.check)  # fmt: skip
+    write_sealed(
+        folder.record,
+        {
+            "schema": schema.STAGE,
+            "vpbench": __version__,
+            "owner": node.owner,
+            "stage": node.stage,
+            "version": node.version,
+            "key": node.key,
+            "needs": list(node.needs),
+            "trains": list(node.trains),
+            "fit_seed": node.fit_seed,
+            "task": bench.task.fields(),
+            "method": method.name,
+            "params": dict(method.params),
+            "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
+            "source": training_sources(node),
+            "data": bench.task.training_hash,
+            "files": files,
+            **found,
+            "seconds": round(earlier + time.time() - started, 2),
+            "threads": threads,
+            "device": device,
+            "machine": provenance.machine(),
+        },
+        claim.check,
+    )
     for scratch in (folder.resume, folder.path / "scratch"):
         shutil.rmtree(scratch, ignore_errors=True)
-    emit({"event": "stage", "what": node.label, "status": "finished",
-          "seconds": round(time.time() - started, 2)})  # fmt: skip
+    emit(
+        {
+            "event": "stage",
+            "what": node.label,
+            "status": "finished",
+            "seconds": round(time.time() - started, 2),
+        }
+    )
 
 
 def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
@@ -148,18 +192,36 @@ def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
 
 
 def _fit(
-    node: StageNode, folder: StageDir, bench: Bench, instance: Any, slots: Mapping[str, Any],
-    before: Sequence[StagePlan], cache: Path, threads: int, device: str, emit: Emit, claim: Claim,
-) -> dict[str, Any]:  # fmt: skip
+    node: StageNode,
+    folder: StageDir,
+    bench: Bench,
+    instance: Any,
+    slots: Mapping[str, Any],
+    before: Sequence[StagePlan],
+    cache: Path,
+    threads: int,
+    device: str,
+    emit: Emit,
+    claim: Claim,
+) -> dict[str, Any]:
     """Train and save; tells what the record says of it: clips skipped, gates, marks.
 
     And `earlier`, the seconds that processes before this one have trained.
     """
     seed = seed_of("fit", node.fit_seed, node.owner, node.stage)
     ctx = StageContext(
-        bench.task.info, node.trains, device, threads, seed, folder, node.label, cache, emit,
-        slots, claim.check,
-    )  # fmt: skip
+        bench.task.info,
+        node.trains,
+        device,
+        threads,
+        seed,
+        folder,
+        node.label,
+        cache,
+        emit,
+        slots,
+        claim.check,
+    )
     target = slots[node.trains[0]] if node.mode == "component" else instance
     data = _data(node, bench, before)
     if not hasattr(target, "fit"):

@@ -176,14 +176,21 @@ def plan_again(job: JobSpec, bench: Bench, found: Registry, places: Places) -> R
         VpbenchError: another run folder comes out than the job says: the plugins here differ.
     """
     wish = Wish(
-        [job.method], (job.seed,), (job.fit_seed,), job.samples, job.preset, references=False,
-        checkpoint=Path(job.checkpoint) if job.checkpoint else None, refit=job.refit,
-    )  # fmt: skip
+        [job.method],
+        (job.seed,),
+        (job.fit_seed,),
+        job.samples,
+        job.preset,
+        references=False,
+        checkpoint=Path(job.checkpoint) if job.checkpoint else None,
+        refit=job.refit,
+    )
     plan = make_plan(wish, bench.task, found, places.runs, places.cache)
     runs: Sequence[RunPlan] = plan.runs
     if not runs or str(runs[0].folder.path) != job.run:
         raise VpbenchError(
             f"{job.method}: this process does not see the plugin that the job was made for; its "
-            "source was changed, or another version is installed here.", fix="Run again.",
-        )  # fmt: skip
+            "source was changed, or another version is installed here.",
+            fix="Run again.",
+        )
     return runs[0]

@@ -77,9 +77,13 @@ def _noised(frames: Frames, given: int, name: str) -> Frames:
 
 
 def _probe_bench(
-    run: RunPlan, bench: Bench, registry: Registry, scratch: Path, items: Sequence[Item],
+    run: RunPlan,
+    bench: Bench,
+    registry: Registry,
+    scratch: Path,
+    items: Sequence[Item],
     clips: Sequence[Frames],
-) -> Bench:  # fmt: skip
+) -> Bench:
     """A folder task over the clips as they are now; labels and training clips stay the bench's."""
     from vpbench.core.places import Places
     from vpbench.harness.predict import pack
@@ -113,8 +117,11 @@ def _relabelled(probe: Bench, bench: Bench) -> Bench:
         replace(p, clip=replace(p.clip, label=r.clip.label))
         for p, r in zip(probe.task.test, real[: len(probe.task.test)], strict=True)
     )
-    info = replace(probe.task.info, n_classes=bench.task.info.n_classes,
-                   class_names=bench.task.info.class_names)  # fmt: skip
+    info = replace(
+        probe.task.info,
+        n_classes=bench.task.info.n_classes,
+        class_names=bench.task.info.class_names,
+    )
     task = replace(probe.task, items={**probe.task.items, "test": items}, info=info)
     return Bench(probe.place, task, probe.dataset, probe.store)
 

@@ -166,9 +166,14 @@ def plan_live(
         Refused: a method cannot do the task, with all reasons.
     """
     wish = Wish(
-        names, (asked.seed,), (asked.fit_seed,), asked.samples, asked.preset, references=False,
+        names,
+        (asked.seed,),
+        (asked.fit_seed,),
+        asked.samples,
+        asked.preset,
+        references=False,
         checkpoint=asked.checkpoint,
-    )  # fmt: skip
+    )
     plan = make_plan(wish, bench.task, found, places.runs, places.cache)
     for refusal in plan.refused:
         raise Refused(f"{refusal.name}: {'; '.join(refusal.reasons)}.")
@@ -193,9 +198,13 @@ def check_trained(run: RunPlan, bench: Bench) -> None:
 
 
 def load_live(
-    run: RunPlan, bench: Bench, found: Registry, places: Places, device: str = "auto",
+    run: RunPlan,
+    bench: Bench,
+    found: Registry,
+    places: Places,
+    device: str = "auto",
     emit: Emit = silent,
-) -> Live:  # fmt: skip
+) -> Live:
     """Make a method and load what it has learned; pinned checkpoints are fetched.
 
     Raises:

@@ -66,9 +66,12 @@ def make_method(
 
 
 def load_stages(
-    instance: Any, slots: Mapping[str, Any], method: ResolvedMethod, stages: Sequence[StagePlan],
+    instance: Any,
+    slots: Mapping[str, Any],
+    method: ResolvedMethod,
+    stages: Sequence[StagePlan],
     device: str,
-) -> None:  # fmt: skip
+) -> None:
     """Load trained stages in graph order, into the method or into its components.
 
     Stages that the run does not need may be missing.
@@ -85,9 +88,13 @@ def load_stages(
 
 
 def load_node(
-    instance: Any, slots: Mapping[str, Any], method: ResolvedMethod, node: StageNode,
-    folder: StageDir, device: str,
-) -> None:  # fmt: skip
+    instance: Any,
+    slots: Mapping[str, Any],
+    method: ResolvedMethod,
+    node: StageNode,
+    folder: StageDir,
+    device: str,
+) -> None:
     """Load one trained stage."""
     if node.mode == "labels":
         return

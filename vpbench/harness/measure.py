@@ -51,10 +51,12 @@ class Measured:
     def json(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
-            "schema": schema.MEASURE, "real": {"path": self.real.path, "n": len(self.real.clips)},
-            "fake": {"path": self.fake.path, "n": len(self.fake.clips)}, "frames": self.frames,
+            "schema": schema.MEASURE,
+            "real": {"path": self.real.path, "n": len(self.real.clips)},
+            "fake": {"path": self.fake.path, "n": len(self.fake.clips)},
+            "frames": self.frames,
             "scores": self.scores,
-        }  # fmt: skip
+        }
 
 
 def open_side(text: str, registry: Registry, places: Places) -> Side:
@@ -72,9 +74,15 @@ def open_side(text: str, registry: Registry, places: Places) -> Side:
 
 
 def measure(
-    real: Side, fake: Side, wanted: Sequence[Wanted], frames: int | None, size: int | None,
-    registry: Registry, places: Places, emit: Emit,
-) -> Measured:  # fmt: skip
+    real: Side,
+    fake: Side,
+    wanted: Sequence[Wanted],
+    frames: int | None,
+    size: int | None,
+    registry: Registry,
+    places: Places,
+    emit: Emit,
+) -> Measured:
     """Score two folders.
 
     Args:
@@ -145,8 +153,9 @@ def _frames(real: Side, fake: Side, wanted: int | None) -> int:
             if clip.frames < wanted:
                 raise BadData(
                     f"{side.path}: the clip {clip.id!r} has {clip.frames} frames, {wanted} are "
-                    "needed.", fix="Lower --frames or take the clip out.",
-                )  # fmt: skip
+                    "needed.",
+                    fix="Lower --frames or take the clip out.",
+                )
     return wanted
 
 
@@ -169,8 +178,9 @@ def _check_pairs(real: Side, fake: Side, metric: str) -> None:
             raise BadData(
                 f"{metric} compares clips of equal names; {side.path} has {alone[0]!r}"
                 f"{f' and {len(alone) - 1} more' if len(alone) > 1 else ''} without a partner in "
-                f"{other.path}.", fix="Name the files alike, or ask for set metrics only.",
-            )  # fmt: skip
+                f"{other.path}.",
+                fix="Name the files alike, or ask for set metrics only.",
+            )
 
 
 def _task(real: Side, frames: int, geometry: Geometry | None, items: dict[str, Item]) -> Task:
@@ -180,15 +190,24 @@ def _task(real: Side, frames: int, geometry: Geometry | None, items: dict[str, I
     info = TaskInfo("measure", size, frames, 1, None, len(names), names, 0, ())
     fields = geometry.fingerprint() if geometry is not None else {"name": "native"}
     return Task(
-        "measure", real.path, "measure", spec, fields,
-        {"train": (), "val": (), "test": tuple(items.values())}, {}, info,
-    )  # fmt: skip
+        "measure",
+        real.path,
+        "measure",
+        spec,
+        fields,
+        {"train": (), "val": (), "test": tuple(items.values())},
+        {},
+        info,
+    )
 
 
 def _feed(
-    running: Sequence[Running], items: tuple[dict[str, Item], dict[str, Item]],
-    sides: tuple[Side, Side], stores: Sequence[ClipStore | None], emit: Emit,
-) -> None:  # fmt: skip
+    running: Sequence[Running],
+    items: tuple[dict[str, Item], dict[str, Item]],
+    sides: tuple[Side, Side],
+    stores: Sequence[ClipStore | None],
+    emit: Emit,
+) -> None:
     names = sorted({*items[0], *items[1]})
     for done, name in enumerate(names, 1):
         real, fake = (

@@ -91,17 +91,30 @@ def run_json(
         for name, reason in outcome.missing.items():
             scores.setdefault(name, schema.score_json(None, n=0, fingerprint="", reason=reason))
     return {
-        "method": run.name, "kind": row_kind(run.method),
-        "task": run.folder.path.parent.parent.name, "seed": run.seed, "fit_seed": run.fit_seed,
-        "status": "ok" if outcome.status == "ok" else "failed", "reason": outcome.reason,
-        "run_dir": str(run.folder.path), "seconds": outcome.seconds, "scores": scores,
-    }  # fmt: skip
+        "method": run.name,
+        "kind": row_kind(run.method),
+        "task": run.folder.path.parent.parent.name,
+        "seed": run.seed,
+        "fit_seed": run.fit_seed,
+        "status": "ok" if outcome.status == "ok" else "failed",
+        "reason": outcome.reason,
+        "run_dir": str(run.folder.path),
+        "seconds": outcome.seconds,
+        "scores": scores,
+    }
 
 
 def refusal_json(refusal: Refusal, task: str) -> schema.RunJson:
     """A refused run as `--json` prints it."""
     return {
-        "method": refusal.name, "kind": refusal.kind, "task": task, "seed": refusal.seed,
-        "fit_seed": refusal.fit_seed, "status": "refused", "reason": "; ".join(refusal.reasons),
-        "run_dir": None, "seconds": {}, "scores": {},
-    }  # fmt: skip
+        "method": refusal.name,
+        "kind": refusal.kind,
+        "task": task,
+        "seed": refusal.seed,
+        "fit_seed": refusal.fit_seed,
+        "status": "refused",
+        "reason": "; ".join(refusal.reasons),
+        "run_dir": None,
+        "seconds": {},
+        "scores": {},
+    }

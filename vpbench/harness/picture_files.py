@@ -43,10 +43,16 @@ def label_title(task: TaskInfo, label: int | None) -> str:
 
 
 def write_pictures(
-    work: Path, runs: Sequence[RunPlan], bench: Bench, found: Registry, places: Places,
-    picture: Picture, labels: Mapping[str, Sequence[int | None]], asked: Asked,
+    work: Path,
+    runs: Sequence[RunPlan],
+    bench: Bench,
+    found: Registry,
+    places: Places,
+    picture: Picture,
+    labels: Mapping[str, Sequence[int | None]],
+    asked: Asked,
     emit: Emit = silent,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Predict and write all: one method into `work`, several into a folder each.
 
     Args:
@@ -65,28 +71,44 @@ def write_pictures(
         done: list[Pictured] = []
         for number in labels[run.name]:
             done.append(predict_picture(live, picture, number, asked.samples, asked.seed))
-            emit({"event": "progress", "what": "predict", "method": run.name, "done": len(done),
-                  "total": len(labels[run.name])})  # fmt: skip
+            emit(
+                {
+                    "event": "progress",
+                    "what": "predict",
+                    "method": run.name,
+                    "done": len(done),
+                    "total": len(labels[run.name]),
+                }
+            )
         place = work / safe_name(run.name) if len(runs) > 1 else work
         row = write_pictured(place, live, picture, done, asked.seed, emit)
         rows.append({**row, "folder": place.relative_to(work).as_posix()})
     task = bench.task
     record: dict[str, Any] = {
         "schema": schema.PICTURES,
-        "image": {"path": str(picture.path), "sha256": picture.sha256, "width": picture.width,
-                  "height": picture.height},
+        "image": {
+            "path": str(picture.path),
+            "sha256": picture.sha256,
+            "width": picture.width,
+            "height": picture.height,
+        },
         "task": {"id": task.id, "size": task.spec.size, "horizon": task.horizon},
-        "seed": asked.seed, "methods": rows,
+        "seed": asked.seed,
+        "methods": rows,
         "entries": sorted([p.name for p in work.iterdir()] + [RECORD]),
-    }  # fmt: skip
+    }
     write_json(work / RECORD, record)
     return record
 
 
 def write_pictured(
-    folder: Path, live: Live, picture: Picture, found: Sequence[Pictured], seed: int,
+    folder: Path,
+    live: Live,
+    picture: Picture,
+    found: Sequence[Pictured],
+    seed: int,
     emit: Emit = silent,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Write everything that one method predicts into a folder.
 
     Returns:
@@ -109,27 +131,42 @@ def write_pictured(
             animation = place / f"sample-{s}.gif"
             moving = np.concatenate([picture.frame[None], one.frames[s]])
             write_gif(animation, enlarged(moving, max(1, round(CELL / task.size))), fps)
-            rows.append({
-                "label": None if one.label is None else task.class_names[one.label],
-                "number": one.label, "sample": s, "seed": int(one.seeds[s]),
-                "gif": animation.relative_to(folder).as_posix(),
-                **{k: p.relative_to(folder).as_posix() for k, p in files.items()},
-            })  # fmt: skip
+            rows.append(
+                {
+                    "label": None if one.label is None else task.class_names[one.label],
+                    "number": one.label,
+                    "sample": s,
+                    "seed": int(one.seeds[s]),
+                    "gif": animation.relative_to(folder).as_posix(),
+                    **{k: p.relative_to(folder).as_posix() for k, p in files.items()},
+                }
+            )
         if parts is not None:
             write_png(place / "parts.png", paint(parts))
         if len(one.seeds) > 1 and len(found) > 1:
             write_png(place / "samples.png", paint(_sheet(live, picture, [one], seed)))
-        emit({"event": "progress", "what": "write", "method": live.name, "done": k,
-              "total": len(found)})  # fmt: skip
+        emit(
+            {
+                "event": "progress",
+                "what": "write",
+                "method": live.name,
+                "done": k,
+                "total": len(found),
+            }
+        )
     write_png(folder / "sheet.png", paint(_sheet(live, picture, found, seed)))
     moving = moving_sheet(live.name, task, found)
     if len(moving) > 0:
         write_gif(folder / "moving.gif", moving, fps)
     return {
-        "method": live.name, "stages": live.stages(), "uses": live.run.method.uses,
-        "input": "input.png", "sheet": "sheet.png",
-        "moving": "moving.gif" if len(moving) > 0 else None, "predictions": rows,
-    }  # fmt: skip
+        "method": live.name,
+        "stages": live.stages(),
+        "uses": live.run.method.uses,
+        "input": "input.png",
+        "sheet": "sheet.png",
+        "moving": "moving.gif" if len(moving) > 0 else None,
+        "predictions": rows,
+    }
 
 
 def _write_sample(folder: Path, one: Pictured, s: int, horizon: int) -> dict[str, Path]:
@@ -179,8 +216,9 @@ def keypoints_json(points: Pose) -> dict[str, Any]:
         rows[t][k][c] = None
     return {
         "coordinates": "x right, y down, -1 and 1 at the centres of the outer pixels; confidence",
-        "frames": list(range(len(points))), "keypoints": rows,
-    }  # fmt: skip
+        "frames": list(range(len(points))),
+        "keypoints": rows,
+    }
 
 
 # -- contact sheets ---------------------------------------------------------------------------
@@ -227,8 +265,10 @@ def _sheet(live: Live, picture: Picture, found: Sequence[Pictured], seed: int) -
                     points_row("", picture.frame, one.frames[s], points, times, "keypoints")
                 )
                 count = points.shape[1]
-    note = (f"{picture.path.name}, {picture.width}x{picture.height} px, seen at {task.size} px; "
-            f"{task.id}, {task.horizon} frames, seed {seed}")  # fmt: skip
+    note = (
+        f"{picture.path.name}, {picture.width}x{picture.height} px, seen at {task.size} px; "
+        f"{task.id}, {task.horizon} frames, seed {seed}"
+    )
     return Sheet(live.name, [Block("", rows, time_headers(times, "input"))], note, (1,), count)
 
 
@@ -275,9 +315,12 @@ def moving_sheet(name: str, task: TaskInfo, found: Sequence[Pictured]) -> Frames
     pictures: list[Frames] = []
     for t in range(task.horizon):
         blocks = [
-            Block("", [Row("", [Cell(frames[t]) for _, frames in group])],
-                  [(title, 1) for title, _ in group])
+            Block(
+                "",
+                [Row("", [Cell(frames[t]) for _, frames in group])],
+                [(title, 1) for title, _ in group],
+            )
             for group in groups
-        ]  # fmt: skip
+        ]
         pictures.append(paint(Sheet(name, blocks)))
     return np.stack(pictures)

@@ -83,8 +83,15 @@ def predict_shards(
             del todo[index]
             moved = True
             told += 1
-            emit({"event": "progress", "what": "predict", "done": told, "total": total,
-                  "shard": index})  # fmt: skip
+            emit(
+                {
+                    "event": "progress",
+                    "what": "predict",
+                    "done": told,
+                    "total": total,
+                    "shard": index,
+                }
+            )
         if todo and not moved:
             time.sleep(wait)
 
@@ -103,11 +110,17 @@ def _predict_shard(shard: Shard, run: RunPlan, bench: Bench, instance: Any, clai
     frames = predict_items(shard.items, run.method, run.seed, run.samples, bench, instance)
     path = run.folder.shard(shard.index)
     write_bytes(path, pack(frames), claim.check)
-    write_json(path.with_suffix(".json"), {
-        "schema": schema.SHARD, "items": [item.id for item in shard.items],
-        "shape": list(frames.shape), "sha256": file_sha256(path),
-        "seconds": round(time.time() - started, 3),
-    }, claim.check)  # fmt: skip
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "schema": schema.SHARD,
+            "items": [item.id for item in shard.items],
+            "shape": list(frames.shape),
+            "sha256": file_sha256(path),
+            "seconds": round(time.time() - started, 3),
+        },
+        claim.check,
+    )
 
 
 def pack(frames: Frames) -> bytes:
@@ -118,9 +131,13 @@ def pack(frames: Frames) -> bytes:
 
 
 def predict_items(
-    items: Sequence[Item], method: ResolvedMethod, seed: int, samples: int, bench: Bench,
+    items: Sequence[Item],
+    method: ResolvedMethod,
+    seed: int,
+    samples: int,
+    bench: Bench,
     instance: Any,
-) -> Frames:  # fmt: skip
+) -> Frames:
     """Predict some items in one batch of exactly `BATCH` clips.
 
     Returns:
@@ -196,11 +213,17 @@ def close_prediction(run: RunPlan, task: Task) -> str:
             rows = [_manifest_row(folder, shard) for shard in shards(task)]
             write_sealed(
                 folder.manifest,
-                {"schema": schema.MANIFEST, "vpbench": __version__, "task": task.id,
-                 "n": len(task.test), "samples": run.samples, "shards": rows,
-                 "stages": _stage_rows(run, task)},
+                {
+                    "schema": schema.MANIFEST,
+                    "vpbench": __version__,
+                    "task": task.id,
+                    "n": len(task.test),
+                    "samples": run.samples,
+                    "shards": rows,
+                    "stages": _stage_rows(run, task),
+                },
                 claim.check,
-            )  # fmt: skip
+            )
     return str(folder.read_manifest()["sha256"])
 
 
@@ -214,10 +237,14 @@ def _stage_rows(run: RunPlan, task: Task) -> list[dict[str, Any]]:
         remarks = remarks_of(record)
         remarks["marks"] += differences(stage, record, task)
         origin = "fitted here" if stage.origin in ("to fit", "fitted") else stage.origin
-        rows.append({
-            "stage": stage.node.label, "origin": origin, **remarks,
-            **{k: record[k] for k in ("seconds", "device", "threads")},
-        })  # fmt: skip
+        rows.append(
+            {
+                "stage": stage.node.label,
+                "origin": origin,
+                **remarks,
+                **{k: record[k] for k in ("seconds", "device", "threads")},
+            }
+        )
     return rows
 
 
@@ -244,9 +271,12 @@ def _manifest_row(folder: RunDir, shard: Shard) -> dict[str, Any]:
     if found["items"] != [item.id for item in shard.items]:
         raise BadData(f"{record} lists other clips than the task has.", fix="Delete it, run again.")
     return {
-        "name": path.stem, "items": found["items"], "sha256.npz": sha,
-        "sha256.json": file_sha256(record), "seconds": found["seconds"],
-    }  # fmt: skip
+        "name": path.stem,
+        "items": found["items"],
+        "sha256.npz": sha,
+        "sha256.json": file_sha256(record),
+        "seconds": found["seconds"],
+    }
 
 
 def read_shard(folder: RunDir, row: dict[str, Any]) -> Frames:

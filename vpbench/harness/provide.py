@@ -85,8 +85,9 @@ def _fetch_weights(name: str, node: StageNode, places: Places, emit: Emit) -> No
     try:
         fetch(name, places.cache, offline=places.offline, progress=_teller(name, emit))
     except MissingWeights as error:
-        raise MissingWeights(f"{node.label} cannot be fitted: {error.message}",
-                             fix=error.fix) from error  # fmt: skip
+        raise MissingWeights(
+            f"{node.label} cannot be fitted: {error.message}", fix=error.fix
+        ) from error
 
 
 # checkpoints -------------------------------------------------------------------------------------
@@ -111,15 +112,17 @@ def fetch_checkpoint(
     assert pinned is not None  # origin "downloaded"
     label, folder = stage.node.label, stage.folder
     if not re.fullmatch(r"[0-9a-f]{64}", pinned.sha256):
-        raise UsageError(f"the checkpoint of {label} at {pinned.source} is pinned by no sha256 of "
-                         "64 digits.")  # fmt: skip
+        raise UsageError(
+            f"the checkpoint of {label} at {pinned.source} is pinned by no sha256 of 64 digits."
+        )
     if folder.complete():
         return
     if places.offline:
         raise MissingWeights(
             f"the checkpoint of {label} is not here, and there is no network to fetch it from "
-            f"{pinned.source}.", fix="Run once without --offline, or train it here with --fit.",
-        )  # fmt: skip
+            f"{pinned.source}.",
+            fix="Run once without --offline, or train it here with --fit.",
+        )
     home = make_folder(folder.path.parent)
     claim = claim_or_wait(home / f".{pinned.sha256}.claim", folder.complete)
     if claim is None:
@@ -137,9 +140,7 @@ def fetch_checkpoint(
             shutil.rmtree(downloads, ignore_errors=True)
 
 
-def _download(
-    pinned: Checkpoint, label: str, folder: Path, emit: Emit, allow_http: bool
-) -> Path:  # fmt: skip
+def _download(pinned: Checkpoint, label: str, folder: Path, emit: Emit, allow_http: bool) -> Path:
     from vpbench.metrics.weights.download import from_https
     from vpbench.metrics.weights.registry import Https
 
@@ -178,7 +179,14 @@ def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint)
 
 def _teller(what: str, emit: Emit) -> Callable[[int, int | None], None]:
     def tell(done: int, total: int | None) -> None:
-        emit({"event": "progress", "what": f"fetch {what}", "done": done, "total": total,
-              "unit": "B"})  # fmt: skip
+        emit(
+            {
+                "event": "progress",
+                "what": f"fetch {what}",
+                "done": done,
+                "total": total,
+                "unit": "B",
+            }
+        )
 
     return tell

@@ -68,11 +68,19 @@ def write_record(run: RunPlan, bench: Bench, orders: Orders) -> None:
     write_json(folder.path / "env" / "machine.json", provenance.machine())
     home = Path(provenance.__file__).parent
     write_json(folder.path / "env" / "git.json", {"vpbench": provenance.git_state(home)})
-    write_json(folder.record, {
-        "schema": schema.RUN, "vpbench": __version__, "created": time.time(), "inputs": record,
-        "place": asdict(bench.place), "plugins": list(orders.plugins),
-        "device": orders.device, "stage_hashes": None,
-    })  # fmt: skip
+    write_json(
+        folder.record,
+        {
+            "schema": schema.RUN,
+            "vpbench": __version__,
+            "created": time.time(),
+            "inputs": record,
+            "place": asdict(bench.place),
+            "plugins": list(orders.plugins),
+            "device": orders.device,
+            "stage_hashes": None,
+        },
+    )
 
 
 def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

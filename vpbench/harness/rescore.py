@@ -69,8 +69,9 @@ def rescore(
             fix="Run the method again.",
         )
     ctx = ScoreContext("cpu", 1, places.cache)
-    missing = score_run(folder, bench, wanted, found, ctx,
-                        lambda e: emit({**e, "method": inputs["method"]}))  # fmt: skip
+    missing = score_run(
+        folder, bench, wanted, found, ctx, lambda e: emit({**e, "method": inputs["method"]})
+    )
     names = {w.name for w in wanted}
     scores = {
         s["metric"]: score_json(s)
@@ -80,7 +81,14 @@ def rescore(
     for name, reason in missing.items():
         scores.setdefault(name, schema.score_json(None, n=0, fingerprint="", reason=reason))
     return {
-        "method": inputs["method"], "kind": inputs["kind"], "task": bench.task.id,
-        "seed": inputs["seed"], "fit_seed": inputs["fit_seed"] or 0, "status": "ok", "reason": None,
-        "run_dir": str(folder.path), "seconds": {}, "scores": scores,
-    }  # fmt: skip
+        "method": inputs["method"],
+        "kind": inputs["kind"],
+        "task": bench.task.id,
+        "seed": inputs["seed"],
+        "fit_seed": inputs["fit_seed"] or 0,
+        "status": "ok",
+        "reason": None,
+        "run_dir": str(folder.path),
+        "seconds": {},
+        "scores": scores,
+    }

@@ -84,8 +84,15 @@ class Conductor:
     def _fail(self, outcome: Outcome, reason: str, code: int) -> None:
         if outcome.status == "ok":
             outcome.status, outcome.reason, outcome.code = "failed", reason, code
-            self.emit({"event": "run", "method": outcome.run.name, "status": "failed",
-                       "reason": reason, "run": str(outcome.run.folder.path)})  # fmt: skip
+            self.emit(
+                {
+                    "event": "run",
+                    "method": outcome.run.name,
+                    "status": "failed",
+                    "reason": reason,
+                    "run": str(outcome.run.folder.path),
+                }
+            )
             for job in self._jobs:
                 if job.runs == [outcome.run]:
                     job.handle.cancel()
@@ -117,8 +124,13 @@ class Conductor:
             return
         if self.orders.refit and stage.folder.complete():
             retire(stage)
-        spec = replace(self._spec("stage", run), stage=stage.node.key, threads=self.threads,
-                       events="", refit=self.orders.refit)  # fmt: skip
+        spec = replace(
+            self._spec("stage", run),
+            stage=stage.node.key,
+            threads=self.threads,
+            events="",
+            refit=self.orders.refit,
+        )
         idle = LocalHandle(Path(), 0, 0, 0, status="waiting")
         waiting = _Job(idle, spec, Path(), lambda: self._start_stage(waiting), [run], stage)
         self._jobs.append(waiting)
@@ -194,14 +206,22 @@ class Conductor:
     def _warm(self, run: RunPlan, side: Literal["real", "fake"]) -> None:
         count = min(self.executor.slots.cpus, len(shards(self.bench.task)))
         for k in range(count):
-            spec = replace(self._spec("features", run), metrics=self._set_metrics(), side=side,
-                           part=(k, count))  # fmt: skip
+            spec = replace(
+                self._spec("features", run), metrics=self._set_metrics(), side=side, part=(k, count)
+            )
             self._submit(spec, run, 1, 0, 2.0, owned=side == "fake")
 
     def _finished(self, outcome: Outcome) -> None:
         outcome.seconds = seconds_of(outcome.run)
-        self.emit({"event": "run", "method": outcome.run.name, "status": "ok",
-                   "fresh": outcome.fresh, "run": str(outcome.run.folder.path)})  # fmt: skip
+        self.emit(
+            {
+                "event": "run",
+                "method": outcome.run.name,
+                "status": "ok",
+                "fresh": outcome.fresh,
+                "run": str(outcome.run.folder.path),
+            }
+        )
 
     # -- jobs --------------------------------------------------------------------------------
 
@@ -209,22 +229,43 @@ class Conductor:
         place, orders = self.bench.place, self.orders
         self._count += 1
         return JobSpec(
-            kind, f"{kind}-{self._count}", place.dataset, place.task, place.root, place.limit,
-            str(self.places.runs), str(self.places.cache), self.places.offline, orders.plugins,
-            run.name, run.method.preset or None, run.seed, run.fit_seed, run.samples,
-            orders.checkpoint if run.requested else None, False, str(run.folder.path),
-            device=orders.device, recompute=orders.recompute, train_on=place.train_on,
+            kind,
+            f"{kind}-{self._count}",
+            place.dataset,
+            place.task,
+            place.root,
+            place.limit,
+            str(self.places.runs),
+            str(self.places.cache),
+            self.places.offline,
+            orders.plugins,
+            run.name,
+            run.method.preset or None,
+            run.seed,
+            run.fit_seed,
+            run.samples,
+            orders.checkpoint if run.requested else None,
+            False,
+            str(run.folder.path),
+            device=orders.device,
+            recompute=orders.recompute,
+            train_on=place.train_on,
             events=str(self._job_path(run, kind).with_suffix(".jsonl")),
-        )  # fmt: skip
+        )
 
     def _job_path(self, run: RunPlan, kind: str) -> Path:
         folder = make_folder(run.folder.events)
         return folder / f"{kind}-{time.strftime('%Y%m%dT%H%M%S')}-{self._count}.json"
 
     def _submit(
-        self, spec: JobSpec, run: RunPlan, cpus: int, gpus: int, memory_gib: float,
+        self,
+        spec: JobSpec,
+        run: RunPlan,
+        cpus: int,
+        gpus: int,
+        memory_gib: float,
         owned: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         path = self._job_path(run, spec.kind)
         spec.write(path)
 
@@ -277,8 +318,12 @@ class Conductor:
                 self._warm(outcome.run, "fake")
 
     def _next(self, job: _Job) -> Callable[[Outcome], None]:
-        steps = {"stage": self._advance, "predict": self._predicted, "features": self._featured,
-                 "score": self._finished}  # fmt: skip
+        steps = {
+            "stage": self._advance,
+            "predict": self._predicted,
+            "features": self._featured,
+            "score": self._finished,
+        }
         return steps[job.spec.kind]
 
     def _drop_dependants(self, failed: StagePlan) -> None:

@@ -104,9 +104,12 @@ def start_metric(
     instance = registry.factory("metric", spec.name)(task.info, params, ctx)
     own = dict(instance.fingerprint())
     fingerprint = {
-        "metric": spec.name, "version": spec.version, "recipe": wanted.recipe, **own,
+        "metric": spec.name,
+        "version": spec.version,
+        "recipe": wanted.recipe,
+        **own,
         **task.fingerprint(frames),
-    }  # fmt: skip
+    }
     if not task.subset:
         return Running(wanted, frames, instance, fingerprint)
     subset = {"name": task.subset, "n": len(task.test), "hash": task.split_hash}
@@ -116,9 +119,13 @@ def start_metric(
 
 
 def score_run(
-    folder: RunDir, bench: Bench, metrics: Sequence[Wanted], registry: Registry, ctx: ScoreContext,
+    folder: RunDir,
+    bench: Bench,
+    metrics: Sequence[Wanted],
+    registry: Registry,
+    ctx: ScoreContext,
     emit: Emit,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Compute and store every score of a run that is not there yet, in one pass over the clips.
 
     Returns:
@@ -254,16 +261,28 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
         clusters = {k: v for k, v in clusters.items() if k in metric.only}
     named = {} if metric.subset is None else {"subset": metric.subset}
     return {
-        "schema": schema.SCORE, "vpbench": __version__, "metric": metric.wanted.name,
-        "kind": spec.kind, "direction": spec.direction, "unit": spec.unit,
-        "frames": metric.frames, "fingerprint": metric.fingerprint, "fp8": metric.fp8,
-        "value": finite(score.value), "reason": reason, "se": finite(se), "n": score.n,
-        "ci95": None if low is None or high is None else [low, high], "p": finite(score.p),
-        "floor": finite(score.floor), "per_clip": dict(score.per_clip),
-        "per_frame": dict(score.per_frame), "samples": dict(score.samples),
+        "schema": schema.SCORE,
+        "vpbench": __version__,
+        "metric": metric.wanted.name,
+        "kind": spec.kind,
+        "direction": spec.direction,
+        "unit": spec.unit,
+        "frames": metric.frames,
+        "fingerprint": metric.fingerprint,
+        "fp8": metric.fp8,
+        "value": finite(score.value),
+        "reason": reason,
+        "se": finite(se),
+        "n": score.n,
+        "ci95": None if low is None or high is None else [low, high],
+        "p": finite(score.p),
+        "floor": finite(score.floor),
+        "per_clip": dict(score.per_clip),
+        "per_frame": dict(score.per_frame),
+        "samples": dict(score.samples),
         "clusters": {k: clusters[k] for k in sorted(clusters)} if spec.kind == "clip" else {},
         **named,
-    }  # fmt: skip
+    }
 
 
 def clip_interval(
@@ -290,7 +309,12 @@ def score_json(record: Mapping[str, Any]) -> schema.ScoreJson:
     """The figure of a score file, as `--json` prints it."""
     interval = record["ci95"]
     return schema.score_json(
-        record["value"], n=record["n"], fingerprint=record["fp8"], reason=record["reason"],
-        se=record["se"], ci95=(interval[0], interval[1]) if interval else None,
-        floor=record["floor"], p=record["p"],
-    )  # fmt: skip
+        record["value"],
+        n=record["n"],
+        fingerprint=record["fp8"],
+        reason=record["reason"],
+        se=record["se"],
+        ci95=(interval[0], interval[1]) if interval else None,
+        floor=record["floor"],
+        p=record["p"],
+    )

@@ -49,8 +49,12 @@ class StoredRun:
 
     def over(self, subset: Mapping[str, Any]) -> StoredRun:
         """The run as if only a named subset had been there (its name, n and hash)."""
-        task = {**self.inputs["task"], "subset": subset["name"], "n": subset["n"],
-                "split_hash": subset["hash"]}  # fmt: skip
+        task = {
+            **self.inputs["task"],
+            "subset": subset["name"],
+            "n": subset["n"],
+            "split_hash": subset["hash"],
+        }
         scores = self.subsets.get(subset["name"], {})
         return replace(self, inputs={**self.inputs, "task": task}, scores=scores, subsets={})
 
@@ -98,9 +102,13 @@ def _verified(folder: RunDir, inputs: dict[str, Any], closed: float) -> StoredRu
     manifest = folder.check()
     parts = folder.read_subset_scores(manifest["sha256"])
     return StoredRun(
-        folder, inputs, closed, _by_metric(folder.read_scores(manifest["sha256"])),
-        _stages(manifest), {name: _by_metric(scores) for name, scores in parts.items()},
-    )  # fmt: skip
+        folder,
+        inputs,
+        closed,
+        _by_metric(folder.read_scores(manifest["sha256"])),
+        _stages(manifest),
+        {name: _by_metric(scores) for name, scores in parts.items()},
+    )
 
 
 def _by_metric(scores: Sequence[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
@@ -137,9 +145,13 @@ def unable(name: str, registry: Registry, inputs: Mapping[str, Any]) -> str:
     if gives is None:  # of an earlier version
         return ""
     reasons = unmet(
-        method.capabilities, n_max=task["n_max"], horizon=task["horizon"], size=task["size"],
-        has_label=gives["label"], has_pose=gives["pose"],
-    )  # fmt: skip
+        method.capabilities,
+        n_max=task["n_max"],
+        horizon=task["horizon"],
+        size=task["size"],
+        has_label=gives["label"],
+        has_pose=gives["pose"],
+    )
     return "; ".join(reason.partition(", the ")[0] for reason in reasons)
 
 

@@ -179,9 +179,14 @@ class FrameView(_View):
         return self.store.pose(self._of(split)[i], frames)
 
     def batches(
-        self, split: str, window: Pair | Clip, batch: int, augment: Augment = NO_AUGMENT,
-        start_step: int = 0, stream: str = "",
-    ) -> Iterator[Batch]:  # fmt: skip
+        self,
+        split: str,
+        window: Pair | Clip,
+        batch: int,
+        augment: Augment = NO_AUGMENT,
+        start_step: int = 0,
+        stream: str = "",
+    ) -> Iterator[Batch]:
         """Endless shuffled batches; batch k depends on (seed, stage, stream, k) only."""
         from vpbench.media.augment import augment as apply_augment
 
@@ -196,9 +201,12 @@ class FrameView(_View):
                     )
             known = [p for p in poses if p is not None]
             yield Batch(
-                np.stack(frames), np.stack(known) if len(known) == batch else None,
-                self._labels(split, index), index, times,
-            )  # fmt: skip
+                np.stack(frames),
+                np.stack(known) if len(known) == batch else None,
+                self._labels(split, index),
+                index,
+                times,
+            )
 
 
 @dataclass
@@ -218,9 +226,14 @@ class PointView(_View):
         return self._kept[split, i][list(frames)]
 
     def batches(
-        self, split: str, window: Pair | Clip, batch: int, augment: Augment = NO_AUGMENT,
-        start_step: int = 0, stream: str = "",
-    ) -> Iterator[Batch]:  # fmt: skip
+        self,
+        split: str,
+        window: Pair | Clip,
+        batch: int,
+        augment: Augment = NO_AUGMENT,
+        start_step: int = 0,
+        stream: str = "",
+    ) -> Iterator[Batch]:
         """As `FrameView.batches`, with `keypoints`; `frames` has no pixels."""
         from vpbench.media.augment import draw_warp
 
@@ -238,6 +251,10 @@ class PointView(_View):
             empty = np.zeros((batch, times.shape[1], 0, 0, 3), np.uint8)
             known = [p for p in poses if p is not None]
             yield Batch(
-                empty, np.stack(known) if len(known) == batch else None,
-                self._labels(split, index), index, times, np.stack(points),
-            )  # fmt: skip
+                empty,
+                np.stack(known) if len(known) == batch else None,
+                self._labels(split, index),
+                index,
+                times,
+                np.stack(points),
+            )

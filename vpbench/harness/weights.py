@@ -22,8 +22,16 @@ def ready_weights(wanted: Sequence[Wanted], places: Places, emit: Emit) -> dict[
     for name in dict.fromkeys(w.name for one in wanted for w in one.spec.weights):
 
         def tell(done: int, total: int | None, name: str = name) -> None:
-            emit({"event": "progress", "method": name, "what": "weights", "done": done,
-                  "total": total, "unit": "B"})  # fmt: skip
+            emit(
+                {
+                    "event": "progress",
+                    "method": name,
+                    "what": "weights",
+                    "done": done,
+                    "total": total,
+                    "unit": "B",
+                }
+            )
 
         try:
             fetch(name, places.cache, offline=places.offline, progress=tell)

@@ -74,9 +74,11 @@ NumPy's global generators or batches that start at k."""
 
 
 def train(
-    ctx: FitContext, training: Training, begin: Callable[[int], Step],
+    ctx: FitContext,
+    training: Training,
+    begin: Callable[[int], Step],
     after: Callable[[int], None] | None = None,
-) -> bool:  # fmt: skip
+) -> bool:
     """Make the steps that are left, from the last checkpoint where there is one.
 
     Args:

@@ -53,9 +53,14 @@ class FeatureNetwork(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, name: str, layers: Sequence[str], parts: Sequence[nn.Module], smallest: int,
-        mean: Sequence[float], scale: Sequence[float],
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        layers: Sequence[str],
+        parts: Sequence[nn.Module],
+        smallest: int,
+        mean: Sequence[float],
+        scale: Sequence[float],
+    ) -> None:
         super().__init__()
         self.name, self.layers, self.smallest = name, tuple(layers), smallest
         self.memory_format = torch.channels_last
@@ -77,8 +82,9 @@ class FeatureNetwork(nn.Module):
             UsageError: no [N,3,H,W] of floating point, or too small.
         """
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-            raise UsageError(f"images must be floating point [N,3,H,W], not {images.dtype} "
-                             f"{list(images.shape)}.")  # fmt: skip
+            raise UsageError(
+                f"images must be floating point [N,3,H,W], not {images.dtype} {list(images.shape)}."
+            )
         if min(images.shape[2:]) < self.smallest:
             raise UsageError(
                 f"{self.name} with the layer {self.layers[-1]} needs images of at least "
@@ -120,8 +126,10 @@ def perceptual_network(name: str, path: Path | str, **options: Any) -> FeatureNe
         Corrupt, MissingWeights: see the loaders.
     """
     makers: Mapping[str, Callable[..., FeatureNetwork]] = {
-        "vgg19": vgg19, "vgg16-hed": vgg16_hed, "efficientnet-lite0": efficientnet_lite0,
-    }  # fmt: skip
+        "vgg19": vgg19,
+        "vgg16-hed": vgg16_hed,
+        "efficientnet-lite0": efficientnet_lite0,
+    }
     if name not in makers:
         raise UnknownName("perceptual network", name, makers)
     return makers[name](path, **options)
@@ -193,11 +201,14 @@ def efficientnet_lite0(path: Path | str, strides: Sequence[int] = (2, 4, 8)) -> 
     # the file has its publisher's names, in the order of timm's
     for (name, place), (theirs, array) in zip(state.items(), arrays.items(), strict=False):
         if place.shape != array.shape:
-            raise Corrupt(f"{path} holds no EfficientNet-Lite0: {theirs} is {list(array.shape)}, "
-                          f"{name} {list(place.shape)}.")  # fmt: skip
+            raise Corrupt(
+                f"{path} holds no EfficientNet-Lite0: {theirs} is {list(array.shape)}, "
+                f"{name} {list(place.shape)}."
+            )
     if len(state) != len(arrays):
-        raise Corrupt(f"{path} holds no EfficientNet-Lite0: {len(arrays)} tensors, "
-                      f"not {len(state)}.")  # fmt: skip
+        raise Corrupt(
+            f"{path} holds no EfficientNet-Lite0: {len(arrays)} tensors, not {len(state)}."
+        )
     model.load_state_dict(dict(zip(state, arrays.values(), strict=True)), assign=True)
     model.eval()
     stem = nn.Sequential(*_folded(model.conv_stem, model.bn1))
@@ -231,9 +242,12 @@ def _folded_block(stage: Any) -> nn.Module:
 
 
 def _vgg(
-    name: str, blocks: Sequence[int], path: Path | str, layers: Sequence[str],
+    name: str,
+    blocks: Sequence[int],
+    path: Path | str,
+    layers: Sequence[str],
     preprocessing: Preprocessing,
-) -> FeatureNetwork:  # fmt: skip
+) -> FeatureNetwork:
     known = [f"relu{b + 1}_{c + 1}" for b, n in enumerate(blocks) for c in range(n)]
     for layer in layers:
         if layer not in known:
@@ -384,7 +398,8 @@ class PerceptualLoss(nn.Module):
 
     def _pairs(self, source: Tensor, target: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
         if source.shape != target.shape or not len(source):
-            raise UsageError(f"source {list(source.shape)} and target {list(target.shape)} differ "
-                             "or are empty.")  # fmt: skip
+            raise UsageError(
+                f"source {list(source.shape)} and target {list(target.shape)} differ or are empty."
+            )
         split = (x.split(_CALIBRATION_BATCH) for x in (source, target))
         return cast("Iterable[tuple[Tensor, Tensor]]", zip(*split, strict=True))

@@ -73,9 +73,11 @@ class Prefetch(Generic[T]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -90,9 +92,7 @@ class _Item:
         self.kind, self.value = kind, value
 
 
-def _make(
-    source: Iterator[object], ready: queue.Queue[_Item], stop: threading.Event
-) -> None:  # fmt: skip
+def _make(source: Iterator[object], ready: queue.Queue[_Item], stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             item = _next(source)

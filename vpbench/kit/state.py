@@ -38,9 +38,20 @@ Array = npt.NDArray[Any]
 Key = str | int | None
 
 _NUMPY = {
-    torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.int32, torch.uint32,
-    torch.int64, torch.uint64, torch.float16, torch.float32, torch.float64, torch.complex64,
-}  # fmt: skip
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.uint16,
+    torch.int32,
+    torch.uint32,
+    torch.int64,
+    torch.uint64,
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+}
 """Types that both torch and NumPy have."""
 
 _VIEWED = {

@@ -27,9 +27,13 @@ class _Told:
 
 
 def translation_layers(
-    task: TaskInfo, slots: Mapping[str, Any], given: Conditioning, future: Frames,
-    pose: Pose | None = None, shift: tuple[float, float] = (0.0, 0.0),
-) -> dict[str, npt.NDArray[Any]]:  # fmt: skip
+    task: TaskInfo,
+    slots: Mapping[str, Any],
+    given: Conditioning,
+    future: Frames,
+    pose: Pose | None = None,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> dict[str, npt.NDArray[Any]]:
     """Translate the last given frame to the keypoints of the true future.
 
     Args:
@@ -49,10 +53,12 @@ def translation_layers(
     """
     if future.ndim != 5 or len(future) != len(given):
         raise UsageError(f"future {list(future.shape)} must be [B,T,H,W,3], B = {len(given)}.")
-    points = np.stack([
-        detect_clip(slots["detector"], clip, None if pose is None else pose[b])
-        for b, clip in enumerate(future)
-    ])  # fmt: skip
+    points = np.stack(
+        [
+            detect_clip(slots["detector"], clip, None if pose is None else pose[b])
+            for b, clip in enumerate(future)
+        ]
+    )
     target = torch.from_numpy(points)
     target[..., :2] += torch.tensor(shift)
     parts: dict[str, Any] = {"motion": _Told(target)}

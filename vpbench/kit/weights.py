@@ -44,8 +44,10 @@ def load_weights(module: nn.Module, folder: Path, device: str, new: tuple[str, .
     other = [n for n, v in stored.items() if n in own and v.shape != own[n].shape]
     for names, what in ((missing, "lacks"), (strange, "also holds"), (other, "has other sizes of")):
         if names:
-            raise Corrupt(f"{folder} {what} {names[0]}: it was fitted with other settings.",
-                          fix="Delete its stage folder and fit again.")  # fmt: skip
+            raise Corrupt(
+                f"{folder} {what} {names[0]}: it was fitted with other settings.",
+                fix="Delete its stage folder and fit again.",
+            )
     module.load_state_dict(stored, strict=False)
     module.to(device)
 

@@ -22,9 +22,16 @@ MIN_STRIP = 4
 """An image this many times wider than high, or more, in whole numbers, is a strip."""
 
 _BROKEN = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error,
-    Image.DecompressionBombError, Image.DecompressionBombWarning,
-)  # fmt: skip
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _STILL = frozenset({"MPO"})
 """Stereo pictures: several views, but no animation."""

@@ -21,9 +21,24 @@ from vpbench.media.containers import cut_off
 from vpbench.media.kinds import Kind, Probe
 
 LOSSLESS = frozenset(
-    {"ffv1", "ffvhuff", "huffyuv", "magicyuv", "png", "apng", "qtrle", "rawvideo", "utvideo",
-     "v210", "r210", "bmp", "zmbv", "gif", "lagarith"}
-)  # fmt: skip
+    {
+        "ffv1",
+        "ffvhuff",
+        "huffyuv",
+        "magicyuv",
+        "png",
+        "apng",
+        "qtrle",
+        "rawvideo",
+        "utvideo",
+        "v210",
+        "r210",
+        "bmp",
+        "zmbv",
+        "gif",
+        "lagarith",
+    }
+)
 
 # Without these flags the colour conversion may differ by a grey level between processors.
 _EXACT = (

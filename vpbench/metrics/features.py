@@ -99,9 +99,13 @@ class Shipped:
         except (OSError, ValueError, KeyError, EOFError, *_ZIP_ERRORS) as error:
             raise Corrupt(f"{path} holds no features ({error}).", fix="Install it anew.") from error
         if (
-            hashes.ndim != 2 or hashes.shape[1] != 32 or hashes.dtype != np.uint8
-            or values.ndim != 2 or values.dtype != np.float32 or len(values) != len(hashes)
-        ):  # fmt: skip
+            hashes.ndim != 2
+            or hashes.shape[1] != 32
+            or hashes.dtype != np.uint8
+            or values.ndim != 2
+            or values.dtype != np.float32
+            or len(values) != len(hashes)
+        ):
             raise Corrupt(f"{path} holds features of a wrong shape.", fix="Install it anew.")
         names = (row.tobytes().hex() for row in hashes)
         return cls(extractor, dict(zip(names, values, strict=True)))

@@ -122,8 +122,10 @@ class _SetMetric(ABC):
         twice = sorted((self._fake.keys() & other._fake) | (self._real.keys() & other._real))
         if twice:
             raise UsageError(f"{self.name} was given the clip {twice[0]!r} twice.")
-        for word, mine, theirs in (("frames", self._frames, other._frames),
-                                   ("samples", self._samples, other._samples)):  # fmt: skip
+        for word, mine, theirs in (
+            ("frames", self._frames, other._frames),
+            ("samples", self._samples, other._samples),
+        ):
             if mine is not None and theirs is not None and mine != theirs:
                 raise UsageError(f"{self.name} needs equal {word}, got {mine} and {theirs}.")
         self._queue.take(other._queue.finish())
@@ -166,8 +168,11 @@ class _SetMetric(ABC):
             left.append(self._leave_one_out(fake, real, in_fake, in_real))
             tests.append(self._test(fake, real, in_fake, in_real))
         per_clip = _mean_over_sets(left)
-        strata = [set(in_fake) & set(in_real), set(in_fake) - set(in_real),
-                  set(in_real) - set(in_fake)]  # fmt: skip
+        strata = [
+            set(in_fake) & set(in_real),
+            set(in_fake) - set(in_real),
+            set(in_real) - set(in_fake),
+        ]
         return Score(
             value=_mean(values),
             n=len(fakes),
@@ -238,8 +243,9 @@ class _SetMetric(ABC):
         if self._frames not in (None, frames):
             raise UsageError(
                 f"{self.name}: the {side} clip {clip!r} has {frames} frames, the others have "
-                f"{self._frames}.", fix="Bring all clips of both sets to one number of frames.",
-            )  # fmt: skip
+                f"{self._frames}.",
+                fix="Bring all clips of both sets to one number of frames.",
+            )
         if side == "predicted" and self._samples not in (None, shape[0]):
             raise UsageError(
                 f"{self.name}: the clip {clip!r} has {shape[0]} samples, the others have "

@@ -153,8 +153,9 @@ def lay_out(sheet: Sheet) -> Drawing:
     cell_h, cell_w = high * zoom, wide * zoom
     labels = [
         (ruler.wrap(r.label, _BODY, 3, _LABEL), ruler.wrap(r.note, _SMALL, 2, _LABEL))
-        for b in sheet.blocks for r in b.rows
-    ]  # fmt: skip
+        for b in sheet.blocks
+        for r in b.rows
+    ]
     widths = [ruler.width(t, _BODY) for main, _ in labels for t in main]
     widths += [ruler.width(t, _SMALL) for _, note in labels for t in note]
     left = _MARGIN + int(max(widths, default=0)) + _PAD
@@ -228,9 +229,14 @@ def _head(out: Drawing, ruler: _Ruler, block: Block, at: Sequence[int], y: int, 
 
 
 def _row(
-    out: Drawing, ruler: _Ruler, row: Row, label: tuple[list[str], list[str]],
-    at: Sequence[int], y: int, theme: Any,
-) -> None:  # fmt: skip
+    out: Drawing,
+    ruler: _Ruler,
+    row: Row,
+    label: tuple[list[str], list[str]],
+    at: Sequence[int],
+    y: int,
+    theme: Any,
+) -> None:
     main, note = label
     body, small = ruler.line(_BODY), ruler.line(_SMALL)
     top = y + out.cell[0] / 2 - (len(main) * body + len(note) * small) / 2

@@ -19,14 +19,38 @@ from vpbench.render.text import (
 )
 
 __all__ = [
-    "CSV_FIELDS", "Cell", "Column", "Note", "TableModel", "TableRow", "column_title", "footnotes",
-    "format_score", "table_model", "to_csv", "to_latex", "to_markdown",
-]  # fmt: skip
+    "CSV_FIELDS",
+    "Cell",
+    "Column",
+    "Note",
+    "TableModel",
+    "TableRow",
+    "column_title",
+    "footnotes",
+    "format_score",
+    "table_model",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+]
 
 CSV_FIELDS = (
-    "task", "frames", "method", "kind", "conditioning_frames", "n", "samples", "metric", "value",
-    "se", "ci_low", "ci_high", "fingerprint", "reason", "marks",
-)  # fmt: skip
+    "task",
+    "frames",
+    "method",
+    "kind",
+    "conditioning_frames",
+    "n",
+    "samples",
+    "metric",
+    "value",
+    "se",
+    "ci_low",
+    "ci_high",
+    "fingerprint",
+    "reason",
+    "marks",
+)
 """Columns of `to_csv`."""
 
 _NOTHING = "Nothing to compare."

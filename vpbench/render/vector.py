@@ -42,9 +42,11 @@ def vector_bytes(sheet: Sheet, kind: Literal["pdf", "svg"]) -> bytes:
 
     plan = lay_out(sheet)
     settings: dict[Any, Any] = {
-        "svg.fonttype": "none", "svg.hashsalt": "vpbench", "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "vpbench",
+        "pdf.fonttype": 42,
         "image.composite_image": False,
-    }  # fmt: skip
+    }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(plan.width / _DPI, plan.height / _DPI), dpi=_DPI)
         figure.set_facecolor(_rgb(plan.ground))
@@ -71,24 +73,50 @@ def _draw(axes: Any, plan: Drawing) -> None:
             axes.add_patch(empty)
             continue
         _image(axes, pixels, (x, x + width, y + height, y))
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), width + 1, height + 1, fill=False,
-                                 edgecolor=_rgb(plan.edge), linewidth=0.7))  # fmt: skip
+        axes.add_patch(
+            Rectangle(
+                (x - 0.5, y - 0.5),
+                width + 1,
+                height + 1,
+                fill=False,
+                edgecolor=_rgb(plan.edge),
+                linewidth=0.7,
+            )
+        )
         if cell.points is None:
             continue
         frame = axes.add_patch(Rectangle((x, y), width, height, fill=False, linewidth=0))
         for k, px, py in places(cell.points, cell.frame.shape[0], cell.frame.shape[1], plan.zoom):
-            dot = Circle((x + px + 0.5, y + py + 0.5), point_radius(height) + 0.5,
-                         facecolor=_rgb(point_colour(k)), edgecolor="black",
-                         linewidth=0.5)  # fmt: skip
+            dot = Circle(
+                (x + px + 0.5, y + py + 0.5),
+                point_radius(height) + 0.5,
+                facecolor=_rgb(point_colour(k)),
+                edgecolor="black",
+                linewidth=0.5,
+            )
             axes.add_patch(dot)
             dot.set_clip_path(frame)
     for dot in plan.dots:
-        axes.add_patch(Circle((dot.x, dot.y), dot.radius, facecolor=_rgb(dot.colour),
-                              edgecolor="black", linewidth=0.5))  # fmt: skip
+        axes.add_patch(
+            Circle(
+                (dot.x, dot.y),
+                dot.radius,
+                facecolor=_rgb(dot.colour),
+                edgecolor="black",
+                linewidth=0.5,
+            )
+        )
     for text in plan.texts:
-        axes.text(text.x, text.y, text.text, color=_rgb(text.colour), parse_math=False,
-                  fontsize=text.size * _NARROWER, va="center_baseline",
-                  ha="left" if text.anchor == "lm" else "center")  # fmt: skip
+        axes.text(
+            text.x,
+            text.y,
+            text.text,
+            color=_rgb(text.colour),
+            parse_math=False,
+            fontsize=text.size * _NARROWER,
+            va="center_baseline",
+            ha="left" if text.anchor == "lm" else "center",
+        )
 
 
 def _image(axes: Any, pixels: Frames, extent: tuple[int, int, int, int]) -> None:

@@ -22,14 +22,24 @@ if TYPE_CHECKING:
     from vpbench.testing.suite import checks_of as checks_of
 
 _MODULE = {
-    "Check": "model", "CheckFailed": "model", "CheckResult": "model", "NotApplicable": "model",
-    "checks_for": "pytests", "checks_of": "suite", "run_checks": "runner",
-}  # fmt: skip
+    "Check": "model",
+    "CheckFailed": "model",
+    "CheckResult": "model",
+    "NotApplicable": "model",
+    "checks_for": "pytests",
+    "checks_of": "suite",
+    "run_checks": "runner",
+}
 
 __all__ = [
-    "Check", "CheckFailed", "CheckResult", "NotApplicable", "checks_for", "checks_of",
+    "Check",
+    "CheckFailed",
+    "CheckResult",
+    "NotApplicable",
+    "checks_for",
+    "checks_of",
     "run_checks",
-]  # fmt: skip
+]
 
 
 def __getattr__(name: str) -> Any:

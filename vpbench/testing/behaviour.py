@@ -26,9 +26,11 @@ def same_seed(subject: MethodSubject) -> None:
         worst = difference(first, other)
         if worst:
             raise CheckFailed(
-                "the same bytes from the same seeds", f"{worst} grey levels apart, from {who}",
-                at(instance), f"{_SEEDED} Keep nothing from call to call.",
-            )  # fmt: skip
+                "the same bytes from the same seeds",
+                f"{worst} grey levels apart, from {who}",
+                at(instance),
+                f"{_SEEDED} Keep nothing from call to call.",
+            )
 
 
 def seeds(subject: MethodSubject) -> None:
@@ -42,14 +44,18 @@ def seeds(subject: MethodSubject) -> None:
         differs = _differ([setting.keypoints(instance, seeds=s) for s in drawn])
     if subject.capabilities.stochastic and not differs:
         raise CheckFailed(
-            "another video from other seeds", "the same bytes", at(instance),
+            "another video from other seeds",
+            "the same bytes",
+            at(instance),
             "Use `seeds`, or declare stochastic=False.",
-        )  # fmt: skip
+        )
     if differs and not subject.capabilities.stochastic:
         raise CheckFailed(
-            "the same video from any seeds", "another video", at(instance),
+            "the same video from any seeds",
+            "another video",
+            at(instance),
             "Declare stochastic=True in the capabilities.",
-        )  # fmt: skip
+        )
 
 
 def samples(subject: MethodSubject) -> None:
@@ -67,8 +73,10 @@ def samples(subject: MethodSubject) -> None:
         if worst > subject.bound():
             raise CheckFailed(
                 "sample s of S to follow from seeds[:, s] alone",
-                f"sample {s} is {worst} grey levels off", at(instance), _SEEDED,
-            )  # fmt: skip
+                f"sample {s} is {worst} grey levels off",
+                at(instance),
+                _SEEDED,
+            )
 
 
 def batch_size(subject: MethodSubject) -> None:
@@ -82,10 +90,11 @@ def batch_size(subject: MethodSubject) -> None:
         if worst > subject.bound():
             raise CheckFailed(
                 f"at most {subject.bound()} grey levels between batches of 8 and {count}",
-                f"{worst}", at(instance),
+                f"{worst}",
+                at(instance),
                 "Nothing of one clip may enter another: no batch norm in training mode, no mean "
                 "over the batch; or declare batch_bound.",
-            )  # fmt: skip
+            )
 
 
 def batch_order(subject: MethodSubject) -> None:
@@ -97,9 +106,11 @@ def batch_order(subject: MethodSubject) -> None:
     worst = difference(forward, backward[::-1])
     if worst > subject.bound():
         raise CheckFailed(
-            f"at most {subject.bound()} grey levels between places in the batch", f"{worst}",
-            at(instance), "Use seeds[b] and label[b] of each clip; count no clips.",
-        )  # fmt: skip
+            f"at most {subject.bound()} grey levels between places in the batch",
+            f"{worst}",
+            at(instance),
+            "Use seeds[b] and label[b] of each clip; count no clips.",
+        )
 
 
 def _labels(subject: MethodSubject) -> list[np.ndarray]:
@@ -122,9 +133,11 @@ def label_used(subject: MethodSubject) -> None:
         return
     if not _differ([setting.keypoints(instance, label=x) for x in labels]):
         raise CheckFailed(
-            "another video for another label", f"the same bytes for all {len(labels)}",
-            at(instance), 'Use given.label, or declare label="no".',
-        )  # fmt: skip
+            "another video for another label",
+            f"the same bytes for all {len(labels)}",
+            at(instance),
+            'Use given.label, or declare label="no".',
+        )
 
 
 def _differ(found: Sequence[npt.NDArray[np.float32] | None]) -> bool:
@@ -143,9 +156,11 @@ def label_ignored(subject: MethodSubject) -> None:
     for label in _labels(subject)[:3]:
         if difference(without, setting.ask(instance, label=label)):
             raise CheckFailed(
-                "the same video with and without a label", "another video", at(instance),
+                "the same video with and without a label",
+                "another video",
+                at(instance),
                 'Declare label="optional" or "required".',
-            )  # fmt: skip
+            )
 
 
 def pose_refusal(subject: MethodSubject) -> None:
@@ -162,13 +177,17 @@ def pose_refusal(subject: MethodSubject) -> None:
         return
     except Exception as error:
         raise CheckFailed(
-            "vpbench.api.Refused with a sentence", said(error), where_raised(error),
+            "vpbench.api.Refused with a sentence",
+            said(error),
+            where_raised(error),
             'if given.pose is None: raise Refused("... needs a pose.")',
-        ) from error  # fmt: skip
+        ) from error
     raise CheckFailed(
-        "vpbench.api.Refused without a pose", "a prediction", at(instance),
+        "vpbench.api.Refused without a pose",
+        "a prediction",
+        at(instance),
         'Declare pose="optional", or refuse.',
-    )  # fmt: skip
+    )
 
 
 def future_probe(subject: MethodSubject) -> None:
@@ -190,27 +209,71 @@ def future_probe(subject: MethodSubject) -> None:
         raise CheckFailed(
             "the same prediction whatever the future is",
             f"{len(report.clips)} predictions follow the true future",
-            at(setting.instance()), "Use only what is in `given`.",
-        )  # fmt: skip
+            at(setting.instance()),
+            "Use only what is in `given`.",
+        )
 
 
 _SAME = ("same-seed",)
 CHECKS = (
-    Check("same-seed", "basic", METHOD, "A number that cannot be had again is no number.",
-          same_seed, ("horizon",)),
+    Check(
+        "same-seed",
+        "basic",
+        METHOD,
+        "A number that cannot be had again is no number.",
+        same_seed,
+        ("horizon",),
+    ),
     Check("seeds", "basic", METHOD, "Best-of-S and diversity rest on seeds.", seeds, _SAME),
-    Check("samples", "basic", METHOD, "Sample 3 must be the same with 3 samples or with 100.",
-          samples, _SAME),
-    Check("batch-size", "basic", METHOD, "A score must not depend on the batch.", batch_size,
-          _SAME),
-    Check("batch-order", "basic", METHOD, "A score must not depend on the order of the clips.",
-          batch_order, _SAME),
-    Check("label-used", "basic", METHOD, "A table says that this method uses the label.",
-          label_used, _SAME),
-    Check("label-ignored", "basic", METHOD, "A table says that this method uses no label.",
-          label_ignored, _SAME),
-    Check("pose-refusal", "basic", METHOD, "A guess in place of a pose is scored as the method.",
-          pose_refusal, ("horizon",)),
-    Check("future-probe", "basic", METHOD, "A method that sees the answer wins every table.",
-          future_probe, _SAME),
-)  # fmt: skip
+    Check(
+        "samples",
+        "basic",
+        METHOD,
+        "Sample 3 must be the same with 3 samples or with 100.",
+        samples,
+        _SAME,
+    ),
+    Check(
+        "batch-size", "basic", METHOD, "A score must not depend on the batch.", batch_size, _SAME
+    ),
+    Check(
+        "batch-order",
+        "basic",
+        METHOD,
+        "A score must not depend on the order of the clips.",
+        batch_order,
+        _SAME,
+    ),
+    Check(
+        "label-used",
+        "basic",
+        METHOD,
+        "A table says that this method uses the label.",
+        label_used,
+        _SAME,
+    ),
+    Check(
+        "label-ignored",
+        "basic",
+        METHOD,
+        "A table says that this method uses no label.",
+        label_ignored,
+        _SAME,
+    ),
+    Check(
+        "pose-refusal",
+        "basic",
+        METHOD,
+        "A guess in place of a pose is scored as the method.",
+        pose_refusal,
+        ("horizon",),
+    ),
+    Check(
+        "future-probe",
+        "basic",
+        METHOD,
+        "A method that sees the answer wins every table.",
+        future_probe,
+        _SAME,
+    ),
+)

@@ -49,11 +49,16 @@ class SampleClips:
         """Clips of a split."""
         return [
             ClipInfo(
-                f"{split}/{i:04d}", FRAMES, SIZE, SIZE, label_of(split, i), FPS,
+                f"{split}/{i:04d}",
+                FRAMES,
+                SIZE,
+                SIZE,
+                label_of(split, i),
+                FPS,
                 sha256=digest(["conformance", split, i]),
             )
             for i in range(COUNTS[split])
-        ]  # fmt: skip
+        ]
 
     def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
         """uint8 [len(indices),64,64,3]."""
@@ -85,8 +90,10 @@ def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> Bench:
     """The task of `n_max` given and `horizon` predicted frames at a size, on the sample clips."""
     spec = TaskSpec(
         f"conformance-{n_max}-{horizon}-{size}",
-        WindowRule(n_max, horizon, short="loop"), size, native=size == SIZE,
-    )  # fmt: skip
+        WindowRule(n_max, horizon, short="loop"),
+        size,
+        native=size == SIZE,
+    )
     place = Place("conformance", spec.id)
     dataset = SampleClips()
     task = make_task(dataset, spec, place, rendered=True)

@@ -82,10 +82,12 @@ class ComponentSubject(Subject):
         points[..., 2] = 1
         keypoints = pose_to_tensor(points.astype(np.float32))
         return {
-            "frames": frames, "pose": pose_to_tensor(np.stack([p for p in poses if p is not None])),
-            "points": keypoints, "label": _tensor(np.arange(count) % self.info.n_classes),
+            "frames": frames,
+            "pose": pose_to_tensor(np.stack([p for p in poses if p is not None])),
+            "points": keypoints,
+            "label": _tensor(np.arange(count) % self.info.n_classes),
             "seeds": _tensor(self.bench.seeds(items, 0, 1)[:, 0]),
-        }  # fmt: skip
+        }
 
     def ask(self, made: Any, count: int = 3, **changed: Any) -> Any:
         """What the component makes of the first clips, without gradients."""
@@ -97,10 +99,9 @@ class ComponentSubject(Subject):
 
         arguments = {
             "detector": (x["frames"], pose),
-            "motion": (x["points"][:, :GIVEN], label,
-                       HORIZON, x["seeds"]),
+            "motion": (x["points"][:, :GIVEN], label, HORIZON, x["seeds"]),
             "translator": (x["frames"][:, -1], x["points"][:, 0], x["points"][:, GIVEN:]),
-        }[self.part.slot]  # fmt: skip
+        }[self.part.slot]
         verb = VERBS[self.part.slot][0]
         with _torch().inference_mode(), evaluating([made]):
             return self.call(verb, getattr(made, verb), *arguments)
@@ -149,10 +150,12 @@ def space(subject: ComponentSubject) -> None:
     learns = part.slot == "motion" or (part.slot == "translator" and part.trained_by == "self")
     if part.space is None and not learns:
         raise CheckFailed(
-            "space=(K, convention)", "None", subject.row.ref.value,
+            "space=(K, convention)",
+            "None",
+            subject.row.ref.value,
             "Keypoints of any kind are for motion models, and for translators that are trained "
-            "on the detector that they meet (trained_by=\"self\").",
-        )  # fmt: skip
+            'on the detector that they meet (trained_by="self").',
+        )
     if subject.space[0] < 1 or not subject.space[1]:
         raise CheckFailed("space=(K, convention)", str(subject.space), subject.row.ref.value)
 
@@ -166,9 +169,11 @@ def shapes(subject: ComponentSubject) -> None:
         got = (str(getattr(found, "dtype", type(found).__name__)), tuple(np.shape(found)))
         if got != ("torch.float32", wanted):
             raise CheckFailed(
-                f"torch.float32 {list(wanted)}", f"{got[0]} {list(got[1])}", subject.at(made),
+                f"torch.float32 {list(wanted)}",
+                f"{got[0]} {list(got[1])}",
+                subject.at(made),
                 "K comes from the space, T from the horizon or the target.",
-            )  # fmt: skip
+            )
 
 
 def values(subject: ComponentSubject) -> None:
@@ -186,9 +191,11 @@ def values(subject: ComponentSubject) -> None:
         return  # a motion model may lead out of the picture
     if part.min() < low or part.max() > high:
         raise CheckFailed(
-            what, f"{part.min():.3g} .. {part.max():.3g}", where,
+            what,
+            f"{part.min():.3g} .. {part.max():.3g}",
+            where,
             "Keypoints are (x, y, confidence); -1 and 1 are the centres of the outer pixels.",
-        )  # fmt: skip
+        )
 
 
 def same(subject: ComponentSubject) -> None:
@@ -197,9 +204,11 @@ def same(subject: ComponentSubject) -> None:
     one, two = _array(subject.ask(made)), _array(subject.ask(made))
     if not np.array_equal(one, two):
         raise CheckFailed(
-            "the same from the same seeds", "another result", subject.at(made),
+            "the same from the same seeds",
+            "another result",
+            subject.at(made),
             "Draw all randomness from `seeds`: vpbench.kit.normal.",
-        )  # fmt: skip
+        )
 
 
 def seeds(subject: ComponentSubject) -> None:
@@ -213,8 +222,10 @@ def seeds(subject: ComponentSubject) -> None:
     if differs != subject.part.capabilities.stochastic:
         raise CheckFailed(
             f"stochastic={differs} in the capabilities",
-            f"stochastic={not differs}", subject.at(made), "Declare what it does with seeds.",
-        )  # fmt: skip
+            f"stochastic={not differs}",
+            subject.at(made),
+            "Declare what it does with seeds.",
+        )
 
 
 def batches(subject: ComponentSubject) -> None:
@@ -224,9 +235,11 @@ def batches(subject: ComponentSubject) -> None:
     worst = float(np.abs(whole[:3] - part).max())
     if worst > TOLERANCE:
         raise CheckFailed(
-            f"at most {TOLERANCE:g} between batches of 8 and 3", f"{worst:.3g}", subject.at(made),
+            f"at most {TOLERANCE:g} between batches of 8 and 3",
+            f"{worst:.3g}",
+            subject.at(made),
             "No batch norm in training mode, no mean over the batch.",
-        )  # fmt: skip
+        )
 
 
 def save_load(subject: ComponentSubject) -> None:
@@ -247,10 +260,12 @@ def save_load(subject: ComponentSubject) -> None:
     close = rounded(modules_of(made), modules_of(again))
     if not close or not np.array_equal(after, _array(subject.ask(_reloaded(subject, again)))):
         raise CheckFailed(
-            "the same after save and load", "another result", where_defined(type(made).save),
+            "the same after save and load",
+            "another result",
+            where_defined(type(made).save),
             "vpbench.kit.save_state and load_state write and read all weights; save_weights and "
             "load_weights round them once.",
-        )  # fmt: skip
+        )
 
 
 def _reloaded(subject: ComponentSubject, made: Any) -> Any:
@@ -296,8 +311,10 @@ def composed(subject: ComponentSubject) -> None:
     from vpbench.kit.composed import ComposedMethod
 
     slots: dict[str, Any] = {
-        "detector": _Grid(subject.space[0]), "motion": _Still(), "translator": _Copy(),
-    }  # fmt: skip
+        "detector": _Grid(subject.space[0]),
+        "motion": _Still(),
+        "translator": _Copy(),
+    }
     slots[subject.part.slot] = made = subject.make()
     method = ComposedMethod(subject.info, {}, slots)
     items = subject.bench.task.test[:3]
@@ -319,22 +336,51 @@ def composed(subject: ComponentSubject) -> None:
 
 
 CHECKS = (
-    Check("methods", "basic", COMPONENT, "Composed methods call these by position.", methods,
-          ("factory",)),
-    Check("space", "basic", COMPONENT, "Keypoints of two kinds must never meet.", space,
-          ("methods",)),
-    Check("shapes", "basic", COMPONENT, "Components are swapped one for another.", shapes,
-          ("space",)),
-    Check("values", "basic", COMPONENT, "One convention of coordinates for all.", values,
-          ("shapes",)),
-    Check("same-seed", "basic", COMPONENT, "A number that cannot be had again is no number.", same,
-          ("shapes",)),
-    Check("seeds", "basic", COMPONENT, "Samples differ by their seeds alone.", seeds,
-          ("same-seed",)),
-    Check("batches", "basic", COMPONENT, "A score must not depend on the batch.", batches,
-          ("same-seed",)),
-    Check("save-load", "basic", COMPONENT, "Predictions come from what was saved.", save_load,
-          ("same-seed",)),
-    Check("composed", "basic", COMPONENT, "That is what components are for.", composed,
-          ("values",)),
-)  # fmt: skip
+    Check(
+        "methods",
+        "basic",
+        COMPONENT,
+        "Composed methods call these by position.",
+        methods,
+        ("factory",),
+    ),
+    Check(
+        "space", "basic", COMPONENT, "Keypoints of two kinds must never meet.", space, ("methods",)
+    ),
+    Check(
+        "shapes", "basic", COMPONENT, "Components are swapped one for another.", shapes, ("space",)
+    ),
+    Check(
+        "values", "basic", COMPONENT, "One convention of coordinates for all.", values, ("shapes",)
+    ),
+    Check(
+        "same-seed",
+        "basic",
+        COMPONENT,
+        "A number that cannot be had again is no number.",
+        same,
+        ("shapes",),
+    ),
+    Check(
+        "seeds", "basic", COMPONENT, "Samples differ by their seeds alone.", seeds, ("same-seed",)
+    ),
+    Check(
+        "batches",
+        "basic",
+        COMPONENT,
+        "A score must not depend on the batch.",
+        batches,
+        ("same-seed",),
+    ),
+    Check(
+        "save-load",
+        "basic",
+        COMPONENT,
+        "Predictions come from what was saved.",
+        save_load,
+        ("same-seed",),
+    ),
+    Check(
+        "composed", "basic", COMPONENT, "That is what components are for.", composed, ("values",)
+    ),
+)

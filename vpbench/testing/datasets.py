@@ -26,9 +26,15 @@ CLIPS = 3
 """Clips of each split that are read."""
 
 _WANTED = {
-    "splits": (), "clips": ("split",), "read": ("clip", "indices"), "pose": ("clip",),
-    "class_names": (), "joint_names": (), "prepare": (), "verify": (),
-}  # fmt: skip
+    "splits": (),
+    "clips": ("split",),
+    "read": ("clip", "indices"),
+    "pose": ("clip",),
+    "class_names": (),
+    "joint_names": (),
+    "prepare": (),
+    "verify": (),
+}
 
 
 class DatasetSubject(Subject):
@@ -82,8 +88,9 @@ def clips(subject: DatasetSubject) -> None:
     for split, found in subject.all().items():
         ids = [c.id for c in found]
         if ids != sorted(ids):
-            raise CheckFailed(f"clips of {split} in the order of their ids", ids[0], where,
-                              "Sort them by id.")  # fmt: skip
+            raise CheckFailed(
+                f"clips of {split} in the order of their ids", ids[0], where, "Sort them by id."
+            )
         for clip in found:
             parts = PurePosixPath(clip.id)
             if not clip.id or parts.is_absolute() or ".." in parts.parts or "\\" in clip.id:
@@ -92,9 +99,11 @@ def clips(subject: DatasetSubject) -> None:
                 raise CheckFailed("clips with frames and a size", repr(clip), where)
             if clip.id in seen:
                 raise CheckFailed(
-                    "ids that name one clip", f"{clip.id!r} in {seen[clip.id]} and {split}", where,
+                    "ids that name one clip",
+                    f"{clip.id!r} in {seen[clip.id]} and {split}",
+                    where,
                     "Put the split into the id.",
-                )  # fmt: skip
+                )
             seen[clip.id] = split
 
 
@@ -105,9 +114,11 @@ def hashes(subject: DatasetSubject) -> None:
             digits = set(clip.sha256) <= set("0123456789abcdef")
             if len(clip.sha256) != 64 or not digits:
                 raise CheckFailed(
-                    "64 hex digits in ClipInfo.sha256", f"{clip.sha256!r} of {split} {clip.id!r}",
-                    subject.at("clips"), "hashlib.sha256 of the file, or of the rendered bytes.",
-                )  # fmt: skip
+                    "64 hex digits in ClipInfo.sha256",
+                    f"{clip.sha256!r} of {split} {clip.id!r}",
+                    subject.at("clips"),
+                    "hashlib.sha256 of the file, or of the rendered bytes.",
+                )
 
 
 def disjoint(subject: DatasetSubject) -> None:
@@ -120,9 +131,11 @@ def disjoint(subject: DatasetSubject) -> None:
             other = seen.setdefault(clip.sha256, (split, clip.id))
             if other[0] != split:
                 raise CheckFailed(
-                    "clips that stand in one split", f"{other[1]!r} in {other[0]} is the same as "
-                    f"{clip.id!r} in {split}", subject.at("clips"), "Leave one of them out.",
-                )  # fmt: skip
+                    "clips that stand in one split",
+                    f"{other[1]!r} in {other[0]} is the same as {clip.id!r} in {split}",
+                    subject.at("clips"),
+                    "Leave one of them out.",
+                )
 
 
 def decodes(subject: DatasetSubject) -> None:
@@ -133,9 +146,11 @@ def decodes(subject: DatasetSubject) -> None:
         got = (str(getattr(frames, "dtype", type(frames))), tuple(np.shape(frames)))
         if got != ("uint8", wanted):
             raise CheckFailed(
-                f"uint8 {list(wanted)} for {clip.id!r}", f"{got[0]} {list(got[1])}",
-                subject.at("read"), "ClipInfo and `read` must tell of the same clip.",
-            )  # fmt: skip
+                f"uint8 {list(wanted)} for {clip.id!r}",
+                f"{got[0]} {list(got[1])}",
+                subject.at("read"),
+                "ClipInfo and `read` must tell of the same clip.",
+            )
 
 
 def indices(subject: DatasetSubject) -> None:
@@ -146,9 +161,11 @@ def indices(subject: DatasetSubject) -> None:
         for asked in ([last, 0], [0, 0, last, last], [last // 2], list(range(last, -1, -1))):
             if not np.array_equal(subject.read(clip, asked), whole[asked]):
                 raise CheckFailed(
-                    f"frames {asked[:4]} of {clip.id!r} as they were asked for", "other frames",
-                    subject.at("read"), "Return frames[indices], in that order.",
-                )  # fmt: skip
+                    f"frames {asked[:4]} of {clip.id!r} as they were asked for",
+                    "other frames",
+                    subject.at("read"),
+                    "Return frames[indices], in that order.",
+                )
 
 
 def deterministic(subject: DatasetSubject) -> None:
@@ -156,16 +173,20 @@ def deterministic(subject: DatasetSubject) -> None:
     again = subject.make()
     if subject.all() != subject.all(again):
         raise CheckFailed(
-            "the same clips from two instances", "other clips", subject.at("clips"),
+            "the same clips from two instances",
+            "other clips",
+            subject.at("clips"),
             "Sort what a folder lists; draw splits from a hash of the id.",
-        )  # fmt: skip
+        )
     for clip in subject.some():
         order = range(clip.frames)
         if not np.array_equal(subject.read(clip, order), subject.read(clip, order, again)):
             raise CheckFailed(
-                f"the same frames of {clip.id!r} from two instances", "other frames",
-                subject.at("read"), "Nothing random may stand between the file and the frames.",
-            )  # fmt: skip
+                f"the same frames of {clip.id!r} from two instances",
+                "other frames",
+                subject.at("read"),
+                "Nothing random may stand between the file and the frames.",
+            )
 
 
 def labels(subject: DatasetSubject) -> None:
@@ -177,9 +198,10 @@ def labels(subject: DatasetSubject) -> None:
             if not good:
                 raise CheckFailed(
                     f"labels 0 .. {len(names) - 1}" if names else "no labels without classes",
-                    f"{clip.label!r} for {clip.id!r} in {split}", subject.at("clips"),
+                    f"{clip.label!r} for {clip.id!r} in {split}",
+                    subject.at("clips"),
                     "class_names() names one class for each number.",
-                )  # fmt: skip
+                )
 
 
 def pose(subject: DatasetSubject) -> None:
@@ -195,9 +217,11 @@ def pose(subject: DatasetSubject) -> None:
         got = (str(getattr(found, "dtype", type(found))), tuple(np.shape(found)))
         if got != ("float32", wanted) or not np.isfinite(found).all():
             raise CheckFailed(
-                f"finite float32 {list(wanted)} for {clip.id!r}", f"{got[0]} {list(got[1])}",
-                subject.at("pose"), "One row a frame; a missing joint has confidence 0.",
-            )  # fmt: skip
+                f"finite float32 {list(wanted)} for {clip.id!r}",
+                f"{got[0]} {list(got[1])}",
+                subject.at("pose"),
+                "One row a frame; a missing joint has confidence 0.",
+            )
 
 
 def pickles(subject: DatasetSubject) -> None:
@@ -206,9 +230,11 @@ def pickles(subject: DatasetSubject) -> None:
         again = pickle.loads(pickle.dumps(subject.data))
     except Exception as error:
         raise CheckFailed(
-            "an object that can be pickled", f"{type(error).__name__}: {error}",
-            where_defined(type(subject.data)), "Open files when they are read, keep no locks.",
-        ) from error  # fmt: skip
+            "an object that can be pickled",
+            f"{type(error).__name__}: {error}",
+            where_defined(type(subject.data)),
+            "Open files when they are read, keep no locks.",
+        ) from error
     clip = next(subject.some())
     if not np.array_equal(subject.read(clip, [0], again), subject.read(clip, [0])):
         raise CheckFailed("the same frames from a copy", "other frames", subject.at("read"))
@@ -226,9 +252,11 @@ def tasks(subject: DatasetSubject) -> None:
             make_task(subject.data, task, Place(subject.request.name), rendered=spec.rendered)
         except VpbenchError as error:
             raise CheckFailed(
-                f"a task {task.id} that can be run", error.message, subject.row.ref.value,
+                f"a task {task.id} that can be run",
+                error.message,
+                subject.row.ref.value,
                 error.fix or "Change the window of the task.",
-            ) from error  # fmt: skip
+            ) from error
 
 
 def verify(subject: DatasetSubject) -> None:
@@ -245,25 +273,68 @@ def verify(subject: DatasetSubject) -> None:
 _LISTED = ("clips",)
 CHECKS = (
     Check("methods", "basic", DATASET, "The harness calls these.", methods, ("factory",)),
-    Check("clips", "basic", DATASET, "Everything refers to clips by their ids.", clips,
-          ("methods",)),
+    Check(
+        "clips", "basic", DATASET, "Everything refers to clips by their ids.", clips, ("methods",)
+    ),
     Check("hashes", "basic", DATASET, "Scores carry the hash of the data.", hashes, _LISTED),
-    Check("disjoint", "basic", DATASET, "A test clip in training makes a score worthless.",
-          disjoint, ("hashes",)),
-    Check("labels", "basic", DATASET, "A label out of range is another class or a crash.", labels,
-          _LISTED),
-    Check("tasks", "basic", DATASET, "A task without test clips cannot be run.", tasks,
-          ("labels",)),
-    Check("decodes", "basic", DATASET, "A clip that cannot be read is found at once.", decodes,
-          _LISTED),
-    Check("indices", "basic", DATASET, "Windows, pairs and cycles ask for frames in any order.",
-          indices, ("decodes",)),
-    Check("deterministic", "basic", DATASET, "Two machines must score the same clips.",
-          deterministic, ("decodes",)),
-    Check("pose", "basic", DATASET, "Methods with poses stand and fall with them.", pose,
-          _LISTED),
-    Check("pickles", "basic", DATASET, "Training reads clips in several processes.", pickles,
-          ("decodes",)),
-    Check("verify", "full", DATASET, "`vpbench data verify` is what people trust.", verify,
-          ("methods",)),
-)  # fmt: skip
+    Check(
+        "disjoint",
+        "basic",
+        DATASET,
+        "A test clip in training makes a score worthless.",
+        disjoint,
+        ("hashes",),
+    ),
+    Check(
+        "labels",
+        "basic",
+        DATASET,
+        "A label out of range is another class or a crash.",
+        labels,
+        _LISTED,
+    ),
+    Check(
+        "tasks", "basic", DATASET, "A task without test clips cannot be run.", tasks, ("labels",)
+    ),
+    Check(
+        "decodes",
+        "basic",
+        DATASET,
+        "A clip that cannot be read is found at once.",
+        decodes,
+        _LISTED,
+    ),
+    Check(
+        "indices",
+        "basic",
+        DATASET,
+        "Windows, pairs and cycles ask for frames in any order.",
+        indices,
+        ("decodes",),
+    ),
+    Check(
+        "deterministic",
+        "basic",
+        DATASET,
+        "Two machines must score the same clips.",
+        deterministic,
+        ("decodes",),
+    ),
+    Check("pose", "basic", DATASET, "Methods with poses stand and fall with them.", pose, _LISTED),
+    Check(
+        "pickles",
+        "basic",
+        DATASET,
+        "Training reads clips in several processes.",
+        pickles,
+        ("decodes",),
+    ),
+    Check(
+        "verify",
+        "full",
+        DATASET,
+        "`vpbench data verify` is what people trust.",
+        verify,
+        ("methods",),
+    ),
+)

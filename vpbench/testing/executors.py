@@ -55,10 +55,26 @@ def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
     for run in make_plan(wish, bench.task, subject.registry, places.runs).runs:
         name = f"{what}-{run.seed}"
         job = JobSpec(
-            "predict", name, place.dataset, None, None, None, str(places.runs), str(places.cache),
-            True, subject.request.plugins, "noise", None, run.seed, 0, 1, None, False,
-            str(run.folder.path), events=str(places.runs / f"{name}.jsonl"),
-        )  # fmt: skip
+            "predict",
+            name,
+            place.dataset,
+            None,
+            None,
+            None,
+            str(places.runs),
+            str(places.cache),
+            True,
+            subject.request.plugins,
+            "noise",
+            None,
+            run.seed,
+            0,
+            1,
+            None,
+            False,
+            str(run.folder.path),
+            events=str(places.runs / f"{name}.jsonl"),
+        )
         found.append(job.write(places.runs / f"{name}.json"))
     return found
 
@@ -101,9 +117,11 @@ def _wait(subject: Subject, executor: Any, handles: Sequence[Any]) -> None:
         if time.monotonic() > end:
             done = sum(h.done() for h in handles)
             raise CheckFailed(
-                f"{len(handles)} jobs done within {PATIENCE:g} s", f"{done}", _at(executor, "poll"),
+                f"{len(handles)} jobs done within {PATIENCE:g} s",
+                f"{done}",
+                _at(executor, "poll"),
                 "`poll` starts what fits and notices what has ended.",
-            )  # fmt: skip
+            )
 
 
 def _at(executor: Any, name: str) -> str:
@@ -128,9 +146,10 @@ def runs(subject: Subject) -> None:
             if handle.error() is not None or not _did(job):
                 raise CheckFailed(
                     "jobs that are done, without an error",
-                    str(handle.error() or "a job that was not run"), _at(executor, "submit"),
+                    str(handle.error() or "a job that was not run"),
+                    _at(executor, "submit"),
                     "Run `vpbench _job JOB` and look at its exit code.",
-                )  # fmt: skip
+                )
 
 
 def failure(subject: Subject) -> None:
@@ -142,14 +161,18 @@ def failure(subject: Subject) -> None:
         _wait(subject, executor, handles)
         if not handles[0].error():
             raise CheckFailed(
-                "an error text of the job that failed", repr(handles[0].error()),
-                _at(executor, "poll"), "The last event of a job tells its status and reason.",
-            )  # fmt: skip
+                "an error text of the job that failed",
+                repr(handles[0].error()),
+                _at(executor, "poll"),
+                "The last event of a job tells its status and reason.",
+            )
         if handles[1].error() is not None or not _did(second):
             raise CheckFailed(
-                "the other job to go on", str(handles[1].error() or "it was not run"),
-                _at(executor, "poll"), "One job may not take others with it.",
-            )  # fmt: skip
+                "the other job to go on",
+                str(handles[1].error() or "it was not run"),
+                _at(executor, "poll"),
+                "One job may not take others with it.",
+            )
 
 
 def cancel(subject: Subject) -> None:
@@ -160,8 +183,12 @@ def cancel(subject: Subject) -> None:
         subject.call("cancel", handles[2].cancel)
         _wait(subject, executor, handles)
         if _did(jobs[2]):
-            raise CheckFailed("a cancelled job that does not run", "it ran",
-                              _at(handles[2], "cancel"), "Take it out of the queue.")  # fmt: skip
+            raise CheckFailed(
+                "a cancelled job that does not run",
+                "it ran",
+                _at(handles[2], "cancel"),
+                "Take it out of the queue.",
+            )
         if not _did(jobs[1]):
             raise CheckFailed("the other jobs to run", "one did not", _at(handles[2], "cancel"))
 
@@ -179,9 +206,11 @@ def limits(subject: Subject) -> None:
     for (_, end), (start, _) in zip(sorted(times), sorted(times)[1:], strict=False):
         if start < end:
             raise CheckFailed(
-                "one job at a time with one core", f"two for {end - start:.3f} s",
-                _at(executor, "submit"), "Start a job when its cores and its memory are free.",
-            )  # fmt: skip
+                "one job at a time with one core",
+                f"two for {end - start:.3f} s",
+                _at(executor, "submit"),
+                "Start a job when its cores and its memory are free.",
+            )
 
 
 def order(subject: Subject) -> None:
@@ -189,9 +218,11 @@ def order(subject: Subject) -> None:
     times, executor = _one_by_one(subject)
     if times != sorted(times):
         raise CheckFailed(
-            "jobs in the order of submission", "another order", _at(executor, "submit"),
+            "jobs in the order of submission",
+            "another order",
+            _at(executor, "submit"),
             "First in, first out: later jobs wait for earlier ones.",
-        )  # fmt: skip
+        )
 
 
 def close(subject: Subject) -> None:
@@ -206,21 +237,40 @@ def close(subject: Subject) -> None:
         _wait(subject, executor, handles)
     left = set(children.read_text().split()) - before
     if left:
-        raise CheckFailed("no process after close", f"{len(left)} process", _at(executor, "close"),
-                          "End and reap every worker in `close`.")  # fmt: skip
+        raise CheckFailed(
+            "no process after close",
+            f"{len(left)} process",
+            _at(executor, "close"),
+            "End and reap every worker in `close`.",
+        )
 
 
 CHECKS = (
     Check("methods", "basic", EXECUTOR, "The harness calls these.", methods, ("factory",)),
     Check("runs", "basic", EXECUTOR, "That is what an executor is for.", runs, ("methods",)),
-    Check("failure", "basic", EXECUTOR, "One broken method must not end a table.", failure,
-          ("runs",)),
-    Check("cancel", "basic", EXECUTOR, "What depends on a failed job must not run.", cancel,
-          ("runs",)),
-    Check("limits", "basic", EXECUTOR, "Too many jobs at once are slower, or killed.", limits,
-          ("runs",)),
-    Check("order", "basic", EXECUTOR, "The first method named is the first one wanted.", order,
-          ("limits",)),
-    Check("close", "basic", EXECUTOR, "Workers left behind hold memory and GPUs.", close,
-          ("runs",)),
-)  # fmt: skip
+    Check(
+        "failure", "basic", EXECUTOR, "One broken method must not end a table.", failure, ("runs",)
+    ),
+    Check(
+        "cancel", "basic", EXECUTOR, "What depends on a failed job must not run.", cancel, ("runs",)
+    ),
+    Check(
+        "limits",
+        "basic",
+        EXECUTOR,
+        "Too many jobs at once are slower, or killed.",
+        limits,
+        ("runs",),
+    ),
+    Check(
+        "order",
+        "basic",
+        EXECUTOR,
+        "The first method named is the first one wanted.",
+        order,
+        ("limits",),
+    ),
+    Check(
+        "close", "basic", EXECUTOR, "Workers left behind hold memory and GPUs.", close, ("runs",)
+    ),
+)

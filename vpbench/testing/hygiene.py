@@ -17,9 +17,10 @@ def writes(subject: MethodSubject) -> None:
     if subject.watch.writes:
         raise CheckFailed(
             "writes in given folders only (save's folder, ctx.workdir, ctx.cache)",
-            subject.watch.writes[0], at(instance),
+            subject.watch.writes[0],
+            at(instance),
             "Write to the folder that `save` is given, or to ctx.workdir.",
-        )  # fmt: skip
+        )
 
 
 def globals_kept(subject: MethodSubject) -> None:
@@ -33,14 +34,28 @@ def globals_kept(subject: MethodSubject) -> None:
     changed = changes(before, state())
     if changed:
         raise CheckFailed(
-            "the state of the process as it was", f"changed: {', '.join(changed)}", at(instance),
+            "the state of the process as it was",
+            f"changed: {', '.join(changed)}",
+            at(instance),
             "Use generators of your own; vpbench.kit.seeded restores the global ones.",
-        )  # fmt: skip
+        )
 
 
 CHECKS = (
-    Check("writes", "basic", METHOD, "Two methods that share a file share their numbers.", writes,
-          ("network",)),
-    Check("globals", "basic", METHOD, "The next method in this process must not notice this one.",
-          globals_kept, ("network",)),
-)  # fmt: skip
+    Check(
+        "writes",
+        "basic",
+        METHOD,
+        "Two methods that share a file share their numbers.",
+        writes,
+        ("network",),
+    ),
+    Check(
+        "globals",
+        "basic",
+        METHOD,
+        "The next method in this process must not notice this one.",
+        globals_kept,
+        ("network",),
+    ),
+)

@@ -78,9 +78,13 @@ class Setting:
         return self.bench.seeds(items, seed, samples)
 
     def ask(
-        self, instance: Any, items: Sequence[Item] | None = None, *, seeds: Seeds | None = None,
+        self,
+        instance: Any,
+        items: Sequence[Item] | None = None,
+        *,
+        seeds: Seeds | None = None,
         **changed: Any,
-    ) -> Frames:  # fmt: skip
+    ) -> Frames:
         """Predictions of some clips, as they come."""
         items = self.items if items is None else items
         given = self.given(items, **changed)
@@ -158,17 +162,20 @@ class MethodSubject(Subject):
         plan = make_plan(wish, bench.task, self.registry, self.request.work / "given" / "runs")
         if not plan.runs:
             raise CheckFailed(
-                "a method that can be run on puppets", "; ".join(plan.refused[0].reasons),
-                "capabilities of the spec", "Declare what the method can really do.",
-            )  # fmt: skip
+                "a method that can be run on puppets",
+                "; ".join(plan.refused[0].reasons),
+                "capabilities of the spec",
+                "Declare what the method can really do.",
+            )
         return plan.runs[0]
 
     def own_stages(self, setting: Setting) -> list[StagePlan]:
         """Stages that the method itself trains."""
         return [
-            s for s in setting.run.stages
+            s
+            for s in setting.run.stages
             if s.node.mode == "method" and s.node.owner == self.method_spec.name
-        ]  # fmt: skip
+        ]
 
     def bound(self) -> int:
         """Grey levels by which predictions may differ between batches."""

@@ -25,8 +25,7 @@ METRIC = ("metric",)
 SIZE = 32
 CLIPS = 5
 SAMPLES = 2
-_WANTED = {"update": ("fake", "real", "clip"), "merge": ("other",), "result": (),
-           "fingerprint": ()}  # fmt: skip
+_WANTED = {"update": ("fake", "real", "clip"), "merge": ("other",), "result": (), "fingerprint": ()}
 
 
 @dataclass(frozen=True)
@@ -119,9 +118,11 @@ def result(subject: MetricSubject) -> None:
     bad = [v for v in values if v is not None and not math.isfinite(v)]
     if bad or (score.value is None and not score.reason):
         raise CheckFailed(
-            "finite values, or None with a reason", str(bad[0]) if bad else "None without one",
-            subject.at("result"), "What is missing is None; its reason is a sentence.",
-        )  # fmt: skip
+            "finite values, or None with a reason",
+            str(bad[0]) if bad else "None without one",
+            subject.at("result"),
+            "What is missing is None; its reason is a sentence.",
+        )
     if score.n != len(pairs):
         raise CheckFailed(f"n = {len(pairs)} clips", f"n = {score.n}", subject.at("result"))
 
@@ -150,10 +151,11 @@ def merge(subject: MetricSubject) -> None:
 def _same(subject: MetricSubject, one: Score, other: Score, how: str, where: str) -> None:
     if _text(one) != _text(other):
         raise CheckFailed(
-            f"the same score {how}, to the bit", f"{one.value!r} and {other.value!r}",
+            f"the same score {how}, to the bit",
+            f"{one.value!r} and {other.value!r}",
             subject.at(where),
             "Keep one record a clip; sum them in the order of their ids, with math.fsum.",
-        )  # fmt: skip
+        )
 
 
 def optimum(subject: MetricSubject) -> None:
@@ -170,9 +172,10 @@ def optimum(subject: MetricSubject) -> None:
     if _worse(subject, perfect.value, noisy.value) or perfect.value == noisy.value:
         raise CheckFailed(
             f"the perfect prediction to be better ({subject.metric_spec.direction})",
-            f"{perfect.value:g} for it, {noisy.value:g} for a noisy one", subject.at("update"),
+            f"{perfect.value:g} for it, {noisy.value:g} for a noisy one",
+            subject.at("update"),
             "Look at `direction` in the spec, and at what happens without any error.",
-        )  # fmt: skip
+        )
 
 
 def _worse(subject: MetricSubject, a: float, b: float) -> bool:
@@ -189,8 +192,10 @@ def monotone(subject: MetricSubject) -> None:
         if a is None or b is None or not _worse(subject, b, a):
             raise CheckFailed(
                 f"a worse value with noise of {more:g} than of {less:g} grey levels",
-                f"{b} after {a}", subject.at("update"), "Look for a limit that is reached early.",
-            )  # fmt: skip
+                f"{b} after {a}",
+                subject.at("update"),
+                "Look for a limit that is reached early.",
+            )
 
 
 def fingerprint(subject: MetricSubject) -> None:
@@ -216,9 +221,11 @@ def fingerprint(subject: MetricSubject) -> None:
         new = subject.call("fingerprint", changed.fingerprint)
         if json.dumps(plain(new), sort_keys=True) == text:
             raise CheckFailed(
-                f"another fingerprint with {name}={other}", "the same as with the default", where,
+                f"another fingerprint with {name}={other}",
+                "the same as with the default",
+                where,
                 "Put every parameter that can move the value into it.",
-            )  # fmt: skip
+            )
 
 
 def _other(value: Value) -> Value | None:
@@ -254,24 +261,50 @@ def refuses(subject: MetricSubject) -> None:
         else:
             got = "it was taken"
         raise CheckFailed(
-            f"{what} to be refused with vpbench.api.BadData or UsageError", got,
-            subject.at("update"), "Check dtype and shape before computing.",
-        )  # fmt: skip
+            f"{what} to be refused with vpbench.api.BadData or UsageError",
+            got,
+            subject.at("update"),
+            "Check dtype and shape before computing.",
+        )
 
 
 CHECKS = (
     Check("methods", "basic", METRIC, "The harness calls these four.", methods, ("factory",)),
-    Check("result", "basic", METRIC, "NaN in a table is worse than a dash.", result,
-          ("methods",)),
-    Check("order", "basic", METRIC, "A score must not depend on the order of the clips.", order,
-          ("result",)),
+    Check("result", "basic", METRIC, "NaN in a table is worse than a dash.", result, ("methods",)),
+    Check(
+        "order",
+        "basic",
+        METRIC,
+        "A score must not depend on the order of the clips.",
+        order,
+        ("result",),
+    ),
     Check("merge", "basic", METRIC, "Scores are computed in parts.", merge, ("order",)),
-    Check("optimum", "basic", METRIC, "A metric that prefers errors ranks upside down.", optimum,
-          ("result",)),
-    Check("monotone", "basic", METRIC, "A metric that does not see noise sees nothing.", monotone,
-          ("optimum",)),
-    Check("fingerprint", "basic", METRIC, "It decides which numbers may share a column.",
-          fingerprint, ("methods",)),
-    Check("refuses", "basic", METRIC, "A wrong video must not become a number.", refuses,
-          ("methods",)),
-)  # fmt: skip
+    Check(
+        "optimum",
+        "basic",
+        METRIC,
+        "A metric that prefers errors ranks upside down.",
+        optimum,
+        ("result",),
+    ),
+    Check(
+        "monotone",
+        "basic",
+        METRIC,
+        "A metric that does not see noise sees nothing.",
+        monotone,
+        ("optimum",),
+    ),
+    Check(
+        "fingerprint",
+        "basic",
+        METRIC,
+        "It decides which numbers may share a column.",
+        fingerprint,
+        ("methods",),
+    ),
+    Check(
+        "refuses", "basic", METRIC, "A wrong video must not become a number.", refuses, ("methods",)
+    ),
+)

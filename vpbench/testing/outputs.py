@@ -29,9 +29,11 @@ def network(subject: MethodSubject) -> None:
     """Neither fitting nor predicting has reached for the network."""
     if subject.watch.network:
         raise CheckFailed(
-            "no network access", subject.watch.network[0], subject.row.ref.value,
+            "no network access",
+            subject.watch.network[0],
+            subject.row.ref.value,
             "Name files to fetch as WeightSpec and take them from ctx.weights(name).",
-        )  # fmt: skip
+        )
 
 
 def _each(subject: MethodSubject) -> list[tuple[Any, tuple[int, ...], str]]:
@@ -58,9 +60,11 @@ def finite(subject: MethodSubject) -> None:
         bad = np.size(frames) - int(np.isfinite(frames).sum())
         if bad:
             raise CheckFailed(
-                "finite values", f"{bad} values are NaN or infinite", where,
+                "finite values",
+                f"{bad} values are NaN or infinite",
+                where,
                 "Look for a division by zero, a logarithm or an overflow.",
-            )  # fmt: skip
+            )
 
 
 def dtype(subject: MethodSubject) -> None:
@@ -71,9 +75,11 @@ def dtype(subject: MethodSubject) -> None:
             got = f"{type(frames).__module__}.{type(frames).__name__}"
         if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
             raise CheckFailed(
-                "a numpy array of uint8, 0..255", got, where,
+                "a numpy array of uint8, 0..255",
+                got,
+                where,
                 "vpbench.kit.to_uint8 turns tensors in [0,1] into it.",
-            )  # fmt: skip
+            )
 
 
 def shape(subject: MethodSubject) -> None:
@@ -82,9 +88,11 @@ def shape(subject: MethodSubject) -> None:
         others = [a for a in range(6) if a != 2]
         if frames.ndim != 6 or any(frames.shape[a] != wanted[a] for a in others):
             raise CheckFailed(
-                f"[B,S,T,H,W,3] = {list(wanted)}", str(list(frames.shape)), where,
+                f"[B,S,T,H,W,3] = {list(wanted)}",
+                str(list(frames.shape)),
+                where,
                 "Return one video for every clip and every column of `seeds`.",
-            )  # fmt: skip
+            )
 
 
 def horizon(subject: MethodSubject) -> None:
@@ -96,9 +104,11 @@ def horizon(subject: MethodSubject) -> None:
         frames = setting.ask(instance, setting.items[:1])
         if frames.ndim == 6 and frames.shape[2] != wanted:
             raise CheckFailed(
-                f"{wanted} frames", f"{frames.shape[2]} frames", at(instance),
+                f"{wanted} frames",
+                f"{frames.shape[2]} frames",
+                at(instance),
                 "Return exactly `horizon` frames: t0+1 .. t0+horizon, not the given ones.",
-            )  # fmt: skip
+            )
 
 
 def moves(subject: MethodSubject) -> None:
@@ -115,9 +125,11 @@ def moves(subject: MethodSubject) -> None:
         if points is not None and (points != points[:, :, :1]).any():
             return
         raise CheckFailed(
-            "frames that change over time", "the same frame again and again", at(instance),
+            "frames that change over time",
+            "the same frame again and again",
+            at(instance),
             "Predict motion; a method that must stand still declares the expected failure.",
-        )  # fmt: skip
+        )
 
 
 def sizes(subject: MethodSubject) -> None:
@@ -129,9 +141,11 @@ def sizes(subject: MethodSubject) -> None:
     frames = setting.ask(instance, setting.items[:1])
     if frames.shape[3:] != (other, other, 3):
         raise CheckFailed(
-            f"frames of {other} x {other} px", str(list(frames.shape)), at(instance),
+            f"frames of {other} x {other} px",
+            str(list(frames.shape)),
+            at(instance),
             "Take the size from task.size; declare size_multiple or min_size where it matters.",
-        )  # fmt: skip
+        )
 
 
 def given_frames(subject: MethodSubject) -> None:
@@ -149,9 +163,10 @@ def given_frames(subject: MethodSubject) -> None:
         if frames.shape[:3] != (1, 1, setting.bench.task.horizon):
             raise CheckFailed(
                 f"[1,1,{setting.bench.task.horizon},H,W,3] from {count} given frames",
-                str(list(frames.shape)), at(instance),
+                str(list(frames.shape)),
+                at(instance),
                 "Declare in conditioning_frames how many given frames it can take.",
-            )  # fmt: skip
+            )
 
 
 def horizon_limit(subject: MethodSubject) -> None:
@@ -163,9 +178,11 @@ def horizon_limit(subject: MethodSubject) -> None:
     frames = setting.ask(instance, setting.items[:1])
     if frames.shape[2] != wanted:
         raise CheckFailed(
-            f"{wanted} frames", f"{frames.shape[2]} frames", at(instance),
+            f"{wanted} frames",
+            f"{frames.shape[2]} frames",
+            at(instance),
             "Declare max_horizon in the capabilities.",
-        )  # fmt: skip
+        )
     if limit is not None:
         _refused(subject, limit + 1)
 
@@ -176,30 +193,82 @@ def _refused(subject: MethodSubject, horizon: int) -> None:
     except CheckFailed:
         return
     raise CheckFailed(
-        f"a refusal of {horizon} frames", "it would run", "capabilities of the spec",
+        f"a refusal of {horizon} frames",
+        "it would run",
+        "capabilities of the spec",
         "An override or a component lifts max_horizon.",
-    )  # fmt: skip
+    )
 
 
 CHECKS = (
-    Check("answers", "basic", METHOD, "A method that raises or hangs has no row.",
-          answers, ("factory", "fit")),
-    Check("network", "basic", METHOD, "Numbers must not depend on what a server says today.",
-          network, ("answers",)),
-    Check("finite", "basic", METHOD, "NaN in one clip is NaN in every score.", finite,
-          ("network",)),
-    Check("dtype", "basic", METHOD, "Rounding to bytes is the method's choice, not the harness's.",
-          dtype, ("finite",)),
-    Check("shape", "basic", METHOD, "Axes in another order score as another video.", shape,
-          ("dtype",)),
-    Check("horizon", "basic", METHOD, "A frame too many or too few shifts every comparison.",
-          horizon, ("shape",)),
-    Check("moves", "basic", METHOD, "A still video is what broken motion looks like.", moves,
-          ("horizon",)),
-    Check("sizes", "basic", METHOD, "A declared size that fails is found in the last hour.", sizes,
-          ("horizon",)),
-    Check("given-frames", "basic", METHOD, "Tasks differ in how many frames they give.",
-          given_frames, ("horizon",)),
-    Check("horizon-limit", "basic", METHOD, "Tables are built from what is declared.",
-          horizon_limit, ("horizon",)),
-)  # fmt: skip
+    Check(
+        "answers",
+        "basic",
+        METHOD,
+        "A method that raises or hangs has no row.",
+        answers,
+        ("factory", "fit"),
+    ),
+    Check(
+        "network",
+        "basic",
+        METHOD,
+        "Numbers must not depend on what a server says today.",
+        network,
+        ("answers",),
+    ),
+    Check(
+        "finite", "basic", METHOD, "NaN in one clip is NaN in every score.", finite, ("network",)
+    ),
+    Check(
+        "dtype",
+        "basic",
+        METHOD,
+        "Rounding to bytes is the method's choice, not the harness's.",
+        dtype,
+        ("finite",),
+    ),
+    Check(
+        "shape", "basic", METHOD, "Axes in another order score as another video.", shape, ("dtype",)
+    ),
+    Check(
+        "horizon",
+        "basic",
+        METHOD,
+        "A frame too many or too few shifts every comparison.",
+        horizon,
+        ("shape",),
+    ),
+    Check(
+        "moves",
+        "basic",
+        METHOD,
+        "A still video is what broken motion looks like.",
+        moves,
+        ("horizon",),
+    ),
+    Check(
+        "sizes",
+        "basic",
+        METHOD,
+        "A declared size that fails is found in the last hour.",
+        sizes,
+        ("horizon",),
+    ),
+    Check(
+        "given-frames",
+        "basic",
+        METHOD,
+        "Tasks differ in how many frames they give.",
+        given_frames,
+        ("horizon",),
+    ),
+    Check(
+        "horizon-limit",
+        "basic",
+        METHOD,
+        "Tables are built from what is declared.",
+        horizon_limit,
+        ("horizon",),
+    ),
+)

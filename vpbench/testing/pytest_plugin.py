@@ -14,9 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("vpbench", "conformance checks of vpbench plugins")
     group.addoption(
-        "--vpbench", action="append", default=[], metavar="NAME",
+        "--vpbench",
+        action="append",
+        default=[],
+        metavar="NAME",
         help="run the conformance checks of a plugin; NAME or kind:NAME, may be repeated",
-    )  # fmt: skip
+    )
     group.addoption("--vpbench-full", action="store_true", help="the slow checks as well")
 
 

@@ -18,8 +18,11 @@ def results(name: str, kind: str, full: bool) -> dict[str, CheckResult]:
 
 def report(result: CheckResult) -> str:
     """A failure in four lines."""
-    lines = [f"{result.id}: {result.status}", f"  expected  {result.expected}",
-             f"  got       {result.got}"]  # fmt: skip
+    lines = [
+        f"{result.id}: {result.status}",
+        f"  expected  {result.expected}",
+        f"  got       {result.got}",
+    ]
     lines += [f"  where     {result.where}"] if result.where else []
     lines += [f"  fix       {result.fix}"] if result.fix else []
     return "\n".join(lines)

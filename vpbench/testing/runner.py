@@ -31,14 +31,24 @@ TIMEOUT = 120.0
 """Seconds that one check may take; a check of level "full" may take ten times as long."""
 
 START_TIMEOUT = 60.0
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-               "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # fmt: skip
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 def run_checks(
-    kind: str, name: str, full: bool = False, registry: Registry | None = None, *,
-    timeout: float = TIMEOUT, cache: Path | None = None,
-) -> list[CheckResult]:  # fmt: skip
+    kind: str,
+    name: str,
+    full: bool = False,
+    registry: Registry | None = None,
+    *,
+    timeout: float = TIMEOUT,
+    cache: Path | None = None,
+) -> list[CheckResult]:
     """Run the conformance checks of one plugin.
 
     Args:
@@ -63,9 +73,15 @@ def run_checks(
     declared = dict(entry.spec.expected_failures) if entry.spec is not None else {}
     with tempfile.TemporaryDirectory(prefix="vpbench-check-") as folder:
         request = Request(
-            kind, name, full, _plugins(found), tuple(c.id for c in checks), (),
-            Path(folder).resolve(), cache or cache_folder(),
-        )  # fmt: skip
+            kind,
+            name,
+            full,
+            _plugins(found),
+            tuple(c.id for c in checks),
+            (),
+            Path(folder).resolve(),
+            cache or cache_folder(),
+        )
         results = _run_all(request, {c.id: c for c in checks}, timeout)
     return [_declared(result, declared) for result in results]
 
@@ -122,24 +138,26 @@ def _declared(result: CheckResult, declared: dict[str, str]) -> CheckResult:
         return replace(result, status="expected-failure", fix=f"declared: {reason}")
     if result.status == "passed":
         return replace(
-            result, status="unexpected-pass", expected=f"a failure, as declared: {reason}",
-            got="the check holds", where="expected_failures of the spec",
+            result,
+            status="unexpected-pass",
+            expected=f"a failure, as declared: {reason}",
+            got="the check holds",
+            where="expected_failures of the spec",
             fix=f"Take {result.id!r} out of expected_failures.",
-        )  # fmt: skip
+        )
     return result
 
 
-def _run_all(
-    request: Request, checks: dict[str, Check], timeout: float
-) -> list[CheckResult]:  # fmt: skip
+def _run_all(request: Request, checks: dict[str, Check], timeout: float) -> list[CheckResult]:
     """Start a child again, without the check that ended it, until every check has a result."""
     results: dict[str, CheckResult] = {}
     while len(results) < len(checks):
         before = len(results)
         left = replace(
-            request, checks=tuple(c for c in checks if c not in results),
+            request,
+            checks=tuple(c for c in checks if c not in results),
             failed=tuple(r.id for r in results.values() if r.status == "failed" or r.got),
-        )  # fmt: skip
+        )
         for result in _one_child(left, checks, timeout):
             results[result.id] = result
         if len(results) == before:
@@ -147,9 +165,7 @@ def _run_all(
     return [results[c] for c in checks]
 
 
-def _one_child(
-    request: Request, checks: dict[str, Check], timeout: float
-) -> Iterator[CheckResult]:  # fmt: skip
+def _one_child(request: Request, checks: dict[str, Check], timeout: float) -> Iterator[CheckResult]:
     with _Child(request) as child:
         current, limit, started = request.checks[0], START_TIMEOUT, time.monotonic()
         while True:
@@ -179,10 +195,14 @@ class _Child:
         write_json(path, plain(request))
         self._log = cast("IO[bytes]", tempfile.TemporaryFile(prefix="vpbench-check-"))  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "vpbench.testing.child", str(path)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=self._log, cwd=request.work / "cwd",
-            env=_environment(request), start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "vpbench.testing.child", str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            cwd=request.work / "cwd",
+            env=_environment(request),
+            start_new_session=True,
+        )
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -217,15 +237,25 @@ class _Child:
         """The failure of the check during which the process ended, or did not end."""
         if seconds >= limit:
             return CheckResult(
-                check, "failed", f"an end within {limit:g} s", "it hangs", self._tail(),
-                "Look for a loop or a lock that never ends.", seconds,
-            )  # fmt: skip
+                check,
+                "failed",
+                f"an end within {limit:g} s",
+                "it hangs",
+                self._tail(),
+                "Look for a loop or a lock that never ends.",
+                seconds,
+            )
         code = self._process.wait()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         return CheckResult(
-            check, "failed", "a process that goes on", f"the process {how}", self._tail(),
-            "Raise an exception instead of ending the process.", seconds,
-        )  # fmt: skip
+            check,
+            "failed",
+            "a process that goes on",
+            f"the process {how}",
+            self._tail(),
+            "Raise an exception instead of ending the process.",
+            seconds,
+        )
 
     def _tail(self) -> str:
         self._log.seek(0, os.SEEK_END)
@@ -239,11 +269,17 @@ def _environment(request: Request) -> dict[str, str]:
     paths = [os.path.abspath(p) for p in sys.path if not p.endswith(".zip")]
     env = {k: v for k, v in os.environ.items() if k not in ("VPBENCH_PLUGINS", "VPBENCH_RUNS")}
     return {
-        **env, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
-        "HOME": str(work / "home"), "TMPDIR": str(work / "tmp"),
-        "XDG_CACHE_HOME": str(work / "cache"), "XDG_CONFIG_HOME": str(work / "home" / "config"),
-        "VPBENCH_HOME": str(request.cache), "VPBENCH_OFFLINE": "1",
+        **env,
+        **dict.fromkeys(_ONE_THREAD, "1"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "HOME": str(work / "home"),
+        "TMPDIR": str(work / "tmp"),
+        "XDG_CACHE_HOME": str(work / "cache"),
+        "XDG_CONFIG_HOME": str(work / "home" / "config"),
+        "VPBENCH_HOME": str(request.cache),
+        "VPBENCH_OFFLINE": "1",
         # torch itself makes this folder, and hands the place it chose down to its children
         "TORCHINDUCTOR_CACHE_DIR": str(work / "tmp" / "inductor"),
-    }  # fmt: skip
+    }

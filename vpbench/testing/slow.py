@@ -26,9 +26,11 @@ def memory(subject: MethodSubject) -> None:
     bound = FACTOR * 8 * one + SLACK_MIB
     if eight > bound:
         raise CheckFailed(
-            f"at most {bound:.0f} MiB for 8 clips ({one:.0f} MiB for one)", f"{eight:.0f} MiB",
-            at(instance), "Look for an array over pairs of clips; work through clips one by one.",
-        )  # fmt: skip
+            f"at most {bound:.0f} MiB for 8 clips ({one:.0f} MiB for one)",
+            f"{eight:.0f} MiB",
+            at(instance),
+            "Look for an array over pairs of clips; work through clips one by one.",
+        )
 
 
 def _peak(setting: Setting, instance: object, count: int) -> float:
@@ -49,6 +51,12 @@ def _status(name: str) -> float:
 
 
 CHECKS = (
-    Check("memory", "full", ("method",), "A method that fits one clip must fit a batch.", memory,
-          ("network",)),
-)  # fmt: skip
+    Check(
+        "memory",
+        "full",
+        ("method",),
+        "A method that fits one clip must fit a batch.",
+        memory,
+        ("network",),
+    ),
+)

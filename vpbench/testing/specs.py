@@ -36,9 +36,11 @@ print(json.dumps({"error": error, "ms": spent, "torch": "torch" in sys.modules})
 """
 
 _SIGNATURES = {
-    "predict": ("given", "horizon", "seeds"), "fit": ("stage", "data", "ctx"),
-    "save": ("stage", "folder"), "load": ("stage", "folder", "device"),
-}  # fmt: skip
+    "predict": ("given", "horizon", "seeds"),
+    "fit": ("stage", "data", "ctx"),
+    "save": ("stage", "folder"),
+    "load": ("stage", "folder", "device"),
+}
 
 
 def _probe(subject: Subject) -> dict[str, Any]:
@@ -60,9 +62,11 @@ def spec_import(subject: Subject) -> None:
     error = subject.probed["error"]
     if error:
         raise CheckFailed(
-            "a spec that can be imported", error, subject.row.ref.value,
+            "a spec that can be imported",
+            error,
+            subject.row.ref.value,
             "Import what is heavy or may be missing in the module of the factory.",
-        )  # fmt: skip
+        )
 
 
 def spec_light(subject: Subject) -> None:
@@ -75,14 +79,18 @@ def spec_light(subject: Subject) -> None:
             found = _probe(subject)
     if found["torch"]:
         raise CheckFailed(
-            "an import without torch", "torch was imported", subject.row.ref.value,
+            "an import without torch",
+            "torch was imported",
+            subject.row.ref.value,
             'Keep the spec in a module of its own; name the class as "pkg.mod:Class".',
-        )  # fmt: skip
+        )
     if found["ms"] >= LIMIT_MS:
         raise CheckFailed(
-            f"an import below {LIMIT_MS:g} ms", f"{found['ms']:.0f} ms", subject.row.ref.value,
+            f"an import below {LIMIT_MS:g} ms",
+            f"{found['ms']:.0f} ms",
+            subject.row.ref.value,
             "Import what is heavy in the module of the factory.",
-        )  # fmt: skip
+        )
 
 
 def spec_valid(subject: Subject) -> None:
@@ -98,9 +106,11 @@ def spec_valid(subject: Subject) -> None:
     for name in row.spec.expected_failures:
         if name not in known:
             raise _invalid(
-                subject, "expected_failures that name checks", repr(name),
+                subject,
+                "expected_failures that name checks",
+                repr(name),
                 f"Known: {', '.join(sorted(known))}.",
-            )  # fmt: skip
+            )
     if isinstance(row.spec, MethodSpec):
         _method_spec(subject, row.spec)
 
@@ -217,24 +227,57 @@ def readme(subject: Subject) -> None:
         if words[:1] in (["check"], ["new-plugin"]):
             continue
         done = subprocess.run(
-            [sys.executable, "-m", "vpbench", *words], cwd=folder, capture_output=True, text=True,
-            check=False, env=dict(os.environ),
-        )  # fmt: skip
+            [sys.executable, "-m", "vpbench", *words],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ),
+        )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise CheckFailed("exit code 0", last, f"README of {dist}: {command}",
-                              "Change the README or what it shows.")  # fmt: skip
+            raise CheckFailed(
+                "exit code 0",
+                last,
+                f"README of {dist}: {command}",
+                "Change the README or what it shows.",
+            )
 
 
 CHECKS = (
-    Check("spec-import", "basic", ALL, "A plugin whose spec cannot be read is not there.",
-          spec_import),
-    Check("spec-light", "basic", ALL, "Listing plugins must be quick and needs no torch.",
-          spec_light, ("spec-import",)),
-    Check("spec-valid", "basic", ALL, "Everything that runs is decided by what the spec says.",
-          spec_valid, ("spec-import",)),
-    Check("factory", "basic", ALL, "The harness calls the factory and its methods by position.",
-          factory, ("spec-valid",)),
-    Check("readme", "full", ALL, "A command of the README is the first thing that people type.",
-          readme, ("factory",)),
-)  # fmt: skip
+    Check(
+        "spec-import", "basic", ALL, "A plugin whose spec cannot be read is not there.", spec_import
+    ),
+    Check(
+        "spec-light",
+        "basic",
+        ALL,
+        "Listing plugins must be quick and needs no torch.",
+        spec_light,
+        ("spec-import",),
+    ),
+    Check(
+        "spec-valid",
+        "basic",
+        ALL,
+        "Everything that runs is decided by what the spec says.",
+        spec_valid,
+        ("spec-import",),
+    ),
+    Check(
+        "factory",
+        "basic",
+        ALL,
+        "The harness calls the factory and its methods by position.",
+        factory,
+        ("spec-valid",),
+    ),
+    Check(
+        "readme",
+        "full",
+        ALL,
+        "A command of the README is the first thing that people type.",
+        readme,
+        ("factory",),
+    ),
+)

@@ -78,9 +78,11 @@ class Subject:
         except BaseException as error:  # a plugin may raise anything, even SystemExit
             fix = error.fix or "" if isinstance(error, VpbenchError) else ""
             raise CheckFailed(
-                f"{what} returns", f"it raised {said(error)}", where_raised(error),
+                f"{what} returns",
+                f"it raised {said(error)}",
+                where_raised(error),
                 fix or "Read the line above; `--debug` of the other verbs shows tracebacks.",
-            ) from error  # fmt: skip
+            ) from error
 
 
 def make_subject(request: Request) -> Subject:

@@ -108,9 +108,12 @@ class Trainer:
     pretrained: Path
 
     def fit(
-        self, stage: StagePlan, before: Sequence[StagePlan], limit: int = STEPS,
+        self,
+        stage: StagePlan,
+        before: Sequence[StagePlan],
+        limit: int = STEPS,
         folder: StageDir | None = None,
-    ) -> Fitted:  # fmt: skip
+    ) -> Fitted:
         """Fit one stage into its folder, or into another one; earlier stages are loaded first."""
         folder = folder or stage.folder
         node = stage.node
@@ -124,11 +127,19 @@ class Trainer:
         if not hasattr(target, "fit"):
             raise UsageError(f"{node.label} is to be fitted and has no fit.")
         ctx = LimitedContext(
-            self.bench.task.info, node.trains, "cpu", 1,
-            seed_of("fit", node.fit_seed, node.owner, node.stage), folder, node.label,
-            self.bench.store.folder.parent, silent, slots, limit=limit,
+            self.bench.task.info,
+            node.trains,
+            "cpu",
+            1,
+            seed_of("fit", node.fit_seed, node.owner, node.stage),
+            folder,
+            node.label,
+            self.bench.store.folder.parent,
+            silent,
+            slots,
+            limit=limit,
             pretrained=self.pretrained,
-        )  # fmt: skip
+        )
         stages = () if node.mode == "component" else (node.stage,)
         try:
             self.call(f"fit of {node.label}", target.fit, *stages, self._data(stage, before), ctx)
@@ -142,10 +153,17 @@ class Trainer:
     def seal(self, stage: StagePlan) -> None:
         """Write the record that makes a stage complete."""
         node = stage.node
-        write_sealed(stage.folder.record, {
-            "schema": schema.STAGE, "vpbench": __version__, "owner": node.owner,
-            "stage": node.stage, "key": node.key, "files": stage.folder.files(),
-        })  # fmt: skip
+        write_sealed(
+            stage.folder.record,
+            {
+                "schema": schema.STAGE,
+                "vpbench": __version__,
+                "owner": node.owner,
+                "stage": node.stage,
+                "key": node.key,
+                "files": stage.folder.files(),
+            },
+        )
 
     def _data(self, stage: StagePlan, before: Sequence[StagePlan]) -> FrameView | PointView:
         node = stage.node

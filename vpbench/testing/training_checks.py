@@ -39,16 +39,20 @@ def fit_logs(subject: MethodSubject) -> None:
         label = fitted.stage.node.label
         if not fitted.logs:
             raise CheckFailed(
-                f"figures logged in {STEPS} steps of {label}", "none", _at_fit(fitted),
+                f"figures logged in {STEPS} steps of {label}",
+                "none",
+                _at_fit(fitted),
                 'Call ctx.log({"loss": float(loss)}) once a step.',
-            )  # fmt: skip
+            )
         for values in fitted.logs:
             for name, value in values.items():
                 if not math.isfinite(value):
                     raise CheckFailed(
-                        f"finite figures while fitting {label}", f"{name} = {value}",
-                        _at_fit(fitted), "Look for a division by zero or a step that is too long.",
-                    )  # fmt: skip
+                        f"finite figures while fitting {label}",
+                        f"{name} = {value}",
+                        _at_fit(fitted),
+                        "Look for a division by zero or a step that is too long.",
+                    )
 
 
 def fit_stops(subject: MethodSubject) -> None:
@@ -57,9 +61,11 @@ def fit_stops(subject: MethodSubject) -> None:
         if fitted.over > 1:
             many = f"{fitted.over}" if fitted.over <= RUNAWAY else f"more than {RUNAWAY}"
             raise CheckFailed(
-                "an end within one step of ctx.should_stop", f"{many} steps more",
-                _at_fit(fitted), "Look at ctx.should_stop in every step and return.",
-            )  # fmt: skip
+                "an end within one step of ctx.should_stop",
+                f"{many} steps more",
+                _at_fit(fitted),
+                "Look at ctx.should_stop in every step and return.",
+            )
 
 
 def save_load(subject: MethodSubject) -> None:
@@ -83,9 +89,10 @@ def save_load(subject: MethodSubject) -> None:
     if worst:
         raise CheckFailed(
             "the same predictions after save and load",
-            f"a difference of {worst} grey levels", at(fitted[-1].instance, "save"),
+            f"a difference of {worst} grey levels",
+            at(fitted[-1].instance, "save"),
             "Save all that `fit` changes, and load all that `save` writes.",
-        )  # fmt: skip
+        )
 
 
 def save_same(subject: MethodSubject) -> None:
@@ -105,10 +112,11 @@ def save_same(subject: MethodSubject) -> None:
         if one != two:
             changed = sorted(n for n in one.keys() | two.keys() if one.get(n) != two.get(n))
             raise CheckFailed(
-                "the same bytes from two calls of save", f"{changed[0]} differs",
+                "the same bytes from two calls of save",
+                f"{changed[0]} differs",
                 at(instance, "save"),
                 "Leave out times and random names; vpbench.kit.save_state writes equal bytes.",
-            )  # fmt: skip
+            )
 
 
 def resume(subject: MethodSubject) -> None:
@@ -128,23 +136,60 @@ def resume(subject: MethodSubject) -> None:
             changed = sorted(n for n in one.keys() | two.keys() if one.get(n) != two.get(n))
             raise CheckFailed(
                 f"the same state of {stage.node.label} with and without an interruption",
-                f"{changed[0]} differs", _at_fit(again),
+                f"{changed[0]} differs",
+                _at_fit(again),
                 "Checkpoint model, optimiser and step; start batches at the resumed step; draw "
                 "first weights from ctx.seed.",
-            )  # fmt: skip
+            )
 
 
 CHECKS = (
-    Check("fit", "basic", METHOD, "A method that cannot be trained here cannot be scored here.",
-          fit, ("factory",)),
-    Check("fit-logs", "basic", METHOD, "A loss that is not a number is seen in the first step.",
-          fit_logs, ("fit",)),
-    Check("fit-stops", "basic", METHOD, "Interrupting a run must keep its state and end it.",
-          fit_stops, ("fit",)),
-    Check("save-load", "basic", METHOD, "Predictions come from what was saved, not from memory.",
-          save_load, ("same-seed",)),
-    Check("save-deterministic", "basic", METHOD, "A checkpoint is known by its hash.",
-          save_same, ("fit",)),
-    Check("resume", "full", METHOD, "An interrupted training must not give another model.",
-          resume, ("fit", "fit-stops")),
-)  # fmt: skip
+    Check(
+        "fit",
+        "basic",
+        METHOD,
+        "A method that cannot be trained here cannot be scored here.",
+        fit,
+        ("factory",),
+    ),
+    Check(
+        "fit-logs",
+        "basic",
+        METHOD,
+        "A loss that is not a number is seen in the first step.",
+        fit_logs,
+        ("fit",),
+    ),
+    Check(
+        "fit-stops",
+        "basic",
+        METHOD,
+        "Interrupting a run must keep its state and end it.",
+        fit_stops,
+        ("fit",),
+    ),
+    Check(
+        "save-load",
+        "basic",
+        METHOD,
+        "Predictions come from what was saved, not from memory.",
+        save_load,
+        ("same-seed",),
+    ),
+    Check(
+        "save-deterministic",
+        "basic",
+        METHOD,
+        "A checkpoint is known by its hash.",
+        save_same,
+        ("fit",),
+    ),
+    Check(
+        "resume",
+        "full",
+        METHOD,
+        "An interrupted training must not give another model.",
+        resume,
+        ("fit", "fit-stops"),
+    ),
+)

@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Any
 
 _CHANGES = {
-    "os.mkdir": 0, "os.remove": 0, "os.rmdir": 0, "os.truncate": 0, "os.chmod": 0,
-    "os.rename": 1, "os.link": 1, "os.symlink": 1, "shutil.rmtree": 0, "shutil.copyfile": 1,
+    "os.mkdir": 0,
+    "os.remove": 0,
+    "os.rmdir": 0,
+    "os.truncate": 0,
+    "os.chmod": 0,
+    "os.rename": 1,
+    "os.link": 1,
+    "os.symlink": 1,
+    "shutil.rmtree": 0,
+    "shutil.copyfile": 1,
     "shutil.move": 1,
-}  # fmt: skip
+}
 """Audit events that change files, and which argument says what is changed."""
 
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
@@ -94,7 +102,7 @@ def state() -> dict[str, Any]:
         "the working directory": os.getcwd(),
         "the environment": dict(os.environ),
         "the umask": _umask(),
-    }  # fmt: skip
+    }
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
         found |= {
@@ -140,9 +148,11 @@ class Surroundings:
         if torch is None or not hasattr(torch, "get_rng_state"):
             return None
         return {
-            "rng": torch.get_rng_state(), "dtype": torch.get_default_dtype(),
-            "threads": torch.get_num_threads(), "grad": torch.is_grad_enabled(),
-        }  # fmt: skip
+            "rng": torch.get_rng_state(),
+            "dtype": torch.get_default_dtype(),
+            "threads": torch.get_num_threads(),
+            "grad": torch.is_grad_enabled(),
+        }
 
     def restore(self) -> None:
         """Back to how it was."""

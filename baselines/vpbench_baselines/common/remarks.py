@@ -11,9 +11,11 @@ OWN = "own settings"
 
 
 def tier(
-    params: Mapping[str, Any], base: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]],
+    params: Mapping[str, Any],
+    base: Mapping[str, Any],
+    presets: Mapping[str, Mapping[str, Any]],
     of: Collection[str] | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """The preset that parameters belong to, or "own settings".
 
     Args:

@@ -119,9 +119,14 @@ def _write(path: Path, flow: npt.NDArray[Any]) -> None:
 
 
 def flow_batches(
-    store: FlowStore, split: str, window: Clip, batch: int, start_step: int = 0, stream: str = "",
+    store: FlowStore,
+    split: str,
+    window: Clip,
+    batch: int,
+    start_step: int = 0,
+    stream: str = "",
     ends: bool = False,
-) -> Iterator[FlowBatch]:  # fmt: skip
+) -> Iterator[FlowBatch]:
     """Batches of clips with their flow; batch k depends on what `TrainView.batches` says.
 
     Args:

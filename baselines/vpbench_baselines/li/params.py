@@ -9,15 +9,28 @@ from vpbench.api.specs import Value
 
 _SHARED: dict[str, Value] = {"teacher": "dis", "flow_max": 5.0, "flip": False, "precision": "fp32"}
 _FLOW: dict[str, Value] = {
-    "width": 64, "latent": 2000, "moving_weight": 0.0, "kl_weight": 0.1, "kl_reduction": "sum",
+    "width": 64,
+    "latent": 2000,
+    "moving_weight": 0.0,
+    "kl_weight": 0.1,
+    "kl_reduction": "sum",
     "steps": 1_250_000,
-    "batch": 4, "rate": 2e-5, "decay": 0.0,
-}  # fmt: skip
+    "batch": 4,
+    "rate": 2e-5,
+    "decay": 0.0,
+}
 _REFINER: dict[str, Value] = {
-    "refiner_width": 64, "refiner_levels": 3, "pair_gap": 2, "perceptual": "vgg19",
-    "perceptual_weight": 1.0, "colour_weight": 65_025.0, "refiner_steps": 1_250_000,
-    "refiner_batch": 4, "refiner_rate": 1e-4, "refiner_decay": 0.0,
-}  # fmt: skip
+    "refiner_width": 64,
+    "refiner_levels": 3,
+    "pair_gap": 2,
+    "perceptual": "vgg19",
+    "perceptual_weight": 1.0,
+    "colour_weight": 65_025.0,
+    "refiner_steps": 1_250_000,
+    "refiner_batch": 4,
+    "refiner_rate": 1e-4,
+    "refiner_decay": 0.0,
+}
 
 PARAMS: dict[str, Value] = {**_SHARED, **_FLOW, **_REFINER}
 """Every parameter with its value in preset `paper`.
@@ -42,20 +55,49 @@ refiner_*: as steps, batch, rate, decay.
 PRESETS: dict[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": {
-        "flow_max": 10.0, "flip": True, "precision": "bf16", "width": 16, "latent": 64,
-        "moving_weight": 4.0, "kl_weight": 0.002, "kl_reduction": "mean", "steps": 2500,
-        "batch": 8, "rate": 1e-3, "decay": 0.7,
-        "refiner_width": 32, "refiner_levels": 1, "pair_gap": 1,
-        "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2, "colour_weight": 1000.0,
-        "refiner_steps": 4000, "refiner_batch": 8, "refiner_rate": 1e-3, "refiner_decay": 0.7,
+        "flow_max": 10.0,
+        "flip": True,
+        "precision": "bf16",
+        "width": 16,
+        "latent": 64,
+        "moving_weight": 4.0,
+        "kl_weight": 0.002,
+        "kl_reduction": "mean",
+        "steps": 2500,
+        "batch": 8,
+        "rate": 1e-3,
+        "decay": 0.7,
+        "refiner_width": 32,
+        "refiner_levels": 1,
+        "pair_gap": 1,
+        "perceptual": "efficientnet-lite0",
+        "perceptual_weight": 0.2,
+        "colour_weight": 1000.0,
+        "refiner_steps": 4000,
+        "refiner_batch": 8,
+        "refiner_rate": 1e-3,
+        "refiner_decay": 0.7,
     },
     "smoke": {
-        "flow_max": 10.0, "flip": True, "width": 4, "latent": 8, "kl_weight": 0.05,
-        "kl_reduction": "mean", "steps": 12, "batch": 2, "rate": 1e-3, "refiner_width": 4,
-        "refiner_levels": 2, "pair_gap": 1, "perceptual": "none", "colour_weight": 1000.0,
-        "refiner_steps": 12, "refiner_batch": 2, "refiner_rate": 1e-3,
+        "flow_max": 10.0,
+        "flip": True,
+        "width": 4,
+        "latent": 8,
+        "kl_weight": 0.05,
+        "kl_reduction": "mean",
+        "steps": 12,
+        "batch": 2,
+        "rate": 1e-3,
+        "refiner_width": 4,
+        "refiner_levels": 2,
+        "pair_gap": 1,
+        "perceptual": "none",
+        "colour_weight": 1000.0,
+        "refiner_steps": 12,
+        "refiner_batch": 2,
+        "refiner_rate": 1e-3,
     },
-}  # fmt: skip
+}
 """`paper` is the size and the losses of the authors' code, `cpu` a reduction that keeps every part,
 `smoke` runs in seconds and is never comparable."""
 

@@ -68,9 +68,11 @@ def _decoder(width: int, levels: int) -> nn.Sequential:
     """Both towers' results, one behind the other -> [N,3,H,W]; the last layer is linear."""
     widest = width << levels
     layers: list[nn.Module] = [
-        _conv(2 * widest, widest), nn.ReLU(inplace=True),
-        _conv(widest, widest // 2), nn.ReLU(inplace=True),
-    ]  # fmt: skip
+        _conv(2 * widest, widest),
+        nn.ReLU(inplace=True),
+        _conv(widest, widest // 2),
+        nn.ReLU(inplace=True),
+    ]
     for level in reversed(range(levels)):
         layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
         wide = width << level

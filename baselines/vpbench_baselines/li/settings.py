@@ -56,8 +56,16 @@ class Settings:
         for name, known in _CHOICES.items():
             if params[name] not in known:
                 raise UsageError(f"{name}={params[name]!r} is one of {', '.join(known)}.")
-        counts = ("width", "latent", "steps", "batch", "refiner_width", "pair_gap",
-                  "refiner_steps", "refiner_batch")  # fmt: skip
+        counts = (
+            "width",
+            "latent",
+            "steps",
+            "batch",
+            "refiner_width",
+            "pair_gap",
+            "refiner_steps",
+            "refiner_batch",
+        )
         for name in counts:
             if params[name] < 1:
                 raise UsageError(f"{name}={params[name]} must be at least 1.")
@@ -69,8 +77,10 @@ class Settings:
         if not params["flow_max"] > 0:
             raise UsageError(f"flow_max={params['flow_max']} must be above 0.")
         if params["perceptual"] == "none" and not params["colour_weight"]:
-            raise UsageError("perceptual=none with colour_weight=0 leaves nothing to learn from.",
-                             fix="Give one of them.")  # fmt: skip
+            raise UsageError(
+                "perceptual=none with colour_weight=0 leaves nothing to learn from.",
+                fix="Give one of them.",
+            )
         return Settings(**params)
 
     def bound(self, size: int) -> float:

@@ -40,22 +40,37 @@ _WEIGHTS = (
     efficientnet_lite0(perceptual="efficientnet-lite0"),
     vgg16_hed(perceptual="vgg16-hed"),
     WeightSpec(
-        "vgg19", ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",), "dcbb9e9d",
-        "BSD-3-Clause", 574_673_361, "torch", when={"perceptual": "vgg19"},
+        "vgg19",
+        ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
+        "dcbb9e9d",
+        "BSD-3-Clause",
+        574_673_361,
+        "torch",
+        when={"perceptual": "vgg19"},
     ),
     WeightSpec(
-        "raft-small", ("https://download.pytorch.org/models/raft_small_C_T_V2-01064c6d.pth",),
-        "01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27", "BSD-3-Clause",
-        4_006_189, "torch", when={"teacher": "raft-small"},
+        "raft-small",
+        ("https://download.pytorch.org/models/raft_small_C_T_V2-01064c6d.pth",),
+        "01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27",
+        "BSD-3-Clause",
+        4_006_189,
+        "torch",
+        when={"teacher": "raft-small"},
     ),
-)  # fmt: skip
+)
 
 _SPYNET = tuple(
     WeightSpec(
         f"spynet-{level}",
-        (f"https://raw.githubusercontent.com/anuragranj/spynet/{commit}/models/"
-         f"modelL{level}_4.t7",),
-        sha256, "non-commercial research only", 1_927_718, "torch7", when={"teacher": "spynet"},
+        (
+            f"https://raw.githubusercontent.com/anuragranj/spynet/{commit}/models/"
+            f"modelL{level}_4.t7",
+        ),
+        sha256,
+        "non-commercial research only",
+        1_927_718,
+        "torch7",
+        when={"teacher": "spynet"},
     )
     for level, sha256, commit in (
         (1, "0270a837", "d800009ae434fc325b5cc7f0b7a8f92af653b964"),
@@ -64,7 +79,7 @@ _SPYNET = tuple(
         (4, "f5d54420", "93a3f64031210c064f0c65d1a758231d1d1eef0a"),
         (5, "4f863ce8", "93a3f64031210c064f0c65d1a758231d1d1eef0a"),
     )
-)  # fmt: skip
+)
 """One file a level; fetched only once the user has agreed to their terms."""
 
 SPEC = MethodSpec(

@@ -130,8 +130,9 @@ class _Network:
         """See `Teacher`."""
         found: list[Flows] = []
         for start in range(0, len(first), self._AT_ONCE):
-            pair = [to_tensor(x[start : start + self._AT_ONCE], self.device)
-                    for x in (first, second)]  # fmt: skip
+            pair = [
+                to_tensor(x[start : start + self._AT_ONCE], self.device) for x in (first, second)
+            ]
             size = (pair[0].shape[2], pair[0].shape[3])
             factor = enlargement(*size, self.least)
             wanted = tuple(-(-s * factor // self.multiple) * self.multiple for s in size)
@@ -208,5 +209,7 @@ def load_frozen(model: torch.nn.Module, path: Path, by_order: bool = False) -> N
         model.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         first = str(error).strip().splitlines()[0]
-        raise Corrupt(f"{path} does not hold the weights of this flow network ({first:.120}).",
-                      fix="Delete it and fetch it again.") from error  # fmt: skip
+        raise Corrupt(
+            f"{path} does not hold the weights of this flow network ({first:.120}).",
+            fix="Delete it and fetch it again.",
+        ) from error

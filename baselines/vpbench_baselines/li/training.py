@@ -112,9 +112,13 @@ class Trainer:
         return frames, flows
 
     def _run(
-        self, training: Training, source: Callable[[int], Iterator[FlowBatch]], rate: float,
-        decay: float, loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]],
-    ) -> bool:  # fmt: skip
+        self,
+        training: Training,
+        source: Callable[[int], Iterator[FlowBatch]],
+        rate: float,
+        decay: float,
+        loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]],
+    ) -> bool:
         adam = training.optimisers["adam"]
         opened: list[Prefetch[FlowBatch]] = []
 
@@ -151,9 +155,12 @@ class Trainer:
             module.train()
         weights = [w for module in modules.values() for w in module.parameters()]
         training = Training(
-            "li:flow", modules, {"adam": torch.optim.Adam(weights, s.rate)}, s.steps,
+            "li:flow",
+            modules,
+            {"adam": torch.optim.Adam(weights, s.rate)},
+            s.steps,
             ("batch", "width", "latent"),
-        )  # fmt: skip
+        )
 
         def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
             with self._layers():
@@ -165,17 +172,21 @@ class Trainer:
             divergence = divergences(mean, log_variance)
             loss = error + s.kl_weight * reduced(divergence, s.kl_reduction)
             return loss, {
-                "flow": float(flow_loss(drawn.detach(), flows)), "loss": float(error.detach()),
+                "flow": float(flow_loss(drawn.detach(), flows)),
+                "loss": float(error.detach()),
                 "zero_flow": float(flows.abs().mean()),
                 "kl": float(divergence.detach().sum(1).mean()),
                 "code_spread": float(mean.detach().std(0, correction=0).mean()),
-            }  # fmt: skip
+            }
 
         window = s.clips(self.ctx.task)
         return self._run(
-            training, lambda done: flow_batches(self.store, "train", window, s.batch, done),
-            s.rate, s.decay, loss_of,
-        )  # fmt: skip
+            training,
+            lambda done: flow_batches(self.store, "train", window, s.batch, done),
+            s.rate,
+            s.decay,
+            loss_of,
+        )
 
     def refiner(self, refiner: Refiner) -> bool:
         """Second stage: redraw a frame from the one before and the teacher's flow."""
@@ -183,10 +194,12 @@ class Trainer:
         refiner.train()
         distance = self._perceptual()
         training = Training(
-            "li:refiner", {"refiner": refiner},
-            {"adam": torch.optim.Adam(refiner.parameters(), s.refiner_rate)}, s.refiner_steps,
+            "li:refiner",
+            {"refiner": refiner},
+            {"adam": torch.optim.Adam(refiner.parameters(), s.refiner_rate)},
+            s.refiner_steps,
             ("refiner_batch", "refiner_width"),
-        )  # fmt: skip
+        )
 
         def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
             real = frames[:, 1]
@@ -206,8 +219,10 @@ class Trainer:
             lambda done: flow_batches(
                 self.store, "train", s.pairs(), s.refiner_batch, done, ends=True
             ),
-            s.refiner_rate, s.refiner_decay, loss_of,
-        )  # fmt: skip
+            s.refiner_rate,
+            s.refiner_decay,
+            loss_of,
+        )
 
     def _perceptual(self) -> PerceptualLoss | None:
         """The frozen network, and the scale of each layer on training frames.

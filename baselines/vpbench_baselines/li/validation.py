@@ -102,9 +102,12 @@ def _means(found: list[Any]) -> dict[str, float]:
 
 
 def validate_flow(
-    settings: Settings, generator: FlowGenerator, posterior: PosteriorEncoder, store: FlowStore,
+    settings: Settings,
+    generator: FlowGenerator,
+    posterior: PosteriorEncoder,
+    store: FlowStore,
     ctx: FitContext,
-) -> None:  # fmt: skip
+) -> None:
     """Measure, log, draw contact sheets, and hold the figures to the gates."""
     found: list[FlowFigures] = []
     means: list[Tensor] = []
@@ -125,29 +128,36 @@ def validate_flow(
     ratios = {
         "flow_ratio": _ratio(mean["posterior"], mean["zero"]),
         "flow_ratio_prior": _ratio(mean["prior"], mean["zero"]),
-        "spread_ratio": _ratio(mean["spread"], mean["zero"]), "active_units": float(active),
-    }  # fmt: skip
+        "spread_ratio": _ratio(mean["spread"], mean["zero"]),
+        "active_units": float(active),
+    }
     ctx.log({f"val_{k}": v for k, v in {**mean, **ratios}.items()})
     ctx.mark(
         f"flow teacher {store.teacher.name}; {mean['saturated']:.1%} of its values beyond "
         f"{settings.bound(ctx.task.size):g} px"
     )
     if active == 0:
-        ctx.mark(f"collapse alarm: the code says nothing ({mean['kl']:.2g} nats a clip, 0 of "
-                 f"{settings.latent} numbers active), samples are nearly equal")  # fmt: skip
+        ctx.mark(
+            f"collapse alarm: the code says nothing ({mean['kl']:.2g} nats a clip, 0 of "
+            f"{settings.latent} numbers active), samples are nearly equal"
+        )
     # the error from the prior is no gate: a sample that moves in its own way, as it may, is further
     # from the real flow than none at all
-    ctx.gate("error of drawn flow over that of zero flow", ratios["flow_ratio"],
-             at_most=FLOW_RATIO)  # fmt: skip
+    ctx.gate("error of drawn flow over that of zero flow", ratios["flow_ratio"], at_most=FLOW_RATIO)
 
 
 class _Drawn:
     """One validation clip, its flow drawn from the posterior and from the prior."""
 
     def __init__(
-        self, settings: Settings, generator: FlowGenerator, posterior: PosteriorEncoder,
-        batch: FlowBatch, seed: int, ctx: FitContext,
-    ) -> None:  # fmt: skip
+        self,
+        settings: Settings,
+        generator: FlowGenerator,
+        posterior: PosteriorEncoder,
+        batch: FlowBatch,
+        seed: int,
+        ctx: FitContext,
+    ) -> None:
         self.bound = settings.bound(ctx.task.size)
         self.frames = batch.frames[0]
         image = to_tensor(batch.frames[:, 0], ctx.device)
@@ -166,18 +176,22 @@ class _Drawn:
         return FlowFigures(
             float((self.redrawn - self.flows).abs().mean()),
             float((self.sampled - self.flows).abs().mean()),
-            float(self.flows.abs().mean()), float(self.sampled.abs().mean()),
+            float(self.flows.abs().mean()),
+            float(self.sampled.abs().mean()),
             float(self.sampled.std(0, correction=0).mean()),
-            float((self.flows.abs() >= self.bound).float().mean()), self.kl,
-        )  # fmt: skip
+            float((self.flows.abs() >= self.bound).float().mean()),
+            self.kl,
+        )
 
     def sheet(self) -> Any:
         """Real frames, the teacher's flow, flow from the posterior, two from the prior."""
         rows = [("real", self.frames[1:])]
         for name, flow in (
-            ("teacher", self.flows[0]), ("posterior", self.redrawn[0]),
-            ("prior 1", self.sampled[0]), ("prior 2", self.sampled[1]),
-        ):  # fmt: skip
+            ("teacher", self.flows[0]),
+            ("posterior", self.redrawn[0]),
+            ("prior 1", self.sampled[0]),
+            ("prior 2", self.sampled[1]),
+        ):
             rows.append((name, flow_colours(flow, self.bound)))
         return contact_sheet(rows, columns=8, first=1)
 
@@ -210,8 +224,12 @@ def validate_refiner(
     warped = float(np.mean([f.gain_warp for f in moving])) if moving else math.nan
     figures = {**mean, "gain": gain, "gain_warp": warped}
     ctx.log({f"val_{k}": v for k, v in figures.items()})
-    ctx.gate("frame redrawn with the teacher's flow, PSNR over copy-last at t=1", gain,
-             at_least=REFINER_GAIN, unit="dB")  # fmt: skip
+    ctx.gate(
+        "frame redrawn with the teacher's flow, PSNR over copy-last at t=1",
+        gain,
+        at_least=REFINER_GAIN,
+        unit="dB",
+    )
 
 
 def _frame_figures(frames: Tensor, flows: Tensor, rolled: Tensor) -> FrameFigures:
@@ -221,8 +239,10 @@ def _frame_figures(frames: Tensor, flows: Tensor, rolled: Tensor) -> FrameFigure
     copied, warped = _psnr(first, second), _psnr(warp(first, flows[:, 0]), second)
     return FrameFigures(
         _psnr(rolled[:, 0], second) - copied if moves else math.nan,
-        warped - copied if moves else math.nan, _psnr(rolled[:, -1], last), _psnr(first, last),
-    )  # fmt: skip
+        warped - copied if moves else math.nan,
+        _psnr(rolled[:, -1], last),
+        _psnr(first, last),
+    )
 
 
 def _psnr(a: Tensor, b: Tensor) -> float:

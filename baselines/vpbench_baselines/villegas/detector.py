@@ -55,9 +55,13 @@ def make_network(count: int, width: int, seed: int) -> HeatMapNetwork:
 
 
 def regression_loss(
-    network: HeatMapNetwork, images: Tensor, points: Tensor, precision: torch.dtype,
-    spread: float, visible_weight: float,
-) -> Tensor:  # fmt: skip
+    network: HeatMapNetwork,
+    images: Tensor,
+    points: Tensor,
+    precision: torch.dtype,
+    spread: float,
+    visible_weight: float,
+) -> Tensor:
     """The loss on images [N,3,H,W] in [-1,1] with points [N,K,3]."""
     low = precision != torch.float32
     with torch.autocast(images.device.type, precision, enabled=low):
@@ -98,9 +102,12 @@ class PoseDetector(nn.Module):
         adam = torch.optim.Adam(self.net.parameters(), float(p["rate"]))
         steps = int(p["steps"])
         training = Training(
-            "villegas-detector:fit", {"detector": self.net}, {"adam": adam}, steps,
+            "villegas-detector:fit",
+            {"detector": self.net},
+            {"adam": adam},
+            steps,
             ("batch", "width"),
-        )  # fmt: skip
+        )
         precision = precision_of(str(p["precision"]))
         held_out = _validation(data, ctx)
 
@@ -112,9 +119,13 @@ class PoseDetector(nn.Module):
                 images, points = self._inputs(batch, ctx.device)
                 set_rate(adam, float(p["rate"]) * rate_factor(str(p["schedule"]), k, steps))
                 loss = regression_loss(
-                    self.net, images, points, precision, float(p["spread"]),
+                    self.net,
+                    images,
+                    points,
+                    precision,
+                    float(p["spread"]),
                     float(p["visible_weight"]),
-                )  # fmt: skip
+                )
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 adam.step()
@@ -137,8 +148,9 @@ class PoseDetector(nn.Module):
             there = 0 if points is None else points.shape[2]
             raise BadData(
                 f"villegas-detector: the clips have {there} joints, not "
-                f"{self.params['n_keypoints']}.", fix="Set detector.n_keypoints.",
-            )  # fmt: skip
+                f"{self.params['n_keypoints']}.",
+                fix="Set detector.n_keypoints.",
+            )
         return to_tensor(batch.frames[:, 0], device) * 2 - 1, points[:, 0]
 
     def _found(self, frames: Tensor) -> Tensor:
@@ -152,9 +164,10 @@ class PoseDetector(nn.Module):
         found = self._found(frames[some])[:, 0].cpu().numpy()
         joints = pose[some, 0].cpu().numpy()
         rows = [
-            ("frame", shown), ("true joints", draw_keypoints(shown, joints)),
+            ("frame", shown),
+            ("true joints", draw_keypoints(shown, joints)),
             ("found", draw_keypoints(shown, found)),
-        ]  # fmt: skip
+        ]
         ctx.image("joints", contact_sheet(rows, header=False))
 
     def _judge(
@@ -171,8 +184,11 @@ class PoseDetector(nn.Module):
         seen = pose[..., 2] > 0
         told = float(((found[..., 2] > 0) == seen).float().mean())
         ctx.log({"val_joint_error": error, "val_mean_pose_error": usual, "val_seen": told})
-        ctx.gate("joint error of the detector over that of the mean pose",
-                 error / usual if usual > 0 else float("nan"), at_most=_LARGEST_ERROR)  # fmt: skip
+        ctx.gate(
+            "joint error of the detector over that of the mean pose",
+            error / usual if usual > 0 else float("nan"),
+            at_most=_LARGEST_ERROR,
+        )
 
     def save(self, folder: Path) -> None:
         """Write the weights: matrices in half precision."""

@@ -14,9 +14,10 @@ _REACH = 2
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs),
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
-    )  # fmt: skip
+    )
 
 
 class HeatMapNetwork(nn.Module):

@@ -8,13 +8,19 @@ import torch
 from torch import Tensor
 
 _LIMBS = (
-    ("head", "shoulders"), ("left_shoulder", "right_shoulder"),
-    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
-    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
-    ("shoulders", "hips"), ("left_hip", "right_hip"),
-    ("left_hip", "left_knee"), ("right_hip", "right_knee"),
-    ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
-)  # fmt: skip
+    ("head", "shoulders"),
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("shoulders", "hips"),
+    ("left_hip", "right_hip"),
+    ("left_hip", "left_knee"),
+    ("right_hip", "right_knee"),
+    ("left_knee", "left_ankle"),
+    ("right_knee", "right_ankle"),
+)
 """Twelve limbs; "shoulders" and "hips" are half way between the left and the right one."""
 
 _MIDDLES = {"shoulders": ("left_shoulder", "right_shoulder"), "hips": ("left_hip", "right_hip")}

@@ -78,8 +78,9 @@ class PoseMotion(nn.Module):
     def reset(self, count: int, seed: int) -> PoseLSTM:
         """Untrained weights for `count` points, drawn from `seed`."""
         with seeded(seed):
-            self.net = PoseLSTM(2 * count, int(self.params["embedding"]),
-                                int(self.params["hidden"]))  # fmt: skip
+            self.net = PoseLSTM(
+                2 * count, int(self.params["embedding"]), int(self.params["hidden"])
+            )
         return self.net
 
     def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
@@ -149,8 +150,11 @@ class PoseMotion(nn.Module):
         error = float(joint_errors(found, paths.future, counted).mean())
         still = float(joint_errors(last.expand_as(found), paths.future, counted).mean())
         ctx.log({"val_joint_error": error, "val_joint_error_repeated": still})
-        ctx.gate("joint error of the pose LSTM over that of repeating the last pose",
-                 error / still if still > 0 else float("nan"), at_most=_LARGEST_RATIO)  # fmt: skip
+        ctx.gate(
+            "joint error of the pose LSTM over that of repeating the last pose",
+            error / still if still > 0 else float("nan"),
+            at_most=_LARGEST_RATIO,
+        )
         for k in range(min(4, len(found))):
             ctx.image(f"poses-{k}", _sheet(paths, found, k, ctx.task.size))
 

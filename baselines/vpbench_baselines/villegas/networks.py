@@ -59,10 +59,21 @@ def decoder(width: int, pools: int) -> nn.Sequential:
     d = width
     enter = double if pools == 3 else conv
     return nn.Sequential(
-        enter(4 * d, 4 * d), act(), conv(4 * d, 4 * d), act(), conv(4 * d, 2 * d), act(),
-        double(2 * d, 2 * d), act(), conv(2 * d, d), act(),
-        double(d, d), act(), conv(d, 3), nn.Tanh(),
-    )  # fmt: skip
+        enter(4 * d, 4 * d),
+        act(),
+        conv(4 * d, 4 * d),
+        act(),
+        conv(4 * d, 2 * d),
+        act(),
+        double(2 * d, 2 * d),
+        act(),
+        conv(2 * d, d),
+        act(),
+        double(d, d),
+        act(),
+        conv(d, 3),
+        nn.Tanh(),
+    )
 
 
 class AnalogyGenerator(nn.Module):

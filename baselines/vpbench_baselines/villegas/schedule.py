@@ -39,9 +39,11 @@ def precision_of(name: str) -> torch.dtype:
 def augment_of(params: Mapping[str, Any]) -> Augment:
     """What is done to training clips; poses have no colour."""
     return Augment(
-        bool(params["flip"]), float(params["rotate"]), float(params["crop"]),
+        bool(params["flip"]),
+        float(params["rotate"]),
+        float(params["crop"]),
         float(params.get("colour", 0.0)),
-    )  # fmt: skip
+    )
 
 
 def pair_of(text: str) -> Pair:
@@ -68,9 +70,12 @@ def require(params: Mapping[str, Any], least: Mapping[str, float]) -> None:
 
 
 def remark(
-    ctx: FitContext, params: Mapping[str, Any], base: Mapping[str, Any],
-    presets: Mapping[str, Mapping[str, Any]], native_frames: int,
-) -> None:  # fmt: skip
+    ctx: FitContext,
+    params: Mapping[str, Any],
+    base: Mapping[str, Any],
+    presets: Mapping[str, Mapping[str, Any]],
+    native_frames: int,
+) -> None:
     """The marks of a finished stage."""
     name = tier(params, base, presets)
     mark_stage(ctx, name, native_frames)

@@ -45,33 +45,50 @@ _LICENCE = "Apache-2.0 (this reimplementation; the authors' code is MIT)"
 _HOME = "vpbench_baselines.villegas"
 
 DETECTOR = ComponentSpec(
-    "villegas-detector", "detector", f"{_HOME}.detector:PoseDetector",
+    "villegas-detector",
+    "detector",
+    f"{_HOME}.detector:PoseDetector",
     "small heat-map regressor, trained on the joints of the train split",
     space=("n_keypoints", "joints"),
-    capabilities=Capabilities(pose="training", trainable=True, size_multiple=8, min_size=16,
-                              memory_gib=2.0),
-    trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.DETECTOR,
+    capabilities=Capabilities(
+        pose="training", trainable=True, size_multiple=8, min_size=16, memory_gib=2.0
+    ),
+    trained_by="self",
+    citation=_CITATION,
+    licence=_LICENCE,
+    params=params.DETECTOR,
     presets=params.DETECTOR_PRESETS,
-)  # fmt: skip
+)
 
 MOTION = ComponentSpec(
-    "villegas-motion", "motion", f"{_HOME}.motion:PoseMotion",
+    "villegas-motion",
+    "motion",
+    f"{_HOME}.motion:PoseMotion",
     "LSTM that is fed the given poses, then zeros; of points of any kind",
     capabilities=Capabilities((1, 10), trainable=True, memory_gib=2.0),
-    trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.MOTION,
+    trained_by="self",
+    citation=_CITATION,
+    licence=_LICENCE,
+    params=params.MOTION,
     presets=params.MOTION_PRESETS,
-)  # fmt: skip
+)
 
 TRANSLATOR = ComponentSpec(
-    "villegas-translator", "translator", f"{_HOME}.translator:AnalogyTranslator",
+    "villegas-translator",
+    "translator",
+    f"{_HOME}.translator:AnalogyTranslator",
     "draws by analogy: features of the image, minus those of its pose, plus those of the wanted",
     capabilities=Capabilities(trainable=True, size_multiple=8, min_size=16, memory_gib=3.0),
-    trained_by="self", citation=_CITATION, licence=_LICENCE, params=params.TRANSLATOR,
+    trained_by="self",
+    citation=_CITATION,
+    licence=_LICENCE,
+    params=params.TRANSLATOR,
     presets=params.TRANSLATOR_PRESETS,
     weights=(
-        vgg16_hed(features="vgg16-hed"), efficientnet_lite0(features="efficientnet-lite0"),
+        vgg16_hed(features="vgg16-hed"),
+        efficientnet_lite0(features="efficientnet-lite0"),
     ),
-)  # fmt: skip
+)
 
 SPEC = MethodSpec(
     "villegas",

@@ -34,8 +34,9 @@ _REGRESSOR_RATE = 4e-3
 _SPREAD, _SEEN = 1.0, 0.1
 """Of the regressor's heat maps, as those of the detector."""
 _LAYERS: dict[str, dict[str, Any]] = {
-    "vgg16-hed": {"layers": ("relu5_3",)}, "efficientnet-lite0": {"strides": (8,)},
-}  # fmt: skip
+    "vgg16-hed": {"layers": ("relu5_3",)},
+    "efficientnet-lite0": {"strides": (8,)},
+}
 """Where the generic features are taken."""
 
 
@@ -103,8 +104,9 @@ class GeneratorTraining:
         self.rival = torch.optim.Adam(self.judged_by, rate, betas=_BETAS)
         self.optimisers = {"generator": self.adam, "discriminator": self.rival}
         self.players: dict[str, nn.Module] = {
-            "generator": self.net, "discriminator": self.discriminator,
-        }  # fmt: skip
+            "generator": self.net,
+            "discriminator": self.discriminator,
+        }
         if self.before:
             self.players["regressor"] = self.regressor
             self.learner = torch.optim.Adam(self.regressor.parameters(), _REGRESSOR_RATE)
@@ -113,9 +115,13 @@ class GeneratorTraining:
     def run(self) -> bool:
         """Train to the end; False when asked to stop before."""
         self.training = Training(
-            "villegas-translator:fit", self.players, self.optimisers, self.before + self.steps,
-            ("batch", "width"), {"moves": {"discriminator": True, "generator": True}},
-        )  # fmt: skip
+            "villegas-translator:fit",
+            self.players,
+            self.optimisers,
+            self.before + self.steps,
+            ("batch", "width"),
+            {"moves": {"discriminator": True, "generator": True}},
+        )
         watcher = Watcher(self.translator, self.poses, self.data, self.ctx)
         return train(
             self.ctx, self.training, self._begin, lambda k: watcher.after(k, self.training)
@@ -144,9 +150,13 @@ class GeneratorTraining:
         set_rate(self.learner, _REGRESSOR_RATE * rate_factor("cosine", step, self.before))
         self.regressor.train()
         loss = regression_loss(
-            self.regressor, images.flatten(0, 1), poses.flatten(0, 1), self.precision, _SPREAD,
+            self.regressor,
+            images.flatten(0, 1),
+            poses.flatten(0, 1),
+            self.precision,
+            _SPREAD,
             _SEEN,
-        )  # fmt: skip
+        )
         self.learner.zero_grad(set_to_none=True)
         loss.backward()
         self.learner.step()

@@ -31,10 +31,20 @@ class AnalogyTranslator(nn.Module):
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], space: object) -> None:
         super().__init__()
         self.task, self.params = task, dict(params)
-        require(params, {
-            "width": 1, "discriminator_width": 1, "regressor_width": 1, "steps": 1, "batch": 2,
-            "sigma": 1e-6, "regressor_steps": 0, "adversarial_start": 0.0, "margin": 0.0,
-        })  # fmt: skip
+        require(
+            params,
+            {
+                "width": 1,
+                "discriminator_width": 1,
+                "regressor_width": 1,
+                "steps": 1,
+                "batch": 2,
+                "sigma": 1e-6,
+                "regressor_steps": 0,
+                "adversarial_start": 0.0,
+                "margin": 0.0,
+            },
+        )
         if params["init"] not in ("xavier", "identity"):
             raise UnknownName("init", str(params["init"]), ("xavier", "identity"))
         self.limbs = False
@@ -45,9 +55,11 @@ class AnalogyTranslator(nn.Module):
         self.limbs = limbs
         with seeded(seed):
             net = AnalogyGenerator(
-                LIMB_MAPS if limbs else count, int(self.params["width"]),
-                int(self.params["pools"]), str(self.params["init"]),
-            )  # fmt: skip
+                LIMB_MAPS if limbs else count,
+                int(self.params["width"]),
+                int(self.params["pools"]),
+                str(self.params["init"]),
+            )
         self.net = net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return self.net
 

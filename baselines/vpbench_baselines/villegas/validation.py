@@ -56,8 +56,12 @@ class Seen:
         """Real, true poses on it, drawn from true poses, drawn from found ones."""
         given, real = to_uint8(self.before), to_uint8(self.real)
         overlaid = draw_keypoints(real, self.poses.cpu().numpy())
-        parts = (("real", real), ("poses", overlaid), ("true poses", to_uint8(self.drawn)),
-                 ("found poses", to_uint8(self.guided)))  # fmt: skip
+        parts = (
+            ("real", real),
+            ("poses", overlaid),
+            ("true poses", to_uint8(self.drawn)),
+            ("found poses", to_uint8(self.guided)),
+        )
         rows = [(name, np.concatenate([given, frames])) for name, frames in parts]
         return contact_sheet(rows, columns=10, first=1 - len(given))
 
@@ -130,8 +134,12 @@ def judge(translator: AnalogyTranslator, poses: Poses, data: TrainView, ctx: Fit
         return
     figures: dict[str, Any] = {"val_gain": _mean(true), "val_gain_found": _mean(found)}
     ctx.log(figures)
-    ctx.gate("generator with true future poses over copy-last", figures["val_gain"],
-             at_least=GENERATOR_GAIN, unit="dB")  # fmt: skip
+    ctx.gate(
+        "generator with true future poses over copy-last",
+        figures["val_gain"],
+        at_least=GENERATOR_GAIN,
+        unit="dB",
+    )
 
 
 def _known(value: float | None) -> list[float]:

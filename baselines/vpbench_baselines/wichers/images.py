@@ -55,9 +55,13 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, blocks: Sequence[Sequence[int]], size: int, encoding: int, dropout: float,
+        self,
+        blocks: Sequence[Sequence[int]],
+        size: int,
+        encoding: int,
+        dropout: float,
         imagenet: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.imagenet = imagenet
         layers: list[nn.Module] = []
@@ -126,10 +130,29 @@ def _image_features(d: int, dropout: float) -> nn.Sequential:
         return nn.ReLU(inplace=True)
 
     return nn.Sequential(
-        conv(3, d), act(), norm(d), conv(d, d), act(), pool, drop, norm(d),
-        conv(d, 2 * d), act(), conv(2 * d, 2 * d), act(), pool, drop, norm(2 * d),
-        conv(2 * d, 4 * d), act(), conv(4 * d, 4 * d), act(), conv(4 * d, 4 * d), act(), pool,
-    )  # fmt: skip
+        conv(3, d),
+        act(),
+        norm(d),
+        conv(d, d),
+        act(),
+        pool,
+        drop,
+        norm(d),
+        conv(d, 2 * d),
+        act(),
+        conv(2 * d, 2 * d),
+        act(),
+        pool,
+        drop,
+        norm(2 * d),
+        conv(2 * d, 4 * d),
+        act(),
+        conv(4 * d, 4 * d),
+        act(),
+        conv(4 * d, 4 * d),
+        act(),
+        pool,
+    )
 
 
 def _decoder(d: int, bottleneck: int, dropout: float) -> nn.Sequential:
@@ -140,11 +163,29 @@ def _decoder(d: int, bottleneck: int, dropout: float) -> nn.Sequential:
         return nn.ReLU(inplace=True)
 
     return nn.Sequential(
-        double(4 * d, 4 * d), act(), drop, norm(4 * d), conv(4 * d, 4 * d), act(), drop,
-        conv(4 * d, 2 * d), act(), drop, norm(2 * d), double(2 * d, 2 * d), act(), drop,
-        conv(2 * d, d), act(), drop, norm(d), double(d, bottleneck), act(), drop,
+        double(4 * d, 4 * d),
+        act(),
+        drop,
+        norm(4 * d),
+        conv(4 * d, 4 * d),
+        act(),
+        drop,
+        conv(4 * d, 2 * d),
+        act(),
+        drop,
+        norm(2 * d),
+        double(2 * d, 2 * d),
+        act(),
+        drop,
+        conv(2 * d, d),
+        act(),
+        drop,
+        norm(d),
+        double(d, bottleneck),
+        act(),
+        drop,
         conv(bottleneck, 4),
-    )  # fmt: skip
+    )
 
 
 class AnalogyNetwork(nn.Module):
@@ -167,9 +208,14 @@ class AnalogyNetwork(nn.Module):
         self.features = _Features(encoding, d, size)
         self.first, self.wanted = conv(4 * d, 4 * d), conv(4 * d, 4 * d)
         self.join = nn.Sequential(
-            conv(8 * d, 4 * d), nn.ReLU(inplace=True), norm(4 * d),
-            conv(4 * d, 4 * d), nn.ReLU(inplace=True), conv(4 * d, 4 * d), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            conv(8 * d, 4 * d),
+            nn.ReLU(inplace=True),
+            norm(4 * d),
+            conv(4 * d, 4 * d),
+            nn.ReLU(inplace=True),
+            conv(4 * d, 4 * d),
+            nn.ReLU(inplace=True),
+        )
         self.decode = _decoder(d, bottleneck, dropout)
 
     def ways(self) -> tuple[nn.Module, ...]:

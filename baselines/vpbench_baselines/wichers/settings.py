@@ -85,18 +85,33 @@ class Settings:
         for name, known in _CHOICES.items():
             if params[name] not in known:
                 raise UsageError(f"{name}={params[name]!r} is one of {', '.join(known)}.")
-        least = {"width": 1, "encoding": 1, "encoder_width": 1, "bottleneck": 1, "batch": 1,
-                 "steps": 1, "adversarial_steps": 1, "adversarial_batch": 1, "critic_steps": 1,
-                 "critic_width": 1, "latent_delay": 1, "frames": 2, "noise": 1,
-                 "action_slot": 0, "counted": 0, "warm": 0}  # fmt: skip
+        least = {
+            "width": 1,
+            "encoding": 1,
+            "encoder_width": 1,
+            "bottleneck": 1,
+            "batch": 1,
+            "steps": 1,
+            "adversarial_steps": 1,
+            "adversarial_batch": 1,
+            "critic_steps": 1,
+            "critic_width": 1,
+            "latent_delay": 1,
+            "frames": 2,
+            "noise": 1,
+            "action_slot": 0,
+            "counted": 0,
+            "warm": 0,
+        }
         for name, lowest in least.items():
             if params[name] < lowest:
                 raise UsageError(f"{name}={params[name]} must be at least {lowest}.")
         if params["cells"] < 1 or params["cells"] % 2 == 0:
             raise UsageError(f"cells={params['cells']} must be odd: one, and two for each pair.")
         if params["encoder"] == "small" and params["encoder_init"] != "scratch":
-            raise UsageError("encoder=small has no pretrained weights.",
-                             fix="Add encoder_init=scratch.")  # fmt: skip
+            raise UsageError(
+                "encoder=small has no pretrained weights.", fix="Add encoder_init=scratch."
+            )
         return Settings(**params)
 
     @property
@@ -126,13 +141,19 @@ class Networks(nn.Module):
         vgg = settings.encoder == "vgg16"
         blocks = vgg_blocks() if vgg else small_blocks(settings.encoder_width)
         self.encoder = Encoder(
-            blocks, size, settings.encoding, settings.encoder_dropout,
+            blocks,
+            size,
+            settings.encoding,
+            settings.encoder_dropout,
             imagenet=settings.encoder_init != "scratch",
-        )  # fmt: skip
+        )
         self.predictor = Predictor(
-            settings.encoding, settings.cells, settings.action_slot, noise,
+            settings.encoding,
+            settings.cells,
+            settings.action_slot,
+            noise,
             settings.predictor_spread,
-        )  # fmt: skip
+        )
         self.decoder = AnalogyNetwork(
             settings.encoding, settings.width, size, settings.bottleneck, settings.decoder_dropout
         )

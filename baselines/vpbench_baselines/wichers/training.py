@@ -172,9 +172,11 @@ class Trainer:
         latent = latent_loss(coded, predicted)
         alpha = latent_weight(k, s.latent_weight, s.latent_delay)
         return drawn + alpha * latent, {
-            "image": float(drawn.detach()), "latent": float(latent.detach()), "alpha": alpha,
+            "image": float(drawn.detach()),
+            "latent": float(latent.detach()),
+            "alpha": alpha,
             **spreads(coded, predicted),
-        }  # fmt: skip
+        }
 
     def _e2e_loss(self, frames: Tensor, k: int) -> tuple[Tensor, dict[str, float]]:
         unit = self.settings.unit("e2e")
@@ -190,9 +192,12 @@ class Trainer:
             critic = make_critic(s, self.ctx.task.size).to(self.ctx.device)
         players = _Players(self.networks, critic, s)
         training = Training(
-            "wichers:adversarial", {"networks": self.networks, "critic": critic},
-            players.optimisers, s.adversarial_steps, ("adversarial_batch", "critic_steps"),
-        )  # fmt: skip
+            "wichers:adversarial",
+            {"networks": self.networks, "critic": critic},
+            players.optimisers,
+            s.adversarial_steps,
+            ("adversarial_batch", "critic_steps"),
+        )
 
         def begin(done: int) -> Callable[[int], Made]:
             batches = self._batches(s.adversarial_batch, done * (s.critic_steps + 1))
@@ -273,9 +278,11 @@ class _Players:
         apply(self.optimisers["roll"], self.rollers, roll_by)
         apply(self.optimisers["draw"], self.drawers, draw_by)
         return {
-            "image": float(drawing.detach()), "latent": float(latent.detach()),
-            "gap": float(gap.detach()), **spreads(played.coded, played.predicted),
-        }  # fmt: skip
+            "image": float(drawing.detach()),
+            "latent": float(latent.detach()),
+            "gap": float(gap.detach()),
+            **spreads(played.coded, played.predicted),
+        }
 
     def _gap(self, played: _Played) -> Tensor:
         """E[C(fake)] - E[C(real)]."""

@@ -57,8 +57,14 @@ def validate(
     networks.eval()
     with torch.inference_mode():
         for k, frames in enumerate(_clips(settings, data, ctx)):
-            seen = _Seen(networks, settings, stage, to_tensor(frames, ctx.device)[None],
-                         settings.given(ctx.task), k)  # fmt: skip
+            seen = _Seen(
+                networks,
+                settings,
+                stage,
+                to_tensor(frames, ctx.device)[None],
+                settings.given(ctx.task),
+                k,
+            )
             found.append(seen.figures())
             codes.append(seen.codes[0])
             if k < 6:
@@ -115,10 +121,16 @@ class _Seen:
         real, last = self.frames[:, self.n :], self.frames[:, self.n - 1 : self.n]
         true, kept = self.codes[:, self.n :], self.codes[:, self.n - 1 : self.n]
         return ClipFigures(
-            _error(self.drawn, real), _error(last, real), _error(self.predicted, real),
-            _error(self.rolled, true), _error(kept, true), _spread(true), _spread(self.rolled),
-            _change(real), _change(self.predicted),
-        )  # fmt: skip
+            _error(self.drawn, real),
+            _error(last, real),
+            _error(self.predicted, real),
+            _error(self.rolled, true),
+            _error(kept, true),
+            _spread(true),
+            _spread(self.rolled),
+            _change(real),
+            _change(self.predicted),
+        )
 
     def sheet(self) -> Frames:
         """Real, drawn from true encodings, predicted."""
@@ -126,10 +138,11 @@ class _Seen:
         rows = [
             (name, np.concatenate([given, to_uint8(part[0])]))
             for name, part in (
-                ("real", self.frames[:, self.n :]), ("true codes", self.drawn),
+                ("real", self.frames[:, self.n :]),
+                ("true codes", self.drawn),
                 ("predicted", self.predicted),
             )
-        ]  # fmt: skip
+        ]
         return contact_sheet(rows, columns=10, first=1 - self.n)
 
 
@@ -163,14 +176,26 @@ def _judge(stage: str, found: list[ClipFigures], between: float, ctx: FitContext
     ctx.log({f"val_{k}": v for k, v in {**mean, **figures}.items()})
     if stage != "e2e":  # it never draws true encodings, nor compares any
         ctx.gate("decoder on true encodings over copy-last", gain, at_least=DECODER_GAIN, unit="dB")
-        ctx.gate("predicted encodings' squared error over that of repeating the last",
-                 figures["latent_ratio"], at_most=LATENT_RATIO)  # fmt: skip
-        ctx.gate("collapse alarm: spread over time of encodings over that between clips",
-                 figures["spread_share"], at_least=LEAST_SPREAD)  # fmt: skip
-        ctx.gate("collapse alarm: spread over time of predicted encodings over that of true ones",
-                 figures["spread_ratio"], at_least=LEAST_SPREAD)  # fmt: skip
-    ctx.gate("collapse alarm: frame change of predictions over that of real clips",
-             figures["change_ratio"], at_least=LEAST_SPREAD)  # fmt: skip
+        ctx.gate(
+            "predicted encodings' squared error over that of repeating the last",
+            figures["latent_ratio"],
+            at_most=LATENT_RATIO,
+        )
+        ctx.gate(
+            "collapse alarm: spread over time of encodings over that between clips",
+            figures["spread_share"],
+            at_least=LEAST_SPREAD,
+        )
+        ctx.gate(
+            "collapse alarm: spread over time of predicted encodings over that of true ones",
+            figures["spread_ratio"],
+            at_least=LEAST_SPREAD,
+        )
+    ctx.gate(
+        "collapse alarm: frame change of predictions over that of real clips",
+        figures["change_ratio"],
+        at_least=LEAST_SPREAD,
+    )
 
 
 def _decibels(worse: float, better: float) -> float:

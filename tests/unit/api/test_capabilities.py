@@ -70,6 +70,12 @@ def test_what_is_optional_is_never_missed(what, word):
 
 def test_all_reasons_at_once():
     task = {"n_max": 1, "horizon": 99, "size": 30, "has_label": False, "has_pose": False}
-    fields = {"conditioning_frames": (2, 2), "max_horizon": 9, "size_multiple": 4, "min_size": 32,
-              "label": "required", "pose": "required"}  # fmt: skip
+    fields = {
+        "conditioning_frames": (2, 2),
+        "max_horizon": 9,
+        "size_multiple": 4,
+        "min_size": 32,
+        "label": "required",
+        "pose": "required",
+    }
     assert len(reasons(task, **fields)) == 6

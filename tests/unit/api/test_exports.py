@@ -39,9 +39,10 @@ def test_every_public_class_and_function_of_the_modules_is_exported(module):
     made_here = {
         name
         for name, value in vars(home).items()
-        if not name.startswith("_") and getattr(value, "__module__", "") == home.__name__
+        if not name.startswith("_")
+        and getattr(value, "__module__", "") == home.__name__
         and isinstance(value, type)
-    }  # fmt: skip
+    }
     assert made_here <= set(api.__all__)
 
 

@@ -85,10 +85,13 @@ def test_random_rules_against_the_slow_restatement():
     rng = random.Random(0)
     for _ in range(4000):
         rule = WindowRule(
-            rng.randint(1, 6), rng.randint(1, 9), rng.choice(["spread", 1, 1, 2, 3]),
-            rng.choice([0, 0, 1, 4]), rng.randint(1, 4),
+            rng.randint(1, 6),
+            rng.randint(1, 9),
+            rng.choice(["spread", 1, 1, 2, 3]),
+            rng.choice([0, 0, 1, 4]),
+            rng.randint(1, 4),
             rng.choice(["exclude", "loop", "double"]),
-        )  # fmt: skip
+        )
         frames = rng.randint(0, 60)
         assert rule.indices(frames) == slow(rule, frames), (rule, frames)
 
@@ -96,8 +99,13 @@ def test_random_rules_against_the_slow_restatement():
 def test_random_windows_lie_in_the_clip_and_share_no_frame():
     rng = random.Random(1)
     for _ in range(2000):
-        rule = WindowRule(rng.randint(1, 4), rng.randint(1, 6), rng.randint(1, 3),
-                          rng.randint(0, 5), rng.randint(1, 9))  # fmt: skip
+        rule = WindowRule(
+            rng.randint(1, 4),
+            rng.randint(1, 6),
+            rng.randint(1, 3),
+            rng.randint(0, 5),
+            rng.randint(1, 9),
+        )
         frames = rng.randint(0, 90)
         windows = rule.indices(frames)
         used = [i for w in windows for i in w]
@@ -126,9 +134,16 @@ def test_the_rule_error_names_both_counts():
 
 @pytest.mark.parametrize(
     "fields",
-    [{"n_max": 0}, {"horizon": 0}, {"windows": 0}, {"gap": 0}, {"gap": -1}, {"start": -1},
-     {"short": "drop"}],
-)  # fmt: skip
+    [
+        {"n_max": 0},
+        {"horizon": 0},
+        {"windows": 0},
+        {"gap": 0},
+        {"gap": -1},
+        {"start": -1},
+        {"short": "drop"},
+    ],
+)
 def test_rules_that_make_no_sense(fields):
     with pytest.raises(UsageError):
         WindowRule(**{"n_max": 1, "horizon": 1, **fields})

@@ -34,9 +34,14 @@ def test_an_image_of_one_colour_comes_through_as_it_is(monkeypatch, width, pools
 def test_unsigned_images_are_copied_without_their_negative(monkeypatch):
     monkeypatch.setattr(first_weights, "_RANDOM", 0.0)
     way = nn.Sequential(
-        nn.Conv2d(3, 7, 3, 1, 1), nn.ReLU(), nn.Conv2d(7, 14, 3, 1, 1), nn.ReLU(),
-        nn.Conv2d(14, 7, 3, 1, 1), nn.ReLU(), nn.Conv2d(7, 3, 3, 1, 1),
-    )  # fmt: skip
+        nn.Conv2d(3, 7, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(7, 14, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(14, 7, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(7, 3, 3, 1, 1),
+    )
     for layer in way:
         if isinstance(layer, nn.Conv2d):
             nn.init.zeros_(layer.bias)

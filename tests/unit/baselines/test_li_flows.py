@@ -103,8 +103,10 @@ def test_raft_is_torchvisions_network_at_128_px(tmp_path):
     clip = moving_square(0, 0, 3, 64)
     flow = raft.between(clip[1:], clip[:-1])
     assert flow.shape == (2, 2, 64, 64)
-    pair = [torch.from_numpy(c.astype(np.float32) / 255).permute(0, 3, 1, 2)
-            for c in (clip[1:], clip[:-1])]  # fmt: skip
+    pair = [
+        torch.from_numpy(c.astype(np.float32) / 255).permute(0, 3, 1, 2)
+        for c in (clip[1:], clip[:-1])
+    ]
     large = [torch.nn.functional.interpolate(p, (128, 128), mode="bilinear") for p in pair]
     with torch.inference_mode():
         wanted = model(2 * large[0] - 1, 2 * large[1] - 1)[-1]
@@ -131,8 +133,10 @@ def test_spynet_reads_its_five_files(tmp_path):
     clip = moving_square(0, 0, 2, 128)
     flow = spynet.between(clip[1:], clip[:1])
     assert flow.shape == (1, 2, 128, 128)
-    pair = [torch.from_numpy(c.astype(np.float32) / 255).permute(0, 3, 1, 2)
-            for c in (clip[1:], clip[:1])]  # fmt: skip
+    pair = [
+        torch.from_numpy(c.astype(np.float32) / 255).permute(0, 3, 1, 2)
+        for c in (clip[1:], clip[:1])
+    ]
     with torch.inference_mode():
         np.testing.assert_allclose(flow, pyramid(*pair).numpy(), atol=1e-5)
 

@@ -64,11 +64,28 @@ def test_the_image_encoder_and_the_decoder_have_the_published_size(paper):
 
 def test_the_refiner_has_the_published_size(paper):
     def tower(channels):
-        return layers(9, (channels, 64), (64, 64), (64, 128), (128, 128), (128, 256),
-                      *[(256, 256)] * 3, (256, 512))  # fmt: skip
+        return layers(
+            9,
+            (channels, 64),
+            (64, 64),
+            (64, 128),
+            (128, 128),
+            (128, 256),
+            *[(256, 256)] * 3,
+            (256, 512),
+        )
 
-    decoder = layers(9, (1024, 512), (512, 256), *[(256, 256)] * 3, (256, 128), (128, 128),
-                     (128, 64), (64, 64), (64, 3))  # fmt: skip
+    decoder = layers(
+        9,
+        (1024, 512),
+        (512, 256),
+        *[(256, 256)] * 3,
+        (256, 128),
+        (128, 128),
+        (128, 64),
+        (64, 64),
+        (64, 3),
+    )
     refiner = paper[2]
     assert (count(refiner.image), count(refiner.flow)) == (tower(3), tower(2))
     assert count(refiner.decoder) == decoder
@@ -237,8 +254,11 @@ def test_the_refiner_redraws_what_is_warped_in_the_light_of_the_flow(refiner):
 @pytest.mark.parametrize("size", [16, 24, 32, 40])
 def test_any_size_that_can_be_halved_often_enough(size):
     assert Refiner(2, 3)(torch.rand(1, 3, size, size), torch.zeros(1, 2, size, size)).shape == (
-        1, 3, size, size,
-    )  # fmt: skip
+        1,
+        3,
+        size,
+        size,
+    )
 
 
 def test_distances_of_features_are_scaled_squared_and_summed():
@@ -260,12 +280,16 @@ def test_no_flow_is_white_and_directions_have_their_colours():
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"teacher": "brox"}, "teacher"), ({"width": 0}, "width"), ({"flow_max": 0.0}, "flow_max"),
-        ({"kl_reduction": "max"}, "kl_reduction"), ({"refiner_levels": 4}, "refiner_levels"),
-        ({"kl_weight": -1.0}, "kl_weight"), ({"colour_weight": 0.0}, "nothing to learn"),
+        ({"teacher": "brox"}, "teacher"),
+        ({"width": 0}, "width"),
+        ({"flow_max": 0.0}, "flow_max"),
+        ({"kl_reduction": "max"}, "kl_reduction"),
+        ({"refiner_levels": 4}, "refiner_levels"),
+        ({"kl_weight": -1.0}, "kl_weight"),
+        ({"colour_weight": 0.0}, "nothing to learn"),
         ({"flow_max": math.nan}, "flow_max"),
     ],
-)  # fmt: skip
+)
 def test_parameters_that_cannot_be_are_named(changed, word):
     with pytest.raises(UsageError, match=word):
         settings(**changed)

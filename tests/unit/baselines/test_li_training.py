@@ -243,9 +243,7 @@ def test_without_validation_clips_the_row_says_so(tmp_path, stage):
     assert any("gates not measured" in m for m in ctx.remarks.marks)
 
 
-@pytest.mark.parametrize(
-    ("stage", "rate"), [("flow", "rate"), ("refiner", "refiner_rate")]
-)  # fmt: skip
+@pytest.mark.parametrize(("stage", "rate"), [("flow", "rate"), ("refiner", "refiner_rate")])
 def test_nan_stops_with_a_sentence_that_names_step_and_figure(tmp_path, stage, rate):
     with pytest.raises(MethodFailed, match=rf"li:{stage} stopped at step \d+ of 12: .*= (nan|inf)"):
         fitted(tmp_path, stage, **{rate: 1e30})

@@ -27,9 +27,20 @@ from vpbench_baselines.villegas.networks import (
 )
 
 JOINTS = (
-    "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
-    "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
 
 
 def convs(*channels, kernel=3):
@@ -215,12 +226,19 @@ def test_joint_errors_are_distances_of_joints_that_are_there():
 # -- maps ------------------------------------------------------------------------------------------
 
 LIMBS = (
-    ("head", "S"), ("left_shoulder", "right_shoulder"), ("left_shoulder", "left_elbow"),
-    ("right_shoulder", "right_elbow"), ("left_elbow", "left_wrist"),
-    ("right_elbow", "right_wrist"), ("S", "H"), ("left_hip", "right_hip"),
-    ("left_hip", "left_knee"), ("right_hip", "right_knee"), ("left_knee", "left_ankle"),
+    ("head", "S"),
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("S", "H"),
+    ("left_hip", "right_hip"),
+    ("left_hip", "left_knee"),
+    ("right_hip", "right_knee"),
+    ("left_knee", "left_ankle"),
     ("right_knee", "right_ankle"),
-)  # fmt: skip
+)
 
 
 def limb_pixels(joints, size):

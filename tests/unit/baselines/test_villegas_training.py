@@ -34,9 +34,20 @@ from vpbench_baselines.villegas.translator import AnalogyTranslator
 
 SIZE, GIVEN, HORIZON, FRAMES = 16, 3, 5, 14
 BODY = (
-    "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
-    "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
 
 
 def task(joints=BODY, given=GIVEN):
@@ -137,8 +148,18 @@ class Context(StageContext):
 def context(folder, slot, info=None, detector=None, seed=5, stop_after=math.inf):
     info = info or task()
     detector = detector or make("detector", info)
-    ctx = Context(info, (slot,), "cpu", 1, seed, StageDir(folder), f"villegas-{slot}:fit", folder,
-                  lambda event: None, {"detector": detector})  # fmt: skip
+    ctx = Context(
+        info,
+        (slot,),
+        "cpu",
+        1,
+        seed,
+        StageDir(folder),
+        f"villegas-{slot}:fit",
+        folder,
+        lambda event: None,
+        {"detector": detector},
+    )
     ctx.stop_after = stop_after
     return ctx
 
@@ -180,8 +201,9 @@ def test_a_regressor_of_its_own_is_part_of_the_state(tmp_path, cut):
     whole, _ = fit(tmp_path / "whole", "translator", detector=Corners(), regressor_steps=3)
     rows = logged(tmp_path / "whole")
     assert [("regressor" in r, "pixels" in r) for r in rows if "val_gain" not in r] == [
-        *[(True, False)] * 3, *[(False, True)] * 5,
-    ]  # fmt: skip
+        *[(True, False)] * 3,
+        *[(False, True)] * 5,
+    ]
     more = {"detector": Corners(), "regressor_steps": 3}
     fit(tmp_path / "cut", "translator", stop_after=cut, **more)
     again, _ = fit(tmp_path / "cut", "translator", **more)
@@ -311,9 +333,10 @@ def changed(networks, act):
     before = {n: {k: v.clone() for k, v in m.state_dict().items()} for n, m in networks.items()}
     act()
     return {
-        n for n, m in networks.items()
+        n
+        for n, m in networks.items()
         if any(not torch.equal(before[n][k], v) for k, v in m.state_dict().items())
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -327,8 +350,11 @@ def changed(networks, act):
 def test_each_player_moves_itself_and_the_regressor_stays(players, moves, wanted):
     made, images, poses = players
     made.training.extra["moves"] = dict(moves)
-    networks = {"generator": made.net, "discriminator": made.discriminator,
-                "regressor": made.regressor}  # fmt: skip
+    networks = {
+        "generator": made.net,
+        "discriminator": made.discriminator,
+        "regressor": made.regressor,
+    }
     assert changed(networks, lambda: made._step(0, images, poses)) == wanted
 
 

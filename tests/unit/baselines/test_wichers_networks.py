@@ -37,8 +37,17 @@ def paper():
 
 
 def test_the_encoder_has_vggs_convolutions_and_one_dense_layer(paper):
-    vgg = convs((3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256),
-                (256, 512), *[(512, 512)] * 5)  # fmt: skip
+    vgg = convs(
+        (3, 64),
+        (64, 64),
+        (64, 128),
+        (128, 128),
+        (128, 256),
+        (256, 256),
+        (256, 256),
+        (256, 512),
+        *[(512, 512)] * 5,
+    )
     assert vgg == 14_714_688
     assert count(paper[0].encoder) == vgg + 2048 * 64 + 64 == 14_845_824
 
@@ -58,8 +67,11 @@ def test_the_analogy_network_has_the_published_size(paper):
     assert count(decoder.decode) == decode + 2 * (4 * d + 2 * d + d)
     whole = count(decoder)
     assert [round(n / 1e6, 2) for n in (count(decoder.image), features, analogy, whole)] == [
-        1.74, 0.62, 3.54, 7.60,
-    ]  # fmt: skip
+        1.74,
+        0.62,
+        3.54,
+        7.60,
+    ]
 
 
 @pytest.mark.parametrize(("slot", "noise", "millions"), [(5, 100, 1.16), (0, 0, 0.99)])
@@ -208,10 +220,13 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"cells": 4}, "cells"), ({"width": 0}, "width"), ({"variant": "gan"}, "variant"),
-        ({"encoder_init": "vgg16-hed"}, "encoder_init"), ({"latent_delay": 0}, "latent_delay"),
+        ({"cells": 4}, "cells"),
+        ({"width": 0}, "width"),
+        ({"variant": "gan"}, "variant"),
+        ({"encoder_init": "vgg16-hed"}, "encoder_init"),
+        ({"latent_delay": 0}, "latent_delay"),
     ],
-)  # fmt: skip
+)
 def test_parameters_that_cannot_be_are_named(changed, word):
     with pytest.raises(UsageError, match=word):
         settings(**changed)

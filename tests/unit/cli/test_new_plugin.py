@@ -53,9 +53,16 @@ def test_a_package_is_complete(kind, tmp_path):
     generate(tmp_path, "my-thing", kind)
     folder = tmp_path / "vpbench-my-thing"
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    usual = {"pyproject.toml", "README.md", "LICENSE", ".gitignore", ".github/workflows/check.yml",
-             "tests/test_conformance.py", "vpbench_my_thing/__init__.py",
-             "vpbench_my_thing/spec.py"}  # fmt: skip
+    usual = {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        ".gitignore",
+        ".github/workflows/check.yml",
+        "tests/test_conformance.py",
+        "vpbench_my_thing/__init__.py",
+        "vpbench_my_thing/spec.py",
+    }
     assert usual < files
     assert not any("$" in name or name.endswith(".tmpl") for name in files)
     project = tomllib.loads((folder / "pyproject.toml").read_text())
@@ -78,9 +85,12 @@ def test_generated_code_is_clean_for_short_and_long_names(kind, name, tmp_path):
     ruff = [sys.executable, "-m", "ruff"]
     for words in (["check"], ["format", "--check"]):
         done = subprocess.run(
-            [*ruff, *words, "--no-cache", "."], cwd=tmp_path / f"vpbench-{name}",
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [*ruff, *words, "--no-cache", "."],
+            cwd=tmp_path / f"vpbench-{name}",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout
 
 
@@ -107,9 +117,13 @@ def test_bad_names_are_refused(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("copy-last", "end-to-end"), ("copy-last", "composed"), ("psnr", "metric"),
-     ("puppets", "dataset")],
-)  # fmt: skip
+    [
+        ("copy-last", "end-to-end"),
+        ("copy-last", "composed"),
+        ("psnr", "metric"),
+        ("puppets", "dataset"),
+    ],
+)
 def test_names_that_are_registered_are_refused(name, kind, tmp_path):
     with pytest.raises(UsageError, match=f"{name!r} already, from builtin"):
         generate(tmp_path, name, kind)
@@ -206,9 +220,13 @@ class Data:
             )
             points[..., 2] = 1
             yield Batch(
-                frames, None, label, np.arange(batch), np.zeros((batch, length), np.int64),
+                frames,
+                None,
+                label,
+                np.arange(batch),
+                np.zeros((batch, length), np.int64),
                 points.astype(np.float32),
-            )  # fmt: skip
+            )
             k += 1
 
 
@@ -306,10 +324,13 @@ def test_the_metric_is_the_same_for_any_order_and_merge(package):
     module = package("metric", "metric")
     rng = np.random.default_rng(0)
     clips = [
-        (rng.integers(0, 256, (2, 3, 8, 8, 3), np.uint8),
-         rng.integers(0, 256, (3, 8, 8, 3), np.uint8), ClipInfo(f"c{k}", 3, 8, 8, None))
+        (
+            rng.integers(0, 256, (2, 3, 8, 8, 3), np.uint8),
+            rng.integers(0, 256, (3, 8, 8, 3), np.uint8),
+            ClipInfo(f"c{k}", 3, 8, 8, None),
+        )
         for k in range(5)
-    ]  # fmt: skip
+    ]
     whole, left, right = (module.Metric(TASK, {}, None) for _ in range(3))
     for k, clip in enumerate(clips):
         whole.update(*clip)
@@ -342,11 +363,13 @@ def test_a_component_is_offered_a_method_with_its_slot(tmp_path):
     tiny = Path(__file__).parents[2] / "plugins" / "tiny_method.py"
     code = "from vpbench.cli.new_plugin import new_plugin\nnew_plugin()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "my-eyes", "--kind", "detector", "--into", "tiny",
-         "--json"], cwd=tmp_path,
-        env={"VPBENCH_PLUGINS": str(tiny), "HOME": str(tmp_path)}, capture_output=True, text=True,
+        [sys.executable, "-c", code, "my-eyes", "--kind", "detector", "--into", "tiny", "--json"],
+        cwd=tmp_path,
+        env={"VPBENCH_PLUGINS": str(tiny), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert json.loads(done.stdout)["next"][2].startswith("vpbench run 'tiny[detector=my-eyes]'")
     spec = (tmp_path / "vpbench-my-eyes/vpbench_my_eyes/spec.py").read_text()
     assert '"n_keypoints": 4' in spec and '("n_keypoints", "unsupervised")' in spec

@@ -9,8 +9,14 @@ from vpbench.cli import show
 
 
 def event(done, total=3000, what="mine:keypoints", method="mine[motion=frozen]", **more):
-    return {"event": "progress", "what": what, "method": method, "done": done, "total": total,
-            **more}  # fmt: skip
+    return {
+        "event": "progress",
+        "what": what,
+        "method": method,
+        "done": done,
+        "total": total,
+        **more,
+    }
 
 
 @pytest.fixture
@@ -58,16 +64,23 @@ def test_a_log_without_a_total_or_losses_says_what_is_known(clock, capsys):
 
 
 def test_downloads_are_told_in_megabytes(clock, capsys):
-    events = [(0, event(0, 47_200_000, "fetch i3d", "m", unit="B")),
-              (8, event(11_800_000, 47_200_000, "fetch i3d", "m", unit="B"))]  # fmt: skip
+    events = [
+        (0, event(0, 47_200_000, "fetch i3d", "m", unit="B")),
+        (8, event(11_800_000, 47_200_000, "fetch i3d", "m", unit="B")),
+    ]
     assert log(clock, capsys, events) == ["m fetch i3d 11.8/47.2 MB about 24 s left"]
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "about 1 s"), (89, "about 89 s"), (100, "about 2 min"), (89 * 60, "about 89 min"),
-     (12_000, "about 3 h 20 min")],
-)  # fmt: skip
+    [
+        (0.2, "about 1 s"),
+        (89, "about 89 s"),
+        (100, "about 2 min"),
+        (89 * 60, "about 89 min"),
+        (12_000, "about 3 h 20 min"),
+    ],
+)
 def test_times_as_people_say_them(seconds, text):
     assert show._span(seconds) == text
 

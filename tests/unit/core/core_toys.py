@@ -19,12 +19,15 @@ SPACE = ("points", "unsupervised")
 
 
 def component(name, slot, by=None, params=None, **more):
-    return ComponentSpec(name, slot, f"{name}_mod:Part", "a part", trained_by=by,
-                         params=params or {}, **more)  # fmt: skip
+    return ComponentSpec(
+        name, slot, f"{name}_mod:Part", "a part", trained_by=by, params=params or {}, **more
+    )
 
 
 TOY = MethodSpec(
-    "toy", "toy_mod:Toy", "a composed method",
+    "toy",
+    "toy_mod:Toy",
+    "a composed method",
     capabilities=Capabilities((1, 2), stochastic=True, trainable=True),
     params={**SHARED, "z": 3, "steps": 10, "lr": 0.5, "flip": True, "mode": "plain"},
     presets={"cpu": {}, "paper": {"width": 32, "lr": 1}},
@@ -36,7 +39,7 @@ TOY = MethodSpec(
         StageSpec("motion", 1, ("motion",), ("labels",)),
     ),
     slots={"detector": "toy-detector", "motion": "toy-motion", "translator": "toy-translator"},
-)  # fmt: skip
+)
 DETECTOR = component("toy-detector", "detector", "toy:keypoints", SHARED, space=SPACE)
 MOTION = component("toy-motion", "motion", "toy:motion", {**SHARED, "z": 3}, space=SPACE)
 TRANSLATOR = component("toy-translator", "translator", "toy:keypoints", SHARED, space=SPACE)
@@ -50,25 +53,54 @@ JOINTS = component("joints", "detector", params={"side": 2}, space=(4, "unsuperv
 JOINTS_TOO = component("joints-too", "detector", params={"side": 2}, space=(4, "unsupervised"))
 
 OTHER = MethodSpec(
-    "other", "other_mod:Other", "its detector can stand in for others",
-    params={"width": 5, "points": 4}, presets={"small": {}, "big": {"width": 6}},
+    "other",
+    "other_mod:Other",
+    "its detector can stand in for others",
+    params={"width": 5, "points": 4},
+    presets={"small": {}, "big": {"width": 6}},
     default_preset=((64, "small"), (None, "big")),
     stages=(StageSpec("find", 1, ("detector", "translator")),),
     slots={"detector": "other-detector", "translator": "other-translator"},
-)  # fmt: skip
-OTHER_DETECTOR = component("other-detector", "detector", "other:find",
-                           {"width": 5, "points": 4}, space=SPACE)  # fmt: skip
-OTHER_TRANSLATOR = component("other-translator", "translator", "other:find",
-                             {"width": 5, "points": 4}, space=SPACE)  # fmt: skip
-OTHER_B = component("other-b", "detector", "other:find",
-                    {"width": 5, "points": 4, "depth": 1}, space=SPACE)  # fmt: skip
-FLAT = MethodSpec("flat", "flat_mod:Flat", "end to end", params={"gain": 2},
-                  capabilities=Capabilities(trainable=True),
-                  stages=(StageSpec("all"),))  # fmt: skip
+)
+OTHER_DETECTOR = component(
+    "other-detector", "detector", "other:find", {"width": 5, "points": 4}, space=SPACE
+)
+OTHER_TRANSLATOR = component(
+    "other-translator", "translator", "other:find", {"width": 5, "points": 4}, space=SPACE
+)
+OTHER_B = component(
+    "other-b", "detector", "other:find", {"width": 5, "points": 4, "depth": 1}, space=SPACE
+)
+FLAT = MethodSpec(
+    "flat",
+    "flat_mod:Flat",
+    "end to end",
+    params={"gain": 2},
+    capabilities=Capabilities(trainable=True),
+    stages=(StageSpec("all"),),
+)
 PLAIN = MethodSpec("plain", "plain_mod:Plain", "nothing to train")
 
-ALL = (TOY, DETECTOR, MOTION, TRANSLATOR, FROZEN, LINE, DRIFT, PAINTER, WARP, GRID, JOINTS,
-       JOINTS_TOO, OTHER, OTHER_DETECTOR, OTHER_TRANSLATOR, OTHER_B, FLAT, PLAIN)  # fmt: skip
+ALL = (
+    TOY,
+    DETECTOR,
+    MOTION,
+    TRANSLATOR,
+    FROZEN,
+    LINE,
+    DRIFT,
+    PAINTER,
+    WARP,
+    GRID,
+    JOINTS,
+    JOINTS_TOO,
+    OTHER,
+    OTHER_DETECTOR,
+    OTHER_TRANSLATOR,
+    OTHER_B,
+    FLAT,
+    PLAIN,
+)
 
 
 def entry(spec, dist="toys", version="1.0", source="entry-point", **more):
@@ -94,8 +126,25 @@ def task(clips=None, *, window=None, size=64, classes=2, joints=0, limit=None, n
         **(clips or {}),
     }
     made = {s: make_items(spec, clips[s]) for s in SPLITS}
-    info = TaskInfo(name, size, spec.window.horizon, spec.window.n_max, None, classes,
-                    tuple(f"class {k}" for k in range(classes)), joints,
-                    tuple(f"joint {k}" for k in range(joints)))  # fmt: skip
-    return Task(name, name, name, spec, {"resize": "area"}, {s: m[0] for s, m in made.items()},
-                {s: m[1] for s, m in made.items()}, info, limit=limit)  # fmt: skip
+    info = TaskInfo(
+        name,
+        size,
+        spec.window.horizon,
+        spec.window.n_max,
+        None,
+        classes,
+        tuple(f"class {k}" for k in range(classes)),
+        joints,
+        tuple(f"joint {k}" for k in range(joints)),
+    )
+    return Task(
+        name,
+        name,
+        name,
+        spec,
+        {"resize": "area"},
+        {s: m[0] for s, m in made.items()},
+        {s: m[1] for s, m in made.items()},
+        info,
+        limit=limit,
+    )

@@ -32,26 +32,56 @@ def finish(path, key="", files="1", parents=None):
 @pytest.mark.parametrize(
     ("text", "there", "expected"),
     [
-        ("toy", (), {"toy:keypoints": "to fit", "toy-detector:labels": "to fit",
-                     "toy:motion": "to fit"}),
-        ("toy", ("motion",), {"toy:keypoints": "to fit", "toy-detector:labels": "not needed",
-                              "toy:motion": "fitted"}),
-        ("toy", ("keypoints", "motion"), {"toy:keypoints": "fitted",
-                                          "toy-detector:labels": "not needed",
-                                          "toy:motion": "fitted"}),
-        ("toy", ("keypoints",), {"toy:keypoints": "fitted", "toy-detector:labels": "to fit",
-                                 "toy:motion": "to fit"}),
-        ("toy", ("labels",), {"toy:keypoints": "to fit", "toy-detector:labels": "fitted",
-                              "toy:motion": "to fit"}),
-        ("toy[motion=frozen]", (), {"toy:keypoints": "to fit",
-                                    "toy-detector:labels": "not needed"}),
-        ("toy[motion=line]", (), {"toy:keypoints": "to fit", "toy-detector:labels": "to fit",
-                                  "line:fit": "to fit"}),
-        ("toy[motion=line]", ("fit",), {"toy:keypoints": "to fit",
-                                        "toy-detector:labels": "not needed",
-                                        "line:fit": "fitted"}),
+        (
+            "toy",
+            (),
+            {"toy:keypoints": "to fit", "toy-detector:labels": "to fit", "toy:motion": "to fit"},
+        ),
+        (
+            "toy",
+            ("motion",),
+            {
+                "toy:keypoints": "to fit",
+                "toy-detector:labels": "not needed",
+                "toy:motion": "fitted",
+            },
+        ),
+        (
+            "toy",
+            ("keypoints", "motion"),
+            {
+                "toy:keypoints": "fitted",
+                "toy-detector:labels": "not needed",
+                "toy:motion": "fitted",
+            },
+        ),
+        (
+            "toy",
+            ("keypoints",),
+            {"toy:keypoints": "fitted", "toy-detector:labels": "to fit", "toy:motion": "to fit"},
+        ),
+        (
+            "toy",
+            ("labels",),
+            {"toy:keypoints": "to fit", "toy-detector:labels": "fitted", "toy:motion": "to fit"},
+        ),
+        (
+            "toy[motion=frozen]",
+            (),
+            {"toy:keypoints": "to fit", "toy-detector:labels": "not needed"},
+        ),
+        (
+            "toy[motion=line]",
+            (),
+            {"toy:keypoints": "to fit", "toy-detector:labels": "to fit", "line:fit": "to fit"},
+        ),
+        (
+            "toy[motion=line]",
+            ("fit",),
+            {"toy:keypoints": "to fit", "toy-detector:labels": "not needed", "line:fit": "fitted"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_only_what_is_loaded_or_comes_before_a_fit_is_made(tmp_path, text, there, expected):
     nodes, method = graph(text)
     for node in nodes:
@@ -62,16 +92,25 @@ def test_only_what_is_loaded_or_comes_before_a_fit_is_made(tmp_path, text, there
 
 def test_what_only_a_fit_needs_is_left_out_with_all_before_it(tmp_path):
     """A chain: a teacher of another method is needed by the pupil's training alone."""
-    pupil = replace(TOY, stages=(StageSpec("keypoints", 1, ("detector", "translator"),
-                                           ("other:find",)), *TOY.stages[1:]))  # fmt: skip
+    pupil = replace(
+        TOY,
+        stages=(
+            StageSpec("keypoints", 1, ("detector", "translator"), ("other:find",)),
+            *TOY.stages[1:],
+        ),
+    )
     nodes, method = graph("toy", pupil)
     assert nodes[0].label == "other:find"
     assert not loads(nodes[0], method)
     assert origins(nodes, method, StagePlaces(tmp_path))["other:find"] == "to fit"
     finish(tmp_path / nodes[1].folder)
     found = origins(nodes, method, StagePlaces(tmp_path))
-    assert found == {"other:find": "to fit", "toy:keypoints": "fitted",
-                     "toy-detector:labels": "to fit", "toy:motion": "to fit"}  # fmt: skip
+    assert found == {
+        "other:find": "to fit",
+        "toy:keypoints": "fitted",
+        "toy-detector:labels": "to fit",
+        "toy:motion": "to fit",
+    }
     finish(tmp_path / nodes[3].folder)
     found = origins(nodes, method, StagePlaces(tmp_path))
     assert found["other:find"] == found["toy-detector:labels"] == "not needed"
@@ -99,8 +138,10 @@ def published(tmp_path):
     first = finish(tmp_path / "plug" / "first", nodes[0].key)
     parents = {nodes[0].key: content_of(first)}
     second = finish(tmp_path / "plug" / "second", nodes[2].key, "2", parents)
-    checkpoints = (Checkpoint("keypoints", nodes[0].key, "first"),
-                   Checkpoint("motion", nodes[2].key, "second"))  # fmt: skip
+    checkpoints = (
+        Checkpoint("keypoints", nodes[0].key, "first"),
+        Checkpoint("motion", nodes[2].key, "second"),
+    )
     return replace(spec, checkpoints=checkpoints), (first, second), nodes
 
 

@@ -44,8 +44,12 @@ claim.release()
 
 @contextmanager
 def python(code, *words):
-    process = subprocess.Popen([sys.executable, "-c", code, *map(str, words)], text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
         yield process
     finally:
@@ -220,9 +224,15 @@ def test_a_pid_that_is_gone(unit):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"boot": "another"}, {"host": "another"}, {"boot": ""}, {"pid": "7"}, {"pid": None},
-     {"pid": -1}],
-)  # fmt: skip
+    [
+        {"boot": "another"},
+        {"host": "another"},
+        {"boot": ""},
+        {"pid": "7"},
+        {"pid": None},
+        {"pid": -1},
+    ],
+)
 def test_for_other_machines_and_boots_only_the_heartbeat_decides(unit, monkeypatch, changes):
     forge(unit, **{"pid": ended_pid(), "start": "1", **changes})
     assert claim(unit) is None and claim(unit) is None
@@ -364,9 +374,13 @@ def test_what_was_done_between_look_and_claim_is_not_done_again(unit):
 
 def test_another_process_gets_other_units_only(unit):
     held = claim(unit)
-    child = subprocess.run([sys.executable, "-c", RACE], text=True, capture_output=True,
-                           input=f"{unit} 0\n{unit.with_name('mine.claim')} 0\n",
-                           check=True)  # fmt: skip
+    child = subprocess.run(
+        [sys.executable, "-c", RACE],
+        text=True,
+        capture_output=True,
+        input=f"{unit} 0\n{unit.with_name('mine.claim')} 0\n",
+        check=True,
+    )
     assert child.stdout.split() == ["here", "no", "won"]
     held.check()
     held.release()

@@ -155,10 +155,15 @@ def test_every_source_in_its_precedence(everything):
     builtin = [PluginRef("", "", "own:B", "builtin")]
     found = discovery.discover(builtin, ["./cli.py:S"])
     assert [(r.source, r.value) for r in found.refs] == [
-        ("cli", "./cli.py:S"), ("env", "env.one:S"), ("env", "env.two"),
-        ("folder", str(everything / "a.py")), ("folder", str(everything / "b.py")),
-        ("entry-point", "m:Y"), ("entry-point", "m:Z"), ("builtin", "own:B"),
-    ]  # fmt: skip
+        ("cli", "./cli.py:S"),
+        ("env", "env.one:S"),
+        ("env", "env.two"),
+        ("folder", str(everything / "a.py")),
+        ("folder", str(everything / "b.py")),
+        ("entry-point", "m:Y"),
+        ("entry-point", "m:Z"),
+        ("builtin", "own:B"),
+    ]
 
 
 def test_without_plugins_only_what_is_named_or_built_in_is_left(everything, monkeypatch):

@@ -114,9 +114,14 @@ def test_a_full_disk_is_one_sentence():
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "may not be written"),
-     (errno.EROFS, "read-only"), (errno.EDQUOT, "quota"), (errno.ENAMETOOLONG, "too long")],
-)  # fmt: skip
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "may not be written"),
+        (errno.EROFS, "read-only"),
+        (errno.EDQUOT, "quota"),
+        (errno.ENAMETOOLONG, "too long"),
+    ],
+)
 def test_what_the_system_says_while_flushing(tmp_path, monkeypatch, number, said):
     def fsync(_):
         raise OSError(number, os.strerror(number))

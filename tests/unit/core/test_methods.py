@@ -34,8 +34,10 @@ def made(text, *specs, size=64, preset=None, replace=()):
         ("toy[steps=10,lr=0.5,flip=on,mode=plain]", "toy"),
         ("toy[lr=5e-1,steps=010,flip=1]", "toy"),
         ("toy[motion=toy-motion]", "toy"),
-        ("toy[mode=b,flip=off,motion=frozen,steps=2,preset=paper]",
-         "toy[preset=paper,motion=frozen,steps=2,flip=off,mode=b]"),
+        (
+            "toy[mode=b,flip=off,motion=frozen,steps=2,preset=paper]",
+            "toy[preset=paper,motion=frozen,steps=2,flip=off,mode=b]",
+        ),
         ("toy[lr=0.50,width=9]", "toy[width=9]"),
         ("toy[preset=paper,width=32]", "toy[preset=paper]"),
         ("toy[preset=paper,width=8]", "toy[preset=paper,width=8]"),
@@ -47,7 +49,7 @@ def made(text, *specs, size=64, preset=None, replace=()):
         ("toys:toy", "toy"),
         ("plain", "plain"),
     ],
-)  # fmt: skip
+)
 def test_canonical_names(text, name):
     one = made(text)
     assert one.name == name
@@ -154,8 +156,10 @@ def test_the_trainer_of_a_part_has_it_in_its_slot_with_its_parameters():
     assert trainer("toy[detector=other-detector]") == "other"
     assert trainer("toy[detector=other-detector,detector.width=9]") == "other[width=9]"
     assert trainer("toy[detector=other-b]") == "other[detector=other-b]"
-    assert (trainer("toy[detector=other-b,detector.depth=3]")
-            == "other[detector=other-b,detector.depth=3]")  # fmt: skip
+    assert (
+        trainer("toy[detector=other-b,detector.depth=3]")
+        == "other[detector=other-b,detector.depth=3]"
+    )
 
 
 def test_the_trainer_of_a_part_follows_the_preset_of_the_borrower():
@@ -164,8 +168,11 @@ def test_the_trainer_of_a_part_follows_the_preset_of_the_borrower():
     part = resolve("toy[detector=other-detector]", toys, 64).slots["detector"]
     presets = {p: trainer_of(part, toys, 64, preset=p) for p in ("big", "small", "paper", "")}
     assert {p: m.preset for p, m in presets.items()} == {
-        "big": "big", "small": "small", "paper": "small", "": "small",
-    }  # fmt: skip
+        "big": "big",
+        "small": "small",
+        "paper": "small",
+        "": "small",
+    }
     assert all(m.slots["detector"].identity() == part.identity() for m in presets.values())
 
 
@@ -246,8 +253,11 @@ def test_own_params_do_not_depend_on_what_fills_the_slots():
     for text in ("toy", "toy[motion=frozen]", "toy[motion=line]", "toy[detector=joints]"):
         assert made(text).own_params() == alone
     assert made("toy[motion=frozen]").own_params(["motion"]) == {**SHARED, **alone, "z": 3}
-    assert made("toy").own_params(["detector"]) == {**SHARED, **alone} == made(
-        "toy[detector=joints]").own_params(["detector"])  # fmt: skip
+    assert (
+        made("toy").own_params(["detector"])
+        == {**SHARED, **alone}
+        == made("toy[detector=joints]").own_params(["detector"])
+    )
 
 
 def test_a_stranger_s_part_does_not_change_what_is_the_method_s_own():
@@ -258,8 +268,16 @@ def test_a_stranger_s_part_does_not_change_what_is_the_method_s_own():
 
 
 def test_identity_changes_with_every_input():
-    texts = ["toy", "toy[steps=11]", "toy[motion=frozen]", "toy[motion=frozen,motion.hold=3]",
-             "toy[detector.width=9]", "toy[mode=b]", "flat", "plain"]  # fmt: skip
+    texts = [
+        "toy",
+        "toy[steps=11]",
+        "toy[motion=frozen]",
+        "toy[motion=frozen,motion.hold=3]",
+        "toy[detector.width=9]",
+        "toy[mode=b]",
+        "flat",
+        "plain",
+    ]
     assert len({describe(made(t)) for t in texts}) == len(texts)
     version = replace(MOTION, version=2)
     assert describe(made("toy", replace=[version])) != describe(made("toy"))

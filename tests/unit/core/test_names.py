@@ -46,8 +46,12 @@ def test_names_that_cannot_be_read(text):
 
 
 def test_values_read_as_they_are_written():
-    for default, values in ((False, (True, False)), (1, (-3, 0, 7)), (0.5, (0.1, 1e-9, -2.0)),
-                            ("", ("a", "on", "1"))):  # fmt: skip
+    for default, values in (
+        (False, (True, False)),
+        (1, (-3, 0, 7)),
+        (0.5, (0.1, 1e-9, -2.0)),
+        ("", ("a", "on", "1")),
+    ):
         for value in values:
             back = parse_value("k", format_value(value), default)
             assert back == value and type(back) is type(default)
@@ -57,12 +61,17 @@ def test_values_read_as_they_are_written():
 @pytest.mark.parametrize(
     ("text", "default", "said"),
     [
-        ("yes", True, "on or off"), ("2", False, "on or off"),
-        ("1.5", 1, "a whole number"), ("x", 1, "a whole number"), ("1e3", 1, "a whole number"),
-        ("x", 1.0, "a number"), ("nan", 1.0, "a number"), ("inf", 1.0, "a number"),
+        ("yes", True, "on or off"),
+        ("2", False, "on or off"),
+        ("1.5", 1, "a whole number"),
+        ("x", 1, "a whole number"),
+        ("1e3", 1, "a whole number"),
+        ("x", 1.0, "a number"),
+        ("nan", 1.0, "a number"),
+        ("inf", 1.0, "a number"),
         ("-Infinity", 1.0, "a number"),
     ],
-)  # fmt: skip
+)
 def test_values_of_the_wrong_type_are_refused(text, default, said):
     with pytest.raises(UsageError, match=rf"k='{text}' must be {said}\."):
         parse_value("k", text, default)
@@ -71,11 +80,16 @@ def test_values_of_the_wrong_type_are_refused(text, default, said):
 @pytest.mark.parametrize(
     ("name", "folder"),
     [
-        ("ours", "ours"), ("ours[motion=frozen]", "ours+motion-frozen"),
-        ("a[b=c,d=0.5]", "a+b-c+d-0.5"), ("../../etc", "_.._etc"), ("..", "_"),
-        ("a/b\\c:d e", "a_b_c_d_e"), ("é\u202e\x00", "_"), (".hidden.", "hidden"),
+        ("ours", "ours"),
+        ("ours[motion=frozen]", "ours+motion-frozen"),
+        ("a[b=c,d=0.5]", "a+b-c+d-0.5"),
+        ("../../etc", "_.._etc"),
+        ("..", "_"),
+        ("a/b\\c:d e", "a_b_c_d_e"),
+        ("é\u202e\x00", "_"),
+        (".hidden.", "hidden"),
     ],
-)  # fmt: skip
+)
 def test_folder_names(name, folder):
     assert safe_name(name) == folder
 
@@ -83,8 +97,10 @@ def test_folder_names(name, folder):
 def test_folder_names_are_safe_whatever_comes():
     rng = random.Random(0)
     for _ in range(500):
-        text = "".join(chr(rng.choice([rng.randint(0, 127), rng.randint(0, 0xD7FF)]))
-                       for _ in range(rng.randint(0, 300)))  # fmt: skip
+        text = "".join(
+            chr(rng.choice([rng.randint(0, 127), rng.randint(0, 0xD7FF)]))
+            for _ in range(rng.randint(0, 300))
+        )
         made = safe_name(text)
         assert re.fullmatch(r"[A-Za-z0-9+_-]([A-Za-z0-9.+_-]{0,118}[A-Za-z0-9+_-])?", made)
 

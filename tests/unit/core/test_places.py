@@ -33,9 +33,17 @@ def test_what_is_given_wins_over_the_environment(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "yes"),
-    [("1", True), ("true", True), ("yes", True), ("", False), ("0", False), ("false", False),
-     ("OFF", False), ("No", False)],
-)  # fmt: skip
+    [
+        ("1", True),
+        ("true", True),
+        ("yes", True),
+        ("", False),
+        ("0", False),
+        ("false", False),
+        ("OFF", False),
+        ("No", False),
+    ],
+)
 def test_switches(monkeypatch, text, yes):
     monkeypatch.setenv("VPBENCH_OFFLINE", text)
     assert on("VPBENCH_OFFLINE") is places().offline is yes

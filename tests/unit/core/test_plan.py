@@ -70,9 +70,12 @@ def test_parts_that_do_not_fit_are_a_refused_row(tmp_path):
 
 def test_a_star_runs_what_fits(tmp_path):
     made = plan(tmp_path, "toy[translator=*]")
-    assert {r.name for r in made.runs} == {"toy", "toy[translator=warp]",
-                                           "toy[translator=other-translator]",
-                                           "toy[translator=painter]"}  # fmt: skip
+    assert {r.name for r in made.runs} == {
+        "toy",
+        "toy[translator=warp]",
+        "toy[translator=other-translator]",
+        "toy[translator=painter]",
+    }
     assert made.refused == ()
 
 
@@ -82,13 +85,19 @@ def test_wrong_names_end_the_command(tmp_path):
 
 
 def test_stochastic_methods_get_all_seeds_and_deterministic_ones_one(tmp_path):
-    made = plan(tmp_path, "toy", "toy[motion=frozen]", "plain", seeds=(2, 5), fit_seeds=(0, 1),
-                samples=3)  # fmt: skip
+    made = plan(
+        tmp_path, "toy", "toy[motion=frozen]", "plain", seeds=(2, 5), fit_seeds=(0, 1), samples=3
+    )
     rows = [(r.name, r.fit_seed, r.seed, r.samples) for r in made.runs]
     assert rows == [
-        ("toy", 0, 2, 3), ("toy", 0, 5, 3), ("toy", 1, 2, 3), ("toy", 1, 5, 3),
-        ("toy[motion=frozen]", 0, 0, 1), ("toy[motion=frozen]", 1, 0, 1), ("plain", 0, 0, 1),
-    ]  # fmt: skip
+        ("toy", 0, 2, 3),
+        ("toy", 0, 5, 3),
+        ("toy", 1, 2, 3),
+        ("toy", 1, 5, 3),
+        ("toy[motion=frozen]", 0, 0, 1),
+        ("toy[motion=frozen]", 1, 0, 1),
+        ("plain", 0, 0, 1),
+    ]
     assert len({r.folder.path for r in made.runs}) == len(rows)
 
 
@@ -103,10 +112,12 @@ def test_the_same_inputs_give_the_same_folder(tmp_path):
     assert run.folder.path.parent == tmp_path / "toyset" / "toy"
     assert len(run.folder.path.name) == 8
     for same in (
-        one(tmp_path), one(tmp_path, "toy[preset=cpu,steps=10]"), one(tmp_path, preset="cpu"),
+        one(tmp_path),
+        one(tmp_path, "toy[preset=cpu,steps=10]"),
+        one(tmp_path, preset="cpu"),
         one(tmp_path, replace=[replace(TOY, summary="other words", trials=2)]),
         one(tmp_path, on=replace(task(), dataset="/typed/otherwise")),
-    ):  # fmt: skip
+    ):
         assert same.folder == run.folder
     twice = plan(tmp_path, "toy", "toy[steps=10]").runs
     assert len(twice) == 1
@@ -120,11 +131,12 @@ CHANGES = {
     "size": {"on": task(size=32)},
     "a label": {"on": task({"test": [clip("test-a", label=1), clip("test-b", label=1)]})},
     "factory": {"replace": [replace(TOY, factory="else:Where")]},
-    "a stage's version": {"replace": [replace(TOY, stages=(replace(TOY.stages[0], version=2),
-                                                           *TOY.stages[1:]))]},
+    "a stage's version": {
+        "replace": [replace(TOY, stages=(replace(TOY.stages[0], version=2), *TOY.stages[1:]))]
+    },
     "a part": {"replace": [replace(FROZEN, name="toy-motion")]},
     "a parameter": {"replace": [replace(TOY, params={**TOY.params, "more": 1})]},
-}  # fmt: skip
+}
 
 
 def test_every_changed_input_gives_another_folder(tmp_path):
@@ -162,8 +174,11 @@ def test_finished_stages_are_used_unless_told_otherwise(tmp_path):
     assert origins(one(tmp_path))["toy:keypoints"] == "to fit"  # begun, not finished
     stage.folder.record.write_text("{}")
     run = one(tmp_path)
-    assert origins(run) == {"toy:keypoints": "fitted", "toy-detector:labels": "to fit",
-                            "toy:motion": "to fit"}  # fmt: skip
+    assert origins(run) == {
+        "toy:keypoints": "fitted",
+        "toy-detector:labels": "to fit",
+        "toy:motion": "to fit",
+    }
     assert set(origins(one(tmp_path, refit=True)).values()) == {"to fit"}
     assert origins(one(tmp_path, "toy[motion=line]"))["toy:keypoints"] == "fitted"
     assert origins(one(tmp_path, fit_seeds=(1,)))["toy:keypoints"] == "to fit"
@@ -195,8 +210,12 @@ def test_bundled_stages_are_found_by_their_key(tmp_path, bundle):
     assert (
         one(tmp_path / "runs", "toy[motion=line]", replace=[bundle()]).stages[0].origin == "bundled"
     )
-    for other in ({"text": "toy[steps=11]"}, {"fit_seeds": (1,)}, {"refit": True},
-                  {"on": task(size=32)}):  # fmt: skip
+    for other in (
+        {"text": "toy[steps=11]"},
+        {"fit_seeds": (1,)},
+        {"refit": True},
+        {"on": task(size=32)},
+    ):
         name = other.pop("text", "toy")
         run = one(tmp_path / "runs", name, replace=[bundle()], **other)
         assert run.stages[0].origin == "to fit", other
@@ -204,9 +223,14 @@ def test_bundled_stages_are_found_by_their_key(tmp_path, bundle):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"stage": "motion"}, {"key": "0" * 16}, {"source": "checkpoints/no"},
-                {"source": "https://example.org/kp.zip"}]
-)  # fmt: skip
+    "changes",
+    [
+        {"stage": "motion"},
+        {"key": "0" * 16},
+        {"source": "checkpoints/no"},
+        {"source": "https://example.org/kp.zip"},
+    ],
+)
 def test_other_bundled_stages_are_not_taken(tmp_path, bundle, changes):
     assert one(tmp_path / "runs", replace=[bundle(**changes)]).stages[0].origin == "to fit"
 
@@ -231,8 +255,9 @@ def test_a_given_checkpoint_stands_in_for_its_stage_and_changes_the_folder(tmp_p
     given = finish(tmp_path / "mine", files={"a": "1"})
     run = one(tmp_path, checkpoint=given)
     assert origins(run)["toy:keypoints"] == "given" and run.stages[0].folder.path == given
-    (given / "stage.json").write_text(json.dumps({"owner": "toy", "stage": "keypoints",
-                                                  "files": {"a": "2"}}))  # fmt: skip
+    (given / "stage.json").write_text(
+        json.dumps({"owner": "toy", "stage": "keypoints", "files": {"a": "2"}})
+    )
     again = one(tmp_path, checkpoint=given)
     assert len({run.folder, again.folder, one(tmp_path).folder}) == 3
     assert origins(one(tmp_path, checkpoint=given, refit=True))["toy:keypoints"] == "given"

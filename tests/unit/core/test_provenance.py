@@ -134,8 +134,11 @@ def test_git_state(tmp_path, monkeypatch):
     repo.mkdir()
 
     def git(*words):
-        subprocess.run(["git", "-C", str(repo), "-c", "user.name=a", "-c", "user.email=a@b.c",
-                        *words], check=True, capture_output=True)  # fmt: skip
+        subprocess.run(
+            ["git", "-C", str(repo), "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
+            check=True,
+            capture_output=True,
+        )
 
     git("init", "-q")
     (repo / "a").write_text("")

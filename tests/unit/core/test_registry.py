@@ -38,24 +38,34 @@ def test_a_plugin_is_found_and_nothing_but_its_spec_is_imported(site):
         ("raise ValueError", "ValueError"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', sumary='x')", "sumary"),
-        ("from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', api=2)",
-         "mine wants plugin api 2"),
-        ("from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', api='1')",
-         "must be an integer"),
-        ("from vpbench.api import *\nSPEC = MethodSpec('other', 'a:B', 's')",
-         "announced as 'mine' and calls itself 'other'"),
+        (
+            "from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', api=2)",
+            "mine wants plugin api 2",
+        ),
+        (
+            "from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', api='1')",
+            "must be an integer",
+        ),
+        (
+            "from vpbench.api import *\nSPEC = MethodSpec('other', 'a:B', 's')",
+            "announced as 'mine' and calls itself 'other'",
+        ),
         ("from vpbench.api import *\nSPEC = MethodSpec(3, 'a:B', 's')", "calls itself 3"),
-        ("from vpbench.api import *\nSPEC = ExecutorSpec('mine', 'a:B', 's')",
-         "is a ExecutorSpec, not a MethodSpec"),
-        ("from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', kind='ceiling')",
-         "kind='ceiling' is for rows of vpbench"),
+        (
+            "from vpbench.api import *\nSPEC = ExecutorSpec('mine', 'a:B', 's')",
+            "is a ExecutorSpec, not a MethodSpec",
+        ),
+        (
+            "from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', kind='ceiling')",
+            "kind='ceiling' is for rows of vpbench",
+        ),
         ("SPEC = 'mine'", "holds no spec"),
         ("class SPEC: pass", "holds no spec"),
         ("SPEC = None", "holds no spec"),
         ("SPEC = [1, 2]", "holds no spec"),
         ("", "has no SPEC"),
     ],
-)  # fmt: skip
+)
 def test_whatever_a_plugin_does_is_one_broken_row_with_its_reason(site, text, said):
     site.method("fine-dist", "fine")
     site.module("mine_specs", text)
@@ -152,7 +162,9 @@ def test_precedence_and_shadowed_rows(site, tmp_path, monkeypatch, write_method)
     assert found.method("my-dist:mine").licence == "entry-point"
     assert found.exact_name("method", "my-dist:mine") == "my-dist:mine"
     assert [(e.status, e.ref.source) for e in found.of("method") if e.name == "noise"] == [
-        ("ok", "entry-point"), ("shadowed", "builtin")]  # fmt: skip
+        ("ok", "entry-point"),
+        ("shadowed", "builtin"),
+    ]
     monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
     assert states() == []
     assert build().method("noise").kind == "null"
@@ -186,9 +198,13 @@ def test_a_plugin_file_that_is_not_there_is_a_broken_row(site):
 
 @pytest.mark.parametrize("kind", ["method", "component", "dataset", "metric", "executor"])
 def test_unknown_names_offer_the_nearest_and_the_list(site, kind):
-    known = {"method": ("copy-last", "copylast"), "metric": ("psnr", "PSRN"),
-             "dataset": ("folder", "foldr"), "executor": ("local", "locl"),
-             "component": ("bend", "bedn")}[kind]  # fmt: skip
+    known = {
+        "method": ("copy-last", "copylast"),
+        "metric": ("psnr", "PSRN"),
+        "dataset": ("folder", "foldr"),
+        "executor": ("local", "locl"),
+        "component": ("bend", "bedn"),
+    }[kind]
     site.module("part_specs", PLUGIN + "P = ComponentSpec('bend', 'motion', 'a:B', 's')")
     with pytest.raises(UnknownName, match=rf"Did you mean {known[0]}.*vpbench list {kind}s"):
         build(["part_specs"]).spec(kind, known[1])

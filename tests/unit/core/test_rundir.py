@@ -72,8 +72,13 @@ def run(tmp_path):
         path = folder.shard(k)
         path.write_bytes(b"pixels %d" % k)
         path.with_suffix(".json").write_text(f'{{"shard": {k}}}')
-        rows.append({"name": path.stem, "sha256.npz": file_sha256(path),
-                     "sha256.json": file_sha256(path.with_suffix(".json"))})  # fmt: skip
+        rows.append(
+            {
+                "name": path.stem,
+                "sha256.npz": file_sha256(path),
+                "sha256.json": file_sha256(path.with_suffix(".json")),
+            }
+        )
     write_sealed(folder.manifest, {"schema": schema.MANIFEST, "shards": rows})
     return folder
 
@@ -116,8 +121,9 @@ def test_an_unfinished_prediction_and_no_run_at_all(run, tmp_path):
 def test_scores_of_this_prediction_only_and_no_half_written_ones(run):
     assert run.read_scores("m") == []
     for name, manifest in (("psnr", "m"), ("ssim", "m"), ("fvd@styleganv", "older")):
-        write_sealed(run.score(name, "0" * 8), {"schema": schema.SCORE, "manifest": manifest,
-                                               "metric": name})  # fmt: skip
+        write_sealed(
+            run.score(name, "0" * 8), {"schema": schema.SCORE, "manifest": manifest, "metric": name}
+        )
     (run.scores / f"{TEMPORARY}abc.json").write_text("{")  # its writer was killed
     assert [s["metric"] for s in run.read_scores("m")] == ["psnr", "ssim"]
     assert run.score("fvd@styleganv", "0" * 8).name == "fvd_styleganv@00000000.json"

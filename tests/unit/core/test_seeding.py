@@ -20,8 +20,20 @@ def test_seeds_fit_int64_and_never_meet():
 
 
 def test_words_do_not_run_together():
-    assert len({seed_of("a", "b"), seed_of("ab"), seed_of("a", 1), seed_of("a", "1"),
-                seed_of("a1"), seed_of("b", "a"), seed_of("a", "b", "")}) == 7  # fmt: skip
+    assert (
+        len(
+            {
+                seed_of("a", "b"),
+                seed_of("ab"),
+                seed_of("a", 1),
+                seed_of("a", "1"),
+                seed_of("a1"),
+                seed_of("b", "a"),
+                seed_of("a", "b", ""),
+            }
+        )
+        == 7
+    )
 
 
 def test_opaque_ids_tell_nothing_and_differ_by_task():

@@ -70,20 +70,28 @@ MOTION_ONLY = PLAIN[2:]
 @pytest.mark.parametrize(
     "on",
     [
-        task(name="elsewhere"), task(size=128), task(window=WindowRule(2, 7)),
-        task(window=WindowRule(1, 6)), task(window=WindowRule(2, 6, 2)),
-        task(window=WindowRule(2, 6, short="loop")), task(window=WindowRule(2, 6, start=1)),
+        task(name="elsewhere"),
+        task(size=128),
+        task(window=WindowRule(2, 7)),
+        task(window=WindowRule(1, 6)),
+        task(window=WindowRule(2, 6, 2)),
+        task(window=WindowRule(2, 6, short="loop")),
+        task(window=WindowRule(2, 6, start=1)),
     ],
-)  # fmt: skip
+)
 def test_keys_depend_on_the_task_and_its_fields(on):
     assert changed(on=on) == PLAIN
 
 
 @pytest.mark.parametrize(
     "on",
-    [task(limit=1), task({"test": [clip("another", sha256="s")]}),
-     task({"train": [clip("more", label=1)]}), replace(task(), dataset="/elsewhere")],
-)  # fmt: skip
+    [
+        task(limit=1),
+        task({"test": [clip("another", sha256="s")]}),
+        task({"train": [clip("more", label=1)]}),
+        replace(task(), dataset="/elsewhere"),
+    ],
+)
 def test_keys_do_not_depend_on_limits_contents_or_places(on):
     assert changed(on=on) == []
 
@@ -120,12 +128,17 @@ def test_keys_depend_on_versions_and_parts_of_their_own_stage(replaced, expected
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("toy[steps=11]", PLAIN), ("toy[lr=0.25]", PLAIN), ("toy[width=9]", PLAIN),
-        ("toy[z=4]", MOTION_ONLY), ("toy[motion.z=4]", MOTION_ONLY),
-        ("toy[motion.width=9]", MOTION_ONLY), ("toy[detector.width=9]", PLAIN),
-        ("toy[preset=cpu]", []), ("toy[steps=10,lr=0.5]", []),
+        ("toy[steps=11]", PLAIN),
+        ("toy[lr=0.25]", PLAIN),
+        ("toy[width=9]", PLAIN),
+        ("toy[z=4]", MOTION_ONLY),
+        ("toy[motion.z=4]", MOTION_ONLY),
+        ("toy[motion.width=9]", MOTION_ONLY),
+        ("toy[detector.width=9]", PLAIN),
+        ("toy[preset=cpu]", []),
+        ("toy[steps=10,lr=0.5]", []),
     ],
-)  # fmt: skip
+)
 def test_keys_depend_on_the_parameters_of_what_is_trained(text, expected):
     before, after = keys(), keys(text)
     assert [label for label in before if before[label] != after[label]] == expected
@@ -202,8 +215,10 @@ def test_untrained_detectors_are_told_apart():
     three = keys("toy[detector=joints,detector.side=3]")
     assert not set(three.values()) & set(one.values())
     assert graph("toy[detector=joints]")[0].trains == ("translator",)
-    both = [keys(f"toy[detector={d},translator=painter,motion=frozen]")["painter:fit"]
-            for d in ("joints", "joints-too")]  # fmt: skip
+    both = [
+        keys(f"toy[detector={d},translator=painter,motion=frozen]")["painter:fit"]
+        for d in ("joints", "joints-too")
+    ]
     assert both[0] != both[1]
 
 
@@ -234,9 +249,16 @@ def test_a_detector_keeps_its_usual_partner_beside_a_translator_of_its_own_train
 
 
 def test_stages_that_need_each_other_are_refused():
-    round_ = MethodSpec("round", "r:R", "s", stages=(
-        StageSpec("a", needs=("b",)), StageSpec("b", needs=("c",)), StageSpec("c", needs=("a",)),
-    ))  # fmt: skip
+    round_ = MethodSpec(
+        "round",
+        "r:R",
+        "s",
+        stages=(
+            StageSpec("a", needs=("b",)),
+            StageSpec("b", needs=("c",)),
+            StageSpec("c", needs=("a",)),
+        ),
+    )
     with pytest.raises(Refused, match="round:a -> round:b -> round:c -> round:a need each other"):
         graph("round", round_)
     across = [
@@ -249,11 +271,17 @@ def test_stages_that_need_each_other_are_refused():
 
 def test_a_cycle_of_stages_in_which_nothing_is_left_to_train():
     slots = {"motion": "frozen"}
-    idle = MethodSpec("idle", "i:I", "s", slots=slots, stages=(
-        StageSpec("a", trains=("motion",), needs=("b",)),
-        StageSpec("b", trains=("motion",), needs=("a",)),
-        StageSpec("c", needs=("a",)),
-    ))  # fmt: skip
+    idle = MethodSpec(
+        "idle",
+        "i:I",
+        "s",
+        slots=slots,
+        stages=(
+            StageSpec("a", trains=("motion",), needs=("b",)),
+            StageSpec("b", trains=("motion",), needs=("a",)),
+            StageSpec("c", needs=("a",)),
+        ),
+    )
     with pytest.raises(Refused, match="need each other"):
         graph("idle", idle)
 
@@ -279,16 +307,21 @@ def test_labels_need_a_detector():
 
 def test_where_a_stage_falls_away_its_parts_take_its_place():
     """A later stage that needs one with nothing left to train still needs the foreign parts."""
-    tuned = replace(TOY, stages=(
-        StageSpec("keypoints", 1, ("detector", "translator")),
-        StageSpec("motion", 1, ("motion",), ("keypoints",)),
-    ))  # fmt: skip
+    tuned = replace(
+        TOY,
+        stages=(
+            StageSpec("keypoints", 1, ("detector", "translator")),
+            StageSpec("motion", 1, ("motion",), ("keypoints",)),
+        ),
+    )
     text = "toy[detector=other-detector,translator=other-translator]"
     nodes = {n.label: n for n in graph(text, replace=[tuned])}
     assert list(nodes) == ["other:find", "toy:motion"]
     assert nodes["toy:motion"].needs == (nodes["other:find"].key,)
-    idle = [keys(f"toy[detector={d},translator=warp]", replace=[tuned])
-            for d in ("joints", "joints-too")]  # fmt: skip
+    idle = [
+        keys(f"toy[detector={d},translator=warp]", replace=[tuned])
+        for d in ("joints", "joints-too")
+    ]
     assert [list(k) for k in idle] == [["toy:motion"]] * 2
     assert idle[0] != idle[1]
 
@@ -307,21 +340,27 @@ def test_an_end_to_end_stage_depends_on_all_parameters():
 
 
 VARIED = MethodSpec(
-    "varied", "varied_mod:Varied", "one stage for all variants, one for some",
+    "varied",
+    "varied_mod:Varied",
+    "one stage for all variants, one for some",
     params={"width": 8, "mode": "full", "extra": 3, "shown": True},
     stages=(
         StageSpec("base", params=("width",)),
         StageSpec("more", needs=("base",), params=("width", "extra"), when=("mode=full",)),
         StageSpec("other", when=("mode=flat", "mode=bent")),
     ),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
     ("mode", "there"),
-    [("full", ["base", "more"]), ("plain", ["base"]), ("flat", ["base", "other"]),
-     ("bent", ["base", "other"])],
-)  # fmt: skip
+    [
+        ("full", ["base", "more"]),
+        ("plain", ["base"]),
+        ("flat", ["base", "other"]),
+        ("bent", ["base", "other"]),
+    ],
+)
 def test_a_stage_is_there_only_when_one_of_its_rules_holds(mode, there):
     assert [n.stage for n in graph(f"varied[mode={mode}]", VARIED)] == there
 

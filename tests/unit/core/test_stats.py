@@ -228,10 +228,16 @@ def test_fewer_than_three_fits_have_no_interval(values, mean):
 @pytest.mark.parametrize(
     ("k", "n", "low", "high"),
     [
-        (0, 10, 0, 27.75), (10, 10, 72.25, 100), (50, 100, 40.38, 59.62), (62, 90, 58.72, 77.51),
-        (57, 90, 53.0, 72.6), (33, 70, 35.9, 58.7), (36, 90, 30.5, 50.3), (14, 90, 9.5, 24.4),
+        (0, 10, 0, 27.75),
+        (10, 10, 72.25, 100),
+        (50, 100, 40.38, 59.62),
+        (62, 90, 58.72, 77.51),
+        (57, 90, 53.0, 72.6),
+        (33, 70, 35.9, 58.7),
+        (36, 90, 30.5, 50.3),
+        (14, 90, 9.5, 24.4),
     ],
-)  # fmt: skip
+)
 def test_wilson_published(k, n, low, high):
     got = stats.wilson(k, n)
     assert got == (pytest.approx(low / 100, abs=6e-4), pytest.approx(high / 100, abs=6e-4))

@@ -47,9 +47,13 @@ def test_short_clips_are_an_error_where_the_rule_says_so():
 
 @pytest.mark.parametrize(
     ("label", "classes", "said"),
-    [(None, 2, "has no label"), (2, 2, "label 2 .* out of range; there are 2"),
-     (-1, 2, "label -1 "), (0, 0, "there are 0 classes")],
-)  # fmt: skip
+    [
+        (None, 2, "has no label"),
+        (2, 2, "label 2 .* out of range; there are 2"),
+        (-1, 2, "label -1 "),
+        (0, 0, "there are 0 classes"),
+    ],
+)
 def test_labels_out_of_range_are_refused_by_name(label, classes, said):
     items = task({"test": [clip("fine", label=0), clip("odd", label=label)]}).items["test"]
     with pytest.raises(BadData, match=f"there: .*{said}") as caught:
@@ -76,11 +80,12 @@ SPLIT_CHANGES = {
     "a label": {"test": [clip("test-a"), clip("test-b", label=0)]},
     "a clip less": {"test": TEST[:1]},
     "a clip more": {"test": [*TEST, clip("test-c")]},
-    "the role of a training clip": {"train": [clip("train-a")],
-                                    "val": [clip("train-b", label=1), clip("val-a"),
-                                            clip("val-b", label=1)]},
+    "the role of a training clip": {
+        "train": [clip("train-a")],
+        "val": [clip("train-b", label=1), clip("val-a"), clip("val-b", label=1)],
+    },
     "a validation id": {"val": [clip("val-a"), clip("val-z", label=1)]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", SPLIT_CHANGES)
@@ -148,8 +153,12 @@ def test_fingerprint_has_frames_and_geometry_and_else_stays():
     one = task()
     assert one.fingerprint(6) == task().fingerprint(6) != one.fingerprint(5)
     assert replace(one, geometry={"resize": "cubic"}).fingerprint(6) != one.fingerprint(6)
-    for same in (task(joints=3), replace(one, rendered=True), replace(one, dataset="elsewhere"),
-                 task({"test": [replace(c, fps=9.0, note="n") for c in TEST]})):  # fmt: skip
+    for same in (
+        task(joints=3),
+        replace(one, rendered=True),
+        replace(one, dataset="elsewhere"),
+        task({"test": [replace(c, fps=9.0, note="n") for c in TEST]}),
+    ):
         assert same.fingerprint(6) == one.fingerprint(6)
     assert one.fingerprint(6)["conditioning"] == "excluded"
 
@@ -168,7 +177,9 @@ def test_what_a_task_says_of_itself():
 def test_folder_task_ids_are_safe_and_stand_for_fields_and_clips():
     one = folder_task_id("folder-my clips", {"size": 64}, "x")
     assert one.startswith("folder-my_clips-") and len(one) == len("folder-my_clips-") + 8
-    others = [folder_task_id("folder-my clips", {"size": 65}, "x"),
-              folder_task_id("folder-my clips", {"size": 64}, "y")]  # fmt: skip
+    others = [
+        folder_task_id("folder-my clips", {"size": 65}, "x"),
+        folder_task_id("folder-my clips", {"size": 64}, "y"),
+    ]
     assert len({one, *others}) == 3 and one == folder_task_id("folder-my clips", {"size": 64}, "x")
     assert "/" not in folder_task_id("../..", {}, "") and folder_task_id("..", {}, "")[0] == "c"

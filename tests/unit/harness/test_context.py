@@ -25,9 +25,17 @@ def begin(folder):
     """The context of one process."""
     info = TaskInfo("toy", 16, 4, 1, None, 0, (), 0, ())
     return StageContext(
-        info, (), "cpu", 1, 0, StageDir(folder), "toy:all", folder / "home", silent,
+        info,
+        (),
+        "cpu",
+        1,
+        0,
+        StageDir(folder),
+        "toy:all",
+        folder / "home",
+        silent,
         _begun=context.time.monotonic(),
-    )  # fmt: skip
+    )
 
 
 def test_seconds_of_all_processes_count_up_to_the_checkpoint_that_is_gone_on_from(tmp_path, clock):

@@ -27,10 +27,15 @@ def method(label="required"):
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("all", [0, 1, 2]), ("b", [1]), ("2", [2]), (" c ", [2]), ("c,a", [2, 0]), ("a,0,a", [0]),
+        ("all", [0, 1, 2]),
+        ("b", [1]),
+        ("2", [2]),
+        (" c ", [2]),
+        ("c,a", [2, 0]),
+        ("a,0,a", [0]),
         ("1,b", [1]),
     ],
-)  # fmt: skip
+)
 def test_labels(text, wanted):
     assert pick_labels(text, method(), task("a", "b", "c")) == wanted
 
@@ -59,12 +64,15 @@ def test_label_folders_never_meet():
 def test_layers_are_sorted_by_what_they_are():
     found = check_layers(
         {
-            "crude": np.zeros(SHAPE, np.uint8), "final": np.ones(SHAPE, np.uint8),
-            "mask": np.zeros(SHAPE, np.uint8), "flow": np.zeros((2, 3, 4, 8, 8, 2), np.float32),
+            "crude": np.zeros(SHAPE, np.uint8),
+            "final": np.ones(SHAPE, np.uint8),
+            "mask": np.zeros(SHAPE, np.uint8),
+            "flow": np.zeros((2, 3, 4, 8, 8, 2), np.float32),
             "keypoints": np.arange(2 * 3 * 6 * 5 * 3).reshape(2, 3, 6, 5, 3),
         },
-        SHAPE, "m",
-    )  # fmt: skip
+        SHAPE,
+        "m",
+    )
     assert list(found.images) == ["mask", "crude", "final"] and list(found.others) == ["flow"]
     points = found.at(1, 2, 4)
     assert points.shape == (5, 5, 3) and np.array_equal(points, found.points[1, 2, 1:])
@@ -89,11 +97,13 @@ def test_keypoints_of_predicted_frames_alone_get_an_unknown_first_frame():
 @pytest.mark.parametrize(
     ("layers", "says"),
     [
-        (None, "returned a NoneType"), ({"keypoints": np.zeros((2, 3, 3, 5, 3))}, "n.T,K,3"),
-        ({"keypoints": np.zeros((2, 3, 4, 5, 2))}, "n.T,K,3"), ({"mask": np.zeros((2, 2))}, "mask"),
+        (None, "returned a NoneType"),
+        ({"keypoints": np.zeros((2, 3, 3, 5, 3))}, "n.T,K,3"),
+        ({"keypoints": np.zeros((2, 3, 4, 5, 2))}, "n.T,K,3"),
+        ({"mask": np.zeros((2, 2))}, "mask"),
         ({"x": "text"}, "'x'"),
     ],
-)  # fmt: skip
+)
 def test_wrong_layers_are_named(layers, says):
     with pytest.raises(MethodFailed, match=says):
         check_layers(layers, SHAPE, "m")

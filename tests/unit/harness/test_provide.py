@@ -29,12 +29,19 @@ def part(slot, *weights, **params):
 def node(trains=("translator",), mode="method", weights=(), own="lite"):
     slots = {
         "detector": part("detector"),
-        "translator": part("translator", weight("vgg16-hed", loss="vgg"),
-                           weight("efficientnet-lite0", loss="lite"), loss=own),
+        "translator": part(
+            "translator",
+            weight("vgg16-hed", loss="vgg"),
+            weight("efficientnet-lite0", loss="lite"),
+            loss=own,
+        ),
         "motion": part("motion", weight("i3d"), steps=3),
-    }  # fmt: skip
-    method = SimpleNamespace(spec=MethodSpec("toy", "t:T", "", weights=weights), slots=slots,
-                             params={"loss": "none", "wide": True})  # fmt: skip
+    }
+    method = SimpleNamespace(
+        spec=MethodSpec("toy", "t:T", "", weights=weights),
+        slots=slots,
+        params={"loss": "none", "wide": True},
+    )
     return SimpleNamespace(method=method, trains=trains, mode=mode, label="toy:keypoints")
 
 
@@ -99,8 +106,11 @@ def test_all_files_of_a_zip_come_out_as_they_are(tmp_path):
     files = {"stage.json": b"{}", "checkpoint/net/tensors.bin": os.urandom(100_000), "empty": b""}
     path = packed(tmp_path / "a.zip", **files)
     unpack(path, tmp_path / "out")
-    found = {p.relative_to(tmp_path / "out").as_posix(): p.read_bytes()
-             for p in (tmp_path / "out").rglob("*") if p.is_file()}  # fmt: skip
+    found = {
+        p.relative_to(tmp_path / "out").as_posix(): p.read_bytes()
+        for p in (tmp_path / "out").rglob("*")
+        if p.is_file()
+    }
     assert found == files
 
 
@@ -112,10 +122,16 @@ def link(name):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("/etc/own", "absolute"), ("../out", "leads out"), ("a/../../b", "leads out"),
-     ("C:/x", "absolute or foreign"), ("a\\..\\b", "foreign"), (link("l"), "link or a device"),
-     ("ok", "there twice")],
-)  # fmt: skip
+    [
+        ("/etc/own", "absolute"),
+        ("../out", "leads out"),
+        ("a/../../b", "leads out"),
+        ("C:/x", "absolute or foreign"),
+        ("a\\..\\b", "foreign"),
+        (link("l"), "link or a device"),
+        ("ok", "there twice"),
+    ],
+)
 def test_members_that_have_no_place_are_refused_before_anything_is_written(tmp_path, name, said):
     path = packed(tmp_path / "a.zip", ok=b"1")
     with zipfile.ZipFile(path, "a") as out, warnings.catch_warnings():

@@ -50,9 +50,14 @@ def test_the_translator_of_the_paper(points, count):
     network = made(TranslatorNetwork, points, 32, 256, MOMENTUM)
     assert trained(network) == everything(network) == count
     assert trained(network.encoder) == 291_744 == 1_178_016 - 886_272
-    assert trained(network) - trained(network.encoder) == {
-        40: 3_103_876, 15: 2_988_676, 60: 3_196_036,
-    }[points]  # fmt: skip
+    assert (
+        trained(network) - trained(network.encoder)
+        == {
+            40: 3_103_876,
+            15: 2_988_676,
+            60: 3_196_036,
+        }[points]
+    )
     assert statistics(network) == 5_248 - 1_024
 
 

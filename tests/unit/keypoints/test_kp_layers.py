@@ -81,9 +81,17 @@ def test_an_impulse_through_a_stride_of_two_lands_as_in_tensorflow(size):
 
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "wanted"),
-    [(128, 3, 2, (0, 1)), (127, 3, 2, (1, 1)), (128, 7, 1, (3, 3)), (130, 4, 2, (1, 1)),
-     (65, 4, 2, (1, 2)), (67, 4, 2, (1, 2)), (6, 3, 1, (1, 1)), (5, 1, 2, (0, 0))],
-)  # fmt: skip
+    [
+        (128, 3, 2, (0, 1)),
+        (127, 3, 2, (1, 1)),
+        (128, 7, 1, (3, 3)),
+        (130, 4, 2, (1, 1)),
+        (65, 4, 2, (1, 2)),
+        (67, 4, 2, (1, 2)),
+        (6, 3, 1, (1, 1)),
+        (5, 1, 2, (0, 0)),
+    ],
+)
 def test_padding_of_known_cases(size, kernel, stride, wanted):
     assert same_padding(size, kernel, stride) == wanted
 

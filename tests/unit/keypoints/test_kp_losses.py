@@ -47,11 +47,23 @@ def test_pixel_pyramid_against_loops(height, width):
         total += above / below / 3
         rows, columns = fake.shape[2] // 2, fake.shape[3] // 2
         fake, real, weight = (
-            np.array([[[[v[n, c, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean()
-                         for x in range(columns)] for y in range(rows)]
-                       for c in range(v.shape[1])] for n in range(2)])
+            np.array(
+                [
+                    [
+                        [
+                            [
+                                v[n, c, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean()
+                                for x in range(columns)
+                            ]
+                            for y in range(rows)
+                        ]
+                        for c in range(v.shape[1])
+                    ]
+                    for n in range(2)
+                ]
+            )
             for v in (fake, real, weight)
-        )  # fmt: skip
+        )
     assert float(found) == pytest.approx(total, rel=1e-9)
 
 

@@ -194,8 +194,9 @@ def test_frames_are_drawn_one_by_one():
     frame, source, target = images(3, 3, 16, 16), points(3, 10), points(3, 41, 10)
     whole = part.render(frame, source, target)
     for clip, t in ((0, 0), (1, 20), (1, 21), (2, 40)):
-        alone = part.render(frame[clip : clip + 1], source[clip : clip + 1],
-                            target[clip : clip + 1, t : t + 1])  # fmt: skip
+        alone = part.render(
+            frame[clip : clip + 1], source[clip : clip + 1], target[clip : clip + 1, t : t + 1]
+        )
         torch.testing.assert_close(alone[0, 0], whole[clip, t], atol=1e-5, rtol=0)
 
 

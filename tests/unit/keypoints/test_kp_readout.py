@@ -135,6 +135,8 @@ def test_a_class_that_training_lacks_takes_the_mean_of_all():
 def test_confidence_of_keypoints_is_not_read():
     train, test = both(lambda j: mixed(j, 7))
     plain = linear_readout(train, test, SIZE)
-    sure = [(np.concatenate([s[0], np.ones((len(s[0]), 7, 1), np.float32)], 2), *s[1:])
-            for s in (train, test)]  # fmt: skip
+    sure = [
+        (np.concatenate([s[0], np.ones((len(s[0]), 7, 1), np.float32)], 2), *s[1:])
+        for s in (train, test)
+    ]
     assert linear_readout(*sure, SIZE) == plain

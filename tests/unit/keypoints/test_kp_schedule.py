@@ -58,9 +58,13 @@ def test_maps_keep_the_width_of_a_bump_in_cells():
 
 @pytest.mark.parametrize(
     ("text", "horizon", "wanted"),
-    [("8-11", 32, Pair(8, 11)), ("1-16", 8, Pair(1, 8)), ("8-11", 5, Pair(5, 5)),
-     ("3-3", 1, Pair(1, 1))],
-)  # fmt: skip
+    [
+        ("8-11", 32, Pair(8, 11)),
+        ("1-16", 8, Pair(1, 8)),
+        ("8-11", 5, Pair(5, 5)),
+        ("3-3", 1, Pair(1, 1)),
+    ],
+)
 def test_pairs_lie_no_further_apart_than_the_horizon(text, horizon, wanted):
     assert schedule.pair_window(text, horizon) == wanted
 

@@ -22,10 +22,19 @@ from vpbench_keypoints.translator import KeypointTranslator
 SIZE, HORIZON, FRAMES = 16, 5, 12
 TASK = TaskInfo("toy", SIZE, HORIZON, 1, None, 2, ("right", "down"), 2, ("left", "right"))
 TINY = {
-    **PARAMS, **PRESETS["smoke"], "n_keypoints": 3, "detector_width": 2, "translator_width": 2,
-    "detector_decoder": 8, "translator_decoder": 8, "image_discriminator": 2,
-    "image_discriminator_depth": 2, "motion_hidden": 6, "steps": 5, "motion_steps": 5,
-}  # fmt: skip
+    **PARAMS,
+    **PRESETS["smoke"],
+    "n_keypoints": 3,
+    "detector_width": 2,
+    "translator_width": 2,
+    "detector_decoder": 8,
+    "translator_decoder": 8,
+    "image_discriminator": 2,
+    "image_discriminator_depth": 2,
+    "motion_hidden": 6,
+    "steps": 5,
+    "motion_steps": 5,
+}
 
 
 class View:
@@ -96,16 +105,29 @@ class Context(StageContext):
 
 def method(task=TASK, **more):
     params = {**TINY, **more}
-    parts = {"detector": KeypointDetector, "motion": KeypointMotion,
-             "translator": KeypointTranslator}  # fmt: skip
+    parts = {
+        "detector": KeypointDetector,
+        "motion": KeypointMotion,
+        "translator": KeypointTranslator,
+    }
     return KeypointMethod(task, params, {k: cls(task, params, None) for k, cls in parts.items()})
 
 
 def fit(folder, stage, made=None, data=None, trains=None, stop_after=math.inf, **more):
     made = made or method(**more)
     trains = trains or KeypointMethod.trains[stage]
-    ctx = Context(TASK, trains, "cpu", 1, 5, StageDir(folder), f"ours:{stage}", folder,
-                  lambda event: None, made.slots)  # fmt: skip
+    ctx = Context(
+        TASK,
+        trains,
+        "cpu",
+        1,
+        5,
+        StageDir(folder),
+        f"ours:{stage}",
+        folder,
+        lambda event: None,
+        made.slots,
+    )
     ctx.stop_after = stop_after
     made.fit(stage, data or View(), ctx)
     return made, ctx
@@ -181,8 +203,11 @@ def test_the_lowest_bound_of_the_motion_model_is_kept(tmp_path, monkeypatch):
     assert len(bounds) == 6 and len(set(bounds)) > 1
     stage = second_stage.SecondStage.__new__(second_stage.SecondStage)
     stage.motion, stage.net, stage.data, stage.window = (
-        made.slots["motion"], made.slots["motion"].net, View(), Clip(HORIZON + 1, "task", "random"),
-    )  # fmt: skip
+        made.slots["motion"],
+        made.slots["motion"].net,
+        View(),
+        Clip(HORIZON + 1, "task", "random"),
+    )
     stage.ctx = ctx
     paths, label = stage._validation_paths()
     from vpbench.kit import seeded
@@ -207,9 +232,11 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path, stage, more):
 
 @pytest.mark.parametrize(
     ("stage", "lower"),
-    [("keypoints", "batch or translator_decoder or detector_decoder"),
-     ("motion", "motion_batch or motion_hidden")],
-)  # fmt: skip
+    [
+        ("keypoints", "batch or translator_decoder or detector_decoder"),
+        ("motion", "motion_batch or motion_hidden"),
+    ],
+)
 def test_no_memory_says_what_to_lower(tmp_path, stage, lower, monkeypatch):
     from vpbench_keypoints.first_stage import FirstStage
 
@@ -302,8 +329,13 @@ def test_without_labels_and_validation_clips(tmp_path):
 
 def test_the_motion_model_learns_two_actions(tmp_path):
     """Points move right or down by the label: a path is told from its label and first pose."""
-    more = {"motion_hidden": 24, "motion_steps": 150, "motion_rate": 0.01, "motion_latent": 2,
-            "sequence_adversarial_weight": 0.1}  # fmt: skip
+    more = {
+        "motion_hidden": 24,
+        "motion_steps": 150,
+        "motion_rate": 0.01,
+        "motion_latent": 2,
+        "sequence_adversarial_weight": 0.1,
+    }
     made, _ = fit(tmp_path, "motion", **more)
     view, index = View(), torch.arange(8)
     paths = torch.from_numpy(np.stack([view.path(i, range(HORIZON + 1), 3) for i in range(8)]))

@@ -42,8 +42,14 @@ class Toy:
         self.adam = torch.optim.Adam(self.net.parameters(), 0.05)
         self.fail = fail or {}
         self.began, self.made = [], []
-        self.training = Training("toy:all", {"net": self.net}, {"adam": self.adam}, steps,
-                                 ("batch", "width"), {"best": None, "seen": []})  # fmt: skip
+        self.training = Training(
+            "toy:all",
+            {"net": self.net},
+            {"adam": self.adam},
+            steps,
+            ("batch", "width"),
+            {"best": None, "seen": []},
+        )
 
     def begin(self, done):
         self.began.append(done)
@@ -152,11 +158,13 @@ def test_a_figure_that_is_no_number_stops_with_step_clips_and_state(tmp_path, va
     [
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate "
-                     "memory: you tried to allocate 9 bytes."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 9 bytes."
+        ),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
     ],
-)  # fmt: skip
+)
 def test_no_memory_names_what_to_lower_and_lowers_nothing(tmp_path, error):
     toy = Toy(7, {3: error})
     with pytest.raises(MethodFailed) as caught:

@@ -94,8 +94,14 @@ class Clips:
         while True:
             for i in self.order:
                 label = None if self.labels is None else np.array([self.labels[i]])
-                yield Batch(np.zeros((1, 5, 0, 0, 3), np.uint8), None, label, np.array([i]),
-                            np.zeros((1, 5), np.int64), self.clips[i][None])  # fmt: skip
+                yield Batch(
+                    np.zeros((1, 5, 0, 0, 3), np.uint8),
+                    None,
+                    label,
+                    np.array([i]),
+                    np.zeros((1, 5), np.int64),
+                    self.clips[i][None],
+                )
 
 
 class Context:
@@ -133,9 +139,10 @@ def test_nearest_train_adds_the_motion_of_the_nearest_shape():
     given[..., :2] += 0.5  # where the figure stands does not matter
     made = model.roll(given, None, 3, SEEDS)
     assert made.shape == (2, 3, 2, 3)
-    torch.testing.assert_close(made[0, :, :, :2] - given[0, -1, :, :2],
-                               torch.tensor([0.1, 0.2, 0.3])[:, None, None]
-                               * torch.tensor([1.0, 0.0]).expand(1, 2, 2))  # fmt: skip
+    torch.testing.assert_close(
+        made[0, :, :, :2] - given[0, -1, :, :2],
+        torch.tensor([0.1, 0.2, 0.3])[:, None, None] * torch.tensor([1.0, 0.0]).expand(1, 2, 2),
+    )
     torch.testing.assert_close(made[1, -1, :, 1] - given[1, -1, :, 1], torch.full((2,), -0.3))
 
 

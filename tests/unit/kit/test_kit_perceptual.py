@@ -119,8 +119,10 @@ def test_the_official_file_format_of_vgg19_goes_all_the_way(tmp_path, monkeypatc
     assert sum(p.numel() for p in net.parameters()) == 20_024_384
     state = {f"features.{k}": v for k, v in net.state_dict().items()}
     for place, width in ((0, 8), (3, 8), (6, 10)):  # present in the file, and of no use here
-        state |= {f"classifier.{place}.weight": torch.zeros(width, 8),
-                  f"classifier.{place}.bias": torch.zeros(width)}  # fmt: skip
+        state |= {
+            f"classifier.{place}.weight": torch.zeros(width, 8),
+            f"classifier.{place}.bias": torch.zeros(width),
+        }
     file = tmp_path / "own" / "vgg19-dcbb9e9d.pth"
     file.parent.mkdir()
     torch.save(state, file)
@@ -132,8 +134,9 @@ def test_the_official_file_format_of_vgg19_goes_all_the_way(tmp_path, monkeypatc
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normal = (images(1, 32, 32) - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
     with torch.no_grad():
-        assert_close(perceptual_network("vgg19", path)(images(1, 32, 32)),
-                     last_of_each_block(net, normal))  # fmt: skip
+        assert_close(
+            perceptual_network("vgg19", path)(images(1, 32, 32)), last_of_each_block(net, normal)
+        )
 
 
 def lite0(tmp_path, seed=0):
@@ -279,8 +282,9 @@ def test_calibration_makes_features_one_and_copying_ten():
     wide, narrow = (source - target).abs().mean(), (source - target).mean(3).abs().mean()
     constant = 10 / float((3 * a * wide + 5 * b * narrow) / 2)
     assert float(loss.constant) == pytest.approx(constant, rel=1e-5)
-    assert told == pytest.approx({"scale a": float(a), "scale b": float(b), "constant": constant},
-                                 rel=1e-5)  # fmt: skip
+    assert told == pytest.approx(
+        {"scale a": float(a), "scale b": float(b), "constant": constant}, rel=1e-5
+    )
     assert float(loss(source, target)) == pytest.approx(10, rel=1e-5)
     assert bool(loss.calibrated)
 

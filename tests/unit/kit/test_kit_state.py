@@ -18,10 +18,20 @@ from vpbench.kit import from_arrays, load_state, save_state, to_arrays
 torch.set_num_threads(1)
 
 DTYPES = [
-    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32,
-    torch.int16, torch.int8, torch.uint8, torch.uint16, torch.bool, torch.complex64,
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.uint16,
+    torch.bool,
+    torch.complex64,
     torch.float8_e4m3fn,
-]  # fmt: skip
+]
 
 
 def through_files(state, folder):
@@ -135,8 +145,9 @@ def test_same_state_same_bytes(tmp_path):
     for name in ("tensors.safetensors", "state.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
-        "state.json", "tensors.safetensors",
-    ]  # fmt: skip
+        "state.json",
+        "tensors.safetensors",
+    ]
 
 
 @both

@@ -213,8 +213,11 @@ def smooth_scene():
 @pytest.mark.parametrize("amount", [0.0, 0.37, 0.999])
 def test_filters_agree_with_pillow(name, amount):
     low, high = {
-        "sharpness": (0, 5), "brightness": (0.7, 2), "colour": (0, 5), "contrast": (0.7, 3),
-    }.get(name, (0, 0))  # fmt: skip
+        "sharpness": (0, 5),
+        "brightness": (0.7, 2),
+        "colour": (0, 5),
+        "contrast": (0.7, 3),
+    }.get(name, (0, 0))
     factor = round(low + int(amount * (round((high - low) * 10) + 1)) / 10, 1)
     scene = smooth_scene()
     ours = apply_filter(scene, name, amount)[0].astype(int)

@@ -180,8 +180,12 @@ def test_damaged_shipped_features_are_refused(tmp_path):
         path.write_bytes(wrong)
         with pytest.raises(Corrupt, match=r"some\.npz"):
             Shipped.read(path)
-    np.savez(path, extractor=np.frombuffer(b"{}", np.uint8), hashes=np.zeros((2, 9), np.uint8),
-             features=np.zeros((2, 6), np.float32))  # fmt: skip
+    np.savez(
+        path,
+        extractor=np.frombuffer(b"{}", np.uint8),
+        hashes=np.zeros((2, 9), np.uint8),
+        features=np.zeros((2, 6), np.float32),
+    )
     with pytest.raises(Corrupt, match="wrong shape"):
         Shipped.read(path)
 

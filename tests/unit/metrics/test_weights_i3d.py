@@ -71,8 +71,9 @@ def torch_state(arrays):
     for row in i3d.table():
         array = arrays[row.name]
         key = row.torch_key
-        state[key] = array.transpose(4, 3, 0, 1, 2) if key.endswith("conv3d.weight") else (
-            array.reshape(-1))  # fmt: skip
+        state[key] = (
+            array.transpose(4, 3, 0, 1, 2) if key.endswith("conv3d.weight") else (array.reshape(-1))
+        )
         if key.endswith("bn.bias"):
             state[key.replace("bias", "weight")] = np.ones(array.size, np.float32)
             state[key.replace("bias", "num_batches_tracked")] = np.array(5)

@@ -86,10 +86,17 @@ def level(seed=0):
         weight = rng.standard_normal((outputs, inputs, 7, 7)).astype(np.float32)
         bias = rng.standard_normal(outputs).astype(np.float32)
         arrays += [weight, bias]
-        modules[2 * k + 1] = ("nn.SpatialConvolution", {
-            "weight": weight, "bias": bias, "gradWeight": weight * 0, "kW": 7, "train": False,
-            "output": None,
-        })  # fmt: skip
+        modules[2 * k + 1] = (
+            "nn.SpatialConvolution",
+            {
+                "weight": weight,
+                "bias": bias,
+                "gradWeight": weight * 0,
+                "kW": 7,
+                "train": False,
+                "output": None,
+            },
+        )
         modules[2 * k + 2] = ("nn.ReLU", {"inplace": True})
     return ("nn.Sequential", {"_type": "torch.FloatTensor", "modules": modules}), arrays
 
@@ -134,12 +141,14 @@ def test_every_cut_is_refused():
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (struct.pack("<i", 6), "function"), (struct.pack("<i", 8), "function"),
-        (struct.pack("<ii", 2, -5), "cut short"), (b"PK\x03\x04" * 9, "refused"),
+        (struct.pack("<i", 6), "function"),
+        (struct.pack("<i", 8), "function"),
+        (struct.pack("<ii", 2, -5), "cut short"),
+        (b"PK\x03\x04" * 9, "refused"),
         (struct.pack("<3i", 3, 1, 1) * 200, "nested too deep|odd key"),
         (Writer.bytes({"n": 3}), "no weights"),
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused_with_a_reason(data, why):
     with pytest.raises(Corrupt, match=why):
         torch7.load(data, "a file")

@@ -26,10 +26,14 @@ def cells(sheet, level, shape):
 @pytest.mark.parametrize(
     ("length", "columns", "wanted"),
     [
-        (16, 8, [0, 2, 4, 6, 9, 11, 13, 15]), (32, 4, [0, 10, 21, 31]), (3, 8, [0, 1, 2]),
-        (1, 8, [0]), (16, 1, [0]), (2, 2, [0, 1]),
+        (16, 8, [0, 2, 4, 6, 9, 11, 13, 15]),
+        (32, 4, [0, 10, 21, 31]),
+        (3, 8, [0, 1, 2]),
+        (1, 8, [0]),
+        (16, 1, [0]),
+        (2, 2, [0, 1]),
     ],
-)  # fmt: skip
+)
 def test_times_are_even_and_hold_both_ends(length, columns, wanted):
     assert frame_times(length, columns) == wanted
 

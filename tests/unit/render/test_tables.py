@@ -32,10 +32,18 @@ def figure(value, metric="psnr", n=90, **more):
 
 def row(method, kind="method", **changes):
     values = {
-        "method": method, "kind": kind, "conditioning_frames": 1, "uses": [], "n": 90,
-        "samples": 1, "seeds": [0], "fit_seeds": [], "checkpoint": None, "marks": [],
+        "method": method,
+        "kind": kind,
+        "conditioning_frames": 1,
+        "uses": [],
+        "n": 90,
+        "samples": 1,
+        "seeds": [0],
+        "fit_seeds": [],
+        "checkpoint": None,
+        "marks": [],
         "scores": {"psnr": figure(24.3, se=0.12), "fvd": figure(152.3, "fvd", se=8.1)},
-    }  # fmt: skip
+    }
     return {**values, **changes}
 
 
@@ -79,15 +87,22 @@ def test_the_formats_need_no_array_library():
 @pytest.mark.parametrize(
     ("value", "se", "wanted"),
     [
-        (24.3111, 0.1234, "24.31 ± 0.12"), (24.3111, 0.354, "24.31 ± 0.35"),
-        (24.3111, 0.355, "24.3 ± 0.4"), (24.3111, 0.96, "24.3 ± 1.0"),
-        (24.3111, 0.0996, "24.31 ± 0.10"), (812.34, 8.13, "812 ± 8"), (812.34, 1.6, "812.3 ± 1.6"),
-        (812.34, 97.0, "812 ± 97"), (-0.0131, 0.068, "-0.01 ± 0.07"),
+        (24.3111, 0.1234, "24.31 ± 0.12"),
+        (24.3111, 0.354, "24.31 ± 0.35"),
+        (24.3111, 0.355, "24.3 ± 0.4"),
+        (24.3111, 0.96, "24.3 ± 1.0"),
+        (24.3111, 0.0996, "24.31 ± 0.10"),
+        (812.34, 8.13, "812 ± 8"),
+        (812.34, 1.6, "812.3 ± 1.6"),
+        (812.34, 97.0, "812 ± 97"),
+        (-0.0131, 0.068, "-0.01 ± 0.07"),
         (-0.0001, 0.068, "0.00 ± 0.07"),
-        (0.5, 1e-9, "0.500000 ± 0.000000"), (24.3111, None, "24.31"), (24.3111, 0.0, "24.31"),
+        (0.5, 1e-9, "0.500000 ± 0.000000"),
+        (24.3111, None, "24.31"),
+        (24.3111, 0.0, "24.31"),
         (-0.0001, None, "0.00"),
     ],
-)  # fmt: skip
+)
 def test_figures_have_the_digits_that_their_error_warrants(value, se, wanted):
     assert format_score(figure(value, se=se), "psnr") == wanted
 
@@ -125,14 +140,28 @@ def test_column_titles():
 def test_rows_are_ordered_by_what_they_are():
     model = table_model(
         group(
-            row("noise", "null"), row("ours"), row("real-other", "floor"),
-            row("paper", "reported"), row("nearest-train", "reference"), row("abc"),
-            row("copy-last", "null"), row("real", "ceiling"), row("gt", "oracle"),
+            row("noise", "null"),
+            row("ours"),
+            row("real-other", "floor"),
+            row("paper", "reported"),
+            row("nearest-train", "reference"),
+            row("abc"),
+            row("copy-last", "null"),
+            row("real", "ceiling"),
+            row("gt", "oracle"),
         )
-    )  # fmt: skip
+    )
     assert names(model) == [
-        "real", "real-other", "nearest-train", "ours", "paper", "abc", "gt", "noise", "copy-last",
-    ]  # fmt: skip
+        "real",
+        "real-other",
+        "nearest-train",
+        "ours",
+        "paper",
+        "abc",
+        "gt",
+        "noise",
+        "copy-last",
+    ]
     assert [r.dimmed for r in model.rows] == [True] * 3 + [False] * 4 + [True] * 2
     assert [k for k, r in enumerate(model.rows) if r.rule_above] == [3, 7]
     assert model.rows[6].cells[0].text == "gt (oracle)"
@@ -192,8 +221,10 @@ def test_ranks_are_shown_and_the_best_are_bold():
     rows = [row(rank, scores={"psnr": figure(2.0, rank=rank)}) for rank in ("1–2", "3", "10")]
     model = table_model(group(*rows, metrics=["psnr"]))
     assert [(r.cells[2].text, r.cells[2].bold) for r in model.rows] == [
-        ("2.00 (1–2)", True), ("2.00 (3)", False), ("2.00 (10)", False),
-    ]  # fmt: skip
+        ("2.00 (1–2)", True),
+        ("2.00 (3)", False),
+        ("2.00 (10)", False),
+    ]
     assert any("a range is a tie" in note.text for note in model.notes)
 
 

@@ -12,9 +12,17 @@ def test_weights_come_from_the_users_cache_and_what_is_kept_goes_elsewhere(tmp_p
     asked = []
     monkeypatch.setattr(training, "find_weights", lambda name, cache: asked.append((name, cache)))
     ctx = LimitedContext(
-        TASK, (), "cpu", 1, 0, StageDir(tmp_path / "stage"), "toy:fit", tmp_path / "given",
-        lambda event: None, pretrained=tmp_path / "user",
-    )  # fmt: skip
+        TASK,
+        (),
+        "cpu",
+        1,
+        0,
+        StageDir(tmp_path / "stage"),
+        "toy:fit",
+        tmp_path / "given",
+        lambda event: None,
+        pretrained=tmp_path / "user",
+    )
     ctx.weights("vgg19")
     assert asked == [("vgg19", tmp_path / "user")]
     assert ctx.cache("flow", "dis").is_relative_to(tmp_path / "given")

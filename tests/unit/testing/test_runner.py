@@ -83,8 +83,11 @@ def pytest_in(folder, *words):
     load = () if known else ("-p", "vpbench.testing.pytest_plugin")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *load, "-p", "no:cacheprovider", *words],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 

@@ -129,9 +129,13 @@ def silent(done: int, total: int) -> None:
 
 
 def scan(
-    root: Path, strips: Strips, cache: Path, findings: Findings, fresh: bool = False,
+    root: Path,
+    strips: Strips,
+    cache: Path,
+    findings: Findings,
+    fresh: bool = False,
     tell: Tell = silent,
-) -> dict[Source, Facts | None]:  # fmt: skip
+) -> dict[Source, Facts | None]:
     """All clips of a folder in the order of their ids; None for what `findings` says is broken.
 
     Args:
@@ -145,9 +149,13 @@ def scan(
 
 
 def examined(
-    root: Path, found: Sequence[Source], examine: Callable[[Source], Facts | VpbenchError],
-    index: Index, findings: Findings, tell: Tell = silent,
-) -> dict[Source, Facts | None]:  # fmt: skip
+    root: Path,
+    found: Sequence[Source],
+    examine: Callable[[Source], Facts | VpbenchError],
+    index: Index,
+    findings: Findings,
+    tell: Tell = silent,
+) -> dict[Source, Facts | None]:
     """Facts of clips, from the index or from `examine`, which runs in several threads."""
     known = {source: index.facts(source) for source in found}
     new = [source for source, facts in known.items() if facts is None]

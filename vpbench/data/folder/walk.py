@@ -17,9 +17,26 @@ from vpbench.media.kinds import CLIP_SUFFIXES, IMAGE_SUFFIXES, Strips
 LABELS = "labels.csv"
 
 _TOP_SUFFIXES = frozenset(
-    {".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".rst", ".sh", ".py", ".toml",
-     ".tsv", ".txt", ".yaml", ".yml", ".xml", ".bib"}
-)  # fmt: skip
+    {
+        ".csv",
+        ".htm",
+        ".html",
+        ".json",
+        ".log",
+        ".md",
+        ".pdf",
+        ".rst",
+        ".sh",
+        ".py",
+        ".toml",
+        ".tsv",
+        ".txt",
+        ".yaml",
+        ".yml",
+        ".xml",
+        ".bib",
+    }
+)
 """Beside the clips, at the top, such files describe them."""
 _ANYWHERE = ("readme", "license", "licence", "copying", "notice", "changelog", "citation")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})

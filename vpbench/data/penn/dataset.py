@@ -188,9 +188,16 @@ def clips_of(
     for video, role in sorted(roles.items()):
         own = facts[video]
         out[role].append(
-            ClipInfo(video, own.frames, own.height, own.width, split.labels[video],
-                     sha256=own.sha256, source=own.source)
-        )  # fmt: skip
+            ClipInfo(
+                video,
+                own.frames,
+                own.height,
+                own.width,
+                split.labels[video],
+                sha256=own.sha256,
+                source=own.source,
+            )
+        )
     return out
 
 

@@ -32,9 +32,14 @@ _BROKEN = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 
 def fetch(
-    root: Path, tell: Tell = silent, *, link: str = layout.LINK, allow_http: bool = False,
-    videos: int = VIDEOS, frames: int | None = FRAMES,
-) -> Path:  # fmt: skip
+    root: Path,
+    tell: Tell = silent,
+    *,
+    link: str = layout.LINK,
+    allow_http: bool = False,
+    videos: int = VIDEOS,
+    frames: int | None = FRAMES,
+) -> Path:
     """Download, extract and check Penn Action, and give it the name `root`.
 
     Args:
@@ -74,8 +79,15 @@ def _fetch(
     archive = work / "Penn_Action.tar.gz"
     done = work / "complete"
     if not done.is_file():
-        transfer(link, archive, None, LIMIT, _in_mebibytes(tell), allow_http=allow_http,
-                 begin=lambda have, total: _check_space(work, have, total))  # fmt: skip
+        transfer(
+            link,
+            archive,
+            None,
+            LIMIT,
+            _in_mebibytes(tell),
+            allow_http=allow_http,
+            begin=lambda have, total: _check_space(work, have, total),
+        )
         done.touch()
     inner = work / "extracted"
     shutil.rmtree(inner, ignore_errors=True)
@@ -154,8 +166,10 @@ def check(root: Path, videos: int, frames: int | None) -> None:
     """
     folders = sorted((root / "frames").glob("[0-9][0-9][0-9][0-9]"))
     if len(folders) != videos:
-        raise BadData(f"the archive holds {len(folders)} videos, Penn Action {videos}.",
-                      fix="Download it again.")  # fmt: skip
+        raise BadData(
+            f"the archive holds {len(folders)} videos, Penn Action {videos}.",
+            fix="Download it again.",
+        )
     findings = Findings(root, "penn")
     split = load("penn")
     lengths = check_labels(root / "labels", split, findings, [f.name for f in folders])
@@ -165,9 +179,11 @@ def check(root: Path, videos: int, frames: int | None) -> None:
         if there != lengths[folder.name]:
             raise BadData(
                 f"video {folder.name} has {there} frames, its annotation speaks of "
-                f"{lengths[folder.name]}.", fix="Download it again.",
-            )  # fmt: skip
+                f"{lengths[folder.name]}.",
+                fix="Download it again.",
+            )
     total = sum(lengths.values())
     if frames is not None and total != frames:
-        raise BadData(f"the archive holds {total} frames, Penn Action {frames}.",
-                      fix="Download it again.")  # fmt: skip
+        raise BadData(
+            f"the archive holds {total} frames, Penn Action {frames}.", fix="Download it again."
+        )

@@ -102,13 +102,21 @@ def read_annotation(path: Path) -> Annotation:
     if len(boxes) == frames - 1:  # two files end one box early
         boxes = np.concatenate([boxes, boxes[-1:]])
     if boxes.shape != (frames, 4) or not np.isfinite(x).all() or not np.isfinite(y).all():
-        raise BadData(f"{path} holds no box for each frame, or joints that are no numbers.",
-                      fix=_AGAIN)  # fmt: skip
+        raise BadData(
+            f"{path} holds no box for each frame, or joints that are no numbers.", fix=_AGAIN
+        )
     written = ~(((x == 1) & (y == 1)) | ((x == 0) & (y == 0)))
     found = Annotation(
-        action, viewpoint, height, width, np.stack([x, y], -1) - 1.0, visible, written | visible,
-        boxes, int(np.ravel(stored["train"])[0]) == 1,
-    )  # fmt: skip
+        action,
+        viewpoint,
+        height,
+        width,
+        np.stack([x, y], -1) - 1.0,
+        visible,
+        written | visible,
+        boxes,
+        int(np.ravel(stored["train"])[0]) == 1,
+    )
     for array in (found.xy, found.visible, found.known, found.boxes):
         array.setflags(write=False)
     return found
@@ -126,8 +134,18 @@ def _load(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             stored = loadmat(path)
-    except (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, EOFError, Warning,
-            NotImplementedError, MemoryError) as error:  # fmt: skip
+    except (
+        MatReadError,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        EOFError,
+        Warning,
+        NotImplementedError,
+        MemoryError,
+    ) as error:
         raise BadData(f"{path} is no readable annotation file: {error}.", fix=_AGAIN) from error
     missing = [key for key in _KEYS if key not in stored]
     if missing:

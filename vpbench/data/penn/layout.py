@@ -102,10 +102,12 @@ def own_split(root: Path) -> Split | None:
                 continue
             found = _LINE.fullmatch(line.strip())
             if found is None or int(found[2]) >= len(load("penn").classes):
-                raise BadData(f"{path}, line {number} is {line!r}.",
-                              fix="Write lines such as: frames/2289 0")  # fmt: skip
+                raise BadData(
+                    f"{path}, line {number} is {line!r}.", fix="Write lines such as: frames/2289 0"
+                )
             if found[1] in roles:
-                raise BadData(f"{path}, line {number}: video {found[1]} stands twice.",
-                              fix="Keep it once.")  # fmt: skip
+                raise BadData(
+                    f"{path}, line {number}: video {found[1]} stands twice.", fix="Keep it once."
+                )
             roles[found[1]], labels[found[1]] = role, int(found[2])
     return Split(load("penn").classes, roles, labels)

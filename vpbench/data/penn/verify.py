@@ -45,8 +45,9 @@ def verify_archive(dataset: Penn, tell: Tell) -> list[Problem]:
     looks = _check_frames(root, videos, lengths, findings, tell)
     whole = split.sha256() == load("penn").sha256()
     if whole and not findings.problems() and sum(lengths.values()) != FRAMES:
-        findings.bad(root, f"{root} has {sum(lengths.values())} frames, Penn Action {FRAMES}.",
-                     _ARCHIVE)  # fmt: skip
+        findings.bad(
+            root, f"{root} has {sum(lengths.values())} frames, Penn Action {FRAMES}.", _ARCHIVE
+        )
     train, test = (
         {v: looks[v] for v in split.of(role) if v in looks} for role in ("train", "test")
     )
@@ -90,16 +91,19 @@ def check_labels(
             findings.bad(path, f"{path} says {found.action}, the split says {said}.", _ARCHIVE)
     if gone:
         findings.bad(
-            folder, f"{folder} has no {gone[0]}.mat" + _more(len(gone) - 1) + ".",
+            folder,
+            f"{folder} has no {gone[0]}.mat" + _more(len(gone) - 1) + ".",
             "Extract the folder labels of Penn_Action.tar.gz again.",
-        )  # fmt: skip
+        )
     if sum(actions.values()) == VIDEOS:
         for action, (first, last) in ACTIONS.items():
             if actions[action] != last - first + 1:
                 findings.bad(
-                    folder, f"{folder} holds {actions[action]} videos of {action}, Penn Action "
-                    f"{last - first + 1}.", _ARCHIVE,
-                )  # fmt: skip
+                    folder,
+                    f"{folder} holds {actions[action]} videos of {action}, Penn Action "
+                    f"{last - first + 1}.",
+                    _ARCHIVE,
+                )
     return lengths
 
 

@@ -50,18 +50,24 @@ def figure_of(found: Annotation, video: str, split: str, size: int) -> Figure:
     track = make_track(joints, None, _toes(joints, face, height), face, height)
     ground = int(track.joints[0, 11:13, 1].max()) + track.height // 25
     return Figure(
-        track, draw_look(split, draws.child("look")), draw_place(split, draws.child("place")),
+        track,
+        draw_look(split, draws.child("look")),
+        draw_place(split, draws.child("place")),
         ground,
-    )  # fmt: skip
+    )
 
 
 def render(figure: Figure, indices: Sequence[int], size: int) -> Frames:
     """Frames of the figure, uint8 [len(indices),size,size,3]."""
     whole, chosen = figure.track, list(indices)
     track = replace(
-        whole, joints=whole.joints[chosen], depth=whole.depth[chosen], toes=whole.toes[chosen],
-        face=whole.face[chosen], present=whole.present[chosen],
-    )  # fmt: skip
+        whole,
+        joints=whole.joints[chosen],
+        depth=whole.depth[chosen],
+        toes=whole.toes[chosen],
+        face=whole.face[chosen],
+        present=whole.present[chosen],
+    )
     canvas = new_canvas(render_place(figure.place, size), len(chosen))
     shade_floor(canvas, track, figure.ground)
     paint_all(canvas, body_shapes(track, figure.look, size))

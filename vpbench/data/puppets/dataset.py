@@ -75,11 +75,16 @@ class Puppets:
         actual = self._hashes(split) if split == "test" else None
         return [
             ClipInfo(
-                f"{split}/{i:04d}", FRAMES, self.size, self.size, label_of(split, i), FPS,
+                f"{split}/{i:04d}",
+                FRAMES,
+                self.size,
+                self.size,
+                label_of(split, i),
+                FPS,
                 sha256=actual[i] if actual else self._expected(split, i),
             )
             for i in range(SPLITS[split])
-        ]  # fmt: skip
+        ]
 
     def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
         """uint8 [len(indices),size,size,3]."""

@@ -24,9 +24,12 @@ from vpbench.harness.events import Emit, silent
 
 _TAIL = 2000
 _ONE_THREAD = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,24 @@ class LocalExecutor:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def submit(
-        self, job: Path, cpus: int = 1, gpus: int = 0, memory_gib: float = 0.0,
+        self,
+        job: Path,
+        cpus: int = 1,
+        gpus: int = 0,
+        memory_gib: float = 0.0,
         emit: Emit = silent,
-    ) -> LocalHandle:  # fmt: skip
+    ) -> LocalHandle:
         """Put a job in the queue; it starts once its slots are free.
 
         A job that asks for more than there is runs alone.
         """
-        handle = LocalHandle(job, min(cpus, self.slots.cpus), min(gpus, self.slots.gpus),
-                             min(memory_gib, self.slots.memory_gib), emit)  # fmt: skip
+        handle = LocalHandle(
+            job,
+            min(cpus, self.slots.cpus),
+            min(gpus, self.slots.gpus),
+            min(memory_gib, self.slots.memory_gib),
+            emit,
+        )
         self._queue.append(handle)
         return handle
 
@@ -173,9 +185,13 @@ class LocalExecutor:
         environment |= dict.fromkeys(_ONE_THREAD, str(threads))
         log = tempfile.TemporaryFile(prefix="vpbench-worker-")  # noqa: SIM115 - lives with the worker
         process = subprocess.Popen(
-            [sys.executable, "-m", "vpbench", "_job", "--serve"], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "vpbench", "_job", "--serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
         worker = _Worker(process, threads, cast("IO[bytes]", log))
         assert process.stdout is not None  # asked for above
         os.set_blocking(process.stdout.fileno(), False)

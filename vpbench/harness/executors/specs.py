@@ -5,8 +5,9 @@ from __future__ import annotations
 from vpbench.api.specs import ExecutorSpec
 
 LOCAL = ExecutorSpec(
-    "local", "vpbench.harness.executors.local:LocalExecutor",
+    "local",
+    "vpbench.harness.executors.local:LocalExecutor",
     "worker processes on this machine, with slots for cores, GPUs and memory",
     licence="Apache-2.0",
-)  # fmt: skip
+)
 BUILTIN = (LOCAL,)

@@ -57,9 +57,10 @@ def predictions(
     caption = studio.caption(f"sample {studio.sample}" if studio.sample else "")
     sheet = Sheet("Predictions", blocks, caption, (1,), count)
     record = {
-        "methods": [one.record for one in shown], "clips": clips_json(studio, items),
+        "methods": [one.record for one in shown],
+        "clips": clips_json(studio, items),
         "frames": _numbers(times),
-    }  # fmt: skip
+    }
     return Figure("predictions", {"predictions": sheet}, record)
 
 
@@ -100,9 +101,10 @@ def ablation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) -> 
     count = max(one.count for one in shown)
     sheet = Sheet("Ablation", blocks, studio.caption(), breaks, count)
     record = {
-        "methods": [one.record for one in shown], "clips": clips_json(studio, items),
+        "methods": [one.record for one in shown],
+        "clips": clips_json(studio, items),
         "frames": _numbers(times),
-    }  # fmt: skip
+    }
     return Figure("ablation", {"ablation": sheet}, record)
 
 
@@ -138,8 +140,12 @@ def failures(
             if item.id in one.points:
                 rows.append(_points(one, item, first, times))
             blocks.append(Block(studio.title(item), rows, time_headers(times)))
-        clips = [{**row, "value": value} for row, (_, value)
-                 in zip(clips_json(studio, [i for i, _ in worst]), worst, strict=True)]  # fmt: skip
+        clips = [
+            {**row, "value": value}
+            for row, (_, value) in zip(
+                clips_json(studio, [i for i, _ in worst]), worst, strict=True
+            )
+        ]
         records.append({**one.record, **record, "clips": clips})
     sheet = Sheet(f"Worst clips by {by}", blocks, studio.caption(), (1,), most)
     return Figure(
@@ -175,8 +181,12 @@ def _worst(
         raise MissingData(f"{by} of {run.name} has no value for any of the clips.")
     sign = 1 if score["direction"] == "up" else -1
     order = sorted(values, key=lambda name: (sign * values[name], name))[:count]
-    record = {"metric": by, "score": score["sha256"], "fingerprint": score["fp8"],
-              "run": str(stored.folder.path)}  # fmt: skip
+    record = {
+        "metric": by,
+        "score": score["sha256"],
+        "fingerprint": score["fp8"],
+        "run": str(stored.folder.path),
+    }
     return [(items[name], values[name]) for name in order], record, score["unit"]
 
 

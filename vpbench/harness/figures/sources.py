@@ -124,8 +124,9 @@ def pick_clips(bench: Bench, ids: Sequence[str], count: int) -> list[Item]:
 
 def clips_json(studio: Studio, items: Sequence[Item]) -> list[dict[str, Any]]:
     """The clips of a figure for its JSON."""
-    return [{"id": i.id, "label": i.clip.label, "class": studio.class_name(i) or None}
-            for i in items]  # fmt: skip
+    return [
+        {"id": i.id, "label": i.clip.label, "class": studio.class_name(i) or None} for i in items
+    ]
 
 
 def find_stored(studio: Studio, run: RunPlan, items: Sequence[Item]) -> StoredRun | None:
@@ -190,9 +191,11 @@ def show(studio: Studio, run: RunPlan, items: Sequence[Item], *, points: bool) -
     """
     stored = find_stored(studio, run, items)
     record: dict[str, Any] = {
-        "method": run.name, "seed": run.seed,
-        "fit_seed": run.fit_seed if run.stages else None, "sample": studio.sample,
-    }  # fmt: skip
+        "method": run.name,
+        "seed": run.seed,
+        "fit_seed": run.fit_seed if run.stages else None,
+        "sample": studio.sample,
+    }
     live = None
     if stored is not None:
         frames = frames_of(studio, stored, items)
@@ -250,8 +253,15 @@ def _predict(studio: Studio, live: Live, items: Sequence[Item]) -> dict[str, Fra
             part, live.run.method, live.run.seed, samples, studio.bench, live.instance
         )
         found |= {i.id: frames[k, studio.sample] for k, i in enumerate(part)}
-        studio.emit({"event": "progress", "what": "predict", "method": live.name,
-                     "done": len(found), "total": len(items)})  # fmt: skip
+        studio.emit(
+            {
+                "event": "progress",
+                "what": "predict",
+                "method": live.name,
+                "done": len(found),
+                "total": len(items),
+            }
+        )
     return found
 
 

@@ -56,10 +56,14 @@ def sweep(
         chosen = _chosen(studio, run, source, label) if has_label else None
         stem = "sweep" if len(runs) == 1 else f"sweep-{safe_name(run.name)}"
         record: dict[str, Any] = {
-            "method": run.name, "source": "live", "seed": run.seed,
-            "fit_seed": run.fit_seed if run.stages else None, "stages": live.stages(),
-            "classes": None, "seeds": None,
-        }  # fmt: skip
+            "method": run.name,
+            "source": "live",
+            "seed": run.seed,
+            "fit_seed": run.fit_seed if run.stages else None,
+            "stages": live.stages(),
+            "classes": None,
+            "seeds": None,
+        }
         if has_label:
             found = _classes(studio, live, source)
             sheets[f"{stem}-classes"] = _sheet(studio, live, source, found, "all labels, one seed")
@@ -92,8 +96,12 @@ def _source_json(studio: Studio, source: Item | Picture) -> dict[str, Any]:
 
 def _told(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
     names = studio.bench.task.info.class_names
-    return {"label": one.label, "class": None if one.label is None else names[one.label],
-            "sample": s, "seed": int(one.seeds[s])}  # fmt: skip
+    return {
+        "label": one.label,
+        "class": None if one.label is None else names[one.label],
+        "sample": s,
+        "seed": int(one.seeds[s]),
+    }
 
 
 def _given(studio: Studio, live: Live, source: Item | Picture) -> tuple[Conditioning, str]:
@@ -114,8 +122,15 @@ def _classes(studio: Studio, live: Live, source: Item | Picture) -> list[Picture
     total = studio.bench.task.info.n_classes
     for label in range(total):
         found.append(_ask(studio, live, source, label, 1))
-        studio.emit({"event": "progress", "what": "sweep", "method": live.name,
-                     "done": label + 1, "total": total})  # fmt: skip
+        studio.emit(
+            {
+                "event": "progress",
+                "what": "sweep",
+                "method": live.name,
+                "done": label + 1,
+                "total": total,
+            }
+        )
     return found
 
 

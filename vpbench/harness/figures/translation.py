@@ -44,13 +44,21 @@ def translation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) 
         told, removed = _layers(studio, live, items)
         stem = "translation" if len(runs) == 1 else f"translation-{safe_name(run.name)}"
         sheets[stem] = _sheet(studio, live, items, times, told, removed)
-        records.append({
-            "method": run.name, "source": "live", "seed": run.seed,
-            "fit_seed": run.fit_seed if run.stages else None, "stages": live.stages(),
-            "removed": removed is not None,
-        })  # fmt: skip
-    record = {"methods": records, "clips": clips_json(studio, items),
-              "frames": [t + 1 for t in times]}  # fmt: skip
+        records.append(
+            {
+                "method": run.name,
+                "source": "live",
+                "seed": run.seed,
+                "fit_seed": run.fit_seed if run.stages else None,
+                "stages": live.stages(),
+                "removed": removed is not None,
+            }
+        )
+    record = {
+        "methods": records,
+        "clips": clips_json(studio, items),
+        "frames": [t + 1 for t in times],
+    }
     return Figure("translation", sheets, record)
 
 
@@ -92,32 +100,49 @@ def _layers(studio: Studio, live: Live, items: Sequence[Item]) -> tuple[Layers, 
 def _pose(studio: Studio, live: Live, items: Sequence[Item]) -> Any:
     """Joints of the true future, where the method's detector asks for joints."""
     if not studio.bench.task.has_pose or live.run.method.capabilities.pose not in (
-        "required", "optional",
-    ):  # fmt: skip
+        "required",
+        "optional",
+    ):
         return None
     found = [studio.bench.store.pose(item.clip, item.targets) for item in items]
     return np.stack([pose for pose in found if pose is not None])
 
 
 def _sheet(
-    studio: Studio, live: Live, items: Sequence[Item], times: Sequence[int], told: Layers,
+    studio: Studio,
+    live: Live,
+    items: Sequence[Item],
+    times: Sequence[int],
+    told: Layers,
     removed: Layers | None,
-) -> Sheet:  # fmt: skip
+) -> Sheet:
     horizon = studio.bench.task.horizon
     first = [studio.bench.given(item)[-1] for item in items]
     real = [studio.bench.targets(item) for item in items]
     at = [(b, t) for b in range(len(items)) for t in times]
-    rows = [Row("reference", [Cell(first[b]) for b, _ in at]),
-            Row("target", [Cell(real[b][t]) for b, t in at])]  # fmt: skip
+    rows = [
+        Row("reference", [Cell(first[b]) for b, _ in at]),
+        Row("target", [Cell(real[b][t]) for b, t in at]),
+    ]
     points = [told.at(b, 0, horizon) for b in range(len(items))]
     count = 0
     known = [p for p in points if p is not None]
     if len(known) == len(items):
         count = known[0].shape[1]
-        rows.append(Row("", [Cell(first[b], known[b][0], dim=True) for b, _ in at],
-                        "keypoints of the reference"))  # fmt: skip
-        rows.append(Row("", [Cell(real[b][t], known[b][t + 1], dim=True) for b, t in at],
-                        "keypoints of the target"))  # fmt: skip
+        rows.append(
+            Row(
+                "",
+                [Cell(first[b], known[b][0], dim=True) for b, _ in at],
+                "keypoints of the reference",
+            )
+        )
+        rows.append(
+            Row(
+                "",
+                [Cell(real[b][t], known[b][t + 1], dim=True) for b, t in at],
+                "keypoints of the target",
+            )
+        )
     names = [name for name in told.images if name != "final"]
     rows += [_layer(name, told.images[name], at) for name in names]
     if "final" in told.images:

@@ -53,11 +53,18 @@ def write_figure(
     }
     task = studio.bench.task
     record: dict[str, Any] = {
-        "schema": schema.FIGURE, "figure": figure.name,
-        "task": {"id": task.id, "dataset": task.dataset, "size": task.spec.size,
-                 "horizon": task.horizon, "split_hash": task.split_hash},
-        "files": list(drawn), **figure.record,
-    }  # fmt: skip
+        "schema": schema.FIGURE,
+        "figure": figure.name,
+        "task": {
+            "id": task.id,
+            "dataset": task.dataset,
+            "size": task.spec.size,
+            "horizon": task.horizon,
+            "split_hash": task.split_hash,
+        },
+        "files": list(drawn),
+        **figure.record,
+    }
     try:
         make_folder(out)
         for name, data in drawn.items():

@@ -19,9 +19,15 @@ MAX_TOTAL = 2 << 30
 
 
 _BROKEN = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError,
-    RuntimeError, UnicodeError,
-)  # fmt: skip
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeError,
+)
 
 
 class _Odd(Exception):

@@ -110,8 +110,9 @@ def _torch(data: bytes, what: str) -> Arrays:
     except Exception as error:
         first = str(error).strip().splitlines()[:1]
         reason = first[0] if first else type(error).__name__
-        raise Corrupt(f"{what} is refused: it is no plain PyTorch state dict "
-                      f"({reason:.200}).") from error  # fmt: skip
+        raise Corrupt(
+            f"{what} is refused: it is no plain PyTorch state dict ({reason:.200})."
+        ) from error
     if not isinstance(state, Mapping) or not state:
         raise Corrupt(f"{what} is refused: it is no plain PyTorch state dict.")
     arrays: Arrays = {}

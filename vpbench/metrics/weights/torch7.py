@@ -23,9 +23,14 @@ MAX_DEPTH = 64
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _TYPES = {
-    "Byte": "u1", "Char": "i1", "Short": "<i2", "Int": "<i4", "Long": "<i8", "Float": "<f4",
+    "Byte": "u1",
+    "Char": "i1",
+    "Short": "<i2",
+    "Int": "<i4",
+    "Long": "<i8",
+    "Float": "<f4",
     "Double": "<f8",
-}  # fmt: skip
+}
 _WANTED = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -156,8 +161,10 @@ def load(data: bytes, what: str = "the file") -> Arrays:
     try:
         tree = _Reader(data).value()
     except (_Refusal, struct.error, ValueError, OverflowError, RecursionError) as error:
-        raise Corrupt(f"{what} is refused: {str(error) or 'it is no Torch7 file'}; nothing of it "
-                      "was executed.") from None  # fmt: skip
+        raise Corrupt(
+            f"{what} is refused: {str(error) or 'it is no Torch7 file'}; nothing of it "
+            "was executed."
+        ) from None
     arrays = dict(_walk(tree, (), ()))
     if not arrays:
         raise Corrupt(f"{what} is refused: there are no weights in it.")

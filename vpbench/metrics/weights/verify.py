@@ -57,5 +57,7 @@ def _check(entry: Entry, path: Path, cache: Path) -> None:
 
         i3d.check_i3d(convert.read(path))
     if record_of(path).get("sha256") != file_sha256(path):
-        raise HashMismatch(f"{path} is not the file that was stored.",
-                           fix=f"Fetch it again: vpbench weights fetch {entry.name}")  # fmt: skip
+        raise HashMismatch(
+            f"{path} is not the file that was stored.",
+            fix=f"Fetch it again: vpbench weights fetch {entry.name}",
+        )

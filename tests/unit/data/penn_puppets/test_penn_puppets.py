@@ -199,13 +199,18 @@ def test_the_real_labels_give_the_packaged_clips(shared_clips, tmp_path):
     assert dataset.left_out() == manifest["excluded"] and len(manifest["excluded"]) == 2
     assert {c.id: c.sha256 for c in dataset.clips("test")} == manifest["sha256"]
     assert {s: len(dataset.clips(s)) for s in dataset.splits()} == {
-        "train": 1054, "val": 116, "test": 90,
-    }  # fmt: skip
+        "train": 1054,
+        "val": 116,
+        "test": 90,
+    }
     assert dataset.warnings() == [] and dataset.split().sha256() == load("penn").sha256()
     assert {k: len(v) for k, v in dataset.subsets().items()} == {
-        "long": 79, "no-neighbour": 37, "villegas70": 70,
-    }  # fmt: skip
-    assert not any(incomplete(read_annotation(
-        shared_clips / "penn_action_labels" / "labels" / f"{c.id}.mat")) for c in
-        dataset.clips("test"))  # fmt: skip
+        "long": 79,
+        "no-neighbour": 37,
+        "villegas70": 70,
+    }
+    assert not any(
+        incomplete(read_annotation(shared_clips / "penn_action_labels" / "labels" / f"{c.id}.mat"))
+        for c in dataset.clips("test")
+    )
     assert VIDEOS["2160"][0] == "test"
