@@ -58,9 +58,9 @@ from vpbench.core import stats
 from vpbench.core.files import atomic_file
 from vpbench.core.hashing import digest
 from vpbench.core.tasks import Item
-from vpbench.harness.bench import BATCH, Bench
-from vpbench.harness.predict import call_predict, read_shard
-from vpbench.harness.stored import StoredRun
+from vpbench.harness.inputs.task_data import BATCH, TaskData
+from vpbench.harness.prediction.shards import call_predict, read_shard
+from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.kit import evaluating, set_threads, to_tensor
 from vpbench_keypoints.losses import changed_pixels
 from vpbench_keypoints.readout import Readout, linear_readout
@@ -74,7 +74,7 @@ _READ_CLIPS, _READ_FRAMES = 450, 5
 # translator --------------------------------------------------------------------------------------
 
 
-def frames_of(run: StoredRun) -> dict[str, Frames]:
+def frames_of(run: FinishedRun) -> dict[str, Frames]:
     """Predicted frames of the first sample, item id -> uint8 [T,H,W,3]."""
     return {
         name: np.array(frames[k, 0])
@@ -84,12 +84,12 @@ def frames_of(run: StoredRun) -> dict[str, Frames]:
     }
 
 
-def changed_error(bench: Bench, items: Sequence[Item], fake: dict[str, Frames]) -> float:
+def changed_error(task_data: TaskData, items: Sequence[Item], fake: dict[str, Frames]) -> float:
     """L1 on pixels that changed since the last given frame, as a part of repeating's."""
     wrong = due = 0.0
     for item in items:
-        real, made = to_tensor(bench.targets(item)), to_tensor(fake[item.id])
-        still = to_tensor(bench.given(item)[-1]).expand_as(real)
+        real, made = to_tensor(task_data.targets(item)), to_tensor(fake[item.id])
+        still = to_tensor(task_data.given(item)[-1]).expand_as(real)
         moved = changed_pixels(still * 2.0, real * 2.0)
         wrong += float(((made - real).abs() * moved).sum())
         due += float(((still - real).abs() * moved).sum())
@@ -99,7 +99,7 @@ def changed_error(bench: Bench, items: Sequence[Item], fake: dict[str, Frames]) 
 def translator(trial: Trial) -> list[Line]:
     """The translator alone, fed with true keypoints."""
     gain = trial.apart(ORACLE, "copy-last", "psnr")
-    part = changed_error(trial.bench, trial.items, frames_of(trial.stored(ORACLE)))
+    part = changed_error(trial.task_data, trial.items, frames_of(trial.stored(ORACLE)))
     known = {n: trial.score(n, "psnr") for n in (ORACLE, "copy-last")}
     own = {n: None if r is None else r["value"] for n, r in known.items()}
     return [
@@ -130,10 +130,10 @@ def read_points(
     for done, clip in enumerate(clips):
         last = clip.frames - 1
         times = sorted({round(k * last / _READ_FRAMES) for k in range(_READ_FRAMES + 1)})
-        pose = trial.bench.store.pose(clip, times)
+        pose = trial.task_data.clip_cache.pose(clip, times)
         if pose is None:
             raise MissingData(f"the clip {clip.id!r} has no joints.")
-        frames = to_tensor(trial.bench.store.whole(clip, times))
+        frames = to_tensor(trial.task_data.clip_cache.whole(clip, times))
         points.append(detector.detect(frames[None], torch.from_numpy(pose.copy())[None])[0].numpy())
         joints.append(pose)
         labels += [clip.label or 0] * len(times)
@@ -145,14 +145,14 @@ def joints(trial: Trial) -> list[Line]:
     """Joints read from keypoints."""
     detector = trial.live.slots["detector"]
     most = trial.args.train_clips or _READ_CLIPS
-    clips = sorted(trial.bench.dataset.clips("train"), key=lambda c: c.id)
+    clips = sorted(trial.task_data.dataset.clips("train"), key=lambda c: c.id)
     clips = clips[:: max(1, len(clips) // most)]
     tested = list({item.clip.id: item.clip for item in trial.items}.values())
     with torch.inference_mode(), evaluating([detector]):
         sides = [
             read_points(trial, detector, c, w) for c, w in ((clips, "train"), (tested, "test"))
         ]
-    found: Readout = linear_readout(sides[0], sides[1], trial.bench.task.info.size)
+    found: Readout = linear_readout(sides[0], sides[1], trial.task_data.task.info.size)
     return [
         Line("joint error", found.error, "px", remark=f"mean pose {found.mean_pose_error:.2f} px"),
         Line("joint error, part of the mean pose's", found.ratio, at_most=0.6),
@@ -210,10 +210,12 @@ def fvd(trial: Trial) -> list[Line]:
 # label -------------------------------------------------------------------------------------------
 
 
-def real_clips(bench: Bench, items: Sequence[Item]) -> Clips:
+def real_clips(task_data: TaskData, items: Sequence[Item]) -> Clips:
     """The last given frame and every second future one."""
     shown = [
-        bench.store.whole(item.clip, [item.given[-1], *item.targets])[::2].transpose(0, 3, 1, 2)
+        task_data.clip_cache.whole(item.clip, [item.given[-1], *item.targets])[::2].transpose(
+            0, 3, 1, 2
+        )
         for item in items
     ]
     labels = torch.tensor([item.clip.label or 0 for item in items])
@@ -222,18 +224,18 @@ def real_clips(bench: Bench, items: Sequence[Item]) -> Clips:
 
 def classifier(trial: Trial) -> tuple[Classifier, dict[str, float]]:
     """Trained on real training clips; taken from the cache when it is there."""
-    args, bench = trial.args, trial.bench
-    classes = bench.task.info.n_classes
-    key = digest([1, bench.task.training_hash, args.epochs, args.train_clips, args.seed])[:16]
-    path = trial.ground.places.cache / "benchmarks" / f"classifier-{key}.safetensors"
+    args, task_data = trial.args, trial.task_data
+    classes = task_data.task.info.n_classes
+    key = digest([1, task_data.task.training_hash, args.epochs, args.train_clips, args.seed])[:16]
+    path = trial.ground.paths.cache / "benchmarks" / f"classifier-{key}.safetensors"
     if path.is_file():
         model = Classifier(classes)
         with safe_open(path, "pt") as stored:
             model.load_state_dict({name: stored.get_tensor(name) for name in model.state_dict()})
             return model.eval(), json.loads(stored.metadata()["figures"])
-    sides = [list(bench.task.items[s]) for s in ("train", "val", "test")]
+    sides = [list(task_data.task.items[s]) for s in ("train", "val", "test")]
     sides[0] = sides[0][: args.train_clips]
-    data = [real_clips(bench, side) for side in sides]
+    data = [real_clips(task_data, side) for side in sides]
     model, figures = train_classifier(data[0], data[1], data[2], classes, args.epochs, args.seed)
     with atomic_file(path) as temporary:
         save_file(model.state_dict(), temporary, {"figures": json.dumps(figures)})
@@ -253,18 +255,23 @@ def wrong_labels(items: Sequence[Item], classes: int) -> list[int]:
 
 def predicted(trial: Trial, labels: Sequence[int], what: str) -> Clips:
     """Test clips predicted under some labels, as `real_clips` shows real ones."""
-    live, bench = trial.live, trial.bench
+    live, task_data = trial.live, trial.task_data
     shown: list[Any] = []
     for part in trial.batches():
         full = [part[k % len(part)] for k in range(BATCH)]
-        given = bench.conditioning(full, live.run.method)
+        given = task_data.conditioning(full, live.run.method)
         asked = [labels[len(shown) + k % len(part)] for k in range(BATCH)]
         given = dataclasses.replace(given, label=np.array(asked, np.int64))
         frames = call_predict(
-            live.instance, given, None, bench.task.horizon, bench.seeds(full, 0, 1), live.name
+            live.instance,
+            given,
+            None,
+            task_data.task.horizon,
+            task_data.seeds(full, 0, 1),
+            live.name,
         )
         for k, item in enumerate(part):
-            whole = np.concatenate([bench.given(item)[-1:], frames[k, 0]])
+            whole = np.concatenate([task_data.given(item)[-1:], frames[k, 0]])
             shown.append(whole[::2].transpose(0, 3, 1, 2))
         trial.tell(what, len(shown), len(trial.items))
     return Clips(torch.from_numpy(np.stack(shown)), torch.tensor(list(labels)))
@@ -274,8 +281,8 @@ def label(trial: Trial) -> list[Line]:
     """Whether the label that was asked for is the one that is seen."""
     model, figures = classifier(trial)
     own = [item.clip.label or 0 for item in trial.items]
-    wrong = wrong_labels(trial.items, trial.bench.task.info.n_classes)
-    real = real_clips(trial.bench, trial.items)
+    wrong = wrong_labels(trial.items, trial.task_data.task.info.n_classes)
+    real = real_clips(trial.task_data, trial.items)
     right, other = (predicted(trial, w, n) for w, n in ((own, "own label"), (wrong, "wrong label")))
     seen = {
         name: classify(model, c.frames)
@@ -317,24 +324,24 @@ def pair_distance(paths: Tensor) -> list[float]:
 
 def spread(trial: Trial) -> list[Line]:
     """How far futures under several seeds lie apart, beside real clips of one class."""
-    bench, slots = trial.bench, trial.live.slots
+    task_data, slots = trial.task_data, trial.live.slots
     detector, motion = slots["detector"], slots["motion"]
     apart: list[float] = []
     real: dict[int, list[Tensor]] = defaultdict(list)
     with torch.inference_mode(), evaluating([detector, motion]):
         for part in trial.batches():
-            given = bench.conditioning(part, trial.live.run.method)
-            seeds = torch.from_numpy(bench.seeds(part, 0, trial.args.samples))
+            given = task_data.conditioning(part, trial.live.run.method)
+            seeds = torch.from_numpy(task_data.seeds(part, 0, trial.args.samples))
             asked = None if given.label is None else torch.from_numpy(given.label.copy())
             points = detector.detect(to_tensor(given.frames), None)
             rolled = [
-                motion.roll(points, asked, bench.task.horizon, seeds[:, s])[..., :2]
+                motion.roll(points, asked, task_data.task.horizon, seeds[:, s])[..., :2]
                 for s in range(seeds.shape[1])
             ]
             for paths in torch.stack(rolled, 1):
                 apart += pair_distance(paths)
             for item in part:
-                frames = np.concatenate([bench.given(item)[-1:], bench.targets(item)])
+                frames = np.concatenate([task_data.given(item)[-1:], task_data.targets(item)])
                 found = detector.detect(to_tensor(frames)[None], None)[0, :, :, :2]
                 real[item.clip.label or 0].append(found)
             trial.tell("spread", sum(map(len, real.values())), len(trial.items))

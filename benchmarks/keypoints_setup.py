@@ -11,19 +11,19 @@ from typing import Any
 
 from vpbench.api import VpbenchError
 from vpbench.cli.show import Progress
-from vpbench.core.places import Places, places
+from vpbench.core.paths import Paths, user_paths
 from vpbench.core.plan import RunPlan
+from vpbench.core.progress import Report
 from vpbench.core.registry import Registry, registry
 from vpbench.core.rundir import StageDir
 from vpbench.core.seeding import seed_of
-from vpbench.harness.bench import Bench, Place, open_bench
-from vpbench.harness.context import StageContext
-from vpbench.harness.events import Emit
-from vpbench.harness.fit import train_view
-from vpbench.harness.live import Asked, plan_live
-from vpbench.harness.loading import make_slots
-from vpbench.harness.provide import provide
-from vpbench.harness.views import FrameView
+from vpbench.harness.inputs.fetch import provide
+from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
+from vpbench.harness.prediction.loaded import Asked, plan_loaded
+from vpbench.harness.training.context import StageContext
+from vpbench.harness.training.loading import make_slots
+from vpbench.harness.training.stage import train_view
+from vpbench.harness.training.views import FrameView
 
 _STAGE = "ours:keypoints"
 
@@ -32,13 +32,13 @@ _STAGE = "ours:keypoints"
 class Ground:
     """A dataset with its default task, and what is installed."""
 
-    bench: Bench
+    task_data: TaskData
     registry: Registry
-    places: Places
+    paths: Paths
 
     def plan(self, names: list[str], asked: Asked) -> list[RunPlan]:
         """The named methods, one plan each, in their order."""
-        return plan_live(names, self.bench, self.registry, self.places, asked)
+        return plan_loaded(names, self.task_data, self.registry, self.paths, asked)
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Prepared:
 
 def ground(runs: Path | None = None, dataset: str = "puppets", limit: int | None = None) -> Ground:
     """Open a dataset; `limit` as in `vpbench run`."""
-    found, where = registry(()), places(runs)
-    return Ground(open_bench(Place(dataset, limit=limit), found, where), found, where)
+    found, where = registry(()), user_paths(runs)
+    return Ground(open_task_data(TaskRef(dataset, limit=limit), found, where), found, where)
 
 
 def first_stage(
@@ -62,7 +62,7 @@ def first_stage(
     name: str,
     folder: Path,
     threads: int,
-    emit: Emit,
+    report: Report,
     *,
     preset: str | None = None,
     fit_seed: int = 0,
@@ -80,8 +80,8 @@ def first_stage(
     (run,) = where.plan([name], Asked(preset, fit_seed))
     stage = next(s for s in run.stages if s.node.label == _STAGE)
     wanted = replace(stage, origin="to fit", folder=StageDir(folder))
-    provide(replace(run, stages=(wanted,)), where.places, emit)
-    node, info = stage.node, where.bench.task.info
+    provide(replace(run, stages=(wanted,)), where.paths, report)
+    node, info = stage.node, where.task_data.task.info
     slots = make_slots(run.method, info, where.registry)
     ctx = StageContext(
         info,
@@ -91,11 +91,11 @@ def first_stage(
         seed_of("fit", fit_seed, node.owner, node.stage),
         wanted.folder,
         run.name,
-        where.places.cache,
-        emit,
+        where.paths.cache,
+        report,
         slots,
     )
-    data = train_view(where.bench, (fit_seed, node.owner, node.stage))
+    data = train_view(where.task_data, (fit_seed, node.owner, node.stage))
     return Prepared(slots["detector"], slots["translator"], data, ctx)
 
 

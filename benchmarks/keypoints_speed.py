@@ -34,7 +34,7 @@ from keypoints_plain import Plain, same_results
 from keypoints_setup import Ground, first_stage, ground, table, told
 from torch import Tensor
 
-from vpbench.harness.events import Emit
+from vpbench.core.progress import Report
 from vpbench.kit import deterministic, seeded, to_tensor
 from vpbench.kit.threads import set_threads
 from vpbench_keypoints.first_stage import FirstStage
@@ -82,11 +82,11 @@ def seconds(call: Callable[[int], object], steps: int) -> tuple[float, float]:
 
 
 def prepare(
-    where: Ground, precision: str, args: argparse.Namespace, folder: Path, emit: Emit
+    where: Ground, precision: str, args: argparse.Namespace, folder: Path, report: Report
 ) -> tuple[Forms, dict[str, Any]]:
     """All forms in one precision; the batch, and how far the plain form's results are from ours."""
     name = f"ours[precision={precision}]"
-    parts = first_stage(where, name, folder / precision, args.threads, emit, preset=args.preset)
+    parts = first_stage(where, name, folder / precision, args.threads, report, preset=args.preset)
     stage = FirstStage(parts.detector, parts.translator, parts.data, parts.ctx)
     load = loader(stage)
     pool = [load() for _ in range(BATCHES)]
@@ -112,7 +112,7 @@ def prepare(
     }, {"batch": stage.batch, "apart": apart}
 
 
-def measure(forms: Forms, rounds: int, steps: int, emit: Emit, what: str) -> Times:
+def measure(forms: Forms, rounds: int, steps: int, report: Report, what: str) -> Times:
     """Seconds of a step of each form in each round; one step each warms up."""
     times: Times = {name: [] for name in forms}
     names = list(forms)
@@ -122,7 +122,9 @@ def measure(forms: Forms, rounds: int, steps: int, emit: Emit, what: str) -> Tim
         turn = r % len(names)
         for name in names[turn:] + names[:turn]:
             times[name].append(seconds(forms[name], steps))
-        emit({"event": "progress", "what": what, "done": r + 1, "total": rounds, "unit": "rounds"})
+        report(
+            {"event": "progress", "what": what, "done": r + 1, "total": rounds, "unit": "rounds"}
+        )
     return times
 
 

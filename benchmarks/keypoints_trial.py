@@ -15,12 +15,12 @@ from keypoints_setup import Ground
 from vpbench.api import MissingData
 from vpbench.core import stats
 from vpbench.core.plan import RunPlan
+from vpbench.core.progress import Report
 from vpbench.core.tasks import TRAIN, Item
-from vpbench.harness.bench import BATCH, Bench
-from vpbench.harness.events import Emit
-from vpbench.harness.live import Asked, Live, load_live
-from vpbench.harness.ranking import Column, Row, difference
-from vpbench.harness.stored import StoredRun, newest
+from vpbench.harness.inputs.task_data import BATCH, TaskData
+from vpbench.harness.prediction.loaded import Asked, LoadedMethod, load_trained
+from vpbench.harness.results.finished_runs import FinishedRun, newest
+from vpbench.harness.results.ranking import Column, Row, difference
 
 METHOD, ORACLE, FROZEN = "ours", "ours-oracle", "ours[motion=frozen]"
 
@@ -69,17 +69,17 @@ class Trial:
 
     ground: Ground
     args: argparse.Namespace
-    emit: Emit
+    report: Report
 
     @property
-    def bench(self) -> Bench:
+    def task_data(self) -> TaskData:
         """The dataset with its task."""
-        return self.ground.bench
+        return self.ground.task_data
 
     @cached_property
     def items(self) -> list[Item]:
         """Test clips."""
-        return list(self.bench.task.test)
+        return list(self.task_data.task.test)
 
     @cached_property
     def plans(self) -> dict[str, RunPlan]:
@@ -89,23 +89,23 @@ class Trial:
         return dict(zip(names, self.ground.plan(names, asked), strict=True))
 
     @cached_property
-    def live(self) -> Live:
+    def live(self) -> LoadedMethod:
         """The trained method."""
         where = self.ground
         run = self.plans[METHOD]
-        return load_live(run, self.bench, where.registry, where.places, "cpu", self.emit)
+        return load_trained(run, self.task_data, where.registry, where.paths, "cpu", self.report)
 
     @cached_property
-    def _stored(self) -> dict[str, StoredRun]:
-        found: dict[str, StoredRun] = {}
-        runs = newest(self.ground.places.runs, self.bench.task.id, self.args.limit)
+    def _stored(self) -> dict[str, FinishedRun]:
+        found: dict[str, FinishedRun] = {}
+        runs = newest(self.ground.paths.runs, self.task_data.task.id, self.args.limit)
         for (_, method, trained, fit_seed, seed), run in runs.items():
             mine = trained == TRAIN and seed == 0 and fit_seed in (None, self.args.fit_seed)
             if mine and run.inputs["task"]["limit"] == self.args.limit:
                 found[method] = run
         return found
 
-    def stored(self, name: str) -> StoredRun:
+    def stored(self, name: str) -> FinishedRun:
         """The newest complete run of one of the three methods, or of a reference.
 
         Raises:
@@ -114,7 +114,7 @@ class Trial:
         full = self.plans[name].name if name in self.plans else name
         if full not in self._stored:
             words = ["vpbench", "run", METHOD, ORACLE, FROZEN, "--dataset", "puppets"]
-            words += ["--runs", str(self.ground.places.runs)]
+            words += ["--runs", str(self.ground.paths.runs)]
             words += ["--preset", self.args.preset] if self.args.preset else []
             words += ["--limit", str(self.args.limit)] if self.args.limit else []
             words += ["--fit-seeds", str(self.args.fit_seed)] if self.args.fit_seed else []
@@ -125,7 +125,7 @@ class Trial:
 
     def score(self, name: str, metric: str) -> dict[str, Any] | None:
         """The stored score over all frames, None where it was not scored."""
-        return self.stored(name).scores.get((metric, self.bench.task.horizon))
+        return self.stored(name).scores.get((metric, self.task_data.task.horizon))
 
     def apart(self, a: str, b: str, metric: str) -> stats.Interval | None:
         """The paired interval of a - b."""
@@ -141,7 +141,7 @@ class Trial:
             record["kind"],
         )
         rows = [Row(n, [self.stored(n)]) for n in (a, b)]
-        return difference(rows[0], rows[1], self.bench.task.horizon, column)
+        return difference(rows[0], rows[1], self.task_data.task.horizon, column)
 
     def batches(self) -> list[list[Item]]:
         """Test clips in batches of the size that methods are always asked with."""
@@ -149,4 +149,4 @@ class Trial:
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Progress."""
-        self.emit({"event": "progress", "what": what, "done": done, "total": total})
+        self.report({"event": "progress", "what": what, "done": done, "total": total})

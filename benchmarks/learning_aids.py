@@ -32,9 +32,9 @@ from typing import Any
 
 from keypoints_setup import Ground, first_stage, ground, table, told
 
+from vpbench.core.progress import Report
 from vpbench.core.stats import t_interval
-from vpbench.harness.context import STOP
-from vpbench.harness.events import Emit
+from vpbench.harness.training.context import STOP
 from vpbench.kit import evaluating, set_threads
 from vpbench_keypoints.first_stage import FirstStage
 from vpbench_keypoints.validation import Translation, measure, read_joints, validation_clips
@@ -66,12 +66,14 @@ def method_name(changes: Mapping[str, str], steps: int) -> str:
 
 
 def train(
-    where: Ground, variant: str, seed: int, args: argparse.Namespace, folder: Path, emit: Emit
+    where: Ground, variant: str, seed: int, args: argparse.Namespace, folder: Path, report: Report
 ) -> Row | None:
     """Train one variant, or go on with it; None when asked to stop before the end."""
     name = method_name(AIDS[variant], args.steps)
     started = time.perf_counter()
-    parts = first_stage(where, name, folder, args.threads, emit, preset=args.preset, fit_seed=seed)
+    parts = first_stage(
+        where, name, folder, args.threads, report, preset=args.preset, fit_seed=seed
+    )
     stage = FirstStage(parts.detector, parts.translator, parts.data, parts.ctx)
     if not stage.run() or STOP.is_set():
         return None

@@ -25,11 +25,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.make_archives import make_penn
-from vpbench.core.places import Places
+from vpbench.core.paths import Paths
 from vpbench.core.registry import build
 from vpbench.core.tasks import Item
-from vpbench.harness.bench import Bench, Place, open_bench
-from vpbench.harness.convert import convert_clips
+from vpbench.harness.inputs.preprocess import convert_clips
+from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
 
 SIZE = 128
 
@@ -51,9 +51,9 @@ def plain_loop(root: Path, item: Item) -> np.ndarray:
     return np.stack(frames)
 
 
-def from_cache(bench: Bench, item: Item) -> np.ndarray:
+def from_cache(task_data: TaskData, item: Item) -> np.ndarray:
     """The same window from the cache."""
-    return np.concatenate([bench.given(item), bench.targets(item)])
+    return np.concatenate([task_data.given(item), task_data.targets(item)])
 
 
 def seconds(read: Callable[[Item], np.ndarray], items: Sequence[Item]) -> float:
@@ -78,9 +78,9 @@ def videos(count: int) -> dict[str, tuple[str, int, int, tuple[int, int], int]]:
     }
 
 
-def opened(root: Path, cache: Path) -> Bench:
+def opened(root: Path, cache: Path) -> TaskData:
     """The task `penn` with an empty cache."""
-    return open_bench(Place("penn", None, str(root)), build(), Places(cache / "runs", cache))
+    return open_task_data(TaskRef("penn", None, str(root)), build(), Paths(cache / "runs", cache))
 
 
 def conversion(root: Path, scratch: Path, workers: int, rounds: int) -> float:
@@ -88,9 +88,9 @@ def conversion(root: Path, scratch: Path, workers: int, rounds: int) -> float:
     times: list[float] = []
     for k in range(rounds):
         cache = scratch / f"cache-{workers}-{k}"
-        bench = opened(root, cache)
+        task_data = opened(root, cache)
         start = time.perf_counter()
-        convert_clips(bench, ("train", "val", "test"), workers, lambda event: None)
+        convert_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
         times.append(time.perf_counter() - start)
         shutil.rmtree(cache)
     return statistics.median(times)
@@ -109,18 +109,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         root = args.root or make_penn(scratch / "penn", videos(args.videos))
-        bench = opened(root, scratch / "cache")
-        items = (*bench.task.items["train"], *bench.task.test)[: args.videos]
-        convert_clips(bench, ("train", "val", "test"), None, lambda event: None)
+        task_data = opened(root, scratch / "cache")
+        items = (*task_data.task.items["train"], *task_data.task.test)[: args.videos]
+        convert_clips(task_data, ("train", "val", "test"), None, lambda event: None)
         error = max(
-            float(np.abs(plain_loop(root, i).astype(int) - from_cache(bench, i)).mean())
+            float(np.abs(plain_loop(root, i).astype(int) - from_cache(task_data, i)).mean())
             for i in items
         )
         ours: list[float] = []
         theirs: list[float] = []
         for _ in range(args.rounds):
             theirs.append(seconds(lambda item: plain_loop(root, item), items))
-            ours.append(seconds(lambda item: from_cache(bench, item), items))
+            ours.append(seconds(lambda item: from_cache(task_data, item), items))
         ratio = statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
         frames = 33 / statistics.median(ours)
         print(f"{len(items)} windows of 33 frames; mean difference at most {error:.2f} grey levels")
@@ -131,7 +131,7 @@ def main() -> None:
         )
         print(f"  ratio              {ratio:8.1f}")
         one, two = (conversion(root, scratch, n, min(3, args.rounds)) for n in (1, 2))
-        count = len(bench.dataset.clips("train")) + len(bench.task.test)
+        count = len(task_data.dataset.clips("train")) + len(task_data.task.test)
         print(
             f"conversion of {count} clips: {one:.1f} s in one process, {two:.1f} s in two; "
             f"{one / two:.2f} times as fast"

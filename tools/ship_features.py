@@ -13,29 +13,29 @@ import sys
 from pathlib import Path
 
 from vpbench.core.hashing import digest
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.plan import REFERENCES
 from vpbench.core.registry import registry
 from vpbench.core.rundir import runs_of
-from vpbench.harness.bench import Place, open_bench
-from vpbench.harness.context import ScoreContext
-from vpbench.harness.features import fake_clips, real_clips
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.scoring.feature_cache import fake_clips, real_clips
+from vpbench.harness.training.context import ScoreContext
 from vpbench.metrics.features import FeatureCache, clip_hash, write_shipped
 from vpbench.metrics.video import SHIPPED, open_extractor
 
 
 def main(runs: Path) -> int:
     """Write SHIPPED/puppets.npz."""
-    here = places(runs)
-    bench = open_bench(Place("puppets"), registry(), here)
+    here = user_paths(runs)
+    task_data = open_task_data(TaskRef("puppets"), registry(), here)
     extractor = open_extractor("tf2018", "float32", ScoreContext("cpu", 1, here.cache))
     fingerprint = dict(extractor.fingerprint())
     folder = here.cache / "features" / digest(fingerprint)[:16]
     cache = FeatureCache(fingerprint, folder)
-    keys = {clip_hash(frames) for _, _, frames in real_clips(bench, (0, 1))}
+    keys = {clip_hash(frames) for _, _, frames in real_clips(task_data, (0, 1))}
     for run in runs_of(here.runs, "puppets"):
         if run.read_record()["inputs"]["method"] in REFERENCES:
-            keys |= {clip_hash(fake[0]) for _, _, fake in fake_clips(run, bench, (0, 1))}
+            keys |= {clip_hash(fake[0]) for _, _, fake in fake_clips(run, task_data, (0, 1))}
     found = {key: cache.get(key) for key in sorted(keys)}
     missing = [key for key, value in found.items() if value is None]
     if missing:

@@ -55,8 +55,8 @@ class InTurn:
         return [h for h in self.queue if h.status == "queued"][:1]
 
     def work(self, handle):
-        from vpbench.harness.jobs import Session
-        from vpbench.harness.worker import run_file
+        from vpbench.harness.jobs.job import Session
+        from vpbench.harness.jobs.worker import run_file
 
         out = io.StringIO()
         code = run_file(handle.job, Session(), out)

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.e2e.helpers import PLUGINS, TINY, folder, vpbench
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
-from vpbench.harness.bench import Place, open_bench
-from vpbench.harness.leak import probe_method
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.prediction.seal import probe_method
 
 CHEATS = str(PLUGINS / "cheats.py")
 
@@ -14,8 +14,8 @@ CHEATS = str(PLUGINS / "cheats.py")
 def probe(name, clips, tmp_path, monkeypatch):
     monkeypatch.setenv("CHEAT_CLIPS", str(tmp_path / "scratch" / "clips"))
     registry = build([CHEATS, TINY])
-    bench = open_bench(Place(folder(clips)), registry, places(tmp_path / "runs"))
-    return probe_method(name, bench, registry, tmp_path / "runs", tmp_path / "scratch")
+    task_data = open_task_data(TaskRef(folder(clips)), registry, user_paths(tmp_path / "runs"))
+    return probe_method(name, task_data, registry, tmp_path / "runs", tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("name", ["copy-last", "blur-copy", "noise", "honest"])
@@ -53,13 +53,13 @@ def test_oracles_are_marked_in_tables(clips, tmp_path):
 
 def test_conditioning_is_read_only_and_ids_are_opaque(clips, tmp_path):
     registry = build([CHEATS])
-    bench = open_bench(Place(folder(clips)), registry, places(tmp_path / "runs"))
+    task_data = open_task_data(TaskRef(folder(clips)), registry, user_paths(tmp_path / "runs"))
     from vpbench.core.methods import resolve
 
-    given = bench.conditioning(bench.task.test[:2], resolve("honest", registry, 16))
+    given = task_data.conditioning(task_data.task.test[:2], resolve("honest", registry, 16))
     with pytest.raises(ValueError, match="read-only"):
         given.frames[0, 0, 0, 0, 0] = 1
     assert given.label is None  # the method does not ask for it
-    names = [item.id for item in bench.task.test[:2]]
+    names = [item.id for item in task_data.task.test[:2]]
     assert all(n not in c and "/" not in c for n, c in zip(names, given.clip, strict=True))
     assert not hasattr(given, "future")

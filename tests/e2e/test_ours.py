@@ -144,7 +144,7 @@ def test_without_labels_at_another_size_and_horizon(tmp_path):
 KILLER = """
 import os, signal
 if os.environ.get("KILL_IN"):
-    from vpbench.harness import context, fit
+    from vpbench.harness.training import context, stage as fit
     step, save = context.StageContext.step, fit._save_points
     where, _, at = os.environ["KILL_IN"].rpartition("@")
     seen = []

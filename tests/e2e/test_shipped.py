@@ -5,10 +5,10 @@ import pytest
 
 from tests.unit.metrics.weights_here import i3d_path
 from vpbench.core.methods import resolve
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
-from vpbench.harness.bench import Place, open_bench
-from vpbench.harness.loading import make_method
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.training.loading import make_method
 from vpbench.metrics.features import clip_hash
 from vpbench.metrics.video import shipped_features
 
@@ -18,13 +18,13 @@ def test_every_reference_clip_has_its_feature(name, tmp_path):
     """Those that need no training clips; the others are covered by the collected number."""
     (shipped,) = shipped_features()
     registry = build()
-    bench = open_bench(Place("puppets"), registry, places())
+    task_data = open_task_data(TaskRef("puppets"), registry, user_paths())
     method = resolve(name, registry, 64)
-    instance = make_method(method, bench.task.info, registry, {})
-    items = bench.task.test
-    given, seeds = bench.conditioning(items, method), bench.seeds(items, 0, 1)
+    instance = make_method(method, task_data.task.info, registry, {})
+    items = task_data.task.test
+    given, seeds = task_data.conditioning(items, method), task_data.seeds(items, 0, 1)
     if method.capabilities.oracle:
-        future = np.stack([bench.targets(i) for i in items])
+        future = np.stack([task_data.targets(i) for i in items])
         frames = instance.predict(given, future, 16, seeds)
     else:
         frames = instance.predict(given, 16, seeds)
@@ -43,9 +43,9 @@ def test_shipped_features_are_what_the_network_makes():
     (shipped,) = shipped_features()
     network = I3DFeatures(i3d_path())
     assert digest(dict(network.fingerprint())) == shipped.extractor
-    bench = open_bench(Place("puppets"), build(), places())
-    for item in bench.task.test[:2]:
-        frames = bench.targets(item)
+    task_data = open_task_data(TaskRef("puppets"), build(), user_paths())
+    for item in task_data.task.test[:2]:
+        frames = task_data.targets(item)
         made = network(frames[None])[0]
         stored = shipped.features[clip_hash(frames)]
         assert np.linalg.norm(made - stored) <= 1e-4 * np.linalg.norm(stored)

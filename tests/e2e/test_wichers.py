@@ -76,7 +76,7 @@ def test_variants_share_the_first_stage(movies, tmp_path):
 KILLER = """
 import os, signal
 from pathlib import Path
-from vpbench.harness.context import StageContext
+from vpbench.harness.training.context import StageContext
 step = StageContext.step
 def dying(self, total=None):
     done = step(self, total)

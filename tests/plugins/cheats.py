@@ -36,16 +36,16 @@ class Reader(Honest):
 
 
 class Walker(Honest):
-    """Looks for a bench in the frames of its callers."""
+    """Looks for a task_data in the frames of its callers."""
 
     def predict(self, given, horizon, seeds):
         out = super().predict(given, horizon, seeds)
         frame = sys._getframe()
         while frame is not None:
-            bench, items = frame.f_locals.get("bench"), frame.f_locals.get("items")
-            if bench is not None and items is not None:
+            task_data, items = frame.f_locals.get("task_data"), frame.f_locals.get("items")
+            if task_data is not None and items is not None:
                 for b, item in enumerate(items):
-                    out[b] = bench.targets(item)
+                    out[b] = task_data.targets(item)
                 break
             frame = frame.f_back
         return out

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import Executor as Executor
     from vpbench.api.protocols import FitContext as FitContext
     from vpbench.api.protocols import Handle as Handle
+    from vpbench.api.protocols import HasIntermediates as HasIntermediates
     from vpbench.api.protocols import KeypointView as KeypointView
-    from vpbench.api.protocols import Layered as Layered
     from vpbench.api.protocols import Method as Method
     from vpbench.api.protocols import Metric as Metric
     from vpbench.api.protocols import MetricContext as MetricContext
@@ -74,8 +74,9 @@ _HOME = {
     "capabilities": "Capabilities Need unmet",
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
-    "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView Layered "
-    "Method Metric MetricContext MotionModel OracleMethod Recorder Trainable TrainView Translator",
+    "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView "
+    "HasIntermediates Method Metric MetricContext MotionModel OracleMethod Recorder Trainable "
+    "TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec MethodSpec MetricSpec StageSpec "
     "TaskSpec WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Frames Labels Pair Pose Problem "
@@ -107,11 +108,11 @@ __all__ = [
     "FitContext",
     "Frames",
     "Handle",
+    "HasIntermediates",
     "HashMismatch",
     "Incomparable",
     "KeypointView",
     "Labels",
-    "Layered",
     "Method",
     "MethodFailed",
     "MethodSpec",

@@ -69,7 +69,7 @@ class Trainable(Method, Protocol):
 
 
 @runtime_checkable
-class Layered(Protocol):
+class HasIntermediates(Protocol):
     """A method that can show how it made its frames."""
 
     def layers(self, given: Conditioning, horizon: int, seeds: Seeds) -> Mapping[str, Any]:
@@ -371,7 +371,7 @@ class Handle(Protocol):
 
 
 class Executor(Protocol):
-    """Places jobs. A job is a JSON file that `vpbench _job FILE` runs."""
+    """Paths jobs. A job is a JSON file that `vpbench _job FILE` runs."""
 
     def submit(self, job: Path, cpus: int, gpus: int, memory_gib: float) -> Handle:
         """Run `vpbench _job JOB` somewhere, once the resources are free."""

@@ -114,8 +114,8 @@ def _find(what: str) -> Any:
 
 
 def _run_info(path: Path, as_json: bool) -> int:
-    from vpbench.harness.score import score_json
-    from vpbench.harness.stored import stored_run, training
+    from vpbench.harness.results.finished_runs import stored_run, training
+    from vpbench.harness.scoring.score import score_json
 
     run = stored_run(path)
     record = {

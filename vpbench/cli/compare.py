@@ -64,9 +64,9 @@ def compare(
     is named. A missing run is a dash with the command that makes it.
     """
     from vpbench.core.registry import registry
-    from vpbench.harness import compare as harness
+    from vpbench.harness.results import compare as harness
 
-    places = options.folders(runs, offline)
+    paths = options.folders(runs, offline)
     request = harness.Request(
         methods,
         dataset,
@@ -76,11 +76,11 @@ def compare(
         not no_references,
         subsets=options.split_names(subsets),
     )
-    result = harness.compare(request, registry(), places.runs)
+    result = harness.compare(request, registry(), paths.runs)
     if as_json or form == "json":
         emit_json(result.json())
     if not result.groups:
-        _say_nothing_there(methods, dataset, places.runs)
+        _say_nothing_there(methods, dataset, paths.runs)
         return 5
     if one_table:
         harness.one_table(result)

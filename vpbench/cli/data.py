@@ -64,7 +64,7 @@ def list_(as_json: bool, debug: bool) -> int:
 
 def _open(dataset: str, root: str | None, runs: str | None, offline: bool) -> Any:
     from vpbench.core.registry import registry
-    from vpbench.harness.bench import open_dataset
+    from vpbench.harness.inputs.task_data import open_dataset
 
     full = str(Path(root).expanduser().absolute()) if root else None
     return open_dataset(dataset, registry(), options.folders(runs, offline), full)[0]
@@ -115,18 +115,18 @@ def prepare(
     from vpbench.cli.run import prepare_dataset
     from vpbench.core.registry import registry
     from vpbench.core.tasks import SPLITS
-    from vpbench.harness.bench import Place, absolute, open_bench
-    from vpbench.harness.convert import convert_clips
+    from vpbench.harness.inputs.preprocess import convert_clips
+    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
 
     opened = _open(dataset, root, runs, offline)
-    places = options.folders(runs, offline)
-    if download and not _download(opened, places.offline):
+    paths = options.folders(runs, offline)
+    if download and not _download(opened, paths.offline):
         return 5
     with Progress() as progress:
         prepare_dataset(opened, progress)
         full = str(Path(root).expanduser().absolute()) if root else None
-        bench = open_bench(Place(absolute(dataset), task_name, full), registry(), places)
-        convert_clips(bench, SPLITS, workers, progress)
+        task_data = open_task_data(TaskRef(absolute(dataset), task_name, full), registry(), paths)
+        convert_clips(task_data, SPLITS, workers, progress)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
         emit_json(
@@ -239,13 +239,13 @@ def _problems(opened: Any) -> list[Any]:
 
 def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -> dict[str, int]:
     from vpbench.core.registry import registry
-    from vpbench.harness.bench import Place, absolute, open_bench
+    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
 
-    place = Place(
+    place = TaskRef(
         absolute(dataset), None, str(Path(root).expanduser().absolute()) if root else None
     )
-    bench = open_bench(place, registry(), options.folders(runs, offline))
-    return {split: n for split, n in bench.task.excluded.items() if n}
+    task_data = open_task_data(place, registry(), options.folders(runs, offline))
+    return {split: n for split, n in task_data.task.excluded.items() if n}
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data preview puppets --out preview")
@@ -274,14 +274,14 @@ def preview(
 ) -> int:
     """Draw a contact sheet (one clip of each class over time) and an animated version."""
     from vpbench.core.registry import registry
-    from vpbench.harness.bench import Place, absolute, open_bench
-    from vpbench.harness.preview import write_dataset_preview
+    from vpbench.harness.inputs.preview import write_dataset_preview
+    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
 
-    place = Place(
+    place = TaskRef(
         absolute(dataset), None, str(Path(root).expanduser().absolute()) if root else None
     )
-    bench = open_bench(place, registry(), options.folders(runs, offline))
-    sheet, animation = write_dataset_preview(bench, split, Path(out))
+    task_data = open_task_data(place, registry(), options.folders(runs, offline))
+    sheet, animation = write_dataset_preview(task_data, split, Path(out))
     if as_json:
         emit_json({"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation})
     else:

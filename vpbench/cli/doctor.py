@@ -37,8 +37,8 @@ _PACKAGES = (
 @options.output
 def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
     """Check the installation, the folders and the plugins; says what to do about each problem."""
-    places = options.folders(runs, offline)
-    checks = [*_machine(), *_packages(), *_folders(places), *_data(), *_plugins()]
+    paths = options.folders(runs, offline)
+    checks = [*_machine(), *_packages(), *_folders(paths), *_data(), *_plugins()]
     problems = [c for c in checks if c["level"] == "error"]
     if as_json:
         emit_json({"schema": "vpbench.doctor/1", "ok": not problems, "checks": checks})
@@ -100,10 +100,10 @@ def _packages() -> list[dict[str, Any]]:
     return checks
 
 
-def _folders(places: Any) -> list[dict[str, Any]]:
+def _folders(paths: Any) -> list[dict[str, Any]]:
     return [
-        _writable("runs", places.runs, "--runs DIR"),
-        _writable("cache", places.cache, "VPBENCH_HOME"),
+        _writable("runs", paths.runs, "--runs DIR"),
+        _writable("cache", paths.cache, "VPBENCH_HOME"),
     ]
 
 

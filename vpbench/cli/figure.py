@@ -155,12 +155,12 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         make: (studio, planned methods) -> figure.
     """
     from vpbench.harness.figures.sources import Studio
-    from vpbench.harness.figures.write import check_place, paths, write_figure
-    from vpbench.harness.live import Asked, plan_live
+    from vpbench.harness.figures.write import check_place, write_figure, written
+    from vpbench.harness.prediction.loaded import Asked, plan_loaded
 
     out = fields["out"].expanduser().absolute()
     check_place(out, fields["kind"])
-    names, _, found, places, bench = open_task(
+    names, _, found, paths, task_data = open_task(
         methods,
         fields["dataset"],
         fields["task_name"],
@@ -178,14 +178,14 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         Path(checkpoint).absolute() if checkpoint else None,
         fields["device"],
     )
-    runs = plan_live(names, bench, found, places, asked)
+    runs = plan_loaded(names, task_data, found, paths, asked)
     # what a plugin prints must not end up in the JSON
     with Progress() as progress, redirect_stdout(sys.stderr):
-        prepare_dataset(bench.dataset, progress)
+        prepare_dataset(task_data.dataset, progress)
         studio = Studio(
-            bench,
+            task_data,
             found,
-            places,
+            paths,
             asked,
             fields["columns"],
             fields.get("sample", 0),
@@ -197,7 +197,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
     if fields["as_json"]:
         emit_json({**record, "out": str(out)})
         return 0
-    for path in paths(out, record):
+    for path in written(out, record):
         click.echo(f"Figure: {path}")
     click.echo(f"What it shows: {out / (drawn.name + '.json')}")
     return 0
@@ -207,12 +207,12 @@ def _items(studio: Any, clips: Sequence[str], count: int) -> Any:
     """The clips that --clips names; `a,b` are two unless a clip is called so."""
     from vpbench.harness.figures.sources import pick_clips
 
-    known = {item.id for item in studio.bench.task.test}
+    known = {item.id for item in studio.task_data.task.test}
     ids: list[str] = []
     for text in clips:
         whole = text in known
         ids += [text] if whole else [part.strip() for part in text.split(",") if part.strip()]
-    return pick_clips(studio.bench, ids, count)
+    return pick_clips(studio.task_data, ids, count)
 
 
 @figure.command(epilog="\b\nExample:\n  vpbench figure predictions my-method copy-last --count 3")
@@ -265,10 +265,10 @@ def sweep(
 
     def make(studio: Any, runs: Any) -> Any:
         from vpbench.harness.figures.sweep import sweep as work
-        from vpbench.harness.pictures import read_picture
+        from vpbench.harness.prediction.from_image import read_picture
 
         if image is not None:
-            source: Any = read_picture(Path(image).expanduser(), studio.bench.task.spec.size)
+            source: Any = read_picture(Path(image).expanduser(), studio.task_data.task.spec.size)
         else:
             source, *more = _items(studio, clips, 1)
             if more:

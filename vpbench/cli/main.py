@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[:1] == ["_job"]:
         if words[1:2] != ["--serve"]:
             _use_threads(_threads_of(words[1:]))
-        from vpbench.harness.worker import main as work
+        from vpbench.harness.jobs.worker import main as work
 
         sys.exit(work(words[1:]))
     sys.exit(_run(words))

@@ -38,18 +38,18 @@ def measure(
     compare clips of equal names.
     """
     from vpbench.core.registry import registry
-    from vpbench.harness.measure import measure as work
-    from vpbench.harness.measure import open_side
-    from vpbench.harness.score import wanted_metrics
-    from vpbench.harness.weights import ready_weights
+    from vpbench.harness.inputs.fetch import fetch_metric_weights
+    from vpbench.harness.scoring.measure import measure as work
+    from vpbench.harness.scoring.measure import open_side
+    from vpbench.harness.scoring.score import wanted_metrics
 
-    places = options.folders(runs, offline)
+    paths = options.folders(runs, offline)
     found = registry()
     wanted = wanted_metrics(options.split_names(metrics), found)
-    ready_weights(wanted, places, lambda _: None)
-    sides = open_side(real, found, places), open_side(fake, found, places)
+    fetch_metric_weights([w.spec for w in wanted], paths, lambda _: None)
+    sides = open_side(real, found, paths), open_side(fake, found, paths)
     with Progress() as progress:
-        result = work(*sides, wanted, frames, size, found, places, progress)
+        result = work(*sides, wanted, frames, size, found, paths, progress)
     if as_json:
         emit_json(result.json())
         return 0

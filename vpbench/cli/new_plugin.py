@@ -129,7 +129,7 @@ def new_plugin(name: str, kind: str, out: str, into: str | None, as_json: bool, 
         )
         return 0
     click.echo(f"{folder}: {len(written)} files, a working {kind} plugin.")
-    click.echo(f"Places to edit are marked EDIT in {words['package']}/.")
+    click.echo(f"Paths to edit are marked EDIT in {words['package']}/.")
     click.echo("Next:")
     for command in following:
         click.echo(f"  {command}")

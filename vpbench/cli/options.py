@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vpbench.core.places import Places, places
+from vpbench.core.paths import Paths, user_paths
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,6 +145,6 @@ def split_names(text: str | None) -> list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def folders(runs: str | None, offline: bool) -> Places:
+def folders(runs: str | None, offline: bool) -> Paths:
     """The folders in force."""
-    return places(Path(runs) if runs else None, offline=offline)
+    return user_paths(Path(runs) if runs else None, offline=offline)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.run import conduct, open_task, prepare_dataset
+from vpbench.cli.run import execute, open_task, prepare_dataset
 from vpbench.cli.show import Progress, emit_json
 
 _EPILOG = """\b
@@ -91,7 +91,7 @@ def predict(
         ):
             if value is not None:
                 raise click.UsageError(f"{name} goes with --image FILE.")
-        return conduct("predict", methods, metrics=None, references=False, strict=False, **fields)
+        return execute("predict", methods, metrics=None, references=False, strict=False, **fields)
     for name, option in _CLIPS_ONLY.items():
         if ctx.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT):
             hint = " Write --seed N --samples S." if name == "seeds" else ""
@@ -112,13 +112,13 @@ def _pictures(
     **fields: Any,
 ) -> int:
     from vpbench.core.outdir import check_out, out_folder
-    from vpbench.harness.live import check_trained, plan_live
-    from vpbench.harness.picture_files import RECORD, write_pictures
-    from vpbench.harness.pictures import check_pictured, pick_labels, read_picture
+    from vpbench.harness.prediction.from_image import check_pictured, pick_labels, read_picture
+    from vpbench.harness.prediction.image_files import RECORD, write_pictures
+    from vpbench.harness.prediction.loaded import check_trained, plan_loaded
 
     target = out.expanduser().absolute()
     check_out(target, RECORD, force)
-    names, _, found, places, bench = open_task(
+    names, _, found, paths, task_data = open_task(
         methods,
         fields["dataset"],
         fields["task_name"],
@@ -128,14 +128,14 @@ def _pictures(
         fields["offline"],
     )
     asked = live_wish(seed=seed, **fields)
-    runs = plan_live(names, bench, found, places, asked)
-    picture = read_picture(image.expanduser(), bench.task.spec.size)
+    runs = plan_loaded(names, task_data, found, paths, asked)
+    picture = read_picture(image.expanduser(), task_data.task.spec.size)
     labels: dict[str, list[int | None]] = {}
     for run in runs:
         check_pictured(run.method)
-        labels[run.name] = pick_labels(label, run.method, bench.task.info)
+        labels[run.name] = pick_labels(label, run.method, task_data.task.info)
     for run in runs:
-        check_trained(run, bench)
+        check_trained(run, task_data)
         if labels[run.name] == [None] and label is not None:
             click.echo(f"{run.name} uses no label: --label says nothing to it.", err=True)
         if asked.samples > 1 and not run.method.capabilities.stochastic:
@@ -147,8 +147,10 @@ def _pictures(
         redirect_stdout(sys.stderr),
     ):
         if any(run.method.spec.kind == "reference" for run in runs):
-            prepare_dataset(bench.dataset, progress)
-        record = write_pictures(work, runs, bench, found, places, picture, labels, asked, progress)
+            prepare_dataset(task_data.dataset, progress)
+        record = write_pictures(
+            work, runs, task_data, found, paths, picture, labels, asked, progress
+        )
     if as_json:
         emit_json({**record, "out": str(target)})
         return 0
@@ -169,7 +171,7 @@ def live_wish(
 ) -> Any:
     """How the options of a command say that methods are to be taken."""
     from vpbench.core.names import parse_seeds
-    from vpbench.harness.live import Asked
+    from vpbench.harness.prediction.loaded import Asked
 
     fit_seed, *more = parse_seeds(fit_seeds)
     if more:

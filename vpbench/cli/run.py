@@ -61,7 +61,7 @@ def open_task(
     With `prepare` the dataset is made ready before its clips are asked for, with a bar.
     """
     from vpbench.core.registry import registry
-    from vpbench.harness.bench import Place, absolute, open_bench, open_dataset
+    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_dataset, open_task_data
 
     names, plugins = _plugins(methods)
     found = registry(plugins)
@@ -69,14 +69,14 @@ def open_task(
         from vpbench.core.names import parse_name
 
         found.find("method", parse_name(name).base)
-    places = options.folders(runs, offline)
+    paths = options.folders(runs, offline)
     full_root = str(Path(root).expanduser().absolute()) if root else None
-    place = Place(absolute(dataset), task_name, full_root, limit, train_on)
+    place = TaskRef(absolute(dataset), task_name, full_root, limit, train_on)
     if prepare:
         with Progress() as progress:
-            prepare_dataset(open_dataset(place.dataset, found, places, full_root)[0], progress)
-    bench = open_bench(place, found, places)
-    return names, plugins, found, places, bench
+            prepare_dataset(open_dataset(place.dataset, found, paths, full_root)[0], progress)
+    task_data = open_task_data(place, found, paths)
+    return names, plugins, found, paths, task_data
 
 
 def _wish(names: Sequence[str], references: bool, **fields: Any) -> Any:
@@ -96,7 +96,7 @@ def _wish(names: Sequence[str], references: bool, **fields: Any) -> Any:
     )
 
 
-def conduct(
+def execute(
     until: str,
     methods: Sequence[str],
     as_json: bool,
@@ -108,13 +108,13 @@ def conduct(
     """Plan and carry out runs up to `until`: "fit", "predict" or "score"; the exit code."""
     from vpbench.core.plan import make_plan
     from vpbench.core.tasks import SPLITS
-    from vpbench.harness.convert import convert_clips
-    from vpbench.harness.outcome import Orders, floors, refusal_json, run_json
-    from vpbench.harness.run import Conductor
-    from vpbench.harness.score import wanted_metrics
-    from vpbench.harness.weights import ready_weights
+    from vpbench.harness.inputs.fetch import fetch_metric_weights
+    from vpbench.harness.inputs.preprocess import convert_clips
+    from vpbench.harness.jobs.scheduler import Scheduler
+    from vpbench.harness.results.run_result import Orders, floors, refusal_json, run_json
+    from vpbench.harness.scoring.score import wanted_metrics
 
-    names, plugins, found, places, bench = open_task(
+    names, plugins, found, paths, task_data = open_task(
         methods,
         fields["dataset"],
         fields["task_name"],
@@ -128,7 +128,7 @@ def conduct(
     asked = options.split_names(metrics)
     wanted = wanted_metrics(asked, found) if until == "score" else []
     wish = _wish(names, references, **fields)
-    plan = make_plan(wish, bench.task, found, places.runs, places.cache)
+    plan = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
     orders = Orders(
         until,
         wanted,
@@ -141,25 +141,25 @@ def conduct(
         fields["preset"],
         fields.get("recompute", False),
     )
-    _say_excluded(bench.task)
+    _say_excluded(task_data.task)
     for refusal in plan.refused:
         if refusal.requested:
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
     with Progress() as progress:
-        ready_weights(wanted, places, progress)
+        fetch_metric_weights([w.spec for w in wanted], paths, progress)
         fits = any(s.origin == "to fit" for r in plan.runs for s in r.stages)
         needed = [s for s in SPLITS if (until != "fit" if s == "test" else fits)]
-        convert_clips(bench, needed, fields["workers"], progress)
-        outcomes = Conductor(plan, bench, places, orders, progress).run()
+        convert_clips(task_data, needed, fields["workers"], progress)
+        outcomes = Scheduler(plan, task_data, paths, orders, progress).run()
     floor = floors(outcomes)
     results = [run_json(o, wanted, floor) for o in outcomes]
-    results += [refusal_json(r, bench.task.id) for r in plan.refused]
+    results += [refusal_json(r, task_data.task.id) for r in plan.refused]
     if as_json:
         emit_json({"schema": "vpbench.run/1", "runs": results})
     elif until == "score":
-        _table(names, found, places, bench.task, fields["preset"], references, asked)
+        _table(names, found, paths, task_data.task, fields["preset"], references, asked)
     if not as_json:
-        _farewell(outcomes, bench.task, names, until)
+        _farewell(outcomes, task_data.task, names, until)
     return _exit_code(outcomes, plan, asked is not None or strict)
 
 
@@ -202,18 +202,18 @@ def _say_excluded(task: Any) -> None:
 def _table(
     names: Sequence[str],
     found: Any,
-    places: Any,
+    paths: Any,
     task: Any,
     preset: str | None,
     references: bool,
     metrics: Sequence[str] | None,
 ) -> None:
-    from vpbench.harness.compare import Request, compare
+    from vpbench.harness.results.compare import Request, compare
 
     request = Request(
         names, task=task.id, metrics=metrics, preset=preset, references=references, limit=task.limit
     )
-    comparison = compare(request, found, places.runs)
+    comparison = compare(request, found, paths.runs)
     if comparison.groups:
         print_comparison(comparison.json())
 
@@ -262,7 +262,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
     Runs the missing reference rows too. A finished run is not made again; an interrupted one goes
     on where it was.
     """
-    return conduct("score", methods, references=not no_references, **fields)
+    return execute("score", methods, references=not no_references, **fields)
 
 
 @click.command(
@@ -275,7 +275,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
 @options.output
 def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
     """Train the stages of methods and stop there."""
-    return conduct("fit", methods, metrics=None, references=False, strict=False, **fields)
+    return execute("fit", methods, metrics=None, references=False, strict=False, **fields)
 
 
 @click.command(epilog="\b\nExample:\n  vpbench plan my-method --dataset folder:clips")
@@ -290,9 +290,9 @@ def plan(
 ) -> int:
     """Show what would run, what is there already, what is refused and why. Computes nothing."""
     from vpbench.core.plan import make_plan
-    from vpbench.harness.predict import shard_done, shards
+    from vpbench.harness.prediction.shards import shard_done, shards
 
-    names, _, found, places, bench = open_task(
+    names, _, found, paths, task_data = open_task(
         methods,
         fields["dataset"],
         fields["task_name"],
@@ -303,7 +303,7 @@ def plan(
         fields["train_on"],
     )
     wish = _wish(names, not no_references, **fields)
-    made = make_plan(wish, bench.task, found, places.runs, places.cache)
+    made = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
     rows = [
         {
             "method": r.name,
@@ -313,8 +313,8 @@ def plan(
             "stages": [
                 {"stage": s.node.label, "origin": s.origin, "key": s.node.key} for s in r.stages
             ],
-            "shards": len(shards(bench.task)),
-            "shards_done": sum(shard_done(r.folder, s.index) for s in shards(bench.task)),
+            "shards": len(shards(task_data.task)),
+            "shards_done": sum(shard_done(r.folder, s.index) for s in shards(task_data.task)),
             "folder": str(r.folder.path),
             "reason": None,
         }
@@ -338,13 +338,13 @@ def plan(
         emit_json(
             {
                 "schema": "vpbench.plan/1",
-                "task": bench.task.fields(),
+                "task": task_data.task.fields(),
                 "runs": rows,
-                "excluded": dict(bench.task.excluded),
+                "excluded": dict(task_data.task.excluded),
             }
         )
     else:
-        _print_plan(bench.task, rows)
+        _print_plan(task_data.task, rows)
     return 2 if any(r.requested for r in made.refused) else 0
 
 

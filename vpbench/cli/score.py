@@ -39,19 +39,19 @@ def score(
     are kept.
     """
     from vpbench.core.registry import registry
-    from vpbench.harness.rescore import find_runs, rescore
-    from vpbench.harness.score import wanted_metrics
+    from vpbench.harness.scoring.rescore import find_runs, rescore
+    from vpbench.harness.scoring.score import wanted_metrics
 
-    places = options.folders(runs, offline)
+    paths = options.folders(runs, offline)
     asked = options.split_names(metrics)
     found = registry()
     wanted = wanted_metrics(asked, found)
-    folders = find_runs(what, dataset, task_name, places.runs)
+    folders = find_runs(what, dataset, task_name, paths.runs)
     results: list[Any] = []
     missing = False
     with Progress() as progress:
         for folder in folders:
-            result = rescore(folder, wanted, found, places, progress)
+            result = rescore(folder, wanted, found, paths, progress)
             missing = missing or any(
                 s["value"] is None and s["n"] == 0 for s in result["scores"].values()
             )

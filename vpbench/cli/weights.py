@@ -9,7 +9,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.show import console, emit_json
-from vpbench.core.places import Places
+from vpbench.core.paths import Paths
 from vpbench.metrics.weights.registry import Entry, find, known
 
 _EPILOG = """\b
@@ -38,8 +38,8 @@ Examples:
 @options.output
 def list_(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
     """List all known weights: what for, size, licence, whether they are here."""
-    places = options.folders(runs, offline)
-    items = [_item(entry, places) for entry in known().values()]
+    paths = options.folders(runs, offline)
+    items = [_item(entry, paths) for entry in known().values()]
     if as_json:
         emit_json({"schema": "vpbench.weights-list/1", "items": items})
         return 0
@@ -47,12 +47,12 @@ def list_(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
     return 0
 
 
-def _item(entry: Entry, places: Places) -> dict[str, Any]:
+def _item(entry: Entry, paths: Paths) -> dict[str, Any]:
     """One row; nothing is read or verified."""
     from vpbench.metrics.weights.fetch import candidates, locate
     from vpbench.metrics.weights.store import recorded_pin
 
-    path = next(iter(candidates(entry)), None) or locate(entry, places.cache, verify=False)
+    path = next(iter(candidates(entry)), None) or locate(entry, paths.cache, verify=False)
     return {
         "name": entry.name,
         "purpose": entry.purpose,
@@ -60,7 +60,7 @@ def _item(entry: Entry, places: Places) -> dict[str, Any]:
         "licence": entry.licence,
         "pinned": entry.pinned,
         "sha256": entry.sha256,
-        "recorded_sha256": None if entry.pinned else recorded_pin(entry, places.cache),
+        "recorded_sha256": None if entry.pinned else recorded_pin(entry, paths.cache),
         "path": str(path) if path else None,
         "sources": [s.title for s in entry.sources],
         "note": entry.note,
@@ -132,10 +132,10 @@ def fetch(
     Every file is checked by its hash and kept as safetensors; nothing in it is executed.
     """
     entries = [find(name) for name in dict.fromkeys(names)]
-    places = options.folders(runs, offline)
+    paths = options.folders(runs, offline)
     items: list[dict[str, Any]] = []
     for entry in entries:
-        path = _fetch(entry, places, agree or _agreed(entry, places, as_json))
+        path = _fetch(entry, paths, agree or _agreed(entry, paths, as_json))
         items.append(_fetched(entry, path))
         if not as_json:
             click.echo(f"{entry.name}  {path}")
@@ -144,19 +144,19 @@ def fetch(
     return 0
 
 
-def _agreed(entry: Entry, places: Places, as_json: bool) -> bool:
+def _agreed(entry: Entry, paths: Paths, as_json: bool) -> bool:
     """Ask on a terminal, where there is something to agree to and something to download."""
     from vpbench.metrics.weights.fetch import locate
 
     screen = console(stderr=True)
-    if not entry.terms or as_json or places.offline or not screen.is_terminal:
+    if not entry.terms or as_json or paths.offline or not screen.is_terminal:
         return False
-    if locate(entry, places.cache, verify=False) is not None:
+    if locate(entry, paths.cache, verify=False) is not None:
         return False
     return click.confirm(f"{entry.label}: {entry.terms}. Do you agree?", err=True)
 
 
-def _fetch(entry: Entry, places: Places, agreed: bool) -> Path:
+def _fetch(entry: Entry, paths: Paths, agreed: bool) -> Path:
     """Fetch one, with a bar on standard error."""
     from rich import progress as rp
 
@@ -182,7 +182,7 @@ def _fetch(entry: Entry, places: Places, agreed: bool) -> Path:
                     click.echo(f"fetching {entry.name}, {_size(entry)}", err=True)
             bars.update(bar, completed=done, total=total)
 
-        return get(entry, places.cache, offline=places.offline, progress=show, agreed=agreed)
+        return get(entry, paths.cache, offline=paths.offline, progress=show, agreed=agreed)
 
 
 def _fetched(entry: Entry, path: Path) -> dict[str, Any]:
@@ -224,8 +224,8 @@ def verify(
     from vpbench.metrics.weights.verify import verify as check
 
     entries = [find(name) for name in dict.fromkeys(names)]
-    places = options.folders(runs, offline)
-    findings = check(entries, places.cache) if entries else check(known().values(), places.cache)
+    paths = options.folders(runs, offline)
+    findings = check(entries, paths.cache) if entries else check(known().values(), paths.cache)
     if entries:
         here = {finding.name for finding in findings}
         absent = [entry.name for entry in entries if entry.name not in here]

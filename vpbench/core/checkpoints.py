@@ -38,7 +38,7 @@ class StagePlan:
 
 
 @dataclass(frozen=True)
-class StagePlaces:
+class CheckpointSources:
     """Where to look for trained stages.
 
     Attributes:
@@ -55,7 +55,7 @@ class StagePlaces:
 
 
 def plan_stages(
-    nodes: Sequence[StageNode], method: ResolvedMethod, places: StagePlaces
+    nodes: Sequence[StageNode], method: ResolvedMethod, places: CheckpointSources
 ) -> tuple[StagePlan, ...]:
     """Where each stage comes from, and which ones are not needed at all.
 
@@ -95,7 +95,9 @@ def _needed(planned: Mapping[str, StagePlan], method: ResolvedMethod) -> set[str
     return needed
 
 
-def _stage(node: StageNode, planned: Mapping[str, StagePlan], places: StagePlaces) -> StagePlan:
+def _stage(
+    node: StageNode, planned: Mapping[str, StagePlan], places: CheckpointSources
+) -> StagePlan:
     own = StageDir(places.own / node.folder)
     if node.label in places.given:
         return StagePlan(node, "given", StageDir(places.given[node.label]))

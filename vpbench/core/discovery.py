@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vpbench.core.places import on, plugin_folder
+from vpbench.core.paths import on, plugin_folder
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution

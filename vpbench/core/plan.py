@@ -9,7 +9,7 @@ from typing import Any
 
 from vpbench.api.capabilities import unmet
 from vpbench.api.errors import Refused, UsageError
-from vpbench.core.checkpoints import StagePlaces, StagePlan, find_given, plan_stages
+from vpbench.core.checkpoints import CheckpointSources, StagePlan, find_given, plan_stages
 from vpbench.core.hashing import digest
 from vpbench.core.methods import ResolvedMethod, expand, resolve
 from vpbench.core.names import safe_name
@@ -207,7 +207,7 @@ def _run(
     fields = task.fields()
     nodes = stage_graph(method, fields, task.spec.size, registry, fit_seed)
     given = find_given(wish.checkpoint) if wish.checkpoint and requested else {}
-    places = StagePlaces(runs / task.id / "stages", cache, given, wish.refit)
+    places = CheckpointSources(runs / task.id / "stages", cache, given, wish.refit)
     stages = plan_stages(nodes, method, places)
     if given and not any(s.origin == "given" for s in stages) and stages:
         raise UsageError(

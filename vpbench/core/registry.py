@@ -47,7 +47,7 @@ BUILTIN_MODULES = (
     "vpbench.metrics.specs:BUILTIN",
     "vpbench.metrics.video_specs:BUILTIN",
     "vpbench.data.specs:BUILTIN",
-    "vpbench.harness.executors.specs:BUILTIN",
+    "vpbench.harness.jobs.executors.specs:BUILTIN",
 )
 """Import-light modules of this package that list its own specs; loaded by name, as layers want."""
 

@@ -238,3 +238,12 @@ def runs_of(runs: Path, task: str | None = None) -> Iterator[RunDir]:
         for record in sorted(folder.glob("*/*/run.json")):
             if record.parent.parent.name != "stages":
                 yield RunDir(record.parent)
+
+
+def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, dict[str, Any]]]:
+    """Run folders with complete predictions, and the inputs of each; nothing is verified yet."""
+    for folder in runs_of(runs, task):
+        if folder.manifest.is_file():
+            record = folder.read_record()
+            if record.get("schema") == schema.RUN and "inputs" in record:
+                yield folder, record["inputs"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import VpbenchError
-from vpbench.harness.leak import leak_probe
+from vpbench.harness.prediction.seal import leak_probe
 from vpbench.testing.method import MethodSubject, at, difference
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.told import said, where_raised
@@ -114,7 +114,7 @@ def batch_order(subject: MethodSubject) -> None:
 
 
 def _labels(subject: MethodSubject) -> list[np.ndarray]:
-    classes = subject.setting().bench.task.info.n_classes
+    classes = subject.setting().task_data.task.info.n_classes
     count = len(subject.setting().items)
     return [np.full(count, k, np.int64) for k in range(classes)]
 
@@ -172,7 +172,7 @@ def pose_refusal(subject: MethodSubject) -> None:
     given = setting.given(pose=None)
     try:
         with subject.watch.on():
-            instance.predict(given, setting.bench.task.horizon, setting.seeds(setting.items))
+            instance.predict(given, setting.task_data.task.horizon, setting.seeds(setting.items))
     except VpbenchError:
         return
     except Exception as error:
@@ -203,7 +203,7 @@ def future_probe(subject: MethodSubject) -> None:
     setting.train()
     scratch = subject.folder("probe")
     report = subject.call(
-        "predict", leak_probe, setting.run, setting.bench, subject.registry, scratch
+        "predict", leak_probe, setting.run, setting.task_data, subject.registry, scratch
     )
     if report.leaks:
         raise CheckFailed(

@@ -14,8 +14,8 @@ from vpbench.core.hashing import digest
 from vpbench.data.puppets.actions import CLASS_NAMES, FRAMES
 from vpbench.data.puppets.clips import Clip, label_of, render_clip
 from vpbench.data.puppets.skeleton import JOINT_NAMES
-from vpbench.harness.bench import Bench, Place, make_task
-from vpbench.harness.store import ClipStore
+from vpbench.harness.inputs.clip_cache import ClipCache
+from vpbench.harness.inputs.task_data import TaskData, TaskRef, make_task
 from vpbench.media.geometry import Geometry
 
 SIZE = 64
@@ -86,7 +86,7 @@ class SampleClips:
         return []
 
 
-def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> Bench:
+def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> TaskData:
     """The task of `n_max` given and `horizon` predicted frames at a size, on the sample clips."""
     spec = TaskSpec(
         f"conformance-{n_max}-{horizon}-{size}",
@@ -94,9 +94,9 @@ def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> Bench:
         size,
         native=size == SIZE,
     )
-    place = Place("conformance", spec.id)
+    place = TaskRef("conformance", spec.id)
     dataset = SampleClips()
     task = make_task(dataset, spec, place, rendered=True)
-    return Bench(
-        place, task, dataset, ClipStore(dataset, Geometry(size, native=spec.native), cache)
+    return TaskData(
+        place, task, dataset, ClipCache(dataset, Geometry(size, native=spec.native), cache)
     )

@@ -12,7 +12,7 @@ from vpbench.api.errors import UsageError
 from vpbench.api.specs import ComponentSpec
 from vpbench.api.types import Conditioning, TaskInfo
 from vpbench.core.methods import ResolvedComponent
-from vpbench.harness.bench import Bench
+from vpbench.harness.inputs.task_data import TaskData
 from vpbench.testing.clips import sample_bench
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.rounding import rounded
@@ -41,7 +41,7 @@ class ComponentSubject(Subject):
         return cast(ComponentSpec, self.spec)
 
     @functools.cached_property
-    def bench(self) -> Bench:
+    def task_data(self) -> TaskData:
         """Clips at a size that the component takes."""
         step = self.part.capabilities.size_multiple
         size = -(-max(32, self.part.capabilities.min_size) // step) * step
@@ -50,7 +50,7 @@ class ComponentSubject(Subject):
     @property
     def info(self) -> TaskInfo:
         """What the component knows of the task."""
-        return self.bench.task.info
+        return self.task_data.task.info
 
     @property
     def space(self) -> tuple[int, str]:
@@ -74,9 +74,9 @@ class ComponentSubject(Subject):
         """Tensors to call the component with."""
         from vpbench.kit.tensors import pose_to_tensor, to_tensor
 
-        items = self.bench.task.test[:count]
-        frames = to_tensor(np.stack([self.bench.given(i) for i in items]))
-        poses = [self.bench.store.pose(i.clip, i.given) for i in items]
+        items = self.task_data.task.test[:count]
+        frames = to_tensor(np.stack([self.task_data.given(i) for i in items]))
+        poses = [self.task_data.clip_cache.pose(i.clip, i.given) for i in items]
         rng = np.random.default_rng(0)
         points = rng.uniform(-0.9, 0.9, (8, GIVEN + HORIZON, self.space[0], 3))[:count]
         points[..., 2] = 1
@@ -86,7 +86,7 @@ class ComponentSubject(Subject):
             "pose": pose_to_tensor(np.stack([p for p in poses if p is not None])),
             "points": keypoints,
             "label": _tensor(np.arange(count) % self.info.n_classes),
-            "seeds": _tensor(self.bench.seeds(items, 0, 1)[:, 0]),
+            "seeds": _tensor(self.task_data.seeds(items, 0, 1)[:, 0]),
         }
 
     def ask(self, made: Any, count: int = 3, **changed: Any) -> Any:
@@ -317,19 +317,19 @@ def composed(subject: ComponentSubject) -> None:
     }
     slots[subject.part.slot] = made = subject.make()
     method = ComposedMethod(subject.info, {}, slots)
-    items = subject.bench.task.test[:3]
+    items = subject.task_data.task.test[:3]
     caps = subject.part.capabilities
     pose = label = None
     if caps.pose in ("required", "optional"):
-        poses = [subject.bench.store.pose(i.clip, i.given) for i in items]
+        poses = [subject.task_data.clip_cache.pose(i.clip, i.given) for i in items]
         pose = np.stack([p for p in poses if p is not None])
     if caps.label in ("required", "optional"):
         label = np.array([i.clip.label for i in items], np.int64)
-    frames = np.stack([subject.bench.given(i) for i in items])
+    frames = np.stack([subject.task_data.given(i) for i in items])
     given = Conditioning(frames, label, pose, None, tuple(i.id for i in items))
     wanted = (3, 1, HORIZON, subject.info.size, subject.info.size, 3)
     found = subject.call(
-        "predict", method.predict, given, HORIZON, subject.bench.seeds(items, 0, 1)
+        "predict", method.predict, given, HORIZON, subject.task_data.seeds(items, 0, 1)
     )
     if found.dtype != np.uint8 or found.shape != wanted:
         raise UsageError(f"{type(made).__name__} gives {found.dtype} {list(found.shape)}.")

@@ -13,9 +13,9 @@ import numpy as np
 from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Problem
-from vpbench.core.places import Places
+from vpbench.core.paths import Paths
 from vpbench.core.tasks import SPLITS
-from vpbench.harness.bench import Place, make_task, open_dataset
+from vpbench.harness.inputs.task_data import TaskRef, make_task, open_dataset
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
@@ -42,8 +42,8 @@ class DatasetSubject(Subject):
 
     def make(self) -> Any:
         """A new instance."""
-        places = Places(self.request.work / "given" / "runs", self.request.cache, True)
-        made, _ = self.call("the factory", open_dataset, self.request.name, self.registry, places)
+        paths = Paths(self.request.work / "given" / "runs", self.request.cache, True)
+        made, _ = self.call("the factory", open_dataset, self.request.name, self.registry, paths)
         return made
 
     @functools.cached_property
@@ -249,7 +249,7 @@ def tasks(subject: DatasetSubject) -> None:
         raise CheckFailed("one task at least", "none", subject.row.ref.value, "Fill in `tasks`.")
     for task in found:
         try:
-            make_task(subject.data, task, Place(subject.request.name), rendered=spec.rendered)
+            make_task(subject.data, task, TaskRef(subject.request.name), rendered=spec.rendered)
         except VpbenchError as error:
             raise CheckFailed(
                 f"a task {task.id} that can be run",

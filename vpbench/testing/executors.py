@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from vpbench.core.files import write_bytes
-from vpbench.core.places import Places
+from vpbench.core.paths import Paths
 from vpbench.core.plan import Wish, make_plan
-from vpbench.harness.bench import Place, open_bench
-from vpbench.harness.executors.local import Slots
-from vpbench.harness.jobs import JobSpec
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.jobs.executors.local import Slots
+from vpbench.harness.jobs.job import JobSpec
 from vpbench.testing.clips import SampleClips
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.specs import check_signature
@@ -47,12 +47,12 @@ def _clips(work: Path) -> str:
 
 def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
     """Job files: each predicts noise with a seed of its own, into a folder of its own."""
-    places = Places(subject.folder(what) / "runs", subject.request.work / "given" / "cache", True)
-    place = Place(_clips(subject.request.work))
-    bench = open_bench(place, subject.registry, places)
+    paths = Paths(subject.folder(what) / "runs", subject.request.work / "given" / "cache", True)
+    place = TaskRef(_clips(subject.request.work))
+    task_data = open_task_data(place, subject.registry, paths)
     wish = Wish(["noise"], tuple(range(count)), references=False)
     found: list[Path] = []
-    for run in make_plan(wish, bench.task, subject.registry, places.runs).runs:
+    for run in make_plan(wish, task_data.task, subject.registry, paths.runs).runs:
         name = f"{what}-{run.seed}"
         job = JobSpec(
             "predict",
@@ -61,8 +61,8 @@ def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
             None,
             None,
             None,
-            str(places.runs),
-            str(places.cache),
+            str(paths.runs),
+            str(paths.cache),
             True,
             subject.request.plugins,
             "noise",
@@ -73,9 +73,9 @@ def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
             None,
             False,
             str(run.folder.path),
-            events=str(places.runs / f"{name}.jsonl"),
+            events=str(paths.runs / f"{name}.jsonl"),
         )
-        found.append(job.write(places.runs / f"{name}.json"))
+        found.append(job.write(paths.runs / f"{name}.json"))
     return found
 
 

@@ -15,8 +15,8 @@ from vpbench.api.types import Conditioning, Frames, Seeds
 from vpbench.core.methods import ResolvedMethod, resolve
 from vpbench.core.plan import RunPlan, StagePlan, Wish, make_plan
 from vpbench.core.tasks import Item
-from vpbench.harness.bench import Bench
-from vpbench.harness.jobs import load_run
+from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.prediction.loaded import load_method
 from vpbench.testing.clips import SIZE, sample_bench
 from vpbench.testing.model import CheckFailed, Request
 from vpbench.testing.subject import Subject
@@ -33,7 +33,7 @@ class Setting:
     """A method on one task, trained for a few steps where it is trained at all."""
 
     subject: MethodSubject
-    bench: Bench
+    task_data: TaskData
     run: RunPlan
     fitted: dict[str, Fitted] = field(default_factory=dict[str, Fitted])
 
@@ -45,13 +45,13 @@ class Setting:
     @property
     def items(self) -> Sequence[Item]:
         """The test clips."""
-        return self.bench.task.test
+        return self.task_data.task.test
 
     @property
     def trainer(self) -> Trainer:
         """Fits its stages."""
         return Trainer(
-            self.bench, self.subject.registry, self.subject.call, self.subject.request.cache
+            self.task_data, self.subject.registry, self.subject.call, self.subject.request.cache
         )
 
     def train(self) -> None:
@@ -64,18 +64,19 @@ class Setting:
     def instance(self) -> Any:
         """The method as the harness loads it."""
         self.train()
-        return self.subject.call(
-            "the factory", load_run, self.run, self.bench, self.subject.registry, "cpu"
+        loaded = self.subject.call(
+            "the factory", load_method, self.run, self.task_data, self.subject.registry, "cpu"
         )
+        return loaded.instance
 
     def given(self, items: Sequence[Item] | None = None, **changed: Any) -> Conditioning:
         """What the method sees of some clips."""
-        found = self.bench.conditioning(self.items if items is None else items, self.method)
+        found = self.task_data.conditioning(self.items if items is None else items, self.method)
         return replace(found, **changed)
 
     def seeds(self, items: Sequence[Item], seed: int = 0, samples: int = 1) -> Seeds:
         """int64 [B,S]."""
-        return self.bench.seeds(items, seed, samples)
+        return self.task_data.seeds(items, seed, samples)
 
     def ask(
         self,
@@ -88,10 +89,10 @@ class Setting:
         """Predictions of some clips, as they come."""
         items = self.items if items is None else items
         given = self.given(items, **changed)
-        horizon = self.bench.task.horizon
+        horizon = self.task_data.task.horizon
         asked = self.seeds(items) if seeds is None else seeds
         if self.method.capabilities.oracle:
-            future = np.stack([self.bench.targets(i) for i in items])
+            future = np.stack([self.task_data.targets(i) for i in items])
             return self.subject.call("predict", instance.predict, given, future, horizon, asked)
         return self.subject.call("predict", instance.predict, given, horizon, asked)
 
@@ -107,10 +108,10 @@ class Setting:
         if not self.run.stages or not callable(explain):
             return None
         asked = self.seeds(self.items) if seeds is None else seeds
-        horizon = self.bench.task.horizon
+        horizon = self.task_data.task.horizon
         future: tuple[Frames, ...] = ()
         if self.method.capabilities.oracle:
-            future = (np.stack([self.bench.targets(i) for i in self.items]),)
+            future = (np.stack([self.task_data.targets(i) for i in self.items]),)
         layers = self.subject.call(
             "layers", explain, self.given(**changed), *future, horizon, asked
         )
@@ -153,13 +154,13 @@ class MethodSubject(Subject):
         fewest = self.capabilities.conditioning_frames[0]
         key = (n_max or max(GIVEN, fewest), horizon or self.horizon(), size or self.size())
         if key not in self._settings:
-            bench = sample_bench(*key, self.request.work / "given" / "cache")
-            self._settings[key] = Setting(self, bench, self._run(bench))
+            task_data = sample_bench(*key, self.request.work / "given" / "cache")
+            self._settings[key] = Setting(self, task_data, self._run(task_data))
         return self._settings[key]
 
-    def _run(self, bench: Bench) -> RunPlan:
+    def _run(self, task_data: TaskData) -> RunPlan:
         wish = Wish([self.request.name], references=False)
-        plan = make_plan(wish, bench.task, self.registry, self.request.work / "given" / "runs")
+        plan = make_plan(wish, task_data.task, self.registry, self.request.work / "given" / "runs")
         if not plan.runs:
             raise CheckFailed(
                 "a method that can be run on puppets",

@@ -14,7 +14,7 @@ from vpbench.api.errors import MissingWeights, VpbenchError
 from vpbench.api.specs import MetricSpec, Value
 from vpbench.api.types import ClipInfo, Frames, Score
 from vpbench.core.hashing import plain
-from vpbench.harness.context import ScoreContext
+from vpbench.harness.training.context import ScoreContext
 from vpbench.testing.clips import COUNTS, SampleClips, sample_bench
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.specs import check_signature

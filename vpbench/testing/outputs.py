@@ -41,12 +41,12 @@ def _each(subject: MethodSubject) -> list[tuple[Any, tuple[int, ...], str]]:
     setting = subject.setting()
     instance = setting.instance()
     samples = 2 if setting.method.capabilities.stochastic else 1
-    size = setting.bench.task.spec.size
+    size = setting.task_data.task.spec.size
     found: list[tuple[Any, tuple[int, ...], str]] = []
     for count in (1, 3, 8):
         items = setting.items[:count]
         frames = setting.ask(instance, items, seeds=setting.seeds(items, 0, samples))
-        shape = (count, samples, setting.bench.task.horizon, size, size, 3)
+        shape = (count, samples, setting.task_data.task.horizon, size, size, 3)
         found.append((frames, shape, at(instance)))
     return found
 
@@ -116,7 +116,7 @@ def moves(subject: MethodSubject) -> None:
     if subject.method_spec.kind == "null":
         raise NotApplicable("a null may stand still")
     setting = subject.setting()
-    if setting.bench.task.horizon < 2:
+    if setting.task_data.task.horizon < 2:
         raise NotApplicable("it predicts one frame")
     instance = setting.instance()
     frames = setting.ask(instance)
@@ -160,9 +160,9 @@ def given_frames(subject: MethodSubject) -> None:
         setting = subject.setting(n_max=count)
         instance = setting.instance()
         frames = setting.ask(instance, setting.items[:1])
-        if frames.shape[:3] != (1, 1, setting.bench.task.horizon):
+        if frames.shape[:3] != (1, 1, setting.task_data.task.horizon):
             raise CheckFailed(
-                f"[1,1,{setting.bench.task.horizon},H,W,3] from {count} given frames",
+                f"[1,1,{setting.task_data.task.horizon},H,W,3] from {count} given frames",
                 str(list(frames.shape)),
                 at(instance),
                 "Declare in conditioning_frames how many given frames it can take.",

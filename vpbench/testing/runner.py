@@ -20,10 +20,10 @@ from typing import IO, Any, cast
 from vpbench.api.errors import UnknownName, UsageError
 from vpbench.core.files import write_json
 from vpbench.core.hashing import plain
-from vpbench.core.places import cache_folder
+from vpbench.core.paths import cache_folder
 from vpbench.core.registry import KINDS, Entry, Registry
 from vpbench.core.registry import registry as all_plugins
-from vpbench.harness.bench import absolute
+from vpbench.harness.inputs.task_data import absolute
 from vpbench.testing.model import Check, CheckResult, Request
 from vpbench.testing.suite import checks_of
 

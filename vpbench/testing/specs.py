@@ -163,10 +163,10 @@ def factory(subject: Subject) -> None:
 
 
 def _method_factory(subject: Any) -> None:
-    from vpbench.harness.loading import make_method, make_slots
+    from vpbench.harness.training.loading import make_method, make_slots
 
     setting = subject.setting()
-    info = setting.bench.task.info
+    info = setting.task_data.task.info
     slots = subject.call(
         "the factory of a slot", make_slots, setting.method, info, subject.registry
     )
@@ -174,7 +174,7 @@ def _method_factory(subject: Any) -> None:
         "the factory", make_method, setting.method, info, subject.registry, slots
     )
     if setting.method.spec.kind in ("floor", "reference"):
-        instance.bind(setting.bench)
+        instance.bind(setting.task_data)
     wanted = {"predict": _SIGNATURES["predict"]}
     if setting.method.capabilities.oracle:
         wanted["predict"] = ("given", "future", "horizon", "seeds")

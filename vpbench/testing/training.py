@@ -15,15 +15,15 @@ from vpbench.api.errors import UsageError
 from vpbench.core import schema
 from vpbench.core.files import make_folder
 from vpbench.core.plan import StagePlan
+from vpbench.core.progress import silent
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
-from vpbench.harness.bench import Bench
-from vpbench.harness.context import StageContext, find_weights
-from vpbench.harness.events import silent
-from vpbench.harness.fit import point_view, train_view
-from vpbench.harness.loading import load_stages, make_method, make_slots
-from vpbench.harness.views import FrameView, PointView
+from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.training.context import StageContext, find_weights
+from vpbench.harness.training.loading import load_stages, make_method, make_slots
+from vpbench.harness.training.stage import point_view, train_view
+from vpbench.harness.training.views import FrameView, PointView
 
 STEPS = 2
 """Steps after which a fit is asked to stop."""
@@ -102,7 +102,7 @@ class Trainer:
         pretrained: the cache that pretrained weights are looked up in.
     """
 
-    bench: Bench
+    task_data: TaskData
     registry: Registry
     call: Call
     pretrained: Path
@@ -117,8 +117,8 @@ class Trainer:
         """Fit one stage into its folder, or into another one; earlier stages are loaded first."""
         folder = folder or stage.folder
         node = stage.node
-        slots = make_slots(node.method, self.bench.task.info, self.registry)
-        instance = make_method(node.method, self.bench.task.info, self.registry, slots)
+        slots = make_slots(node.method, self.task_data.task.info, self.registry)
+        instance = make_method(node.method, self.task_data.task.info, self.registry, slots)
         load_stages(instance, slots, node.method, before, "cpu")
         if node.mode == "labels":
             self._label(slots["detector"], folder)
@@ -127,14 +127,14 @@ class Trainer:
         if not hasattr(target, "fit"):
             raise UsageError(f"{node.label} is to be fitted and has no fit.")
         ctx = LimitedContext(
-            self.bench.task.info,
+            self.task_data.task.info,
             node.trains,
             "cpu",
             1,
             seed_of("fit", node.fit_seed, node.owner, node.stage),
             folder,
             node.label,
-            self.bench.store.folder.parent,
+            self.task_data.clip_cache.folder.parent,
             silent,
             slots,
             limit=limit,
@@ -170,14 +170,14 @@ class Trainer:
         base = (node.fit_seed, node.owner, node.stage)
         labels = [s for s in before if s.node.mode == "labels"]
         if labels and node.trains and set(node.trains) <= {"motion"}:
-            return point_view(self.bench, base, labels[-1].folder.checkpoint)
-        return train_view(self.bench, base)
+            return point_view(self.task_data, base, labels[-1].folder.checkpoint)
+        return train_view(self.task_data, base)
 
     def _label(self, detector: Any, folder: StageDir) -> None:
         """Store the detector's keypoints of every clip, as a stage of kind "labels" does."""
         from vpbench.kit.labels import detect_clip
 
-        view = train_view(self.bench, ("labels",))
+        view = train_view(self.task_data, ("labels",))
         make_folder(folder.checkpoint)
         for split in ("train", "val"):
             for i in range(view.len(split)):

@@ -57,7 +57,7 @@ class HeatMapNetwork(nn.Module):
 
 
 def _cells(points: Tensor, size: int) -> Tensor:
-    """Places in [-1,1] as places on the heat map, 0 = centre of its first cell."""
+    """Paths in [-1,1] as places on the heat map, 0 = centre of its first cell."""
     pixels = (points[..., :2] + 1) / 2 * (size - 1)
     return (pixels + 0.5) / CELL - 0.5
 

@@ -10,7 +10,7 @@ import torch
 from tests.conftest import moving_square
 from vpbench.api import BadData, Batch, Conditioning, Corrupt, MethodFailed, TaskInfo
 from vpbench.core.rundir import StageDir
-from vpbench.harness.context import StageContext
+from vpbench.harness.training.context import StageContext
 from vpbench.kit import generator as seeded_generator
 from vpbench_baselines.li import training, validation
 from vpbench_baselines.li.flows import FlowStore

@@ -23,7 +23,7 @@ from vpbench.api import (
 from vpbench.core.methods import resolve
 from vpbench.core.registry import registry
 from vpbench.core.rundir import StageDir
-from vpbench.harness.context import StageContext
+from vpbench.harness.training.context import StageContext
 from vpbench.kit import to_arrays
 from vpbench_baselines.villegas import params, spec
 from vpbench_baselines.villegas.detector import PoseDetector

@@ -11,7 +11,7 @@ import torch
 from tests.conftest import moving_square
 from vpbench.api import Batch, Conditioning, Corrupt, MethodFailed, TaskInfo
 from vpbench.core.rundir import StageDir
-from vpbench.harness.context import StageContext
+from vpbench.harness.training.context import StageContext
 from vpbench.kit import seeded
 from vpbench_baselines.common import gradients, remarks
 from vpbench_baselines.wichers import training, validation

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from vpbench.api.errors import MissingWeights, VpbenchError
 from vpbench.cli import weights as verb
-from vpbench.core.places import cache_folder
+from vpbench.core.paths import cache_folder
 from vpbench.metrics.weights import convert, registry
 from vpbench.metrics.weights.store import Origin, store
 

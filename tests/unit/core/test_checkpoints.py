@@ -6,7 +6,7 @@ import pytest
 from core_toys import TOY, registry, task
 
 from vpbench.api import Checkpoint, StageSpec
-from vpbench.core.checkpoints import StagePlaces, content, loads, plan_stages
+from vpbench.core.checkpoints import CheckpointSources, content, loads, plan_stages
 from vpbench.core.files import write_json
 from vpbench.core.methods import resolve
 from vpbench.core.plan import Wish, make_plan
@@ -87,7 +87,7 @@ def test_only_what_is_loaded_or_comes_before_a_fit_is_made(tmp_path, text, there
     for node in nodes:
         if node.stage in there:
             finish(tmp_path / node.folder)
-    assert origins(nodes, method, StagePlaces(tmp_path)) == expected
+    assert origins(nodes, method, CheckpointSources(tmp_path)) == expected
 
 
 def test_what_only_a_fit_needs_is_left_out_with_all_before_it(tmp_path):
@@ -102,9 +102,9 @@ def test_what_only_a_fit_needs_is_left_out_with_all_before_it(tmp_path):
     nodes, method = graph("toy", pupil)
     assert nodes[0].label == "other:find"
     assert not loads(nodes[0], method)
-    assert origins(nodes, method, StagePlaces(tmp_path))["other:find"] == "to fit"
+    assert origins(nodes, method, CheckpointSources(tmp_path))["other:find"] == "to fit"
     finish(tmp_path / nodes[1].folder)
-    found = origins(nodes, method, StagePlaces(tmp_path))
+    found = origins(nodes, method, CheckpointSources(tmp_path))
     assert found == {
         "other:find": "to fit",
         "toy:keypoints": "fitted",
@@ -112,9 +112,11 @@ def test_what_only_a_fit_needs_is_left_out_with_all_before_it(tmp_path):
         "toy:motion": "to fit",
     }
     finish(tmp_path / nodes[3].folder)
-    found = origins(nodes, method, StagePlaces(tmp_path))
+    found = origins(nodes, method, CheckpointSources(tmp_path))
     assert found["other:find"] == found["toy-detector:labels"] == "not needed"
-    assert set(origins(nodes, method, StagePlaces(tmp_path, refit=True)).values()) == {"to fit"}
+    assert set(origins(nodes, method, CheckpointSources(tmp_path, refit=True)).values()) == {
+        "to fit"
+    }
 
 
 def test_a_run_lies_in_one_folder_whatever_is_needed(tmp_path):
@@ -154,14 +156,14 @@ def content_of(folder):
 def test_a_bundled_stage_is_taken_only_with_those_that_it_was_trained_on(tmp_path, published):
     spec, (_, second), nodes = published
     made, method = graph("toy", spec)
-    places = StagePlaces(tmp_path / "runs")
+    places = CheckpointSources(tmp_path / "runs")
     assert list(origins(made, method, places).values()) == ["bundled", "not needed", "bundled"]
     own = finish(tmp_path / "runs" / nodes[0].folder, files="of another training")
     assert list(origins(made, method, places).values()) == ["fitted", "to fit", "to fit"]
     finish(own)  # the same content: it does not matter who trained it
     assert list(origins(made, method, places).values()) == ["fitted", "not needed", "bundled"]
     given = {"toy:keypoints": finish(tmp_path / "given", files="given")}
-    found = origins(made, method, StagePlaces(tmp_path / "runs", given=given))
+    found = origins(made, method, CheckpointSources(tmp_path / "runs", given=given))
     assert list(found.values()) == ["given", "to fit", "to fit"]
     finish(second, nodes[2].key, "2", {})  # it does not say what it was trained on
     finish(tmp_path / "runs" / nodes[0].folder)
@@ -176,11 +178,11 @@ def test_an_address_counts_where_there_is_a_cache(tmp_path, published):
     )
     made, method = graph("toy", replace(spec, checkpoints=web))
     runs, cache = tmp_path / "runs", tmp_path / "cache"
-    assert set(origins(made, method, StagePlaces(runs)).values()) == {"to fit"}
-    stages = plan_stages(made, method, StagePlaces(runs, cache))
+    assert set(origins(made, method, CheckpointSources(runs)).values()) == {"to fit"}
+    stages = plan_stages(made, method, CheckpointSources(runs, cache))
     assert [s.origin for s in stages] == ["downloaded", "not needed", "downloaded"]
     assert stages[0].folder.path == cache / "checkpoints" / web[0].sha256
     assert stages[0].checkpoint == web[0] and not stages[0].folder.complete()
     finish(runs / nodes[0].folder, files="of another training")
-    mixed = plan_stages(made, method, StagePlaces(runs, cache))
+    mixed = plan_stages(made, method, CheckpointSources(runs, cache))
     assert [s.origin for s in mixed] == ["fitted", "to fit", "to fit"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vpbench.api import TaskInfo
+from vpbench.core.progress import silent
 from vpbench.core.rundir import StageDir
-from vpbench.harness import context
-from vpbench.harness.context import StageContext
-from vpbench.harness.events import silent
+from vpbench.harness.training import context
+from vpbench.harness.training.context import StageContext
 
 
 @pytest.fixture

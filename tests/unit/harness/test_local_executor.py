@@ -2,7 +2,7 @@
 
 import time
 
-from vpbench.harness.executors.local import LocalExecutor, LocalHandle, Slots
+from vpbench.harness.jobs.executors.local import LocalExecutor, LocalHandle, Slots
 
 
 def finish(executor, handles, seconds=60):

@@ -9,34 +9,36 @@ from scipy import ndimage
 from tests.conftest import write_clips
 from tests.e2e.helpers import folder
 from vpbench.core.methods import resolve
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
-from vpbench.harness.bench import Place, open_bench
-from vpbench.harness.loading import make_method
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.harness.references.trivial import blur, gaussian
+from vpbench.harness.training.loading import make_method
 
 
 @pytest.fixture
-def bench(tmp_path):
+def task_data(tmp_path):
     write_clips(tmp_path / "clips", (("train", 12), ("val", 2), ("test", 8)))
-    return open_bench(Place(folder(tmp_path / "clips", conditioning=3)), build(), places())
+    return open_task_data(
+        TaskRef(folder(tmp_path / "clips", conditioning=3)), build(), user_paths()
+    )
 
 
-def ask(name, bench, seeds=None):
+def ask(name, task_data, seeds=None):
     method = resolve(name, build(), 16)
-    instance = make_method(method, bench.task.info, build(), {})
+    instance = make_method(method, task_data.task.info, build(), {})
     if hasattr(instance, "bind"):
-        instance.bind(bench)
-    items = bench.task.test
-    given = bench.conditioning(items, method)
-    seeds = bench.seeds(items, 0, 2) if seeds is None else seeds
+        instance.bind(task_data)
+    items = task_data.task.test
+    given = task_data.conditioning(items, method)
+    seeds = task_data.seeds(items, 0, 2) if seeds is None else seeds
     if method.capabilities.oracle:
-        future = np.stack([bench.targets(i) for i in items])
+        future = np.stack([task_data.targets(i) for i in items])
         return instance.predict(given, future, 8, seeds), items
     return instance.predict(given, 8, seeds), items
 
 
-def test_shapes(bench):
+def test_shapes(task_data):
     for name in (
         "real",
         "real-other",
@@ -46,14 +48,14 @@ def test_shapes(bench):
         "blur-copy",
         "noise",
     ):
-        frames, _ = ask(name, bench)
+        frames, _ = ask(name, task_data)
         assert frames.shape == (8, 2, 8, 16, 16, 3) and frames.dtype == np.uint8, name
 
 
-def test_copy_last_repeats_frame_t0(bench):
-    frames, items = ask("copy-last", bench)
+def test_copy_last_repeats_frame_t0(task_data):
+    frames, items = ask("copy-last", task_data)
     for row, item in zip(frames, items, strict=True):
-        assert (row == bench.given(item)[-1]).all()
+        assert (row == task_data.given(item)[-1]).all()
         assert item.given == (0, 1, 2)
 
 
@@ -72,15 +74,15 @@ def test_blur_is_a_gaussian(sigma, shape):
     assert gaussian(Decimal(sigma)).sum() == 1 << 16
 
 
-def test_blur_keeps_constants_and_is_integer(bench):
+def test_blur_keeps_constants_and_is_integer(task_data):
     flat = np.full((1, 9, 9, 3), 77, np.uint8)
     assert (blur(flat, Decimal(2)) == 77).all()
     assert gaussian(Decimal(1)).dtype == np.int64
 
 
-def test_noise_is_uniform_and_follows_the_seed(bench):
+def test_noise_is_uniform_and_follows_the_seed(task_data):
     seeds = np.array([[1, 2], [1, 3]] * 4, np.int64)
-    frames, _ = ask("noise", bench, seeds)
+    frames, _ = ask("noise", task_data, seeds)
     assert np.array_equal(frames[0, 0], frames[1, 0]) and not np.array_equal(
         frames[0, 1], frames[1, 1]
     )
@@ -91,30 +93,30 @@ def test_noise_is_uniform_and_follows_the_seed(bench):
     assert frames[0, 0].tobytes()[:32] == raw
 
 
-def test_real_other_uses_each_training_clip_once_and_keeps_the_class(bench):
-    frames, items = ask("real-other", bench)
-    train = {bench.targets(i).tobytes(): i for i in bench.task.items["train"]}
+def test_real_other_uses_each_training_clip_once_and_keeps_the_class(task_data):
+    frames, items = ask("real-other", task_data)
+    train = {task_data.targets(i).tobytes(): i for i in task_data.task.items["train"]}
     used = [train[row[0].tobytes()] for row in frames]
     assert len({i.id for i in used}) == 8
     assert [i.clip.label for i in used] == [i.clip.label for i in items]
 
 
-def test_class_random_follows_seed_and_class(bench):
-    frames, items = ask("class-random", bench)
-    train = {bench.targets(i).tobytes(): i for i in bench.task.items["train"]}
+def test_class_random_follows_seed_and_class(task_data):
+    frames, items = ask("class-random", task_data)
+    train = {task_data.targets(i).tobytes(): i for i in task_data.task.items["train"]}
     for row, item in zip(frames, items, strict=True):
         for sample in row:
             assert train[sample.tobytes()].clip.label == item.clip.label
     assert not np.array_equal(frames[:, 0], frames[:, 1])
 
 
-def test_nearest_train_is_the_nearest_by_brute_force(bench):
-    frames, items = ask("nearest-train", bench)
-    train = bench.task.items["train"]
+def test_nearest_train_is_the_nearest_by_brute_force(task_data):
+    frames, items = ask("nearest-train", task_data)
+    train = task_data.task.items["train"]
     for row, item in zip(frames, items, strict=True):
-        own = bench.given(item)[-1].astype(int)
-        far = [((bench.given(t)[-1].astype(int) - own) ** 2).sum() for t in train]
-        assert np.array_equal(row[0], bench.targets(train[int(np.argmin(far))]))
+        own = task_data.given(item)[-1].astype(int)
+        far = [((task_data.given(t)[-1].astype(int) - own) ** 2).sum() for t in train]
+        assert np.array_equal(row[0], task_data.targets(train[int(np.argmin(far))]))
 
 
 def test_nearest_train_breaks_ties_by_id(tmp_path):
@@ -124,13 +126,13 @@ def test_nearest_train_breaks_ties_by_id(tmp_path):
         other = same.copy()
         other[1:] = k
         np.savez(tmp_path / "clips" / split / "right" / f"tie{k}.npz", frames=other)
-    bench = open_bench(Place(folder(tmp_path / "clips")), build(), places())
-    frames, items = ask("nearest-train", bench)
+    task_data = open_task_data(TaskRef(folder(tmp_path / "clips")), build(), user_paths())
+    frames, items = ask("nearest-train", task_data)
     where = [i.id for i in items].index("test/right/tie2")
     first = min(
         i.id
-        for i in bench.task.items["train"]
+        for i in task_data.task.items["train"]
         if i.id.startswith("train/right/clip00") or "tie" in i.id
     )
-    (wanted,) = (i for i in bench.task.items["train"] if i.id == first)
-    assert np.array_equal(frames[where, 0], bench.targets(wanted))
+    (wanted,) = (i for i in task_data.task.items["train"] if i.id == first)
+    assert np.array_equal(frames[where, 0], task_data.targets(wanted))

@@ -9,16 +9,16 @@ from tests.conftest import moving_square
 from tests.e2e.helpers import folder
 from vpbench.api import NO_AUGMENT, Augment, BadData, Clip, Pair, UsageError, WindowRule
 from vpbench.api.types import ClipInfo
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
-from vpbench.harness.bench import Place, open_bench
-from vpbench.harness.fit import train_view
-from vpbench.harness.views import PointView, Sampler
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.training.stage import train_view
+from vpbench.harness.training.views import PointView, Sampler
 
 
 @pytest.fixture
-def bench(clips):
-    return open_bench(Place(folder(clips)), build(), places())
+def task_data(clips):
+    return open_task_data(TaskRef(folder(clips)), build(), user_paths())
 
 
 def take(view, count, **more):
@@ -30,38 +30,41 @@ def same(a, b):
     return all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("frames", "index", "times"))
 
 
-def test_batch_k_is_the_same_wherever_the_iteration_starts(bench):
-    view = train_view(bench, (0, "owner", "stage"))
+def test_batch_k_is_the_same_wherever_the_iteration_starts(task_data):
+    view = train_view(task_data, (0, "owner", "stage"))
     first = take(view, 7)
     for k, batch in enumerate(take(view, 4, start_step=3), 3):
         assert same(batch, first[k])
-    again = take(train_view(bench, (0, "owner", "stage")), 7)
+    again = take(train_view(task_data, (0, "owner", "stage")), 7)
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
 
 
 @pytest.mark.parametrize("base", [(1, "owner", "stage"), (0, "other", "stage"), (0, "owner", "b")])
-def test_seed_owner_and_stage_change_the_batches(bench, base):
-    one, other = take(train_view(bench, (0, "owner", "stage")), 3), take(train_view(bench, base), 3)
+def test_seed_owner_and_stage_change_the_batches(task_data, base):
+    one, other = (
+        take(train_view(task_data, (0, "owner", "stage")), 3),
+        take(train_view(task_data, base), 3),
+    )
     assert not all(same(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_streams_are_independent(bench):
-    view = train_view(bench, (0, "o", "s"))
+def test_streams_are_independent(task_data):
+    view = train_view(task_data, (0, "o", "s"))
     assert not all(
         same(a, b) for a, b in zip(take(view, 3), take(view, 3, stream="critic"), strict=True)
     )
 
 
-def test_every_clip_comes_once_an_epoch(bench):
-    view = train_view(bench, (0, "o", "s"))
+def test_every_clip_comes_once_an_epoch(task_data):
+    view = train_view(task_data, (0, "o", "s"))
     found = view.batches("train", Clip(5), 2)
     for _ in range(3):
         epoch = np.concatenate([next(found).index for _ in range(5)])
         assert sorted(epoch) == list(range(10))
 
 
-def test_frames_labels_and_times_belong_together(bench):
-    view = train_view(bench, (0, "o", "s"))
+def test_frames_labels_and_times_belong_together(task_data):
+    view = train_view(task_data, (0, "o", "s"))
     for batch in take(view, 5):
         assert batch.frames.shape == (4, 5, 16, 16, 3) and batch.frames.dtype == np.uint8
         for row, index, times, label in zip(
@@ -69,13 +72,13 @@ def test_frames_labels_and_times_belong_together(bench):
         ):
             clip = view.clips["train"][index]
             assert clip.label == label
-            whole = bench.dataset.read(clip, range(clip.frames))
+            whole = task_data.dataset.read(clip, range(clip.frames))
             assert np.array_equal(row, whole[times])
             assert set(np.diff(times)) == {2}
 
 
-def test_augmented_batches_resume_too(bench):
-    view = train_view(bench, (0, "o", "s"))
+def test_augmented_batches_resume_too(task_data):
+    view = train_view(task_data, (0, "o", "s"))
     spec = Augment(flip=True, rotate_deg=10, crop=0.2, colour=0.3, filters=True)
     first = take(view, 4, augment=spec)
     assert all(
@@ -85,10 +88,10 @@ def test_augmented_batches_resume_too(bench):
     assert not same(first[0], take(view, 1, augment=NO_AUGMENT)[0])
 
 
-def test_views_survive_pickling_and_spawned_workers(bench):
+def test_views_survive_pickling_and_spawned_workers(task_data):
     import torch.utils.data as tud
 
-    view = train_view(bench, (0, "o", "s"))
+    view = train_view(task_data, (0, "o", "s"))
     assert same(take(pickle.loads(pickle.dumps(view)), 1)[0], take(view, 1)[0])
     loader = tud.DataLoader(
         _Frames(view), batch_size=2, num_workers=1, multiprocessing_context="spawn"
@@ -108,9 +111,9 @@ class _Frames:
         return self.view.read("train", i, [0, 3])
 
 
-def test_there_is_no_test_split_to_train_on(bench):
+def test_there_is_no_test_split_to_train_on(task_data):
     with pytest.raises(UsageError, match="train or val"):
-        train_view(bench, (0,)).read("test", 0, [0])
+        train_view(task_data, (0,)).read("test", 0, [0])
 
 
 def sampler(lengths, **rule):
@@ -118,7 +121,7 @@ def sampler(lengths, **rule):
     return Sampler(infos, WindowRule(**{"n_max": 1, "horizon": 7, **rule}), (0,))
 
 
-def test_task_windows_take_the_short_clip_rule(bench):
+def test_task_windows_take_the_short_clip_rule(task_data):
     whole = Clip(8, "task", "task")
     assert list(sampler([20, 7, 8]).usable(whole)) == [0, 2]
     assert list(sampler([20, 3, 8], short="loop").usable(whole)) == [0, 1, 2]
@@ -158,8 +161,8 @@ def test_pairs_keep_their_gaps():
 
 def test_clips_that_stay_too_short_are_counted(tmp_path, clips):
     np.savez(clips / "train" / "down" / "short.npz", frames=moving_square(5, 1, 3))
-    bench = open_bench(Place(folder(clips)), build(), places())
-    view = train_view(bench, (0,))
+    task_data = open_task_data(TaskRef(folder(clips)), build(), user_paths())
+    view = train_view(task_data, (0,))
     batch = next(view.batches("train", Clip(5), 11))
     assert list(view.skipped.values()) == [1]
     assert all(view.clips["train"][i].frames == 20 for i in batch.index)
@@ -167,17 +170,17 @@ def test_clips_that_stay_too_short_are_counted(tmp_path, clips):
         next(view.batches("train", Clip(50), 1))
 
 
-def test_keypoint_views_read_what_was_stored(bench, tmp_path):
-    from vpbench.harness.fit import training_clips
+def test_keypoint_views_read_what_was_stored(task_data, tmp_path):
+    from vpbench.harness.training.stage import training_clips
 
     rng = np.random.default_rng(0)
-    infos = training_clips(bench)
+    infos = training_clips(task_data)
     stored = {}
     for split, rows in infos.items():
         for i, clip in enumerate(rows):
             stored[split, i] = rng.uniform(-1, 1, (clip.frames, 4, 3)).astype(np.float32)
             np.savez(tmp_path / f"{split}-{i:05d}.npz", keypoints=stored[split, i])
-    view = PointView(bench.store, infos, bench.task.spec.window, (0,), folder=tmp_path)
+    view = PointView(task_data.clip_cache, infos, task_data.task.spec.window, (0,), folder=tmp_path)
     batch = next(view.batches("train", Clip(9, "task", "task"), 3))
     for points, i, times in zip(batch.keypoints, batch.index, batch.times, strict=True):
         assert np.array_equal(points, stored["train", int(i)][times])
@@ -193,13 +196,13 @@ def test_keypoint_views_read_what_was_stored(bench, tmp_path):
 
 def test_batches_of_keypoints_carry_the_joints_that_go_with_them(tmp_path):
     """Joints and keypoints move alike; joints with a side change sides in a mirror."""
-    from vpbench.harness.fit import point_view, training_clips
+    from vpbench.harness.training.stage import point_view, training_clips
     from vpbench.testing.clips import sample_bench
 
     few = sample_bench(2, 5, 64, tmp_path)
     for split, rows in training_clips(few).items():
         for i, clip in enumerate(rows):
-            pose = few.store.pose(clip, range(clip.frames))
+            pose = few.clip_cache.pose(clip, range(clip.frames))
             np.savez(tmp_path / f"{split}-{i:05d}.npz", keypoints=pose)
     view = point_view(few, (0,), tmp_path)
     plain = next(view.batches("train", Clip(4), 6))

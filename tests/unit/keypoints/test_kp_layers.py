@@ -1,4 +1,4 @@
-"""Layers against TensorFlow's rules, written down a second time in NumPy."""
+"""Intermediates against TensorFlow's rules, written down a second time in NumPy."""
 
 import math
 

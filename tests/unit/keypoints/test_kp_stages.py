@@ -10,7 +10,7 @@ import torch
 from tests.conftest import moving_square
 from vpbench.api import Batch, Clip, MethodFailed, Pair, Refused, TaskInfo
 from vpbench.core.rundir import StageDir
-from vpbench.harness.context import StageContext
+from vpbench.harness.training.context import StageContext
 from vpbench.kit import PerceptualLoss, to_arrays
 from vpbench_keypoints import second_stage, validation
 from vpbench_keypoints.detector import KeypointDetector

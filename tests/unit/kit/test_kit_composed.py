@@ -14,7 +14,7 @@ from vpbench.api import (
     Capabilities,
     Conditioning,
     Corrupt,
-    Layered,
+    HasIntermediates,
     Method,
     MethodFailed,
     Refused,
@@ -106,7 +106,7 @@ SEEDS = np.array([[1, 2], [3, 1], [5, 6]], np.int64)
 
 
 def test_it_is_a_method_and_needs_only_fit():
-    assert all(isinstance(make(), kind) for kind in (Method, Layered, Trainable))
+    assert all(isinstance(make(), kind) for kind in (Method, HasIntermediates, Trainable))
     assert not isinstance(make(ComposedMethod), Trainable)
 
 

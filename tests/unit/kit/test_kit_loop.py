@@ -10,7 +10,7 @@ from torch import nn
 
 from vpbench.api import MethodFailed, TaskInfo
 from vpbench.core.rundir import StageDir
-from vpbench.harness.context import StageContext
+from vpbench.harness.training.context import StageContext
 from vpbench.kit import Made, Training, seeded, to_arrays, train
 from vpbench.kit.loop import step_seed
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from vpbench.api.errors import BadData, Unwritable, UsageError, VpbenchError
-from vpbench.core.claims import claim_or_wait
 from vpbench.core.download import transfer
 from vpbench.core.files import make_folder, storage
+from vpbench.core.lock import lock_or_wait
 from vpbench.data.folder.findings import Findings
 from vpbench.data.folder.scan import Tell, silent
 from vpbench.data.penn import layout
@@ -61,7 +61,7 @@ def fetch(
             f"{root} is there already and holds something else.",
             fix="Name a new or empty folder with --root DIR.",
         )
-    claim = claim_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
+    claim = lock_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
     if claim is not None:  # one process fetches, others wait
         with claim:
             _fetch(root, tell, link, allow_http, videos, frames)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from vpbench.api.errors import BadData, UnknownName, UsageError
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Pose, Problem
-from vpbench.core.claims import claim_or_wait
 from vpbench.core.files import write_bytes
 from vpbench.core.hashing import digest, tree_sha256
+from vpbench.core.lock import lock_or_wait
 from vpbench.core.provenance import cores
 from vpbench.data.puppets.actions import CLASS_NAMES, FRAMES
 from vpbench.data.puppets.clips import SPLITS, Clip, label_of, render_clip
@@ -172,7 +172,7 @@ class Puppets:
     def _render(self, split: str, tell: Callable[[int], None]) -> None:
         """Render a split into the cache; one process does it, others wait."""
         frames = self._file(split, "frames.npy")
-        claim = claim_or_wait(self._file(split, "claim"), frames.is_file)
+        claim = lock_or_wait(self._file(split, "claim"), frames.is_file)
         if claim is None:
             return
         with claim:

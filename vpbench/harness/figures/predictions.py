@@ -17,7 +17,7 @@ from vpbench.harness.figures.sources import (
     find_stored,
     show,
 )
-from vpbench.harness.picture_files import frame_row, points_row, time_headers
+from vpbench.harness.prediction.image_files import frame_row, points_row, time_headers
 from vpbench.render.grid import Block, Cell, Row, Sheet
 from vpbench.render.sheets import frame_times
 
@@ -26,7 +26,7 @@ ABLATION_ROWS = 4
 
 
 def _first(studio: Studio, item: Item) -> Frames:
-    return studio.bench.given(item)[-1]
+    return studio.task_data.given(item)[-1]
 
 
 def _numbers(times: Sequence[int]) -> list[int]:
@@ -42,12 +42,12 @@ def predictions(
     Args:
         points: a row of keypoints below each method that shows them.
     """
-    times = frame_times(studio.bench.task.horizon, studio.columns)
+    times = frame_times(studio.task_data.task.horizon, studio.columns)
     shown = [show(studio, run, items, points=points) for run in runs]
     blocks: list[Block] = []
     for item in items:
         first = _first(studio, item)
-        rows = [frame_row("real", first, studio.bench.targets(item), times)]
+        rows = [frame_row("real", first, studio.task_data.targets(item), times)]
         for one in shown:
             rows.append(frame_row(one.name, first, one.frames[item.id], times))
             if item.id in one.points:
@@ -79,7 +79,7 @@ def ablation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) -> 
         raise UsageError(
             "an ablation needs two variants or more.", fix="Name them: 'NAME' 'NAME[key=value]'."
         )
-    horizon = studio.bench.task.horizon
+    horizon = studio.task_data.task.horizon
     times = frame_times(horizon, ABLATION_ROWS + 1)[-ABLATION_ROWS:]
     shown = [show(studio, run, items, points=True) for run in runs]
     wide = [2 if one.points else 1 for one in shown]
@@ -87,7 +87,7 @@ def ablation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) -> 
     headers = [("real", 1), *((one.name, w) for one, w in zip(shown, wide, strict=True))]
     blocks: list[Block] = []
     for item in items:
-        real = studio.bench.targets(item)
+        real = studio.task_data.targets(item)
         rows: list[Row] = []
         for t in times:
             cells = [Cell(real[t])]
@@ -122,7 +122,7 @@ def failures(
         MissingData: no finished run, or the metric was not scored.
         UsageError: the metric has no value per clip.
     """
-    times = frame_times(studio.bench.task.horizon, studio.columns)
+    times = frame_times(studio.task_data.task.horizon, studio.columns)
     blocks: list[Block] = []
     records: list[dict[str, Any]] = []
     most = 0
@@ -134,7 +134,7 @@ def failures(
         for item, value in worst:
             first, text = _first(studio, item), f"{by} {value:.4g} {unit}".strip()
             rows = [
-                frame_row("real", first, studio.bench.targets(item), times),
+                frame_row("real", first, studio.task_data.targets(item), times),
                 frame_row(one.name, first, one.frames[item.id], times, text),
             ]
             if item.id in one.points:
@@ -157,21 +157,21 @@ def _worst(
     studio: Studio, run: RunPlan, by: str, count: int, only: Sequence[Item]
 ) -> tuple[list[tuple[Item, float]], dict[str, Any], str]:
     """The worst clips of a run with their values, what they were read from, and the unit."""
-    bench = studio.bench
+    task_data = studio.task_data
     spec = studio.registry.metric(by.partition("@")[0])
     if spec.kind != "clip":
         raise UsageError(
             f"{by} compares sets of clips, it has no value for a single one.",
             fix="--by psnr, for example.",
         )
-    items = {item.id: item for item in only or bench.task.test}
+    items = {item.id: item for item in only or task_data.task.test}
     stored = find_stored(studio, run, list(only))
     if stored is None:
         raise MissingData(
-            f"there is no finished run of {run.name} on {bench.task.id}.",
+            f"there is no finished run of {run.name} on {task_data.task.id}.",
             fix=_run_command(run, studio),
         )
-    score = stored.scores.get((by, bench.task.horizon))
+    score = stored.scores.get((by, task_data.task.horizon))
     if score is None:
         raise MissingData(
             f"{by} of {run.name} is not scored.", fix=f"{_run_command(run, studio)} --metrics {by}"
@@ -193,8 +193,8 @@ def _worst(
 def _run_command(run: RunPlan, studio: Studio) -> str:
     import shlex
 
-    words = ["vpbench", "run", run.name, "--dataset", studio.bench.place.dataset]
-    words += ["--task", studio.bench.place.task] if studio.bench.place.task else []
+    words = ["vpbench", "run", run.name, "--dataset", studio.task_data.ref.dataset]
+    words += ["--task", studio.task_data.ref.task] if studio.task_data.ref.task else []
     words += ["--seeds", str(run.seed)] if run.seed else []
     return f"Run: {shlex.join(words)}"
 

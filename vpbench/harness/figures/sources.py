@@ -12,15 +12,16 @@ import numpy as np
 
 from vpbench.api.errors import Missing, MissingData, UnknownName, UsageError
 from vpbench.api.types import Frames, Pose
-from vpbench.core.places import Places
+from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
+from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
+from vpbench.core.rundir import finished
 from vpbench.core.tasks import Item
-from vpbench.harness.bench import BATCH, Bench
-from vpbench.harness.events import Emit, silent
-from vpbench.harness.live import Asked, Live, load_live
-from vpbench.harness.predict import predict_items, read_shard
-from vpbench.harness.stored import StoredRun, finished, stored_run
+from vpbench.harness.inputs.task_data import BATCH, TaskData
+from vpbench.harness.prediction.loaded import Asked, LoadedMethod, load_trained
+from vpbench.harness.prediction.shards import predict_items, read_shard
+from vpbench.harness.results.finished_runs import FinishedRun, stored_run
 from vpbench.render.grid import Sheet
 
 
@@ -34,32 +35,32 @@ class Studio:
         note: says something to the user that the figure cannot.
     """
 
-    bench: Bench
+    task_data: TaskData
     registry: Registry
-    places: Places
+    paths: Paths
     asked: Asked
     columns: int = 8
     sample: int = 0
-    emit: Emit = silent
+    report: Report = silent
     note: Callable[[str], None] = lambda _: None
-    _loaded: dict[str, Live] = field(default_factory=dict[str, Live])
+    _loaded: dict[str, LoadedMethod] = field(default_factory=dict[str, LoadedMethod])
 
-    def live(self, run: RunPlan) -> Live:
+    def live(self, run: RunPlan) -> LoadedMethod:
         """The loaded method, kept for the whole figure.
 
         Raises:
             MissingData: it is not trained yet.
         """
         if run.name not in self._loaded:
-            self._loaded[run.name] = load_live(
-                run, self.bench, self.registry, self.places, self.asked.device, self.emit
+            self._loaded[run.name] = load_trained(
+                run, self.task_data, self.registry, self.paths, self.asked.device, self.report
             )
         return self._loaded[run.name]
 
     def class_name(self, item: Item) -> str:
         """The class of a clip, "" without one."""
         label = item.clip.label
-        return "" if label is None else self.bench.task.info.class_names[label]
+        return "" if label is None else self.task_data.task.info.class_names[label]
 
     def title(self, item: Item) -> str:
         """How a clip is called in figures."""
@@ -67,7 +68,7 @@ class Studio:
 
     def caption(self, *words: str) -> str:
         """The line below a figure's title."""
-        task = self.bench.task
+        task = self.task_data.task
         return ", ".join([f"{task.id}, {task.horizon} frames", *filter(None, words)])
 
 
@@ -101,21 +102,21 @@ class Shown:
         return max((p.shape[1] for p in self.points.values()), default=0)
 
 
-def pick_clips(bench: Bench, ids: Sequence[str], count: int) -> list[Item]:
+def pick_clips(task_data: TaskData, ids: Sequence[str], count: int) -> list[Item]:
     """The named test clips, or `count` clips with as many classes as possible.
 
     Raises:
         UnknownName: no such test clip; offers the nearest.
     """
-    known = {item.id: item for item in bench.task.test}
+    known = {item.id: item for item in task_data.task.test}
     for name in ids:
         if name not in known:
-            raise UnknownName(f"test clip of {bench.task.id}", name, known)
+            raise UnknownName(f"test clip of {task_data.task.id}", name, known)
     if ids:
         return [known[name] for name in dict.fromkeys(ids)]
     turn: dict[int | None, int] = {}
     order: list[tuple[int, int, str]] = []
-    for item in bench.task.test:
+    for item in task_data.task.test:
         label = item.clip.label
         turn[label] = turn.get(label, -1) + 1
         order.append((turn[label], -1 if label is None else label, item.id))
@@ -129,7 +130,7 @@ def clips_json(studio: Studio, items: Sequence[Item]) -> list[dict[str, Any]]:
     ]
 
 
-def find_stored(studio: Studio, run: RunPlan, items: Sequence[Item]) -> StoredRun | None:
+def find_stored(studio: Studio, run: RunPlan, items: Sequence[Item]) -> FinishedRun | None:
     """The newest finished run of a method that has all the clips, verified; None without one.
 
     Runs over all test clips go before those with a limit.
@@ -137,15 +138,15 @@ def find_stored(studio: Studio, run: RunPlan, items: Sequence[Item]) -> StoredRu
     Raises:
         HashMismatch: a file of it is not what was written.
     """
-    task = studio.bench.task.id
+    task = studio.task_data.task.id
     wanted = {item.id for item in items}
     best: tuple[tuple[bool, float], Path] | None = None
-    for folder, inputs in finished(studio.places.runs, task):
+    for folder, inputs in finished(studio.paths.runs, task):
         if (inputs["method"], inputs["seed"]) != (run.name, run.seed):
             continue
         if inputs["fit_seed"] not in (None, run.fit_seed) or inputs["samples"] <= studio.sample:
             continue
-        if inputs["task"]["split_hash"] != _split_of(studio.bench, inputs["task"]["limit"]):
+        if inputs["task"]["split_hash"] != _split_of(studio.task_data, inputs["task"]["limit"]):
             continue
         merit = (inputs["task"]["limit"] is None, folder.manifest.stat().st_mtime)
         if best is None or merit > best[0]:
@@ -155,14 +156,14 @@ def find_stored(studio: Studio, run: RunPlan, items: Sequence[Item]) -> StoredRu
     return None if best is None else stored_run(best[1])
 
 
-def _split_of(bench: Bench, limit: int | None) -> str:
+def _split_of(task_data: TaskData, limit: int | None) -> str:
     """The hash of the task's clips under a limit: a run over other clips shows something else."""
     from dataclasses import replace
 
-    return replace(bench.task, limit=limit).split_hash
+    return replace(task_data.task, limit=limit).split_hash
 
 
-def frames_of(studio: Studio, stored: StoredRun, items: Sequence[Item]) -> dict[str, Frames]:
+def frames_of(studio: Studio, stored: FinishedRun, items: Sequence[Item]) -> dict[str, Frames]:
     """Predicted frames of a finished run, item id -> uint8 [T,H,W,3].
 
     Raises:
@@ -213,7 +214,7 @@ def show(studio: Studio, run: RunPlan, items: Sequence[Item], *, points: bool) -
     return shown
 
 
-def _perhaps_live(studio: Studio, run: RunPlan) -> Live | None:
+def _perhaps_live(studio: Studio, run: RunPlan) -> LoadedMethod | None:
     """The method, or None with a note: a figure from finished runs needs none."""
     try:
         return studio.live(run)
@@ -222,12 +223,12 @@ def _perhaps_live(studio: Studio, run: RunPlan) -> Live | None:
         return None
 
 
-def _live_or_command(studio: Studio, run: RunPlan) -> Live:
+def _live_or_command(studio: Studio, run: RunPlan) -> LoadedMethod:
     try:
         return studio.live(run)
     except MissingData as error:
-        words = ["vpbench", "run", run.name, "--dataset", studio.bench.place.dataset]
-        task = studio.bench.place.task
+        words = ["vpbench", "run", run.name, "--dataset", studio.task_data.ref.dataset]
+        task = studio.task_data.ref.task
         words += ["--task", task] if task else []
         words += ["--seeds", str(run.seed)] if run.seed else []
         words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
@@ -237,23 +238,23 @@ def _live_or_command(studio: Studio, run: RunPlan) -> Live:
         ) from error
 
 
-def _samples(studio: Studio, live: Live) -> int:
+def _samples(studio: Studio, live: LoadedMethod) -> int:
     """How many samples must be asked for so that the shown one is among them."""
     if not live.run.method.capabilities.stochastic and studio.sample:
         raise UsageError(f"{live.name} is not stochastic: it has sample 0 only.")
     return studio.sample + 1
 
 
-def _predict(studio: Studio, live: Live, items: Sequence[Item]) -> dict[str, Frames]:
+def _predict(studio: Studio, live: LoadedMethod, items: Sequence[Item]) -> dict[str, Frames]:
     found: dict[str, Frames] = {}
     samples = _samples(studio, live)
     for start in range(0, len(items), BATCH):
         part = items[start : start + BATCH]
         frames = predict_items(
-            part, live.run.method, live.run.seed, samples, studio.bench, live.instance
+            part, live.run.method, live.run.seed, samples, studio.task_data, live.instance
         )
         found |= {i.id: frames[k, studio.sample] for k, i in enumerate(part)}
-        studio.emit(
+        studio.report(
             {
                 "event": "progress",
                 "what": "predict",
@@ -265,15 +266,15 @@ def _predict(studio: Studio, live: Live, items: Sequence[Item]) -> dict[str, Fra
     return found
 
 
-def _add_points(studio: Studio, live: Live, items: Sequence[Item], shown: Shown) -> None:
+def _add_points(studio: Studio, live: LoadedMethod, items: Sequence[Item], shown: Shown) -> None:
     """Keypoints of the shown clips; says so where they belong to other frames than are shown."""
-    bench, horizon = studio.bench, studio.bench.task.horizon
+    task_data, horizon = studio.task_data, studio.task_data.task.horizon
     far = 0
     for start in range(0, len(items), BATCH):
         part = items[start : start + BATCH]
-        given = bench.conditioning(part, live.run.method)
-        seeds = bench.seeds(part, live.run.seed, _samples(studio, live))
-        future = np.stack([bench.targets(i) for i in part]) if live.oracle else None
+        given = task_data.conditioning(part, live.run.method)
+        seeds = task_data.seeds(part, live.run.seed, _samples(studio, live))
+        future = np.stack([task_data.targets(i) for i in part]) if live.oracle else None
         layers = live.layers(given, horizon, seeds, future)
         if layers is None:
             return

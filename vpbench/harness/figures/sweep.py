@@ -12,9 +12,7 @@ from vpbench.core.names import safe_name
 from vpbench.core.plan import RunPlan
 from vpbench.core.tasks import Item
 from vpbench.harness.figures.sources import Figure, Studio, clips_json
-from vpbench.harness.live import Live
-from vpbench.harness.picture_files import frame_row, label_title, points_row, time_headers
-from vpbench.harness.pictures import (
+from vpbench.harness.prediction.from_image import (
     Picture,
     Pictured,
     ask,
@@ -23,6 +21,8 @@ from vpbench.harness.pictures import (
     picture_given,
     uses_label,
 )
+from vpbench.harness.prediction.image_files import frame_row, label_title, points_row, time_headers
+from vpbench.harness.prediction.loaded import LoadedMethod
 from vpbench.render.grid import Block, Row, Sheet
 from vpbench.render.sheets import frame_times
 
@@ -47,7 +47,7 @@ def sweep(
             check_pictured(run.method)
         elif run.method.capabilities.oracle:
             raise Refused(f"{run.name} sees the true future: neither label nor seed change it.")
-        has_label = uses_label(run.method, studio.bench.task.info)
+        has_label = uses_label(run.method, studio.task_data.task.info)
         if not has_label and not run.method.capabilities.stochastic:
             raise Refused(f"{run.name} uses neither label nor chance: there is nothing to sweep.")
         if label is not None and not has_label:
@@ -70,7 +70,7 @@ def sweep(
             record["classes"] = [_told(studio, one, 0) for one in found]
         if run.method.capabilities.stochastic:
             one = _ask(studio, live, source, chosen, count)
-            title = label_title(studio.bench.task.info, chosen) if has_label else ""
+            title = label_title(studio.task_data.task.info, chosen) if has_label else ""
             what = f"label {title}, {count} samples" if title else f"{count} samples"
             sheets[f"{stem}-seeds"] = _sheet(studio, live, source, [one], what)
             record["seeds"] = [_told(studio, one, s) for s in range(count)]
@@ -79,7 +79,7 @@ def sweep(
 
 
 def _chosen(studio: Studio, run: RunPlan, source: Item | Picture, label: str | None) -> int:
-    task = studio.bench.task.info
+    task = studio.task_data.task.info
     if label is not None:
         first = pick_labels(label, run.method, task)[0]
         assert first is not None  # the method uses labels
@@ -95,7 +95,7 @@ def _source_json(studio: Studio, source: Item | Picture) -> dict[str, Any]:
 
 
 def _told(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
-    names = studio.bench.task.info.class_names
+    names = studio.task_data.task.info.class_names
     return {
         "label": one.label,
         "class": None if one.label is None else names[one.label],
@@ -104,25 +104,25 @@ def _told(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
     }
 
 
-def _given(studio: Studio, live: Live, source: Item | Picture) -> tuple[Conditioning, str]:
+def _given(studio: Studio, live: LoadedMethod, source: Item | Picture) -> tuple[Conditioning, str]:
     if isinstance(source, Picture):
         return picture_given(live, source), source.id
-    return studio.bench.conditioning([source], live.run.method), source.id
+    return studio.task_data.conditioning([source], live.run.method), source.id
 
 
 def _ask(
-    studio: Studio, live: Live, source: Item | Picture, label: int | None, samples: int
+    studio: Studio, live: LoadedMethod, source: Item | Picture, label: int | None, samples: int
 ) -> Pictured:
     given, name = _given(studio, live, source)
     return ask(live, given, label, samples, live.run.seed, name)
 
 
-def _classes(studio: Studio, live: Live, source: Item | Picture) -> list[Pictured]:
+def _classes(studio: Studio, live: LoadedMethod, source: Item | Picture) -> list[Pictured]:
     found: list[Pictured] = []
-    total = studio.bench.task.info.n_classes
+    total = studio.task_data.task.info.n_classes
     for label in range(total):
         found.append(_ask(studio, live, source, label, 1))
-        studio.emit(
+        studio.report(
             {
                 "event": "progress",
                 "what": "sweep",
@@ -135,14 +135,14 @@ def _classes(studio: Studio, live: Live, source: Item | Picture) -> list[Picture
 
 
 def _first(studio: Studio, source: Item | Picture) -> Frames:
-    return source.frame if isinstance(source, Picture) else studio.bench.given(source)[-1]
+    return source.frame if isinstance(source, Picture) else studio.task_data.given(source)[-1]
 
 
 def _sheet(
-    studio: Studio, live: Live, source: Item | Picture, found: Sequence[Pictured], what: str
+    studio: Studio, live: LoadedMethod, source: Item | Picture, found: Sequence[Pictured], what: str
 ) -> Sheet:
     """Rows of classes, or of samples where there is one class, with keypoints below each."""
-    task = studio.bench.task.info
+    task = studio.task_data.task.info
     times = frame_times(task.horizon, studio.columns)
     first = _first(studio, source)
     rows: list[Row] = []

@@ -13,7 +13,7 @@ from vpbench.core.names import safe_name
 from vpbench.core.plan import RunPlan
 from vpbench.core.tasks import Item
 from vpbench.harness.figures.sources import Figure, Studio, clips_json
-from vpbench.harness.live import Layers, Live, check_layers
+from vpbench.harness.prediction.loaded import Intermediates, LoadedMethod, check_intermediates
 from vpbench.render.grid import Block, Cell, Row, Sheet
 from vpbench.render.sheets import frame_times
 
@@ -35,7 +35,7 @@ def translation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) 
     """
     sheets: dict[str, Sheet] = {}
     records: list[dict[str, Any]] = []
-    horizon = studio.bench.task.horizon
+    horizon = studio.task_data.task.horizon
     times = frame_times(horizon, _MOMENTS + 1)[-_MOMENTS:]
     for run in runs:
         _check(studio, run)
@@ -74,51 +74,53 @@ def _check(studio: Studio, run: RunPlan) -> None:
         )
 
 
-def _layers(studio: Studio, live: Live, items: Sequence[Item]) -> tuple[Layers, Layers | None]:
-    """Layers with the true keypoints, and with all of them out of the frame, [B,1,...]."""
-    bench = studio.bench
-    given = bench.conditioning(items, live.run.method)
-    future = np.stack([bench.targets(item) for item in items])
+def _layers(
+    studio: Studio, live: LoadedMethod, items: Sequence[Item]
+) -> tuple[Intermediates, Intermediates | None]:
+    """Intermediates with the true keypoints, and with all of them out of the frame, [B,1,...]."""
+    task_data = studio.task_data
+    given = task_data.conditioning(items, live.run.method)
+    future = np.stack([task_data.targets(item) for item in items])
     shape = (len(items), 1, *future.shape[1:])
     if _translates(live.slots):
         from vpbench.kit.translation import translation_layers
 
         pose = _pose(studio, live, items)
         made = [
-            translation_layers(bench.task.info, live.slots, given, future, pose, shift)
+            translation_layers(task_data.task.info, live.slots, given, future, pose, shift)
             for shift in ((0.0, 0.0), AWAY)
         ]
-        told, removed = (check_layers(found, shape, live.name) for found in made)
+        told, removed = (check_intermediates(found, shape, live.name) for found in made)
         return told, removed
-    seeds = bench.seeds(items, live.run.seed, 1)
-    found = live.layers(given, bench.task.horizon, seeds, future)
+    seeds = task_data.seeds(items, live.run.seed, 1)
+    found = live.layers(given, task_data.task.horizon, seeds, future)
     if found is None:
         raise Refused(f"{live.name} has no layers to show.")
     return found, None
 
 
-def _pose(studio: Studio, live: Live, items: Sequence[Item]) -> Any:
+def _pose(studio: Studio, live: LoadedMethod, items: Sequence[Item]) -> Any:
     """Joints of the true future, where the method's detector asks for joints."""
-    if not studio.bench.task.has_pose or live.run.method.capabilities.pose not in (
+    if not studio.task_data.task.has_pose or live.run.method.capabilities.pose not in (
         "required",
         "optional",
     ):
         return None
-    found = [studio.bench.store.pose(item.clip, item.targets) for item in items]
+    found = [studio.task_data.clip_cache.pose(item.clip, item.targets) for item in items]
     return np.stack([pose for pose in found if pose is not None])
 
 
 def _sheet(
     studio: Studio,
-    live: Live,
+    live: LoadedMethod,
     items: Sequence[Item],
     times: Sequence[int],
-    told: Layers,
-    removed: Layers | None,
+    told: Intermediates,
+    removed: Intermediates | None,
 ) -> Sheet:
-    horizon = studio.bench.task.horizon
-    first = [studio.bench.given(item)[-1] for item in items]
-    real = [studio.bench.targets(item) for item in items]
+    horizon = studio.task_data.task.horizon
+    first = [studio.task_data.given(item)[-1] for item in items]
+    real = [studio.task_data.targets(item) for item in items]
     at = [(b, t) for b in range(len(items)) for t in times]
     rows = [
         Row("reference", [Cell(first[b]) for b, _ in at]),

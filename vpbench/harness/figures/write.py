@@ -51,7 +51,7 @@ def write_figure(
         f"{stem}.{kind}": _bytes(replace(sheet, background=background), kind)
         for stem, sheet in figure.sheets.items()
     }
-    task = studio.bench.task
+    task = studio.task_data.task
     record: dict[str, Any] = {
         "schema": schema.FIGURE,
         "figure": figure.name,
@@ -89,6 +89,6 @@ def _bytes(sheet: Any, kind: Format) -> bytes:
     return buffer.getvalue()
 
 
-def paths(out: Path, record: dict[str, Any]) -> Sequence[Path]:
+def written(out: Path, record: dict[str, Any]) -> Sequence[Path]:
     """Where the files of a figure lie."""
     return [out / name for name in record["files"]]

@@ -18,7 +18,7 @@ from vpbench.core.seeding import opaque_id
 from vpbench.core.tasks import Item
 
 if TYPE_CHECKING:
-    from vpbench.harness.bench import Bench
+    from vpbench.harness.inputs.task_data import TaskData
 
 _CHUNK = 128
 
@@ -41,13 +41,13 @@ class _Retrieval:
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> None:
         self.task = task
 
-    def bind(self, bench: Bench) -> None:
+    def bind(self, task_data: TaskData) -> None:
         """Give it the training clips."""
-        self.bench = bench
-        self.train = bench.task.items["train"]
+        self.task_data = task_data
+        self.train = task_data.task.items["train"]
 
     def _futures(self, items: Sequence[Sequence[Item]]) -> Frames:
-        return np.stack([np.stack([self.bench.targets(i) for i in row]) for row in items])
+        return np.stack([np.stack([self.task_data.targets(i) for i in row]) for row in items])
 
 
 def _order(items: Sequence[Item]) -> list[Item]:
@@ -60,19 +60,19 @@ class RealOther(_Retrieval):
     Clips are used once before any is used again.
     """
 
-    def bind(self, bench: Bench) -> None:
+    def bind(self, task_data: TaskData) -> None:
         """Pair every test clip with a training clip."""
-        super().bind(bench)
+        super().bind(task_data)
         pools: dict[int | None, list[Item]] = defaultdict(list)
         for item in _order(self.train):
             pools[item.clip.label].append(item)
         everything = _order(self.train)
         taken: dict[int | None, int] = defaultdict(int)
         self.partner: dict[str, Item] = {}
-        for item in _order(bench.task.test):
+        for item in _order(task_data.task.test):
             label = item.clip.label
             pool = pools[label] or everything
-            self.partner[opaque_id(bench.task.id, item.id)] = pool[taken[label] % len(pool)]
+            self.partner[opaque_id(task_data.task.id, item.id)] = pool[taken[label] % len(pool)]
             taken[label] += 1
 
     def predict(self, given: Conditioning, horizon: int, seeds: Seeds) -> Frames:
@@ -83,9 +83,9 @@ class RealOther(_Retrieval):
 class ClassRandom(_Retrieval):
     """A random training clip of the asked class."""
 
-    def bind(self, bench: Bench) -> None:
+    def bind(self, task_data: TaskData) -> None:
         """Sort the training clips by class."""
-        super().bind(bench)
+        super().bind(task_data)
         self.pools: dict[int | None, list[Item]] = defaultdict(list)
         for item in self.train:
             self.pools[item.clip.label].append(item)
@@ -103,10 +103,10 @@ class ClassRandom(_Retrieval):
 class NearestTrain(_Retrieval):
     """The training clip whose frame at t0 is nearest in squared pixel differences; ties by id."""
 
-    def bind(self, bench: Bench) -> None:
+    def bind(self, task_data: TaskData) -> None:
         """Read frame t0 of every training clip."""
-        super().bind(bench)
-        self.frames = np.stack([bench.given(i)[-1].reshape(-1) for i in self.train])
+        super().bind(task_data)
+        self.frames = np.stack([task_data.given(i)[-1].reshape(-1) for i in self.train])
 
     def _distances(self, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Squared differences [B,N]; sums of integers below 2**53, exact in any order."""

@@ -21,7 +21,7 @@ from vpbench.metrics.weights.registry import Entry, Format
 Arrays = dict[str, npt.NDArray[Any]]
 
 _VGG16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
-"""Places of the 13 convolutions in the usual PyTorch VGG16 (`features.N`)."""
+"""Paths of the 13 convolutions in the usual PyTorch VGG16 (`features.N`)."""
 
 
 def require_reader(form: Format, what: str) -> None:

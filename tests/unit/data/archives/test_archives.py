@@ -9,10 +9,10 @@ from PIL import Image
 
 from tests.make_archives import make_mgif, make_nemo
 from vpbench.api import BadData, MissingData, UnknownName
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.data.archives import TEST_PERSONS, Mgif, Nemo
-from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 
 MAKERS = {Nemo: make_nemo, Mgif: make_mgif}
 
@@ -38,7 +38,7 @@ def opened(kind, root, tmp_path):
 
 
 def bench_of(kind, archives):
-    return open_bench(Place(kind.spec.name, None, str(archives[kind])), build(), places())
+    return open_task_data(TaskRef(kind.spec.name, None, str(archives[kind])), build(), user_paths())
 
 
 def test_test_people_are_the_published_41():
@@ -50,44 +50,47 @@ def test_test_people_are_the_published_41():
 
 
 def test_nemo(archives):
-    bench = bench_of(Nemo, archives)
-    assert (bench.task.id, bench.task.horizon, bench.task.spec.size) == ("nemo", 31, 64)
-    assert bench.task.info.n_classes == 0 and len(bench.task.test) == 6
-    item = bench.task.test[0]
+    task_data = bench_of(Nemo, archives)
+    assert (task_data.task.id, task_data.task.horizon, task_data.task.spec.size) == ("nemo", 31, 64)
+    assert task_data.task.info.n_classes == 0 and len(task_data.task.test) == 6
+    item = task_data.task.test[0]
     assert item.given == (0,) and item.targets == tuple(range(1, 32))
     strip = np.asarray(Image.open(archives[Nemo] / f"{item.clip.id}.png"))[..., :3]
     frames = np.stack([strip[:, 64 * k : 64 * k + 64] for k in range(32)])
-    assert np.array_equal(bench.given(item), frames[:1])  # native: not a byte is changed
-    assert np.array_equal(bench.targets(item), frames[1:])
+    assert np.array_equal(task_data.given(item), frames[:1])  # native: not a byte is changed
+    assert np.array_equal(task_data.targets(item), frames[1:])
     people = {
-        split: {i.clip.group for i in bench.task.items[split]} for split in ("train", "val", "test")
+        split: {i.clip.group for i in task_data.task.items[split]}
+        for split in ("train", "val", "test")
     }
     assert len(people["val"]) == 1 and not people["val"] & people["train"]  # a person, not a clip
     assert item.cluster == f"group:{item.clip.group}"
 
 
 def test_mgif(archives):
-    bench = bench_of(Mgif, archives)
-    assert (bench.task.horizon, bench.task.spec.size) == (32, 128)
-    items = {i.clip.id: i for i in bench.task.test}
+    task_data = bench_of(Mgif, archives)
+    assert (task_data.task.horizon, task_data.task.spec.size) == (32, 128)
+    items = {i.clip.id: i for i in task_data.task.test}
     assert set(items) == {"test/00005", "test/00006", "test/00007"}
     assert items["test/00005"].targets == tuple(range(2, 66, 2))  # gap = floor(66 / 33)
     assert items["test/00006"].targets == tuple(range(1, 33))
     looped = items["test/00007"].targets  # 25 frames, a cycle
     assert looped == tuple(k % 25 for k in range(1, 33))
-    assert bench.task.notes == {"shorter than the window: starting again from the first frame": 1}
-    assert bench.task.fields()["notes"] == dict(bench.task.notes)
-    assert not any(bench.task.excluded.values())
+    assert task_data.task.notes == {
+        "shorter than the window: starting again from the first frame": 1
+    }
+    assert task_data.task.fields()["notes"] == dict(task_data.task.notes)
+    assert not any(task_data.task.excluded.values())
 
 
 def test_gifs_are_drawn_with_their_disposal(archives):
     """One square on white in every frame: nothing of the frame before is left."""
-    bench = bench_of(Mgif, archives)
-    for item in bench.task.test:
-        for frame in bench.targets(item):
+    task_data = bench_of(Mgif, archives)
+    for item in task_data.task.test:
+        for frame in task_data.targets(item):
             dark = (frame.astype(int).sum(-1) < 700).sum()
             assert dark == 32 * 32
-    assert len({f.tobytes() for f in bench.targets(bench.task.test[1])}) == 32
+    assert len({f.tobytes() for f in task_data.targets(task_data.task.test[1])}) == 32
 
 
 def test_counts_that_are_not_the_published_ones_are_said(made, tmp_path):
@@ -102,9 +105,13 @@ def test_counts_that_are_not_the_published_ones_are_said(made, tmp_path):
 
 def test_one_clip_less_is_another_split_hash(made, tmp_path, archives):
     kind, root = made
-    before = open_bench(Place(kind.spec.name, None, str(root)), build(), places()).task.split_hash
+    before = open_task_data(
+        TaskRef(kind.spec.name, None, str(root)), build(), user_paths()
+    ).task.split_hash
     next(iter(sorted((root / "train").iterdir()))).unlink()
-    after = open_bench(Place(kind.spec.name, None, str(root)), build(), places()).task.split_hash
+    after = open_task_data(
+        TaskRef(kind.spec.name, None, str(root)), build(), user_paths()
+    ).task.split_hash
     assert before != after
 
 
@@ -191,7 +198,7 @@ def test_short_strips_are_left_out_and_counted(archives, tmp_path):
     shutil.copytree(archives[Nemo], root)
     path = root / "test" / "004_deliberate_smile_1.png"
     Image.open(path).crop((0, 0, 64 * 31, 64)).save(path)
-    task = open_bench(Place("nemo", None, str(root)), build(), places()).task
+    task = open_task_data(TaskRef("nemo", None, str(root)), build(), user_paths()).task
     assert task.excluded["test"] == 1 and len(task.test) == 5
     assert task.notes == {"too short for the window, left out": 1}
 

@@ -9,13 +9,13 @@ from PIL import Image
 
 from tests.make_archives import VIDEOS, make_penn
 from vpbench.api import BadData, MissingData, UnknownName, UsageError
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.data.folder.split import by_hash
 from vpbench.data.penn.dataset import Penn
 from vpbench.data.penn.subsets import subsets_of
 from vpbench.data.splits import load
-from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.media import decode
 
 
@@ -38,7 +38,7 @@ def copy(archive, tmp_path):
 
 
 def bench_of(archive, dataset="penn", task=None):
-    return open_bench(Place(dataset, task, str(archive)), build(), places())
+    return open_task_data(TaskRef(dataset, task, str(archive)), build(), user_paths())
 
 
 def first_error(copy, tmp_path):
@@ -101,35 +101,35 @@ def test_joints_are_pixels_inside_the_picture_and_hidden_ones_missing(penn):
 
 
 def test_windows_are_the_published_rule(archive):
-    bench = bench_of(archive)
-    assert bench.task.id == "penn" and bench.task.spec.size == 128
-    items = {i.clip.id: i for i in bench.task.test}
+    task_data = bench_of(archive)
+    assert task_data.task.id == "penn" and task_data.task.spec.size == 128
+    items = {i.clip.id: i for i in task_data.task.test}
     assert items["2160"].given == (0,) and items["2160"].targets == tuple(range(1, 33))
     assert items["1680"].targets == tuple(range(1, 33))
     short = items["1150"].targets  # 19 frames: 0-16, each future frame twice
     assert short == tuple(k for k in range(1, 17) for _ in (0, 1))
-    train = {i.clip.id: i for i in [*bench.task.items["train"], *bench.task.items["val"]]}
+    train = {i.clip.id: i for i in [*task_data.task.items["train"], *task_data.task.items["val"]]}
     assert train["1160"].targets == tuple(range(2, 66, 2))  # gap = floor(70 / 33)
-    assert not any(bench.task.excluded.values())
+    assert not any(task_data.task.excluded.values())
 
 
 def test_the_context_task(archive):
-    bench = bench_of(archive, task="penn-context")
-    assert bench.task.excluded == {"train": 1, "val": 0, "test": 1}
-    item = {i.clip.id: i for i in bench.task.test}["2160"]
+    task_data = bench_of(archive, task="penn-context")
+    assert task_data.task.excluded == {"train": 1, "val": 0, "test": 1}
+    item = {i.clip.id: i for i in task_data.task.test}["2160"]
     assert item.given == tuple(range(10)) and item.targets == tuple(range(10, 26))
-    train = {i.clip.id: i for i in [*bench.task.items["train"], *bench.task.items["val"]]}
+    train = {i.clip.id: i for i in [*task_data.task.items["train"], *task_data.task.items["val"]]}
     assert train["1160"].given == tuple(range(0, 20, 2))  # gap = floor(70 / 26), t0 = 18
 
 
 @pytest.mark.parametrize("rule", ["antialias", "nearest"])
 def test_geometry_is_short_side_and_centre_crop(archive, rule):
     """Against Pillow, which rounds its weights otherwise: at most one grey level apart."""
-    bench = bench_of(archive, f"penn[resize={rule}]")
-    assert bench.task.id == ("penn" if rule == "antialias" else "penn-nearest")
-    assert bench.task.geometry["rule"] == rule
-    item = {i.clip.id: i for i in bench.task.test}["2160"]
-    ours = bench.given(item)[0]
+    task_data = bench_of(archive, f"penn[resize={rule}]")
+    assert task_data.task.id == ("penn" if rule == "antialias" else "penn-nearest")
+    assert task_data.task.geometry["rule"] == rule
+    item = {i.clip.id: i for i in task_data.task.test}["2160"]
+    ours = task_data.given(item)[0]
     picture = Image.open(archive / "frames" / "2160" / "000001.jpg")
     filters = {"antialias": Image.Resampling.BILINEAR, "nearest": Image.Resampling.NEAREST}
     wide = np.asarray(picture.resize((228, 128), filters[rule]))[:, 50:178]

@@ -9,14 +9,14 @@ from scipy.io import loadmat, savemat
 
 from tests.make_archives import VIDEOS, make_labels
 from vpbench.api import BadData, MissingData, UnknownName
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.data.penn.labels import read_annotation
 from vpbench.data.penn_puppets.dataset import PennPuppets
 from vpbench.data.penn_puppets.joints import filled, incomplete, to_picture
 from vpbench.data.penn_puppets.render import figure_of, render, standing_height
 from vpbench.data.splits import load, read
-from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.media.geometry import Geometry
 
 
@@ -58,11 +58,15 @@ def blank(joint, frames):
 
 
 def test_the_task_is_that_of_penn_at_64(labels):
-    bench = open_bench(Place("penn-puppets", None, str(labels)), build(), places())
-    assert (bench.task.id, bench.task.horizon, bench.task.spec.size) == ("penn-puppets", 32, 64)
-    assert bench.task.rendered and bench.task.info.n_joints == 13
-    assert {i.clip.id: i.targets for i in bench.task.test}["1150"][:4] == (1, 1, 2, 2)
-    assert bench.targets(bench.task.test[0]).shape == (32, 64, 64, 3)
+    task_data = open_task_data(TaskRef("penn-puppets", None, str(labels)), build(), user_paths())
+    assert (task_data.task.id, task_data.task.horizon, task_data.task.spec.size) == (
+        "penn-puppets",
+        32,
+        64,
+    )
+    assert task_data.task.rendered and task_data.task.info.n_joints == 13
+    assert {i.clip.id: i.targets for i in task_data.task.test}["1150"][:4] == (1, 1, 2, 2)
+    assert task_data.targets(task_data.task.test[0]).shape == (32, 64, 64, 3)
 
 
 def test_labels_may_lie_in_any_of_three_places(labels, tmp_path, monkeypatch):
@@ -71,9 +75,9 @@ def test_labels_may_lie_in_any_of_three_places(labels, tmp_path, monkeypatch):
     for name in ("penn", "penn-labels"):  # the second, once it is there
         shutil.copytree(labels, tmp_path / "data" / name)
         monkeypatch.setenv("VPBENCH_DATA", str(tmp_path / "data"))
-        bench = open_bench(Place("penn-puppets"), build(), places())
-        assert [i.clip.id for i in bench.task.test] == wanted
-        assert bench.dataset.root == tmp_path / "data" / name
+        task_data = open_task_data(TaskRef("penn-puppets"), build(), user_paths())
+        assert [i.clip.id for i in task_data.task.test] == wanted
+        assert task_data.dataset.root == tmp_path / "data" / name
 
 
 def test_frames_do_not_depend_on_which_others_are_read(puppets):

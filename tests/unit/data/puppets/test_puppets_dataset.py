@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from vpbench.api import UnknownName, UsageError
-from vpbench.core.places import places
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.data.puppets import dataset as module
 from vpbench.data.puppets.clips import SPLITS, render_clip
 from vpbench.data.puppets.dataset import Puppets
-from vpbench.harness.bench import Place, open_bench
+from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 
 
 @pytest.fixture(scope="module")
@@ -22,48 +22,48 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def bench(cache, monkeypatch):
+def task_data(cache, monkeypatch):
     monkeypatch.setenv("VPBENCH_HOME", str(cache))
-    return open_bench(Place("puppets"), build(), places())
+    return open_task_data(TaskRef("puppets"), build(), user_paths())
 
 
-def test_the_task_is_the_contracts(bench):
-    fields = bench.task.fields()
+def test_the_task_is_the_contracts(task_data):
+    fields = task_data.task.fields()
     assert (fields["n_max"], fields["t0"], fields["horizon"], fields["size"]) == (5, 4, 16, 64)
-    assert bench.task.id == "puppets" and len(bench.task.test) == 90
-    assert bench.task.rendered and bench.task.source == "lossless"
-    item = bench.task.test[0]
+    assert task_data.task.id == "puppets" and len(task_data.task.test) == 90
+    assert task_data.task.rendered and task_data.task.source == "lossless"
+    item = task_data.task.test[0]
     assert item.given == (0, 1, 2, 3, 4) and item.targets == tuple(range(5, 21))
-    assert bench.task.info.n_classes == 9 and bench.task.info.n_joints == 13
+    assert task_data.task.info.n_classes == 9 and task_data.task.info.n_joints == 13
 
 
-def test_frames_and_joints_are_those_of_the_renderer(bench):
-    for item in bench.task.test[::17]:
+def test_frames_and_joints_are_those_of_the_renderer(task_data):
+    for item in task_data.task.test[::17]:
         split, _, number = item.clip.id.partition("/")
         clip = render_clip(split, int(number))
-        assert np.array_equal(bench.given(item), clip.frames[:5])
-        assert np.array_equal(bench.targets(item), clip.frames[5:21])
-        assert np.array_equal(bench.dataset.pose(item.clip), clip.joints)
-        pose = bench.store.pose(item.clip, item.given)
+        assert np.array_equal(task_data.given(item), clip.frames[:5])
+        assert np.array_equal(task_data.targets(item), clip.frames[5:21])
+        assert np.array_equal(task_data.dataset.pose(item.clip), clip.joints)
+        pose = task_data.clip_cache.pose(item.clip, item.given)
         wanted = clip.joints[:5, :, :2] / 63 * 2 - 1
         seen = clip.joints[:5, :, 2] > 0
         assert np.allclose(pose[..., :2][seen], wanted[seen], atol=1e-6)
         assert (pose[..., 2] == clip.joints[:5, :, 2]).all()
 
 
-def test_nothing_is_kept_twice(bench, cache):
-    bench.targets(bench.task.test[0])
+def test_nothing_is_kept_twice(task_data, cache):
+    task_data.targets(task_data.task.test[0])
     assert not (cache / "clips").exists()
 
 
-def test_published_hashes_hold_here(bench):
-    assert bench.dataset.warnings() == []
-    assert [c.sha256 for c in bench.dataset.clips("test")] == [
+def test_published_hashes_hold_here(task_data):
+    assert task_data.dataset.warnings() == []
+    assert [c.sha256 for c in task_data.dataset.clips("test")] == [
         module.expected_sha256("test", i) for i in range(90)
     ]
 
 
-def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(bench, tmp_path, monkeypatch):
+def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(task_data, tmp_path, monkeypatch):
     def drifted(split, index, size=64):
         clip = render_clip(split, index, size)
         if index == 3:
@@ -72,20 +72,22 @@ def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(bench, tmp_pat
 
     monkeypatch.setattr(module, "render_clip", drifted)
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "other"))
-    other = open_bench(Place("puppets"), build(), places())
+    other = open_task_data(TaskRef("puppets"), build(), user_paths())
     (line,) = other.dataset.warnings()
     assert "1 of 90 test clips are rendered differently here (first: test/0003)" in line
-    assert other.task.data_hash != bench.task.data_hash
-    assert other.task.fingerprint(16) != bench.task.fingerprint(16)
+    assert other.task.data_hash != task_data.task.data_hash
+    assert other.task.fingerprint(16) != task_data.task.fingerprint(16)
 
 
 def test_other_sizes_are_other_tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPLITS", {**SPLITS, "test": 3})
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "home"))
-    bench = open_bench(Place("puppets[size=96]"), build(), places())
-    assert bench.task.id == "puppets-96"
-    assert bench.targets(bench.task.test[0]).shape == (16, 96, 96, 3)
-    assert np.array_equal(bench.given(bench.task.test[0]), render_clip("test", 0, 96).frames[:5])
+    task_data = open_task_data(TaskRef("puppets[size=96]"), build(), user_paths())
+    assert task_data.task.id == "puppets-96"
+    assert task_data.targets(task_data.task.test[0]).shape == (16, 96, 96, 3)
+    assert np.array_equal(
+        task_data.given(task_data.task.test[0]), render_clip("test", 0, 96).frames[:5]
+    )
 
 
 def test_bad_options():
@@ -95,24 +97,24 @@ def test_bad_options():
         ({"sise": "64"}, UnknownName),
     ):
         with pytest.raises(error):
-            Puppets(options, None, places().cache)
+            Puppets(options, None, user_paths().cache)
 
 
-def test_it_is_picklable_for_loader_workers(bench):
-    copy = pickle.loads(pickle.dumps(bench.dataset))
-    clip = bench.task.test[5].clip
-    assert np.array_equal(copy.read(clip, [0, 9]), bench.dataset.read(clip, [0, 9]))
+def test_it_is_picklable_for_loader_workers(task_data):
+    copy = pickle.loads(pickle.dumps(task_data.dataset))
+    clip = task_data.task.test[5].clip
+    assert np.array_equal(copy.read(clip, [0, 9]), task_data.dataset.read(clip, [0, 9]))
 
 
-def test_a_damaged_cache_is_named(bench, cache):
+def test_a_damaged_cache_is_named(task_data, cache):
     from vpbench.api import BadData
 
-    path = bench.dataset._file("test", "frames.npy")
+    path = task_data.dataset._file("test", "frames.npy")
     whole = path.read_bytes()
     module._open_arrays.cache_clear()
     np.save(path, np.zeros((2, 24, 64, 64, 3), np.uint8))
     with pytest.raises(BadData, match="damaged"):
-        bench.dataset.read(bench.task.test[0].clip, [0])
+        task_data.dataset.read(task_data.task.test[0].clip, [0])
     path.write_bytes(whole)
     module._open_arrays.cache_clear()
-    assert bench.dataset.read(bench.task.test[0].clip, [0]).shape == (1, 64, 64, 3)
+    assert task_data.dataset.read(task_data.task.test[0].clip, [0]).shape == (1, 64, 64, 3)

@@ -1,0 +1,226 @@
+"""Brings here what the jobs of a run need: checkpoints with an address, weights for fitting.
+
+Only the parent process does this, before jobs start; jobs use no network.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from vpbench.api.errors import Corrupt, MissingWeights, UsageError
+from vpbench.api.specs import Checkpoint, MetricSpec, Value, WeightSpec
+from vpbench.core.checkpoints import StagePlan
+from vpbench.core.files import make_folder, storage
+from vpbench.core.lock import lock_or_wait
+from vpbench.core.paths import Paths
+from vpbench.core.plan import RunPlan
+from vpbench.core.progress import Report
+from vpbench.core.rundir import StageDir
+from vpbench.core.stages import StageNode
+
+LARGEST = 2 << 30
+"""No larger checkpoint is downloaded, bytes; unpacked it may be twice as large."""
+
+
+def provide(run: RunPlan, paths: Paths, report: Report, *, refit: bool = False) -> None:
+    """Fetch what is not here yet: pinned checkpoints, and weights of stages that will be fitted.
+
+    Raises:
+        MissingWeights: it cannot be had; names the stage.
+        Corrupt: what came is not what was pinned.
+    """
+    for stage in run.stages:
+        if stage.origin == "downloaded":
+            fetch_checkpoint(stage, paths, report)
+    for stage in run.stages:
+        if stage.origin == "to fit" and (refit or not stage.folder.complete()):
+            for name in weights_to_fit(stage.node):
+                _fetch_weights(name, stage.node, paths, report)
+
+
+# pretrained weights ------------------------------------------------------------------------------
+
+
+def weights_to_fit(node: StageNode) -> list[str]:
+    """Names of the pretrained weights that fitting a stage needs with its parameters.
+
+    Those of the method, where its own `fit` is called, and of the components that are trained.
+
+    Raises:
+        UsageError: a `when` names no parameter.
+    """
+    if node.mode == "labels":
+        return []
+    method = node.method
+    found: list[str] = []
+    if node.mode == "method":
+        found += _chosen(method.spec.name, method.spec.weights, method.params)
+    for part in (method.slots[slot] for slot in node.trains):
+        params = {**method.params, **part.params} if node.mode == "method" else part.params
+        found += _chosen(part.spec.name, part.spec.weights, params)
+    return list(dict.fromkeys(found))
+
+
+def _chosen(
+    owner: str, weights: tuple[WeightSpec, ...], params: Mapping[str, Value]
+) -> Iterator[str]:
+    for weight in weights:
+        for key in weight.when:
+            if key not in params:
+                raise UsageError(
+                    f"the weights {weight.name} of {owner} depend on {key!r}, which is no parameter"
+                    " of it."
+                )
+        if all(params[key] == value for key, value in weight.when.items()):
+            yield weight.name
+
+
+def _fetch_weights(name: str, node: StageNode, paths: Paths, report: Report) -> None:
+    from vpbench.metrics.weights.fetch import fetch
+
+    try:
+        fetch(name, paths.cache, offline=paths.offline, progress=_teller(name, report))
+    except MissingWeights as error:
+        raise MissingWeights(
+            f"{node.label} cannot be fitted: {error.message}", fix=error.fix
+        ) from error
+
+
+def fetch_metric_weights(
+    metrics: Sequence[MetricSpec], paths: Paths, report: Report
+) -> dict[str, str]:
+    """Fetch the weights of metrics that are not here yet.
+
+    Returns:
+        Weights name -> why they could not be had; the metrics say so when they are scored.
+    """
+    from vpbench.metrics.weights.fetch import fetch
+
+    missing: dict[str, str] = {}
+    for name in dict.fromkeys(w.name for spec in metrics for w in spec.weights):
+
+        def tell(done: int, total: int | None, name: str = name) -> None:
+            report(
+                {
+                    "event": "progress",
+                    "method": name,
+                    "what": "weights",
+                    "done": done,
+                    "total": total,
+                    "unit": "B",
+                }
+            )
+
+        try:
+            fetch(name, paths.cache, offline=paths.offline, progress=tell)
+        except MissingWeights as error:
+            missing[name] = str(error)
+    return missing
+
+
+# checkpoints -------------------------------------------------------------------------------------
+
+
+def fetch_checkpoint(
+    stage: StagePlan, paths: Paths, report: Report, *, allow_http: bool = False
+) -> None:
+    """Download and unpack the checkpoint of a stage into the cache, unless it is there.
+
+    Several processes that ask at once download once. What appears is whole and verified.
+
+    Args:
+        allow_http: for tests.
+
+    Raises:
+        MissingWeights: there is no network, or the address does not answer.
+        Corrupt: what came is not the pinned file, or does not hold that stage.
+        UsageError: the plugin pins no whole sha256.
+    """
+    pinned = stage.checkpoint
+    assert pinned is not None  # origin "downloaded"
+    label, folder = stage.node.label, stage.folder
+    if not re.fullmatch(r"[0-9a-f]{64}", pinned.sha256):
+        raise UsageError(
+            f"the checkpoint of {label} at {pinned.source} is pinned by no sha256 of 64 digits."
+        )
+    if folder.complete():
+        return
+    if paths.offline:
+        raise MissingWeights(
+            f"the checkpoint of {label} is not here, and there is no network to fetch it from "
+            f"{pinned.source}.",
+            fix="Run once without --offline, or train it here with --fit.",
+        )
+    home = make_folder(folder.path.parent)
+    claim = lock_or_wait(home / f".{pinned.sha256}.claim", folder.complete)
+    if claim is None:
+        return
+    with claim:
+        downloads = home / f".download-{pinned.sha256}"
+        archive = _download(pinned, label, downloads, report, allow_http)
+        try:
+            with tempfile.TemporaryDirectory(dir=home, prefix=".scratch-") as scratch:
+                found = _unpacked(archive, Path(scratch), stage.node, pinned)
+                claim.check()
+                with storage(folder.path):
+                    found.rename(folder.path)
+        finally:
+            shutil.rmtree(downloads, ignore_errors=True)
+
+
+def _download(
+    pinned: Checkpoint, label: str, folder: Path, report: Report, allow_http: bool
+) -> Path:
+    from vpbench.metrics.weights.download import from_https
+    from vpbench.metrics.weights.registry import Https
+
+    source = Https(pinned.source, pinned.sha256, None, LARGEST, "safetensors")
+    try:
+        return from_https(source, folder, _teller(label, report), allow_http=allow_http)
+    except MissingWeights as error:
+        raise MissingWeights(
+            f"the checkpoint of {label} could not be fetched: {error.message}",
+            fix="Try again later, or train it here with --fit.",
+        ) from error
+
+
+def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint) -> Path:
+    """The stage folder in a zip, verified: at its top, or in the one folder that it has."""
+    from vpbench.metrics.weights.archive import unpack
+
+    named = archive.with_name("checkpoint.zip")
+    archive.rename(named)
+    unpack(named, scratch, 2 * LARGEST)
+    tops = list(scratch.iterdir())
+    found = tops[0] if len(tops) == 1 and tops[0].is_dir() else scratch / "stage"
+    if found.parent == scratch and not found.exists():
+        make_folder(found)
+        for top in tops:
+            top.rename(found / top.name)
+    folder = StageDir(found)
+    if not folder.complete():
+        raise Corrupt(f"{pinned.source} holds no stage: there is no stage.json in it.")
+    record = folder.read()
+    stands_for = (record.get("owner"), record.get("stage"), record.get("key"))
+    if stands_for != (node.owner, node.stage, node.key):
+        raise Corrupt(f"{pinned.source} holds another stage than {node.label} ({node.key}).")
+    return found
+
+
+def _teller(what: str, report: Report) -> Callable[[int, int | None], None]:
+    def tell(done: int, total: int | None) -> None:
+        report(
+            {
+                "event": "progress",
+                "what": f"fetch {what}",
+                "done": done,
+                "total": total,
+                "unit": "B",
+            }
+        )
+
+    return tell

@@ -1,0 +1,223 @@
+"""Opens a dataset and a task: everything that is known before a method is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpbench.api.errors import UnknownName, UsageError
+from vpbench.api.protocols import Dataset
+from vpbench.api.specs import TaskSpec
+from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
+from vpbench.core.methods import ResolvedMethod
+from vpbench.core.names import parse_name
+from vpbench.core.paths import Paths, data_root
+from vpbench.core.registry import Registry
+from vpbench.core.seeding import clip_seed, opaque_id
+from vpbench.core.tasks import (
+    SPLITS,
+    TRAIN,
+    TRAIN_AND_VAL,
+    Item,
+    Task,
+    check_labels,
+    check_test,
+    folder_task_id,
+    make_items,
+    notes_of,
+)
+from vpbench.harness.inputs.clip_cache import ClipCache
+from vpbench.media.geometry import Geometry
+
+BATCH = 8
+"""Clips that a method sees at once when it predicts. Fixed: it helps to decide the bytes."""
+
+
+@dataclass(frozen=True)
+class TaskRef:
+    """Which dataset and task a command means; what a job file carries.
+
+    Attributes:
+        dataset: as typed, paths made absolute.
+        task: the task's name, None for the dataset's default.
+    """
+
+    dataset: str
+    task: str | None = None
+    root: str | None = None
+    limit: int | None = None
+    train_on: str = TRAIN
+
+
+@dataclass
+class TaskData:
+    """A task on a dataset, with its clips at the task's size."""
+
+    ref: TaskRef
+    task: Task
+    dataset: Dataset
+    clip_cache: ClipCache
+
+    def conditioning(self, items: Sequence[Item], method: ResolvedMethod) -> Conditioning:
+        """What a method may see of some test items; arrays are read-only."""
+        n = method.capabilities.given(self.task.spec.window.n_max)
+        frames = np.stack([self.given(item)[-n:] for item in items])
+        label = pose = None
+        if self.task.has_label and method.capabilities.label in ("required", "optional"):
+            label = np.array([item.clip.label for item in items], np.int64)
+        if self.task.has_pose and method.capabilities.pose in ("required", "optional"):
+            poses = [self.clip_cache.pose(item.clip, item.given[-n:]) for item in items]
+            pose = np.stack([p for p in poses if p is not None])
+        for array in (frames, label, pose):
+            if array is not None:
+                array.setflags(write=False)
+        ids = tuple(opaque_id(self.task.id, item.id) for item in items)
+        return Conditioning(frames, label, pose, self.task.info.fps, ids)
+
+    def given(self, item: Item) -> Frames:
+        """The given frames, uint8 [n_max,H,W,3]."""
+        return self.clip_cache.window(item.clip, item.given)
+
+    def targets(self, item: Item) -> Frames:
+        """The true future, uint8 [T,H,W,3]."""
+        return self.clip_cache.window(item.clip, item.targets)
+
+    def seeds(self, items: Sequence[Item], seed: int, samples: int) -> Seeds:
+        """int64 [B,S]."""
+        rows = [[clip_seed(seed, item.id, s) for s in range(samples)] for item in items]
+        return np.array(rows, np.int64)
+
+
+def absolute(dataset: str) -> str:
+    """The dataset as typed, with the path of `folder:PATH[...]` made absolute."""
+    named = parse_name(dataset)
+    base, colon, path = named.base.partition(":")
+    if not colon:
+        return dataset
+    full = Path(path).expanduser().absolute()
+    return str(named).replace(f"{base}:{path}", f"{base}:{full}", 1)
+
+
+def open_dataset(
+    text: str, registry: Registry, paths: Paths, root: str | None = None
+) -> tuple[Dataset, str]:
+    """Make the dataset that a text such as `penn` or `folder:PATH[group=subject]` names.
+
+    Returns:
+        The dataset and the name of its plugin.
+
+    Raises:
+        UnknownName: no such dataset or option.
+        MissingData, BadData: its files are not there, or wrong.
+    """
+    named = parse_name(text)
+    base, colon, path = named.base.partition(":")
+    options: dict[str, str] = dict(named.params)
+    if colon:
+        options["path"] = path
+    spec = registry.dataset(base)
+    factory = registry.factory("dataset", base)
+    return factory(options, data_root(base, root, spec.roots), paths.cache), base
+
+
+def open_task_data(ref: TaskRef, registry: Registry, paths: Paths) -> TaskData:
+    """Open the dataset, choose the task, list the clips of every split."""
+    dataset, base = open_dataset(ref.dataset, registry, paths, ref.root)
+    spec = registry.dataset(base)
+    own: Any = getattr(dataset, "tasks", None)
+    tasks: Sequence[TaskSpec] = own() if own is not None else spec.tasks
+    chosen = _choose(tasks, ref.task, base)
+    task = make_task(dataset, chosen, ref, rendered=spec.rendered)
+    geometry = Geometry(chosen.size, chosen.resize, native=chosen.native)
+    return TaskData(ref, task, dataset, ClipCache(dataset, geometry, paths.cache))
+
+
+def _choose(tasks: Sequence[TaskSpec], name: str | None, dataset: str) -> TaskSpec:
+    if name is None:
+        return tasks[0]
+    for task in tasks:
+        if task.id == name:
+            return task
+    raise UnknownName(f"task of {dataset}", name, [t.id for t in tasks])
+
+
+def make_task(dataset: Dataset, spec: TaskSpec, ref: TaskRef, *, rendered: bool) -> Task:
+    """The task with all its items, checked."""
+    if ref.limit is not None and ref.limit < 1:
+        raise UsageError(f"--limit {ref.limit} must be at least 1.")
+    if ref.train_on not in (TRAIN, TRAIN_AND_VAL):
+        raise UnknownName("part to train on", ref.train_on, (TRAIN, TRAIN_AND_VAL))
+    names = dataset.class_names()
+    items: dict[str, tuple[Item, ...]] = {}
+    excluded: dict[str, int] = {}
+    for split in SPLITS:
+        clips = dataset.clips(split) if split in dataset.splits() else ()
+        items[split], excluded[split] = make_items(spec, clips)
+        check_labels([Item(c.id, c, (), ()) for c in clips], len(names), ref.dataset)
+    check_test(items["test"], excluded["test"], spec, ref.dataset)
+    geometry: Mapping[str, Any] = Geometry(spec.size, spec.resize, spec.native).fingerprint()
+    task_id = spec.id
+    if spec.hashed:
+        clips = [[s, i.id, i.clip.label] for s in SPLITS for i in items[s]]
+        fields = {"window": spec.window, "size": spec.size, "geometry": geometry, "clips": clips}
+        task_id = folder_task_id(spec.id, fields, "")
+    joints = dataset.joint_names()
+    info = TaskInfo(
+        task_id,
+        spec.size,
+        spec.window.horizon,
+        spec.window.n_max,
+        _fps(items["test"], spec),
+        len(names),
+        tuple(names),
+        len(joints),
+        tuple(joints),
+    )
+    return Task(
+        task_id,
+        ref.dataset,
+        spec.id,
+        spec,
+        geometry,
+        items,
+        excluded,
+        info,
+        rendered,
+        ref.limit,
+        ref.train_on,
+        notes_of(spec, items["test"], excluded["test"]),
+        _subsets(dataset),
+    )
+
+
+def _subsets(dataset: Dataset) -> Mapping[str, frozenset[str]]:
+    own: Any = getattr(dataset, "subsets", None)
+    return own() if own is not None else {}
+
+
+def _fps(items: Sequence[Item], spec: TaskSpec) -> float | None:
+    """Frames a second of the task, None if unknown or different from clip to clip."""
+    rates = {
+        None if i.clip.fps is None else i.clip.fps / spec.window.step(i.clip.frames) for i in items
+    }
+    return rates.pop() if len(rates) == 1 else None
+
+
+def training_clips(task_data: TaskData) -> dict[str, list[Any]]:
+    """All clips of train and val, those too short for the task's window included.
+
+    Trained on both, val is empty: nothing is left to choose by.
+    """
+    found = {
+        split: sorted(task_data.dataset.clips(split), key=lambda c: c.id)
+        if split in task_data.dataset.splits()
+        else []
+        for split in ("train", "val")
+    }
+    if task_data.task.train_on == TRAIN:
+        return found
+    return {"train": sorted([*found["train"], *found["val"]], key=lambda c: c.id), "val": []}

@@ -1,0 +1,1 @@
+"""Paths work: the scheduler, workers, executors."""

@@ -1,0 +1,107 @@
+"""The worker: `vpbench _job FILE` does one job; with `--serve` it reads one file name a line.
+
+Events go to standard output as JSON lines. What a plugin prints goes to standard error, so it can
+never be taken for an event.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from vpbench.api.errors import VpbenchError
+from vpbench.core.progress import Event, EventLog
+from vpbench.core.provenance import peak_memory_mib
+from vpbench.harness.jobs.job import JobSpec, Session
+from vpbench.harness.training.context import STOP
+from vpbench.harness.training.loading import describe_error
+
+
+def channel() -> TextIO:
+    """A private copy of standard output; the public one is led to standard error."""
+    sys.stdout.flush()
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(private, "w", encoding="utf-8", buffering=1)
+
+
+def run_file(path: Path, session: Session, out: TextIO) -> int:
+    """Do the job in a file and write its events; the last one is "end".
+
+    Returns:
+        The exit code of the job.
+    """
+
+    def send(event: Event) -> None:
+        out.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+    end: dict[str, Any] = {"event": "end", "status": "failed"}
+    code = 0
+    emit = send
+    try:
+        job = JobSpec.read(path)
+        if job.events:
+            emit = EventLog(Path(job.events), send)
+        _limit_threads(job.threads)
+        emit({"event": "start", "job": job.id, "pid": os.getpid()})
+        end["status"] = session.do(job, emit)
+        _limit_threads(job.threads)  # packages that were imported by the job
+    except VpbenchError as error:
+        code = error.exit_code
+        end |= {"reason": str(error), "code": code, "error": type(error).__name__}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
+        traceback.print_exc()
+        code = 70
+        end |= {"reason": describe_error(error), "code": code, "error": type(error).__name__}
+    end["peak_mib"] = round(peak_memory_mib())
+    emit(end)
+    return code
+
+
+def _limit_threads(threads: int) -> None:
+    """The environment was set before this process began; this holds packages loaded since."""
+    if "torch" in sys.modules:
+        from vpbench.kit.threads import set_threads
+
+        set_threads(threads)
+    elif "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(threads)
+
+
+def _stop(*_: object) -> None:
+    STOP.set()
+
+
+def _watch_parent() -> None:
+    """Stop at the next safe point once the parent is gone, so that nothing is left behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        STOP.set()
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def main(arguments: list[str]) -> int:
+    """`_job FILE` or `_job --serve`."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    out = channel()
+    session = Session()
+    if arguments == ["--serve"]:
+        _watch_parent()
+        for line in sys.stdin:
+            run_file(Path(line.rstrip("\n")), session, out)
+            if STOP.is_set():
+                break
+        return 0
+    return run_file(Path(arguments[0]), session, out)

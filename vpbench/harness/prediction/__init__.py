@@ -1,0 +1,1 @@
+"""Sealed predictions of test clips, and predictions from any picture."""

@@ -1,0 +1,235 @@
+"""Methods asked on the spot, for pictures: loaded with trained stages that are there already."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vpbench.api.errors import MethodFailed, MissingData, Refused, VpbenchError
+from vpbench.api.types import Conditioning, Frames, Pose, Seeds
+from vpbench.core.paths import Paths
+from vpbench.core.plan import RunPlan, Wish, make_plan
+from vpbench.core.progress import Report, silent
+from vpbench.core.registry import Registry
+from vpbench.harness.inputs.fetch import provide
+from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
+
+
+@dataclass(frozen=True)
+class LoadedMethod:
+    """A loaded method with its components."""
+
+    run: RunPlan
+    task_data: TaskData
+    instance: Any
+    slots: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Canonical name of the method."""
+        return self.run.name
+
+    @property
+    def oracle(self) -> bool:
+        """Whether it is handed the true future."""
+        return self.run.method.capabilities.oracle
+
+    @property
+    def layered(self) -> bool:
+        """Whether it can show how its frames come about."""
+        return callable(getattr(self.instance, "layers", None))
+
+    def stages(self) -> list[dict[str, str]]:
+        """The trained stages that it uses, for records."""
+        return [
+            {"stage": s.node.label, "key": s.node.key, "origin": s.origin} for s in self.run.stages
+        ]
+
+    def layers(
+        self, given: Conditioning, horizon: int, seeds: Seeds, future: Frames | None = None
+    ) -> Intermediates | None:
+        """How the frames of some clips come about; None where the method does not tell.
+
+        Raises:
+            MethodFailed: it raised, or its answer has another shape than it should.
+        """
+        if not self.layered:
+            return None
+        extra = () if future is None else (future,)
+        try:
+            found = self.instance.layers(given, *extra, horizon, seeds)
+        except VpbenchError:
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise MethodFailed(
+                f"{self.name} failed while making its layers: {describe_error(error)}"
+            ) from error
+        return check_intermediates(
+            found, (*seeds.shape, horizon, *given.frames.shape[2:]), self.name
+        )
+
+
+@dataclass(frozen=True)
+class Intermediates:
+    """What a method tells about its frames.
+
+    Attributes:
+        points: float32 [B,S,n+T,K,3], of given and predicted frames, or [B,S,T,K,3]; None if it
+            has no keypoints.
+        images: name -> uint8 [B,S,T,H,W,3], such as mask, crude, final.
+        others: name -> arrays that are no pictures, such as flow.
+    """
+
+    points: Pose | None
+    images: Mapping[str, Frames]
+    others: Mapping[str, npt.NDArray[Any]]
+
+    def at(self, b: int, s: int, horizon: int) -> Pose | None:
+        """Keypoints of the last given frame and the predicted ones, float32 [1+T,K,3]."""
+        if self.points is None:
+            return None
+        path = self.points[b, s]
+        if len(path) > horizon:
+            return path[-horizon - 1 :]
+        unknown = np.zeros_like(path[:1])  # confidence 0: nothing is drawn
+        return np.concatenate([unknown, path])
+
+
+def check_intermediates(found: Any, shape: tuple[int, ...], name: str) -> Intermediates:
+    """Sort the layers of a method; `shape` is that of its prediction, [B,S,T,H,W,3].
+
+    Raises:
+        MethodFailed: names the layer and what is wrong with it.
+    """
+    if not isinstance(found, Mapping):
+        raise MethodFailed(f"{name}.layers returned a {type(found).__name__}, not a dictionary.")
+    points, images, others = None, dict[str, Frames](), dict[str, npt.NDArray[Any]]()
+    for key, value in found.items():
+        array = np.asarray(value)
+        if array.dtype == object or array.shape[:2] != shape[:2]:
+            raise MethodFailed(
+                f"{name}: the layer {key!r} is {array.dtype} {list(array.shape)}; layers begin "
+                f"with the axes [B,S] = {list(shape[:2])}."
+            )
+        if key == "keypoints":
+            if array.ndim != 5 or array.shape[-1] != 3 or array.shape[2] < shape[2]:
+                raise MethodFailed(
+                    f"{name}: the layer 'keypoints' is {list(array.shape)}, not [B,S,n+T,K,3]."
+                )
+            points = array.astype(np.float32)
+        else:
+            picture = _as_picture(str(key), array, shape)
+            if picture is None:
+                others[str(key)] = array
+            else:
+                images[str(key)] = picture
+    usual = {"mask": 0, "crude": 1, "final": 3}
+    order = sorted(images, key=lambda name: (usual.get(name, 2), name))
+    return Intermediates(points, {name: images[name] for name in order}, others)
+
+
+def _as_picture(key: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> Frames | None:
+    """A layer as uint8 [B,S,T,H,W,3]: grey becomes RGB, mask, crude and final may be in [0,1]."""
+    grey = array[..., None] if array.shape == shape[:-1] else array
+    if grey.shape[:-1] != shape[:-1] or grey.shape[-1] not in (1, 3):
+        return None
+    if grey.dtype != np.uint8:
+        usual = key in ("mask", "crude", "final") and np.issubdtype(grey.dtype, np.floating)
+        if not usual or not (np.isfinite(grey).all() and grey.min() >= 0 and grey.max() <= 1):
+            return None
+        grey = np.floor(grey * 255 + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(grey, shape))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How methods are to be taken: what the options of a command say."""
+
+    preset: str | None = None
+    fit_seed: int = 0
+    seed: int = 0
+    samples: int = 1
+    checkpoint: Any = None
+    device: str = "auto"
+
+
+def plan_loaded(
+    names: Sequence[str], task_data: TaskData, found: Registry, paths: Paths, asked: Asked
+) -> list[RunPlan]:
+    """One plan for each named method, in their order.
+
+    Raises:
+        Refused: a method cannot do the task, with all reasons.
+    """
+    wish = Wish(
+        names,
+        (asked.seed,),
+        (asked.fit_seed,),
+        asked.samples,
+        asked.preset,
+        references=False,
+        checkpoint=asked.checkpoint,
+    )
+    plan = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
+    for refusal in plan.refused:
+        raise Refused(f"{refusal.name}: {'; '.join(refusal.reasons)}.")
+    return list(plan.runs)
+
+
+def check_trained(run: RunPlan, task_data: TaskData) -> None:
+    """Refuse a method that would have to be fitted first.
+
+    Raises:
+        MissingData: with the command that fits it.
+    """
+    missing = [s.node.label for s in run.stages if s.origin == "to fit" and not s.folder.complete()]
+    if missing:
+        words = ["vpbench", "fit", run.name, "--dataset", task_data.ref.dataset]
+        words += ["--task", task_data.ref.task] if task_data.ref.task else []
+        words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
+        raise MissingData(
+            f"{run.name} is not trained on {task_data.task.id} yet ({', '.join(missing)}).",
+            fix=f"Run: {shlex.join(words)}, or name a trained stage with --checkpoint PATH.",
+        )
+
+
+def load_trained(
+    run: RunPlan,
+    task_data: TaskData,
+    found: Registry,
+    paths: Paths,
+    device: str = "auto",
+    report: Report = silent,
+) -> LoadedMethod:
+    """Make a method and load what it has learned; pinned checkpoints are fetched.
+
+    Raises:
+        MissingData: it is not trained yet.
+        MissingWeights: its checkpoint cannot be fetched.
+        HashMismatch: a checkpoint is not what was written.
+    """
+    check_trained(run, task_data)
+    provide(run, paths, report)
+    where = "cpu"
+    if run.method.capabilities.trainable:
+        from vpbench.kit.threads import pick_device, set_threads
+
+        where = pick_device(device)
+        set_threads(1)  # what is shown must not depend on the number of cores
+    return load_method(run, task_data, found, where)
+
+
+def load_method(run: RunPlan, task_data: TaskData, registry: Registry, device: str) -> LoadedMethod:
+    """Make a run's method and load its trained stages; references are bound to the clips."""
+    slots = make_slots(run.method, task_data.task.info, registry)
+    instance = make_method(run.method, task_data.task.info, registry, slots)
+    load_stages(instance, slots, run.method, run.stages, device)
+    if run.method.spec.kind in ("floor", "reference"):
+        instance.bind(task_data)
+    return LoadedMethod(run, task_data, instance, slots)

@@ -1,0 +1,123 @@
+"""How a plan is carried out, and what became of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vpbench.core import schema
+from vpbench.core.files import read_json
+from vpbench.core.plan import Refusal, RunPlan, row_kind
+from vpbench.harness.scoring.score import Wanted, score_json
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How a plan is carried out.
+
+    Attributes:
+        until: the last thing to do: "fit", "predict" or "score".
+        workers: slots for cores; None is all free ones.
+        threads: for fitting only; None is all free cores.
+    """
+
+    until: str = "score"
+    metrics: Sequence[Wanted] = ()
+    workers: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+    plugins: tuple[str, ...] = ()
+    refit: bool = False
+    checkpoint: str | None = None
+    preset: str | None = None
+    recompute: bool = False
+
+
+@dataclass
+class RunResult:
+    """What became of one run."""
+
+    run: RunPlan
+    status: str = "ok"
+    reason: str | None = None
+    code: int = 0
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    missing: dict[str, str] = field(default_factory=dict[str, str])
+    fresh: bool = False
+
+
+def seconds_of(run: RunPlan) -> dict[str, float]:
+    """Seconds of fitting, predicting and scoring, from what is stored."""
+    seconds: dict[str, float] = {}
+    fits = [read_json(s.folder.record)["seconds"] for s in run.stages if s.folder.complete()]
+    if fits:
+        seconds["fit"] = round(sum(fits), 2)
+    if run.folder.manifest.is_file():
+        manifest = run.folder.read_manifest()
+        seconds["predict"] = round(sum(s["seconds"] for s in manifest["shards"]), 2)
+        scores = run.folder.read_scores(manifest["sha256"])
+        seconds["score"] = round(max((s["seconds"] for s in scores), default=0.0), 2)
+    return seconds
+
+
+def floors(outcomes: Sequence[RunResult]) -> dict[str, float]:
+    """Fingerprint -> the value of other real clips, the floor of a set metric."""
+    found: dict[str, float] = {}
+    for outcome in outcomes:
+        folder = outcome.run.folder
+        if row_kind(outcome.run.method) != "floor" or not folder.manifest.is_file():
+            continue
+        for record in folder.read_scores(folder.read_manifest()["sha256"]):
+            if record["kind"] == "set" and record["value"] is not None:
+                found[record["fp8"]] = record["value"]
+    return found
+
+
+def run_json(
+    outcome: RunResult, metrics: Sequence[Wanted], floor: Mapping[str, float] | None = None
+) -> schema.RunJson:
+    """A run as `--json` prints it; scores are those over all T frames."""
+    run = outcome.run
+    scores: dict[str, schema.ScoreJson] = {}
+    if run.folder.manifest.is_file() and outcome.status == "ok":
+        manifest = run.folder.read_manifest()
+        horizon = run.folder.read_record()["inputs"]["task"]["horizon"]
+        wanted = {w.name for w in metrics}
+        for record in run.folder.read_scores(manifest["sha256"]):
+            if record["frames"] == horizon and record["metric"] in wanted:
+                scores[record["metric"]] = score_json(
+                    {
+                        **record,
+                        "floor": (floor or {}).get(record["fp8"], record["floor"]),
+                    }
+                )
+        for name, reason in outcome.missing.items():
+            scores.setdefault(name, schema.score_json(None, n=0, fingerprint="", reason=reason))
+    return {
+        "method": run.name,
+        "kind": row_kind(run.method),
+        "task": run.folder.path.parent.parent.name,
+        "seed": run.seed,
+        "fit_seed": run.fit_seed,
+        "status": "ok" if outcome.status == "ok" else "failed",
+        "reason": outcome.reason,
+        "run_dir": str(run.folder.path),
+        "seconds": outcome.seconds,
+        "scores": scores,
+    }
+
+
+def refusal_json(refusal: Refusal, task: str) -> schema.RunJson:
+    """A refused run as `--json` prints it."""
+    return {
+        "method": refusal.name,
+        "kind": refusal.kind,
+        "task": task,
+        "seed": refusal.seed,
+        "fit_seed": refusal.fit_seed,
+        "status": "refused",
+        "reason": "; ".join(refusal.reasons),
+        "run_dir": None,
+        "seconds": {},
+        "scores": {},
+    }

@@ -1,0 +1,1 @@
+"""Scores stored predictions, and folders of clips against each other."""

@@ -1,0 +1,293 @@
+"""Trains one stage: loads what it needs, calls `fit`, saves, and seals the result."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpbench import __version__
+from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
+from vpbench.core import provenance, schema
+from vpbench.core.acceptance import StageNotes
+from vpbench.core.checkpoints import StagePlan, content
+from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.lock import LockWatch, RunLock
+from vpbench.core.progress import Report
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import StageDir, write_sealed
+from vpbench.core.seeding import seed_of
+from vpbench.core.stages import StageNode, training_sources
+from vpbench.harness.inputs.task_data import TaskData, training_clips
+from vpbench.harness.training.context import STOP, StageContext
+from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
+from vpbench.harness.training.views import FrameView, PointView
+
+
+class Interrupted(VpbenchError):
+    """The job was asked to end; its state is kept."""
+
+    exit_code = 130
+
+
+def train_view(task_data: TaskData, base: Sequence[str | int]) -> FrameView:
+    """Training and validation clips; the test split is not in it."""
+    from vpbench.media.augment import mirror_pairs
+
+    return FrameView(
+        task_data.clip_cache,
+        training_clips(task_data),
+        task_data.task.spec.window,
+        tuple(base),
+        mirror_pairs(task_data.task.info.joint_names),
+    )
+
+
+def point_view(task_data: TaskData, base: Sequence[str | int], folder: Path) -> PointView:
+    """The same clips as the keypoints that a labels stage has stored in `folder`."""
+    from vpbench.media.augment import mirror_pairs
+
+    return PointView(
+        task_data.clip_cache,
+        training_clips(task_data),
+        task_data.task.spec.window,
+        tuple(base),
+        mirror_pairs(task_data.task.info.joint_names),
+        folder=folder,
+    )
+
+
+def run_stage(
+    stage: StagePlan,
+    stages: Sequence[StagePlan],
+    task_data: TaskData,
+    registry: Registry,
+    cache: Path,
+    threads: int,
+    device: str,
+    report: Report,
+) -> str:
+    """Make one stage unless it is there or somebody else is making it.
+
+    Returns:
+        "done", or "busy" while another process holds the claim.
+
+    Raises:
+        MethodFailed: `fit` raised.
+        Interrupted: the job was asked to end.
+    """
+    folder = stage.folder
+    if folder.complete():
+        return "done"
+    claim = LockWatch(folder.claim).try_lock(lambda text: report({"event": "note", "text": text}))
+    if claim is None:
+        return "busy"
+    with claim:
+        if folder.complete():
+            return "done"
+        _make(stage, stages, task_data, registry, cache, threads, device, report, claim)
+    return "done"
+
+
+def _make(
+    stage: StagePlan,
+    stages: Sequence[StagePlan],
+    task_data: TaskData,
+    registry: Registry,
+    cache: Path,
+    threads: int,
+    device: str,
+    report: Report,
+    claim: RunLock,
+) -> None:
+    node, folder = stage.node, stage.folder
+    started = time.time()
+    method = node.method
+    slots = make_slots(method, task_data.task.info, registry)
+    instance = make_method(method, task_data.task.info, registry, slots)
+    before = _ancestors(node, stages)
+    load_stages(instance, slots, method, before, device)
+    report({"event": "stage", "what": node.label, "status": "started"})
+    found: dict[str, Any] = {"skipped": {}, **StageNotes().json()}
+    earlier = 0.0
+    if node.mode == "labels":
+        _label(task_data, slots["detector"], folder, report, claim, node.label)
+    else:
+        found = _fit(
+            node, folder, task_data, instance, slots, before, cache, threads, device, report, claim
+        )
+        earlier = found.pop("earlier")
+    files = folder.files()
+    claim.check()
+    write_sealed(
+        folder.record,
+        {
+            "schema": schema.STAGE,
+            "vpbench": __version__,
+            "owner": node.owner,
+            "stage": node.stage,
+            "version": node.version,
+            "key": node.key,
+            "needs": list(node.needs),
+            "trains": list(node.trains),
+            "fit_seed": node.fit_seed,
+            "task": task_data.task.fields(),
+            "method": method.name,
+            "params": dict(method.params),
+            "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
+            "source": training_sources(node),
+            "data": task_data.task.training_hash,
+            "files": files,
+            **found,
+            "seconds": round(earlier + time.time() - started, 2),
+            "threads": threads,
+            "device": device,
+            "machine": provenance.machine(),
+        },
+        claim.check,
+    )
+    for scratch in (folder.resume, folder.path / "scratch"):
+        shutil.rmtree(scratch, ignore_errors=True)
+    report(
+        {
+            "event": "stage",
+            "what": node.label,
+            "status": "finished",
+            "seconds": round(time.time() - started, 2),
+        }
+    )
+
+
+def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
+    by_key = {s.node.key: s for s in stages}
+    wanted: set[str] = set()
+    todo = list(node.needs)
+    while todo:
+        key = todo.pop()
+        if key not in wanted:
+            wanted.add(key)
+            todo += by_key[key].node.needs
+    return [s for s in stages if s.node.key in wanted]
+
+
+def _fit(
+    node: StageNode,
+    folder: StageDir,
+    task_data: TaskData,
+    instance: Any,
+    slots: Mapping[str, Any],
+    before: Sequence[StagePlan],
+    cache: Path,
+    threads: int,
+    device: str,
+    report: Report,
+    claim: RunLock,
+) -> dict[str, Any]:
+    """Train and save; tells what the record says of it: clips skipped, gates, marks.
+
+    And `earlier`, the seconds that processes before this one have trained.
+    """
+    seed = seed_of("fit", node.fit_seed, node.owner, node.stage)
+    ctx = StageContext(
+        task_data.task.info,
+        node.trains,
+        device,
+        threads,
+        seed,
+        folder,
+        node.label,
+        cache,
+        report,
+        slots,
+        claim.check,
+    )
+    target = slots[node.trains[0]] if node.mode == "component" else instance
+    data = _data(node, task_data, before)
+    if not hasattr(target, "fit"):
+        raise UsageError(f"{node.label} is to be fitted and has no fit.")
+    try:
+        if node.mode == "component":
+            target.fit(data, ctx)
+        else:
+            target.fit(node.stage, data, ctx)
+    except MethodFailed as error:
+        if error.clips:
+            raise _with_clips(error, data) from error
+        raise
+    except (VpbenchError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise MethodFailed(f"{node.label} failed while fitting: {describe_error(error)}") from error
+    if STOP.is_set():
+        raise Interrupted(f"{node.label} was stopped; run the same command to go on.")
+    claim.check()
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    make_folder(folder.checkpoint)
+    if node.mode == "component":
+        target.save(folder.checkpoint)
+    else:
+        target.save(node.stage, folder.checkpoint)
+    return {"skipped": dict(data.skipped), **ctx.remarks.json(), "earlier": ctx.earlier}
+
+
+def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFailed:
+    """The same failure with the ids of the clips that it names by number."""
+    known = data.clips["train"]
+    ids = [known[i].id for i in dict.fromkeys(error.clips) if 0 <= i < len(known)]
+    named = f" (training clips {', '.join(ids)})" if ids else ""
+    return MethodFailed(f"{error.message.rstrip('.')}{named}.", fix=error.fix)
+
+
+def _data(
+    node: StageNode, task_data: TaskData, before: Sequence[StagePlan]
+) -> FrameView | PointView:
+    base = (node.fit_seed, node.owner, node.stage)
+    labels = [s for s in before if s.node.mode == "labels"]
+    if labels and _wants_points(node):
+        return point_view(task_data, base, labels[-1].folder.checkpoint)
+    return train_view(task_data, base)
+
+
+def _wants_points(node: StageNode) -> bool:
+    """A motion model alone is fitted on keypoints; whatever renders needs frames."""
+    return bool(node.trains) and set(node.trains) <= {"motion"}
+
+
+def _label(
+    task_data: TaskData, detector: Any, folder: StageDir, report: Report, claim: RunLock, label: str
+) -> None:
+    """Store the detector's keypoints of every training and validation clip, one file a clip."""
+    from vpbench.kit.labels import detect_clip
+
+    view = train_view(task_data, ("labels",))
+    make_folder(folder.checkpoint)
+    total = sum(view.len(s) for s in ("train", "val"))
+    done = 0
+    index: dict[str, list[str]] = {}
+    for split in ("train", "val"):
+        index[split] = [c.id for c in view.clips[split]]
+        for i in range(view.len(split)):
+            if STOP.is_set():
+                raise Interrupted(f"{label} was stopped; run the same command to go on.")
+            path = folder.checkpoint / f"{split}-{i:05d}.npz"
+            if not path.is_file():
+                frames = list(range(view.length(split, i)))
+                points = detect_clip(
+                    detector, view.read(split, i, frames), view.pose(split, i, frames)
+                )
+                _save_points(path, points, claim)
+            done += 1
+            report({"event": "progress", "what": label, "done": done, "total": total})
+    write_json(folder.checkpoint / "index.json", index, claim.check)
+
+
+def _save_points(path: Path, points: Any, claim: RunLock) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    np.savez(buffer, keypoints=np.asarray(points, np.float32))
+    write_bytes(path, buffer.getvalue(), claim.check)
