@@ -29,7 +29,7 @@ BESIDE = "detector=my-detector,motion=tiny-still,"
 
 
 @dataclass
-class TaskRef:
+class Home:
     """An environment of its own that borrows this one's packages, clips, and a folder to work in.
 
     It is used by all tests of this module, so that the reference rows are made once.
@@ -112,7 +112,7 @@ def place(tmp_path_factory):
     borrowed = sysconfig.get_path("purelib")
     (inside / "borrowed.pth").write_text(f"import site; site.addsitedir({borrowed!r})\n")
     write_clips(home / "clips")
-    return TaskRef(home)
+    return Home(home)
 
 
 def commands(package):

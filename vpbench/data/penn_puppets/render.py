@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vpbench.api.types import Frames
 from vpbench.data.penn.labels import Annotation
 from vpbench.data.penn_puppets.joints import Points, filled, to_picture
-from vpbench.data.puppets.backgrounds import TaskRef, render_place
+from vpbench.data.puppets.backgrounds import Place, render_place
 from vpbench.data.puppets.draws import Draws
 from vpbench.data.puppets.figure import Track, body_shapes, make_track
 from vpbench.data.puppets.looks import Look, draw_look
@@ -36,7 +36,7 @@ class Figure:
 
     track: Track
     look: Look
-    place: TaskRef
+    place: Place
     ground: int
 
 

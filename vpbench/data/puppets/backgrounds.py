@@ -40,7 +40,7 @@ PALETTES: tuple[tuple[Colour, Colour, Colour, Colour], ...] = (
 
 
 @dataclass(frozen=True)
-class TaskRef:
+class Place:
     """What a background is drawn from: kind and palette (owned by one split) and a seed."""
 
     kind: int
@@ -70,7 +70,7 @@ class Sheet:
         self.rgb[...] += np.where(mask, amount, 0).astype(np.int32)[..., None]
 
 
-def render_place(place: TaskRef, size: int) -> NDArray[np.uint8]:
+def render_place(place: Place, size: int) -> NDArray[np.uint8]:
     """uint8 [size,size,3]."""
     draws = Draws(place.seed)
     wall, second, floor, accent = PALETTES[place.palette]
@@ -127,7 +127,7 @@ def darker(colour: Colour, share: int) -> Colour:
     return r, g, b
 
 
-def _floor(sheet: Sheet, place: TaskRef, colour: Colour, texture: Ints | None = None) -> None:
+def _floor(sheet: Sheet, place: Place, colour: Colour, texture: Ints | None = None) -> None:
     """A floor below the horizon, lighter in front, with an optional texture of levels."""
     _gradient(sheet, darker(colour, 216), colour, place.horizon, UNIT)
     below = sheet.y >= place.horizon
@@ -160,7 +160,7 @@ def _blobs(
         sheet.fill(mask, draws.pick(colours), draws.between(70, 190))
 
 
-def _meadow(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _meadow(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     clouds = noise(draws, sheet, 2) + noise(draws, sheet, 3) - 290
     sheet.add(sheet.y < place.horizon, np.clip(clouds, 0, 60))
     for step in range(3):
@@ -185,7 +185,7 @@ def _tree(sheet: Sheet, draws: Draws, ground: int, colour: Colour) -> None:
     sheet.fill(lit, darker(colour, 290), 130)
 
 
-def _court(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _court(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     fence = ((sheet.x + sheet.y) % 64 < 7) | ((sheet.x - sheet.y) % 64 < 7)
     sheet.fill(fence & (sheet.y < place.horizon), darker(p[0], 190), 110)
     for k in range(draws.between(2, 5)):
@@ -200,7 +200,7 @@ def _court(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     sheet.fill(line & (sheet.y > place.horizon), (244, 244, 236), 180)
 
 
-def _gym(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _gym(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     panel = draws.between(130, 260)
     sheet.fill((sheet.x % panel < 9) & (sheet.y < place.horizon), darker(p[0], 190), 160)
     band = draws.between(120, 420)
@@ -210,7 +210,7 @@ def _gym(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], planks + ((noise(draws, sheet, 4) - 128) * 16 >> 7))
 
 
-def _bricks(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _bricks(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     high = draws.between(44, 76)
     row = sheet.y // high
     tint = (noise(draws, sheet, 5) - 128) * 40 >> 7
@@ -221,7 +221,7 @@ def _bricks(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], (noise(draws, sheet, 5) - 128) * 20 >> 7)
 
 
-def _tiles(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _tiles(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     side = draws.between(70, 150)
     odd = (sheet.x // side + sheet.y // side) % 2 == 0
     sheet.fill(odd & (sheet.y < place.horizon), p[1], 200)
@@ -236,7 +236,7 @@ def _tiles(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     sheet.fill(checks & (sheet.y > place.horizon), darker(p[2], 210), 150)
 
 
-def _curtain(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _curtain(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     folds = _wave(sheet.x, draws.between(60, 180), draws.below(UNIT))
     sway = _wave(sheet.y, draws.between(700, 1600), draws.below(UNIT)) >> 4
     folds = folds + _wave(sheet.x + sway, draws.between(110, 260), 0)
@@ -245,7 +245,7 @@ def _curtain(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], (noise(draws, sheet, 4) - 128) * 18 >> 7)
 
 
-def _studio(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _studio(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     dx, dy = sheet.x - draws.between(300, 720), sheet.y - draws.between(250, 600)
     sheet.add(sheet.y >= 0, 30 - np.minimum((dx * dx + dy * dy) >> 13, 90))
     _blobs(sheet, draws, (p[1], p[3], p[2]), draws.between(2, 6), 60, place.horizon - 100)
@@ -254,7 +254,7 @@ def _studio(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     sheet.rgb[...] += (target * soft.astype(np.int32)[..., None]) >> 8
 
 
-def _sunset(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _sunset(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     x, y, r = draws.below(UNIT), draws.between(150, place.horizon - 60), draws.between(60, 130)
     dx, dy = sheet.x - x, sheet.y - y
     sheet.add(sheet.y < place.horizon, np.clip(56 - ((dx * dx + dy * dy) >> 12), 0, 56))
@@ -273,7 +273,7 @@ def _sunset(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], (noise(draws, sheet, 6) - 128) * 16 >> 7)
 
 
-def _city(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _city(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     x = -draws.below(90)
     while x < UNIT:
         wide, top = draws.between(90, 220), draws.between(120, 560)
@@ -287,7 +287,7 @@ def _city(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, darker(p[2], 280), (noise(draws, sheet, 5) - 128) * 14 >> 7)
 
 
-def _confetti(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _confetti(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     side = draws.between(60, 110)
     row = sheet.y // side
     dx = (sheet.x + (row % 2) * (side // 2)) % side - side // 2
@@ -300,7 +300,7 @@ def _confetti(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], (noise(draws, sheet, 5) - 128) * 20 >> 7)
 
 
-def _beach(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _beach(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     sea = place.horizon - draws.between(90, 200)
     sheet.fill(sheet.y > sea, p[3], 220)
     foam = noise(draws, sheet, 5)
@@ -313,7 +313,7 @@ def _beach(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], (noise(draws, sheet, 6) - 128) * 22 >> 7)
 
 
-def _room(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
+def _room(sheet: Sheet, draws: Draws, place: Place, p: Palette) -> None:
     for _ in range(draws.between(2, 5)):
         x, y = draws.below(UNIT), draws.between(80, 420)
         w, h = draws.between(60, 170), draws.between(60, 150)
@@ -327,7 +327,7 @@ def _room(sheet: Sheet, draws: Draws, place: TaskRef, p: Palette) -> None:
     _floor(sheet, place, p[2], planks + ((noise(draws, sheet, 4) - 128) * 14 >> 7))
 
 
-KINDS: tuple[Callable[[Sheet, Draws, TaskRef, Palette], None], ...] = (
+KINDS: tuple[Callable[[Sheet, Draws, Place, Palette], None], ...] = (
     _meadow,
     _court,
     _gym,

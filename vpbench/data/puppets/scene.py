@@ -21,7 +21,7 @@ from vpbench.data.puppets.actions import (
     PULL_UPS,
     Performance,
 )
-from vpbench.data.puppets.backgrounds import KINDS, PALETTES, TaskRef, render_place
+from vpbench.data.puppets.backgrounds import KINDS, PALETTES, Place, render_place
 from vpbench.data.puppets.camera import Camera
 from vpbench.data.puppets.draws import Draws
 from vpbench.data.puppets.figure import Track, body_shapes, make_track, visibility
@@ -43,7 +43,7 @@ class Scene:
     """Everything that is seen besides the movement; lengths as fractions of the picture."""
 
     look: Look
-    place: TaskRef
+    place: Place
     body: Proportions
     turn: float
     x: float
@@ -116,12 +116,12 @@ def place_owner(kind: int, palette: int) -> str:
     return _PLACE_SHARES[order.index(names[palette])]
 
 
-def draw_place(split: str, draws: Draws) -> TaskRef:
+def draw_place(split: str, draws: Draws) -> Place:
     """A random background whose kind and palette belong to `split`."""
     kind = draws.below(len(KINDS))
     palette = draws.pick([p for p in range(len(PALETTES)) if place_owner(kind, p) == split])
     seed = draws.raw(16).hex()
-    return TaskRef(kind, palette, f"{split}/{seed}", draws.between(690, 830))
+    return Place(kind, palette, f"{split}/{seed}", draws.between(690, 830))
 
 
 def track_of(performance: Performance, camera: Camera) -> Track:

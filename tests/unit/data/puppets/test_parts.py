@@ -12,7 +12,7 @@ import pytest
 
 from vpbench.data.puppets import raster, trig
 from vpbench.data.puppets.actions import CLASS_NAMES, FRAMES, perform, smooth
-from vpbench.data.puppets.backgrounds import KINDS, TaskRef, render_place
+from vpbench.data.puppets.backgrounds import KINDS, Place, render_place
 from vpbench.data.puppets.clips import describe_clip
 from vpbench.data.puppets.draws import Draws
 from vpbench.data.puppets.figure import FOREARM, THIGH, UPPER_ARM, body_shapes, make_track
@@ -170,12 +170,12 @@ def test_the_pixel_path_knows_no_floats() -> None:
     canvas = new_canvas(GREY, 1)
     assert canvas.rgb.dtype == np.int64 and canvas.part.dtype == np.uint8
     for kind in range(len(KINDS)):
-        assert render_place(TaskRef(kind, 3, "seed", 760), 33).dtype == np.uint8
+        assert render_place(Place(kind, 3, "seed", 760), 33).dtype == np.uint8
 
 
 def test_backgrounds_show_the_same_place_at_any_size() -> None:
     for kind in range(len(KINDS)):
-        place = TaskRef(kind, kind, f"place {kind}", 750)
+        place = Place(kind, kind, f"place {kind}", 750)
         small = render_place(place, 32).astype(int)
         large = render_place(place, 64).astype(int).reshape(32, 2, 32, 2, 3).mean((1, 3))
         assert np.abs(small - large).mean() < 8
