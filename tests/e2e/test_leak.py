@@ -54,7 +54,7 @@ def test_oracles_are_marked_in_tables(clips, tmp_path):
 def test_conditioning_is_read_only_and_ids_are_opaque(clips, tmp_path):
     registry = build([CHEATS])
     task_data = open_task_data(TaskRef(folder(clips)), registry, user_paths(tmp_path / "runs"))
-    from vpbench.core.methods import resolve
+    from vpbench.core.resolve import resolve
 
     given = task_data.conditioning(task_data.task.test[:2], resolve("honest", registry, 16))
     with pytest.raises(ValueError, match="read-only"):

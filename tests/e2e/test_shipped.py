@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.unit.metrics.weights_here import i3d_path
-from vpbench.core.methods import resolve
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
+from vpbench.core.resolve import resolve
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.harness.training.loading import make_method
 from vpbench.metrics.features import clip_hash

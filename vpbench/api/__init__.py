@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import MotionModel as MotionModel
     from vpbench.api.protocols import OracleMethod as OracleMethod
     from vpbench.api.protocols import Recorder as Recorder
+    from vpbench.api.protocols import StreamsEvents as StreamsEvents
     from vpbench.api.protocols import Trainable as Trainable
     from vpbench.api.protocols import TrainView as TrainView
     from vpbench.api.protocols import Translator as Translator
@@ -75,7 +76,8 @@ _HOME = {
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
     "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView "
-    "HasIntermediates Method Metric MetricContext MotionModel OracleMethod Recorder Trainable "
+    "HasIntermediates Method Metric MetricContext MotionModel OracleMethod Recorder "
+    "StreamsEvents Trainable "
     "TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec MethodSpec MetricSpec StageSpec "
     "TaskSpec WeightSpec",
@@ -134,6 +136,7 @@ __all__ = [
     "Score",
     "Seeds",
     "StageSpec",
+    "StreamsEvents",
     "TaskInfo",
     "TaskSpec",
     "TrainView",

@@ -5,7 +5,7 @@ B clips, S samples, T frames, n given frames, K keypoints, J joints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -371,7 +371,7 @@ class Handle(Protocol):
 
 
 class Executor(Protocol):
-    """Paths jobs. A job is a JSON file that `vpbench _job FILE` runs."""
+    """Places jobs. A job is a JSON file that `vpbench _job FILE` runs."""
 
     def submit(self, job: Path, cpus: int, gpus: int, memory_gib: float) -> Handle:
         """Run `vpbench _job JOB` somewhere, once the resources are free."""
@@ -383,6 +383,18 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Stop what still runs and free everything."""
+        ...
+
+
+@runtime_checkable
+class StreamsEvents(Protocol):
+    """What an executor may offer besides: the events of jobs while they run.
+
+    Without it the harness reads the event log of each job, in which progress comes more seldom.
+    """
+
+    def listen(self, report: Callable[[Path, dict[str, Any]], None]) -> None:
+        """Call `report` with the job file and each event of it."""
         ...
 
 

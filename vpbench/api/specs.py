@@ -100,6 +100,9 @@ class MethodSpec:
         footnotes: {"param=value" or "param!=value": what tables say of a row where it holds}, such
             as a deviation from the paper with its measured effect.
         default_preset: ((largest size, preset), ..., (None, preset)); () for no presets.
+        version: raise it when the same parameters predict otherwise: all runs are made anew.
+        files: data files that prediction reads, relative to the folder of the plugin's package or
+            single file; what they hold is part of the run id.
         expected_failures: {conformance check: reason}, strict.
         trials: number of tuning trials on the validation split, None if not recorded.
     """
@@ -127,6 +130,8 @@ class MethodSpec:
     checkpoints: tuple[Checkpoint, ...] = ()
     expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
     trials: int | None = None
+    version: int = 1
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,12 @@ from vpbench.api.errors import UsageError
 API = 1
 """The interface version that this vpbench speaks; a spec names the one it was written for."""
 
+KIT_PREDICTION = 1
+"""Raise it when code of `vpbench.kit` makes methods predict otherwise: all runs are made anew."""
+
+KIT_TRAINING = 1
+"""Raise it when code of `vpbench.kit` makes methods learn otherwise: all stages are fitted anew."""
+
 OLDEST = 1
 """The oldest interface version that this vpbench still runs."""
 

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.opening import parse_methods
 from vpbench.cli.show import emit_json, print_comparison
+from vpbench.core.options import RunOptions, TaskRef
 
 _EPILOG = """\b
 Examples:
@@ -66,17 +68,19 @@ def compare(
     from vpbench.core.registry import registry
     from vpbench.harness.results import compare as harness
 
+    refs, plugins = parse_methods(methods)
     paths = options.folders(runs, offline)
-    request = harness.Request(
-        methods,
-        dataset,
-        task_name,
-        options.split_names(metrics),
-        preset,
-        not no_references,
-        subsets=options.split_names(subsets),
+    names = options.split_names(metrics)
+    chosen = RunOptions(
+        preset=preset,
+        references=not no_references,
+        metrics=None if names is None else tuple(names),
+        plugins=plugins,
     )
-    result = harness.compare(request, registry(), paths.runs)
+    ref = TaskRef(dataset=dataset or "", task=task_name)
+    result = harness.compare(
+        refs, chosen, registry(plugins), paths, ref, options.split_names(subsets)
+    )
     if as_json or form == "json":
         emit_json(result.json())
     if not result.groups:

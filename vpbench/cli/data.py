@@ -112,11 +112,11 @@ def prepare(
     debug: bool,
 ) -> int:
     """Convert or render a dataset once, so that later runs start at once."""
-    from vpbench.cli.run import prepare_dataset
+    from vpbench.cli.opening import prepare_dataset, task_ref
     from vpbench.core.registry import registry
     from vpbench.core.tasks import SPLITS
     from vpbench.harness.inputs.preprocess import convert_clips
-    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
+    from vpbench.harness.inputs.task_data import open_task_data
 
     opened = _open(dataset, root, runs, offline)
     paths = options.folders(runs, offline)
@@ -124,8 +124,7 @@ def prepare(
         return 5
     with Progress() as progress:
         prepare_dataset(opened, progress)
-        full = str(Path(root).expanduser().absolute()) if root else None
-        task_data = open_task_data(TaskRef(absolute(dataset), task_name, full), registry(), paths)
+        task_data = open_task_data(task_ref(dataset, task_name, root), registry(), paths)
         convert_clips(task_data, SPLITS, workers, progress)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
@@ -238,13 +237,12 @@ def _problems(opened: Any) -> list[Any]:
 
 
 def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -> dict[str, int]:
+    from vpbench.cli.opening import task_ref
     from vpbench.core.registry import registry
-    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
+    from vpbench.harness.inputs.task_data import open_task_data
 
-    place = TaskRef(
-        absolute(dataset), None, str(Path(root).expanduser().absolute()) if root else None
-    )
-    task_data = open_task_data(place, registry(), options.folders(runs, offline))
+    ref = task_ref(dataset, root=root)
+    task_data = open_task_data(ref, registry(), options.folders(runs, offline))
     return {split: n for split, n in task_data.task.excluded.items() if n}
 
 
@@ -273,14 +271,13 @@ def preview(
     debug: bool,
 ) -> int:
     """Draw a contact sheet (one clip of each class over time) and an animated version."""
+    from vpbench.cli.opening import task_ref
     from vpbench.core.registry import registry
     from vpbench.harness.inputs.preview import write_dataset_preview
-    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
+    from vpbench.harness.inputs.task_data import open_task_data
 
-    place = TaskRef(
-        absolute(dataset), None, str(Path(root).expanduser().absolute()) if root else None
-    )
-    task_data = open_task_data(place, registry(), options.folders(runs, offline))
+    ref = task_ref(dataset, root=root)
+    task_data = open_task_data(ref, registry(), options.folders(runs, offline))
     sheet, animation = write_dataset_preview(task_data, split, Path(out))
     if as_json:
         emit_json({"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation})

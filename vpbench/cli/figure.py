@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from vpbench.cli import options
-from vpbench.cli.run import open_task, prepare_dataset
+from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.show import Progress, emit_json
+from vpbench.core.options import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -156,37 +157,35 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
     """
     from vpbench.harness.figures.sources import Studio
     from vpbench.harness.figures.write import check_place, write_figure, written
-    from vpbench.harness.prediction.loaded import Asked, plan_loaded
+    from vpbench.harness.prediction.loaded import plan_loaded
 
     out = fields["out"].expanduser().absolute()
     check_place(out, fields["kind"])
-    names, _, found, paths, task_data = open_task(
+    opened = open_task(
         methods,
-        fields["dataset"],
-        fields["task_name"],
-        fields["root"],
-        None,
+        task_ref(fields["dataset"], fields["task_name"], fields["root"]),
         fields["runs"],
         fields["offline"],
     )
     checkpoint = fields["checkpoint"]
-    asked = Asked(
-        fields["preset"],
-        fields["fit_seed"],
-        fields["seed"],
-        fields.get("sample", 0) + 1,
-        Path(checkpoint).absolute() if checkpoint else None,
-        fields["device"],
+    chosen = RunOptions(
+        preset=fields["preset"],
+        seeds=(fields["seed"],),
+        fit_seeds=(fields["fit_seed"],),
+        samples=fields.get("sample", 0) + 1,
+        checkpoint=Path(checkpoint).absolute() if checkpoint else None,
+        device=fields["device"],
     )
-    runs = plan_loaded(names, task_data, found, paths, asked)
+    task_data = opened.task_data
+    runs = plan_loaded(opened.methods, chosen, task_data, opened.registry, opened.paths)
     # what a plugin prints must not end up in the JSON
     with Progress() as progress, redirect_stdout(sys.stderr):
         prepare_dataset(task_data.dataset, progress)
         studio = Studio(
             task_data,
-            found,
-            paths,
-            asked,
+            opened.registry,
+            opened.paths,
+            chosen,
             fields["columns"],
             fields.get("sample", 0),
             progress,

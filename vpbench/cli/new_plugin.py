@@ -253,8 +253,9 @@ def _host(kind: str, into: str | None) -> tuple[str, tuple[int, str]]:
     """
     from vpbench.api.errors import VpbenchError
     from vpbench.api.specs import MethodSpec
-    from vpbench.core.methods import resolve
+    from vpbench.core.names import MethodRef
     from vpbench.core.registry import registry
+    from vpbench.core.resolve import resolve
 
     if KINDS[kind].registry != "component":
         return _HOST, _UNTRAINED_SPACE
@@ -268,7 +269,7 @@ def _host(kind: str, into: str | None) -> tuple[str, tuple[int, str]]:
         if entry.status != "ok" or not isinstance(spec, MethodSpec) or kind not in spec.slots:
             continue
         try:
-            slots = resolve(spec.name, found, 64).slots
+            slots = resolve(MethodRef(spec.name, {}), found, 64).slots
         except VpbenchError:
             continue
         spaces = [c.space for c in slots.values() if c.space is not None]

@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.run import execute, open_task, prepare_dataset
+from vpbench.cli.opening import open_task, prepare_dataset, task_ref
+from vpbench.cli.run import execute
 from vpbench.cli.show import Progress, emit_json
+from vpbench.core.options import RunOptions
 
 _EPILOG = """\b
 Examples:
@@ -118,17 +120,15 @@ def _pictures(
 
     target = out.expanduser().absolute()
     check_out(target, RECORD, force)
-    names, _, found, paths, task_data = open_task(
+    opened = open_task(
         methods,
-        fields["dataset"],
-        fields["task_name"],
-        fields["root"],
-        None,
+        task_ref(fields["dataset"], fields["task_name"], fields["root"]),
         fields["runs"],
         fields["offline"],
     )
-    asked = live_wish(seed=seed, **fields)
-    runs = plan_loaded(names, task_data, found, paths, asked)
+    task_data = opened.task_data
+    chosen = _one_training(seed=seed, **fields)
+    runs = plan_loaded(opened.methods, chosen, task_data, opened.registry, opened.paths)
     picture = read_picture(image.expanduser(), task_data.task.spec.size)
     labels: dict[str, list[int | None]] = {}
     for run in runs:
@@ -138,7 +138,7 @@ def _pictures(
         check_trained(run, task_data)
         if labels[run.name] == [None] and label is not None:
             click.echo(f"{run.name} uses no label: --label says nothing to it.", err=True)
-        if asked.samples > 1 and not run.method.capabilities.stochastic:
+        if chosen.samples > 1 and not run.method.capabilities.stochastic:
             click.echo(f"{run.name} is not stochastic: one sample.", err=True)
     # what a plugin prints must not end up in the JSON
     with (
@@ -149,7 +149,15 @@ def _pictures(
         if any(run.method.spec.kind == "reference" for run in runs):
             prepare_dataset(task_data.dataset, progress)
         record = write_pictures(
-            work, runs, task_data, found, paths, picture, labels, asked, progress
+            work,
+            runs,
+            task_data,
+            opened.registry,
+            opened.paths,
+            picture,
+            labels,
+            chosen,
+            progress,
         )
     if as_json:
         emit_json({**record, "out": str(target)})
@@ -160,7 +168,7 @@ def _pictures(
     return 0
 
 
-def live_wish(
+def _one_training(
     seed: int,
     preset: str | None,
     fit_seeds: str,
@@ -168,13 +176,19 @@ def live_wish(
     checkpoint: str | None,
     device: str,
     **_: Any,
-) -> Any:
-    """How the options of a command say that methods are to be taken."""
+) -> RunOptions:
+    """What the options of a command say, for images of one training."""
     from vpbench.core.names import parse_seeds
-    from vpbench.harness.prediction.loaded import Asked
 
     fit_seed, *more = parse_seeds(fit_seeds)
     if more:
         raise click.UsageError("pictures show one training: --fit-seeds takes one seed here.")
     path = Path(checkpoint).absolute() if checkpoint else None
-    return Asked(preset, fit_seed, seed, samples, path, device)
+    return RunOptions(
+        preset=preset,
+        seeds=(seed,),
+        fit_seeds=(fit_seed,),
+        samples=samples,
+        checkpoint=path,
+        device=device,
+    )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from vpbench.cli import options
+from vpbench.cli.opening import Opened, open_task, run_options, task_ref
 from vpbench.cli.show import Progress, emit_json, print_comparison
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions, Step, TaskRef
 
 _RUN_EPILOG = """\b
 Examples:
@@ -19,85 +21,8 @@ Examples:
   vpbench run ./my_method.py:SPEC --dataset folder:clips --limit 8"""
 
 
-def _plugins(methods: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
-    from vpbench.api.specs import MethodSpec
-    from vpbench.core.names import format_name, parse_name
-    from vpbench.core.registry import load_object
-
-    names: list[str] = []
-    values: list[str] = []
-    for text in methods:
-        named = parse_name(text)
-        module = named.base.partition(":")[0]
-        if not module.endswith(".py") and ("." not in module or ":" not in named.base):
-            names.append(text)
-            continue
-        value = named.base
-        if module.endswith(".py"):
-            path = Path(module).expanduser().absolute()
-            value = f"{path}:{named.base.partition(':')[2] or 'SPEC'}"
-        spec = load_object(value)
-        if not isinstance(spec, MethodSpec):
-            raise click.UsageError(f"{named.base} is no MethodSpec.")
-        values.append(value)
-        names.append(format_name(spec.name, named.params))
-    return names, tuple(values)
-
-
-def open_task(
-    methods: Sequence[str],
-    dataset: str,
-    task_name: str | None,
-    root: str | None,
-    limit: int | None,
-    runs: str | None,
-    offline: bool,
-    train_on: str = "train",
-    prepare: bool = False,
-) -> Any:
-    """Names, plugin values, registry, folders and the opened task of a command.
-
-    With `prepare` the dataset is made ready before its clips are asked for, with a bar.
-    """
-    from vpbench.core.registry import registry
-    from vpbench.harness.inputs.task_data import TaskRef, absolute, open_dataset, open_task_data
-
-    names, plugins = _plugins(methods)
-    found = registry(plugins)
-    for name in names:
-        from vpbench.core.names import parse_name
-
-        found.find("method", parse_name(name).base)
-    paths = options.folders(runs, offline)
-    full_root = str(Path(root).expanduser().absolute()) if root else None
-    place = TaskRef(absolute(dataset), task_name, full_root, limit, train_on)
-    if prepare:
-        with Progress() as progress:
-            prepare_dataset(open_dataset(place.dataset, found, paths, full_root)[0], progress)
-    task_data = open_task_data(place, found, paths)
-    return names, plugins, found, paths, task_data
-
-
-def _wish(names: Sequence[str], references: bool, **fields: Any) -> Any:
-    from vpbench.core.names import parse_seeds
-    from vpbench.core.plan import Wish
-
-    checkpoint = fields["checkpoint"]
-    return Wish(
-        names,
-        parse_seeds(fields["seeds"]),
-        parse_seeds(fields["fit_seeds"]),
-        fields["samples"],
-        fields["preset"],
-        references,
-        Path(checkpoint).absolute() if checkpoint else None,
-        fields["refit"],
-    )
-
-
 def execute(
-    until: str,
+    until: Step,
     methods: Sequence[str],
     as_json: bool,
     metrics: str | None,
@@ -105,88 +30,54 @@ def execute(
     strict: bool,
     **fields: Any,
 ) -> int:
-    """Plan and carry out runs up to `until`: "fit", "predict" or "score"; the exit code."""
+    """Plan and carry out runs up to `until`; the exit code."""
     from vpbench.core.plan import make_plan
     from vpbench.core.tasks import SPLITS
     from vpbench.harness.inputs.fetch import fetch_metric_weights
     from vpbench.harness.inputs.preprocess import convert_clips
     from vpbench.harness.jobs.scheduler import Scheduler
-    from vpbench.harness.results.run_result import Orders, floors, refusal_json, run_json
+    from vpbench.harness.results.run_result import floors, refusal_json, run_json
     from vpbench.harness.scoring.score import wanted_metrics
 
-    names, plugins, found, paths, task_data = open_task(
-        methods,
-        fields["dataset"],
-        fields["task_name"],
-        fields["root"],
-        fields["limit"],
-        fields["runs"],
-        fields["offline"],
-        fields["train_on"],
-        prepare=True,
+    opened = open_task(methods, _task_ref(fields), fields["runs"], fields["offline"], prepare=True)
+    chosen = run_options(until, opened.plugins, metrics, references, **fields)
+    task = opened.task_data.task
+    wanted = wanted_metrics(chosen.metrics, opened.registry) if until == "score" else []
+    plan = make_plan(
+        opened.methods, chosen, task, opened.registry, opened.paths.runs, opened.paths.cache
     )
-    asked = options.split_names(metrics)
-    wanted = wanted_metrics(asked, found) if until == "score" else []
-    wish = _wish(names, references, **fields)
-    plan = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
-    orders = Orders(
-        until,
-        wanted,
-        fields["workers"],
-        fields["threads"],
-        fields["device"],
-        plugins,
-        fields["refit"],
-        str(Path(fields["checkpoint"]).absolute()) if fields["checkpoint"] else None,
-        fields["preset"],
-        fields.get("recompute", False),
-    )
-    _say_excluded(task_data.task)
+    _say_excluded(task)
     for refusal in plan.refused:
         if refusal.requested:
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
     with Progress() as progress:
-        fetch_metric_weights([w.spec for w in wanted], paths, progress)
+        absent = fetch_metric_weights([w.spec for w in wanted], opened.paths, progress)
         fits = any(s.origin == "to fit" for r in plan.runs for s in r.stages)
         needed = [s for s in SPLITS if (until != "fit" if s == "test" else fits)]
-        convert_clips(task_data, needed, fields["workers"], progress)
-        outcomes = Scheduler(plan, task_data, paths, orders, progress).run()
-    floor = floors(outcomes)
-    results = [run_json(o, wanted, floor) for o in outcomes]
-    results += [refusal_json(r, task_data.task.id) for r in plan.refused]
+        convert_clips(opened.task_data, needed, chosen.workers, progress)
+        results = Scheduler(
+            plan, opened.task_data, opened.registry, opened.paths, chosen, wanted, progress, absent
+        ).run()
+    floor = floors(results)
+    rows = [run_json(r, wanted, floor) for r in results]
+    rows += [refusal_json(r, task.id) for r in plan.refused]
     if as_json:
-        emit_json({"schema": "vpbench.run/1", "runs": results})
+        emit_json({"schema": "vpbench.run/1", "runs": rows})
     elif until == "score":
-        _table(names, found, paths, task_data.task, fields["preset"], references, asked)
+        _table(opened, chosen, results)
     if not as_json:
-        _farewell(outcomes, task_data.task, names, until)
-    return _exit_code(outcomes, plan, asked is not None or strict)
+        _farewell(results, opened.methods, until)
+    return _exit_code(results, plan, chosen.metrics is not None or strict)
 
 
-def prepare_dataset(dataset: Any, progress: Any) -> None:
-    """Convert or render the dataset once, with a bar, and pass its warnings on."""
-    import inspect
-
-    prepare = dataset.prepare
-    if "tell" in inspect.signature(prepare).parameters:
-        name = dataset.spec.name
-
-        def tell(done: int, total: int) -> None:
-            progress(
-                {
-                    "event": "progress",
-                    "what": "render",
-                    "method": name,
-                    "done": done,
-                    "total": total,
-                }
-            )
-
-        prepare(tell=tell)
-    else:
-        prepare()
-    for line in getattr(dataset, "warnings", list)():
-        click.echo(f"warning: {line}", err=True)
+def _task_ref(fields: dict[str, Any]) -> TaskRef:
+    return task_ref(
+        fields["dataset"],
+        fields["task_name"],
+        fields["root"],
+        fields["limit"],
+        fields["train_on"],
+    )
 
 
 def _say_excluded(task: Any) -> None:
@@ -199,49 +90,50 @@ def _say_excluded(task: Any) -> None:
         )
 
 
-def _table(
-    names: Sequence[str],
-    found: Any,
-    paths: Any,
-    task: Any,
-    preset: str | None,
-    references: bool,
-    metrics: Sequence[str] | None,
-) -> None:
-    from vpbench.harness.results.compare import Request, compare
+def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
+    from vpbench.harness.results.compare import compare
 
-    request = Request(
-        names, task=task.id, metrics=metrics, preset=preset, references=references, limit=task.limit
+    task = opened.task_data.task
+    failed = {r.run.name: str(r.reason) for r in results if r.status == "failed"}
+    comparison = compare(
+        opened.methods,
+        chosen,
+        opened.registry,
+        opened.paths,
+        TaskRef(dataset="", task=task.id, limit=task.limit),
+        failed=failed,
     )
-    comparison = compare(request, found, paths.runs)
     if comparison.groups:
         print_comparison(comparison.json())
 
 
-def _farewell(outcomes: Sequence[Any], task: Any, names: Sequence[str], until: str) -> None:
-    done = [o for o in outcomes if o.status == "ok" and o.run.requested]
-    for outcome in outcomes:
-        for name, reason in outcome.missing.items():
-            if outcome.run.requested:
-                click.echo(f"{outcome.run.name} {name}: {reason}", err=True)
+def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) -> None:
+    done = [r for r in results if r.status == "ok" and r.run.requested]
+    for result in results:
+        for name, reason in result.missing.items():
+            if result.run.requested:
+                click.echo(f"{result.run.name} {name}: {reason}", err=True)
     if not done:
         return
     import shlex
 
     click.echo(f"Results: {done[0].run.folder.path.parent.parent}")
-    if until in ("predict", "score"):
-        for outcome in done:
-            click.echo(f"Pictures of {outcome.run.name}: {outcome.run.folder.preview}")
-    click.echo(f"Next: vpbench compare {' '.join(shlex.quote(n) for n in names)}")
+    names = " ".join(shlex.quote(str(m)) for m in methods)
+    if until == "fit":
+        click.echo(f"Next: vpbench run {names}")
+        return
+    for result in done:
+        click.echo(f"Images of {result.run.name}: {result.run.folder.preview}")
+    click.echo(f"Next: vpbench {'compare' if until == 'score' else 'score'} {names}")
 
 
-def _exit_code(outcomes: Sequence[Any], plan: Any, insist: bool) -> int:
-    failed = [o.code or 1 for o in outcomes if o.status == "failed"]
+def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
+    failed = [o.code or 1 for o in results if o.status == "failed"]
     if failed:
         return failed[0]
     if any(r.requested for r in plan.refused):
         return 2
-    if insist and any(o.missing for o in outcomes if o.run.requested):
+    if insist and any(o.missing for o in results if o.run.requested):
         return 5
     return 0
 
@@ -252,6 +144,9 @@ def _exit_code(outcomes: Sequence[Any], plan: Any, insist: bool) -> int:
 @options.effort
 @options.metrics
 @click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@click.option(
+    "--again", is_flag=True, help="Predict and score anew even if a run is finished; it is kept."
+)
 @click.option("--recompute", is_flag=True, help="Do not use features that come with vpbench.")
 @click.option("--strict", is_flag=True, help="Exit with 5 if any metric could not be scored.")
 @options.storage
@@ -259,8 +154,8 @@ def _exit_code(outcomes: Sequence[Any], plan: Any, insist: bool) -> int:
 def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: Any) -> int:
     """Fit if needed, predict the test clips, score, and print the table.
 
-    Runs the missing reference rows too. A finished run is not made again; an interrupted one goes
-    on where it was.
+    Runs the missing reference rows too. Finished runs are skipped; interrupted runs resume. Where
+    code has changed since, a few clips are predicted again and compared first.
     """
     return execute("score", methods, references=not no_references, **fields)
 
@@ -292,18 +187,12 @@ def plan(
     from vpbench.core.plan import make_plan
     from vpbench.harness.prediction.shards import shard_done, shards
 
-    names, _, found, paths, task_data = open_task(
-        methods,
-        fields["dataset"],
-        fields["task_name"],
-        fields["root"],
-        fields["limit"],
-        fields["runs"],
-        fields["offline"],
-        fields["train_on"],
+    opened = open_task(methods, _task_ref(fields), fields["runs"], fields["offline"])
+    chosen = run_options("score", opened.plugins, None, not no_references, **fields)
+    task = opened.task_data.task
+    made = make_plan(
+        opened.methods, chosen, task, opened.registry, opened.paths.runs, opened.paths.cache
     )
-    wish = _wish(names, not no_references, **fields)
-    made = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
     rows = [
         {
             "method": r.name,
@@ -313,8 +202,8 @@ def plan(
             "stages": [
                 {"stage": s.node.label, "origin": s.origin, "key": s.node.key} for s in r.stages
             ],
-            "shards": len(shards(task_data.task)),
-            "shards_done": sum(shard_done(r.folder, s.index) for s in shards(task_data.task)),
+            "shards": len(shards(task)),
+            "shards_done": sum(shard_done(r.folder, s.index) for s in shards(task)),
             "folder": str(r.folder.path),
             "reason": None,
         }
@@ -338,13 +227,13 @@ def plan(
         emit_json(
             {
                 "schema": "vpbench.plan/1",
-                "task": task_data.task.fields(),
+                "task": task.fields(),
                 "runs": rows,
-                "excluded": dict(task_data.task.excluded),
+                "excluded": dict(task.excluded),
             }
         )
     else:
-        _print_plan(task_data.task, rows)
+        _print_plan(task, rows)
     return 2 if any(r.requested for r in made.refused) else 0
 
 

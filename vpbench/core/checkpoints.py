@@ -55,7 +55,7 @@ class CheckpointSources:
 
 
 def plan_stages(
-    nodes: Sequence[StageNode], method: ResolvedMethod, places: CheckpointSources
+    nodes: Sequence[StageNode], method: ResolvedMethod, sources: CheckpointSources
 ) -> tuple[StagePlan, ...]:
     """Where each stage comes from, and which ones are not needed at all.
 
@@ -65,7 +65,7 @@ def plan_stages(
     """
     planned: dict[str, StagePlan] = {}
     for node in nodes:
-        planned[node.key] = _stage(node, planned, places)
+        planned[node.key] = _stage(node, planned, sources)
     needed = _needed(planned, method)
     return tuple(
         stage if stage.origin != "to fit" or key in needed else replace(stage, origin="not needed")
@@ -96,18 +96,18 @@ def _needed(planned: Mapping[str, StagePlan], method: ResolvedMethod) -> set[str
 
 
 def _stage(
-    node: StageNode, planned: Mapping[str, StagePlan], places: CheckpointSources
+    node: StageNode, planned: Mapping[str, StagePlan], sources: CheckpointSources
 ) -> StagePlan:
-    own = StageDir(places.own / node.folder)
-    if node.label in places.given:
-        return StagePlan(node, "given", StageDir(places.given[node.label]))
-    if places.refit:
+    own = StageDir(sources.own / node.folder)
+    if node.label in sources.given:
+        return StagePlan(node, "given", StageDir(sources.given[node.label]))
+    if sources.refit:
         return StagePlan(node, "to fit", own)
     if own.complete():
         return StagePlan(node, "fitted", own)
     for checkpoint in node.method.spec.checkpoints:
         if checkpoint.stage == node.stage and checkpoint.key == node.key:
-            found = _published(checkpoint, node, places.cache)
+            found = _published(checkpoint, node, sources.cache)
             if found is not None and _fits(found, planned):
                 return found
     return StagePlan(node, "to fit", own)

@@ -1,21 +1,20 @@
-"""From `mine[preset=cpu,motion=frozen]` to a spec with all parameters and slots filled."""
+"""A method with all that its name says filled in: parameters, components, capabilities."""
 
 from __future__ import annotations
 
 import functools
-import itertools
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vpbench.api.capabilities import Capabilities
-from vpbench.api.errors import Refused, UnknownName, UsageError
-from vpbench.api.specs import ComponentSpec, MethodSpec, Value
-from vpbench.core.hashing import digest
-from vpbench.core.names import Named, format_name, parse_name, parse_value
-from vpbench.core.provenance import source_hash, training_source
-from vpbench.core.registry import Entry, Registry
+from vpbench.api.errors import MissingData, UnknownName
+from vpbench.api.specs import ComponentSpec, MethodSpec, Value, WeightSpec
+from vpbench.api.version import KIT_PREDICTION
+from vpbench.core.hashing import file_sha256
+from vpbench.core.names import MethodRef, parse_value
+from vpbench.core.provenance import source_path
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,8 @@ class ResolvedComponent:
     slot: str
     spec: ComponentSpec
     params: Mapping[str, Value]
-    source: str
     registered: str
     home: str = ""
-
-    @functools.cached_property
-    def training_source(self) -> str:
-        """sha256 of the Python source that takes part in its training."""
-        return training_source(self.spec.factory, self.home)
 
     def identity(self) -> dict[str, Any]:
         """What a trained state of it depends on."""
@@ -52,7 +45,7 @@ class ResolvedComponent:
     @property
     def capabilities(self) -> Capabilities:
         """What it needs and can do with these parameters."""
-        return _overridden(self.spec, self.params)
+        return overridden(self.spec, self.params)
 
     @property
     def space(self) -> tuple[int, str] | None:
@@ -72,28 +65,26 @@ class ResolvedMethod:
     """A method with all that its name says filled in.
 
     Attributes:
-        name: canonical: parameters equal to their default are dropped.
-        source: sha256 of the Python source that its factory comes from.
+        ref: canonical: parameters equal to their default are dropped.
         registered: the name by which the registry finds it; `dist:name` where two offer it.
         shared: slot -> parameters that its own components in that slot share with it.
         home: where its spec stands.
     """
 
-    name: str
+    ref: MethodRef
     spec: MethodSpec
     preset: str
     params: Mapping[str, Value]
     slots: Mapping[str, ResolvedComponent]
     capabilities: Capabilities
-    source: str
     registered: str
     shared: Mapping[str, frozenset[str]]
     home: str = ""
 
     @functools.cached_property
-    def training_source(self) -> str:
-        """sha256 of the Python source that takes part in its training."""
-        return training_source(self.spec.factory, self.home)
+    def name(self) -> str:
+        """The canonical name, as tables print it."""
+        return str(self.ref)
 
     def own_params(self, slots: Iterable[str] = ()) -> dict[str, Value]:
         """Parameters that belong to no component, and those of its own components in `slots`.
@@ -105,15 +96,53 @@ class ResolvedMethod:
         return {k: v for k, v in self.params.items() if k not in away}
 
     def identity(self) -> dict[str, Any]:
-        """What a prediction depends on, besides task, seeds and trained stages."""
+        """What a prediction depends on by declaration, besides task, seeds and trained stages.
+
+        Code is not in it: it is recorded with each result and probed when it has changed. A field
+        that came later than the first release is left out at its default, so that keys stay.
+        """
+        later: dict[str, Any] = {}
+        if self.spec.version != 1:
+            later["version"] = self.spec.version
+        if KIT_PREDICTION != 1:
+            later["kit"] = KIT_PREDICTION
+        if self.spec.files:
+            later["files"] = {name: _content(self.folder, name) for name in self.spec.files}
+        weights = {w.name: w.sha256 for w in self.weights()}
+        if weights:
+            later["weights"] = weights
         return {
             "name": self.spec.name,
             "factory": self.spec.factory,
             "api": self.spec.api,
             "params": dict(self.params),
-            "source": self.source,
-            "slots": {s: [c.identity(), c.source] for s, c in sorted(self.slots.items())},
+            "slots": {slot: part.identity() for slot, part in sorted(self.slots.items())},
+            **later,
         }
+
+    def weights(self) -> list[WeightSpec]:
+        """Pretrained weights of the method and its components that these parameters ask for."""
+        known = [*self.spec.weights, *(w for p in self.slots.values() for w in p.spec.weights)]
+        params = {**self.params, **{k: v for p in self.slots.values() for k, v in p.params.items()}}
+        return [w for w in known if all(params.get(k) == v for k, v in w.when.items())]
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the plugin's package, or the one that holds its single file."""
+        module = self.spec.factory.partition(":")[0] or self.home.partition(":")[0]
+        path = source_path(module, self.home)
+        return path.parent if path is not None and path.is_file() else path
+
+    @property
+    def factories(self) -> list[tuple[str, str]]:
+        """(factory, home) of the method and of its components: where its code comes from."""
+        parts = [(part.spec.factory, part.home) for part in self.slots.values()]
+        return [(self.spec.factory, self.home), *parts]
+
+    @property
+    def built_in(self) -> bool:
+        """Whether vpbench itself makes it: a reference, a null."""
+        return all(factory.startswith("vpbench.") for factory, _ in self.factories)
 
     @property
     def footnotes(self) -> list[str]:
@@ -132,243 +161,7 @@ class ResolvedMethod:
         return found
 
 
-def expand(text: str, registry: Registry) -> list[str]:
-    """`mine[detector=*,motion=*]` -> one name for each combination of registered components."""
-    named = parse_name(text)
-    stars = [key for key, value in named.params.items() if value == "*"]
-    if not stars:
-        return [text]
-    spec = registry.method(named.base)
-    choices: list[list[str]] = []
-    for slot in stars:
-        if slot not in spec.slots:
-            raise UnknownName(f"slot of {named.base}", slot, spec.slots)
-        rows = [e.spec for e in registry.of("component") if e.status == "ok"]
-        choices.append([c.name for c in rows if isinstance(c, ComponentSpec) and c.slot == slot])
-    return [
-        format_name(named.base, {**named.params, **dict(zip(stars, combo, strict=True))})
-        for combo in itertools.product(*choices)
-    ]
-
-
-def default_preset(spec: MethodSpec, size: int) -> str:
-    """The preset that a bare name takes at a size; "" when the method has none."""
-    for largest, preset in spec.default_preset:
-        if largest is None or size <= largest:
-            return preset
-    return ""
-
-
-def resolve(text: str, registry: Registry, size: int, preset: str | None = None) -> ResolvedMethod:
-    """Fill in preset, parameters and slots.
-
-    Args:
-        text: the name as typed.
-        size: the task's size, which decides the default preset.
-        preset: `--preset`, for names that do not set one and methods that have it.
-
-    Raises:
-        UnknownName: no such method, parameter, preset or component.
-        UsageError: a value of the wrong type, a component for another slot.
-    """
-    named = parse_name(text)
-    entry = registry.find("method", named.base)
-    spec = registry.method(named.base)
-    usual = default_preset(spec, size)
-    chosen = _preset(spec, named, preset if spec.presets else None, usual)
-    defaults = _with_preset(spec, chosen)
-    params, dotted, slot_names = _split_params(spec, named, defaults)
-    filler = _Filler(spec, registry, size, chosen, params)
-    slots = {s: filler.fill(s, name, dotted) for s, name in slot_names.items()}
-    _check_spaces(spec.name, slots)
-    shown: dict[str, Value] = {"preset": chosen} if chosen != usual else {}
-    shown |= {s: c.registered for s, c in slots.items() if c.registered != spec.slots[s]}
-    shown |= {k: v for k, v in params.items() if v != defaults[k]}
-    shown |= filler.changed(slots, dotted)
-    registered = registry.exact_name("method", named.base)
-    return ResolvedMethod(
-        format_name(registered, shown),
-        spec,
-        chosen,
-        params,
-        slots,
-        _capabilities(spec, params, slots),
-        source_hash(spec.factory, entry.ref.value),
-        registered,
-        _shared(spec, entry, registry),
-        entry.ref.value,
-    )
-
-
-def trainer_of(
-    part: ResolvedComponent,
-    registry: Registry,
-    size: int,
-    beside: Iterable[ResolvedComponent] = (),
-    preset: str = "",
-) -> ResolvedMethod:
-    """The method that trains a component of its own, with that component in its slot.
-
-    Args:
-        beside: the other components of the method that borrows this one; those that the same
-            stage trains stand in their slots too, because they learned together.
-        preset: of the method that borrows; it holds for what learns together with the component
-            too, where the owner has it.
-
-    Raises:
-        UnknownName: the owner is not installed.
-        UsageError: the owner has no such slot.
-    """
-    owner = (part.spec.trained_by or "").partition(":")[0]
-    chosen = preset if preset in registry.method(owner).presets else None
-    usual = resolve(owner, registry, size, chosen)
-    wanted: dict[str, Value] = {}
-    for one in (part, *(c for c in beside if c.spec.trained_by == part.spec.trained_by)):
-        if one.slot not in usual.slots:
-            raise UsageError(
-                f"{one.spec.name} says that {one.spec.trained_by} trains it; "
-                f"{owner} has no slot {one.slot}."
-            )
-        wanted[one.slot] = one.registered
-        for key, value in one.params.items():
-            wanted.setdefault(key if key in usual.params else f"{one.slot}.{key}", value)
-    return resolve(format_name(owner, wanted), registry, size, chosen)
-
-
-def _preset(spec: MethodSpec, named: Named, wanted: str | None, usual: str) -> str:
-    chosen = named.params.get("preset") or wanted or usual
-    if chosen and chosen not in spec.presets:
-        raise UnknownName(f"preset of {spec.name}", chosen, spec.presets)
-    return chosen
-
-
-def _split_params(
-    spec: MethodSpec, named: Named, defaults: Mapping[str, Value]
-) -> tuple[dict[str, Value], dict[str, str], dict[str, str]]:
-    params = dict(defaults)
-    dotted: dict[str, str] = {}
-    slots = dict(spec.slots)
-    for key, text in named.params.items():
-        if key == "preset":
-            continue
-        if key in slots:
-            slots[key] = text
-        elif "." in key and key.partition(".")[0] in slots:
-            dotted[key] = text
-        elif key in defaults:
-            params[key] = parse_value(key, text, defaults[key])
-        else:
-            known = [*defaults, *slots, *(["preset"] if spec.presets else [])]
-            raise UnknownName(f"parameter of {spec.name}", key, known)
-    return params, dotted, slots
-
-
-def _with_preset(spec: MethodSpec | ComponentSpec, preset: str) -> dict[str, Value]:
-    """Parameters with those of a preset; a number such as 1 stays a float where 0.5 stood."""
-    found = dict(spec.params)
-    for key, value in spec.presets.get(preset, {}).items():
-        floating = isinstance(found.get(key), float) and not isinstance(value, str)
-        found[key] = float(value) if floating else value
-    return found
-
-
-@dataclass(frozen=True)
-class _Filler:
-    """Fills the slots of one method."""
-
-    spec: MethodSpec
-    registry: Registry
-    size: int
-    preset: str
-    params: Mapping[str, Value]
-
-    def fill(self, slot: str, name: str, dotted: Mapping[str, str]) -> ResolvedComponent:
-        entry = self.registry.find("component", name)
-        part = self.registry.component(name)
-        if part.slot != slot:
-            raise UsageError(f"{name} is a {part.slot}; it does not fit the slot {slot}.")
-        filled = self._usual(part)
-        for key, text in dotted.items():
-            owner, _, parameter = key.partition(".")
-            if owner == slot:
-                if parameter not in filled:
-                    raise UnknownName(f"parameter of {name}", parameter, filled)
-                filled[parameter] = parse_value(key, text, filled[parameter])
-        return ResolvedComponent(
-            slot,
-            part,
-            filled,
-            source_hash(part.factory, entry.ref.value),
-            self.registry.exact_name("component", name),
-            entry.ref.value,
-        )
-
-    def _usual(self, part: ComponentSpec) -> dict[str, Value]:
-        """Parameters of a component without dotted ones: its trainer's, where it has one.
-
-        A preset of the method that its trainer has too holds for both.
-        """
-        owner, _, stage = (part.trained_by or "").partition(":")
-        preset, theirs = self.preset, self.params
-        if not stage:
-            theirs = {}
-        elif owner != self.spec.name:
-            trainer = self.registry.method(owner)
-            if preset not in trainer.presets:
-                preset = default_preset(trainer, self.size)
-            theirs = _with_preset(trainer, preset)
-        filled = _with_preset(part, preset)
-        return filled | {k: v for k, v in theirs.items() if k in filled}
-
-    def changed(
-        self, slots: Mapping[str, ResolvedComponent], dotted: Mapping[str, str]
-    ) -> dict[str, Value]:
-        """Dotted parameters that are not what they would be anyway, in the order of the slots."""
-        shown: dict[str, Value] = {}
-        for slot, part in slots.items():
-            usual = self._usual(part.spec)
-            for key, value in part.params.items():
-                if f"{slot}.{key}" in dotted and value != usual[key]:
-                    shown[f"{slot}.{key}"] = value
-        return shown
-
-
-def _shared(spec: MethodSpec, entry: Entry, registry: Registry) -> dict[str, frozenset[str]]:
-    """Slot -> parameters of all components of the same origin that the method itself trains."""
-    shared: dict[str, frozenset[str]] = {}
-    for row in registry.of("component"):
-        part = row.spec
-        if not isinstance(part, ComponentSpec):
-            continue
-        same = (row.ref.source, row.ref.dist) == (entry.ref.source, entry.ref.dist)
-        if same and (part.trained_by or "").partition(":")[0] == spec.name:
-            shared[part.slot] = shared.get(part.slot, frozenset()) | frozenset(part.params)
-    return shared
-
-
-def _check_spaces(owner: str, slots: Mapping[str, ResolvedComponent]) -> None:
-    """Refuse components whose keypoints do not mean the same."""
-    known = [(c, c.space) for c in slots.values() if c.space is not None]
-    for (one, space), (other, rival) in itertools.pairwise(known):
-        if space != rival:
-            assert space is not None and rival is not None  # filtered above
-            raise Refused(
-                f"{owner}: {one.slot}={one.spec.name} has {space[0]} keypoints ({space[1]}), "
-                f"{other.slot}={other.spec.name} has {rival[0]} ({rival[1]})."
-            )
-
-
-def _capabilities(
-    spec: MethodSpec, params: Mapping[str, Value], slots: Mapping[str, ResolvedComponent]
-) -> Capabilities:
-    filled: dict[str, Value] = {slot: part.spec.name for slot, part in slots.items()}
-    found = _overridden(spec, {**filled, **params})
-    for part in slots.values():
-        found = _with_part(found, part.capabilities)
-    return found
-
-
-def _overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> Capabilities:
+def overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> Capabilities:
     """Capabilities of a spec with these parameters."""
     found = spec.capabilities
     for rule, changes in spec.overrides.items():
@@ -386,25 +179,13 @@ def _holds(rule: str, params: Mapping[str, Value]) -> bool:
     return (parse_value(name, text, params[name]) == params[name]) != key.endswith("!")
 
 
-def _with_part(found: Capabilities, part: Capabilities) -> Capabilities:
-    """Capabilities of a method with a component that has needs of its own."""
-    order = ("no", "training", "optional", "required")
-    limits = [h for h in (found.max_horizon, part.max_horizon) if h is not None]
-    fewest = max(found.conditioning_frames[0], part.conditioning_frames[0])
-    return found.changed(
-        {
-            "label": max(found.label, part.label, key=order.index),
-            "pose": max(found.pose, part.pose, key=order.index),
-            "oracle": found.oracle or part.oracle,
-            "stochastic": found.stochastic or part.stochastic,
-            "max_horizon": min(limits, default=None),
-            "size_multiple": math.lcm(found.size_multiple, part.size_multiple),
-            "min_size": max(found.min_size, part.min_size),
-            "conditioning_frames": (fewest, max(fewest, found.conditioning_frames[1])),
-        }
-    )
+def _content(folder: Path | None, name: str) -> str:
+    """sha256 of a data file of a plugin.
 
-
-def describe(resolved: ResolvedMethod) -> str:
-    """A short hash of all that a run of this method depends on besides stages and seeds."""
-    return digest(resolved.identity())[:8]
+    Raises:
+        MissingData: it is not there.
+    """
+    path = None if folder is None else folder / name
+    if path is None or not path.is_file():
+        raise MissingData(f"the data file {path or name} is not there.", fix="Install it anew.")
+    return file_sha256(path)

@@ -25,6 +25,26 @@ class Named:
         return format_name(self.base, self.params)
 
 
+@dataclass(frozen=True)
+class MethodRef(Named):
+    """Which method is meant: `ours[preset=cpu,motion=frozen]`, parsed once and passed on."""
+
+    @classmethod
+    def parse(cls, text: str) -> MethodRef:
+        """Read a method's name as typed.
+
+        Raises:
+            UsageError: as `parse_name`.
+        """
+        named = parse_name(text)
+        return cls(named.base, named.params)
+
+    def with_params(self, changes: Mapping[str, object]) -> MethodRef:
+        """The same method with some parameters set, or set otherwise."""
+        texts = {key: format_value(value) for key, value in changes.items()}
+        return MethodRef(self.base, {**self.params, **texts})
+
+
 def parse_name(text: str) -> Named:
     """Split `base[key=value,...]`.
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vpbench.api.capabilities import unmet
 from vpbench.api.errors import Refused, UsageError
 from vpbench.core.checkpoints import CheckpointSources, StagePlan, find_given, plan_stages
 from vpbench.core.hashing import digest
-from vpbench.core.methods import ResolvedMethod, expand, resolve
-from vpbench.core.names import safe_name
+from vpbench.core.methods import ResolvedMethod
+from vpbench.core.names import MethodRef, safe_name
+from vpbench.core.options import RunOptions
+from vpbench.core.records import RunInputs
 from vpbench.core.registry import Registry
+from vpbench.core.resolve import expand, resolve
 from vpbench.core.rundir import RunDir, read_object
 from vpbench.core.stages import stage_graph
 from vpbench.core.tasks import Task
@@ -30,15 +32,22 @@ REFERENCES = (
 """The rows that every table has, from the ceiling down."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """One run: a method on a task with one seed and one fit seed."""
+    """One run: a method on a task with one seed and one fit seed.
+
+    Attributes:
+        key: the run id, 64 hex digits over all that is declared up front: task, data, method,
+            parameters, seeds, samples, stages. Its first 8 name the folder.
+        requested: asked for by name, not only as a reference.
+    """
 
     method: ResolvedMethod
     seed: int
     fit_seed: int
     samples: int
     stages: tuple[StagePlan, ...]
+    key: str
     folder: RunDir
     requested: bool
 
@@ -47,14 +56,16 @@ class RunPlan:
         """Canonical name of the method."""
         return self.method.name
 
-    def record(self, task: Task) -> dict[str, Any]:
+    def inputs(self, task: Task) -> RunInputs:
         """The frozen inputs: what `run.json` says before anything has run."""
+        given = self.method.capabilities.given(task.spec.window.n_max)
         return {
             "method": self.name,
             "kind": row_kind(self.method),
             "spec": self.method.identity(),
             "preset": self.method.preset,
             "task": task.fields(trained=bool(self.stages)),
+            "data": task.data_hash,
             "dataset": task.dataset,
             "gives": {"label": task.has_label, "pose": task.has_pose},
             "seed": self.seed,
@@ -62,9 +73,7 @@ class RunPlan:
             "samples": self.samples,
             "uses": _uses(self.method, task),
             "footnotes": self.method.footnotes,
-            "conditioning_frames": self.method.capabilities.given(task.spec.window.n_max)
-            if self.method.spec.kind not in ("ceiling", "floor")
-            else 0,
+            "conditioning_frames": 0 if self.method.spec.kind in ("ceiling", "floor") else given,
             "stages": [
                 {"stage": s.node.label, "folder": s.folder.path.name, "origin": s.origin}
                 for s in self.stages
@@ -106,26 +115,18 @@ def row_kind(method: ResolvedMethod) -> str:
     return method.spec.kind
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What a command asks for."""
-
-    methods: Sequence[str]
-    seeds: Sequence[int] = (0,)
-    fit_seeds: Sequence[int] = (0,)
-    samples: int = 1
-    preset: str | None = None
-    references: bool = True
-    checkpoint: Path | None = None
-    refit: bool = False
-
-
 def make_plan(
-    wish: Wish, task: Task, registry: Registry, runs: Path, cache: Path | None = None
+    methods: Sequence[MethodRef],
+    options: RunOptions,
+    task: Task,
+    registry: Registry,
+    runs: Path,
+    cache: Path | None = None,
 ) -> Plan:
     """Resolve names, check capabilities, find trained stages, name run folders.
 
     Args:
+        methods: as asked for; the references come besides, where the options want them.
         cache: where checkpoints with an address are kept; None leaves them out of account.
 
     Raises:
@@ -133,22 +134,22 @@ def make_plan(
     """
     planned: dict[Path, RunPlan] = {}
     refused: dict[tuple[str, int, int], Refusal] = {}
-    for text, requested in _names(wish, registry):
+    for ref, requested in _refs(methods, options, registry):
         try:
-            method = resolve(text, registry, task.spec.size, wish.preset if requested else None)
+            method = resolve(ref, registry, task.spec.size, options.preset if requested else None)
         except Refused as error:
-            refused[(text, 0, 0)] = Refusal(
-                text, "method", (error.message,), requested, wish.seeds[0], wish.fit_seeds[0]
+            refused[(str(ref), 0, 0)] = Refusal(
+                str(ref), "method", (error.message,), requested, options.seed, options.fit_seed
             )
             continue
         reasons = _reasons(method, task)
-        for fit_seed in _fit_seeds(method, wish):
-            for seed in _seeds(method, wish):
+        for fit_seed in _fit_seeds(method, options):
+            for seed in _seeds(method, options):
                 run = None
                 try:
                     if not reasons:
                         run = _run(
-                            method, seed, fit_seed, wish, task, registry, runs, cache, requested
+                            method, seed, fit_seed, options, task, registry, runs, cache, requested
                         )
                 except Refused as error:  # its stages need each other
                     reasons = [error.message]
@@ -161,12 +162,15 @@ def make_plan(
     return Plan(task, tuple(planned.values()), tuple(refused.values()))
 
 
-def _names(wish: Wish, registry: Registry) -> list[tuple[str, bool]]:
-    names = [(n, True) for text in wish.methods for n in expand(text, registry)]
-    if wish.references:
-        asked = {n for n, _ in names}
-        names += [(n, False) for n in REFERENCES if n not in asked]
-    return names
+def _refs(
+    methods: Sequence[MethodRef], options: RunOptions, registry: Registry
+) -> list[tuple[MethodRef, bool]]:
+    """Each method to run, and whether it was asked for by name."""
+    refs = [(r, True) for method in methods for r in expand(method, registry)]
+    if options.references:
+        named = {str(r) for r, _ in refs}
+        refs += [(MethodRef(n, {}), False) for n in REFERENCES if n not in named]
+    return refs
 
 
 def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
@@ -183,21 +187,21 @@ def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
     return reasons
 
 
-def _seeds(method: ResolvedMethod, wish: Wish) -> Sequence[int]:
+def _seeds(method: ResolvedMethod, options: RunOptions) -> Sequence[int]:
     """A method without randomness has one run, with seed 0, whatever seeds are asked for."""
-    return wish.seeds if method.capabilities.stochastic else (0,)
+    return options.seeds if method.capabilities.stochastic else (0,)
 
 
-def _fit_seeds(method: ResolvedMethod, wish: Wish) -> Sequence[int]:
+def _fit_seeds(method: ResolvedMethod, options: RunOptions) -> Sequence[int]:
     trained = bool(method.spec.stages) or any(p.spec.trained_by for p in method.slots.values())
-    return wish.fit_seeds if trained else (0,)
+    return options.fit_seeds if trained else (0,)
 
 
 def _run(
     method: ResolvedMethod,
     seed: int,
     fit_seed: int,
-    wish: Wish,
+    options: RunOptions,
     task: Task,
     registry: Registry,
     runs: Path,
@@ -206,26 +210,35 @@ def _run(
 ) -> RunPlan:
     fields = task.fields()
     nodes = stage_graph(method, fields, task.spec.size, registry, fit_seed)
-    given = find_given(wish.checkpoint) if wish.checkpoint and requested else {}
-    places = CheckpointSources(runs / task.id / "stages", cache, given, wish.refit)
-    stages = plan_stages(nodes, method, places)
+    given = find_given(options.checkpoint) if options.checkpoint and requested else {}
+    sources = CheckpointSources(runs / task.id / "stages", cache, given, options.refit)
+    stages = plan_stages(nodes, method, sources)
     if given and not any(s.origin == "given" for s in stages) and stages:
         raise UsageError(
-            f"{wish.checkpoint} holds no stage of {method.name}; it has {', '.join(given)}."
+            f"{options.checkpoint} holds no stage of {method.name}; it has {', '.join(given)}."
         )
-    samples = wish.samples if method.capabilities.stochastic else 1
+    samples = options.samples if method.capabilities.stochastic else 1
     key = digest(
         [
             task.fields(trained=bool(stages)),
+            task.data_hash,
             method.identity(),
             seed if method.capabilities.stochastic else 0,
             fit_seed if stages else None,
             samples,
             [[s.node.key, _given_hash(s)] for s in stages],
         ]
-    )[:8]
-    folder = RunDir(runs / task.id / safe_name(method.name) / key)
-    return RunPlan(method, seed, fit_seed, samples, stages, folder, requested)
+    )
+    return RunPlan(
+        method=method,
+        seed=seed,
+        fit_seed=fit_seed,
+        samples=samples,
+        stages=stages,
+        key=key,
+        folder=RunDir(runs / task.id / safe_name(method.name) / key[:8]),
+        requested=requested,
+    )
 
 
 def _given_hash(stage: StagePlan) -> str:

@@ -2,112 +2,39 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib.util
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vpbench.core.hashing import digest, file_sha256, tree_sha256
 
-
-@functools.lru_cache(maxsize=256)
-def source_hash(factory: str, home: str = "") -> str:
-    """sha256 of the Python source that a factory lives in: its top package, or its single file.
+def source_path(module: str, home: str) -> Path | None:
+    """Where the source of a plugin lies: the folder of its top package, or its single file.
 
     Args:
-        factory: "pkg.mod:Class", "file.py:Class" or ":Class".
-        home: where the spec stands, for factories in the same file.
-
-    Returns:
-        64 hex digits; "" when no source is found (such as a compiled module).
+        module: "pkg.mod" or "file.py"; "" where the factory stands beside the spec.
+        home: where the spec stands.
     """
-    path = _source_path(factory.partition(":")[0] or home.partition(":")[0], home)
-    if path is None or not path.exists():
-        return ""
-    return file_sha256(path) if path.is_file() else tree_sha256(path, "*.py")
-
-
-def _source_path(module: str, home: str) -> Path | None:
     if module.endswith(".py"):
         beside = Path(home.partition(":")[0])
         return beside if beside.name == module else Path(module).expanduser()
     top = module.partition(".")[0]
-    if top == "vpbench":  # built in: the one module, so that other parts may change
-        return _find(module)
-    found = _find(top)
+    found = find_module(top)
     return found.parent if found is not None and found.name == "__init__.py" else found
 
 
-def _find(module: str) -> Path | None:
+@functools.lru_cache(maxsize=256)
+def find_module(module: str) -> Path | None:
+    """The file of an importable module, which is not imported; of a sub-module its parents are."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
     return Path(spec.origin) if spec is not None and spec.origin else None
-
-
-@functools.lru_cache(maxsize=256)
-def training_source(factory: str, home: str = "") -> str:
-    """sha256 of the Python source that takes part when a factory's object is trained.
-
-    That is its module and all modules of the same top package that it imports, directly or not,
-    also inside functions. A spec that names a checkpoint, or a module that draws figures, may
-    change without a checkpoint becoming one of "an earlier source".
-
-    Returns:
-        64 hex digits; that of `source_hash` where there is but one file.
-    """
-    module = factory.partition(":")[0] or home.partition(":")[0]
-    root = _source_path(module, home)
-    if root is None or not root.is_dir():
-        return source_hash(factory, home)
-    seen: set[Path] = set()
-    todo = list(_files_of(root, module.split(".")[1:]))
-    while todo:
-        path = todo.pop()
-        if path not in seen:
-            seen.add(path)
-            todo += _imports(root, path)
-    return digest([[p.relative_to(root).as_posix(), file_sha256(p)] for p in sorted(seen)])
-
-
-def _files_of(root: Path, words: list[str]) -> Iterator[Path]:
-    """The files that run when `root.words` is imported; words may end in a name of a module."""
-    for k in range(len(words) + 1):
-        path = root.joinpath(*words[:k])
-        for file in (path / "__init__.py", path.with_suffix(".py")):
-            if file.is_file() and (k or file.name == "__init__.py"):
-                yield file
-
-
-def _imports(root: Path, path: Path) -> Iterator[Path]:
-    """Files of the package `root` that a file imports anywhere in it."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    package = list(path.relative_to(root).parent.parts)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for name in (alias.name.split(".") for alias in node.names):
-                if name[0] == root.name:
-                    yield from _files_of(root, name[1:])
-        elif isinstance(node, ast.ImportFrom):
-            words = (node.module or "").split(".") if node.module else []
-            if node.level:
-                words = [*package[: len(package) - node.level + 1], *words]
-            elif words[:1] == [root.name]:
-                words = words[1:]
-            else:
-                continue
-            for alias in node.names:
-                yield from _files_of(root, [*words, alias.name])
 
 
 @functools.cache
@@ -134,6 +61,24 @@ def _git(folder: Path, *words: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10
     ).stdout.strip()
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Python, processor, and the version of each distribution that has a loaded module.
+
+    It may move last digits, so it is kept beside results; it decides nothing by itself.
+    """
+    from importlib.metadata import packages_distributions, version
+
+    owners = packages_distributions()
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    names = {dist for top in loaded for dist in owners.get(top, ())}
+    return {
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "packages": {name: version(name) for name in sorted(names, key=str.lower)},
+    }
 
 
 def machine() -> dict[str, Any]:

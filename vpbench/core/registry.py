@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -300,13 +300,22 @@ def _rows(ref: PluginRef) -> list[Entry]:
     return rows
 
 
-def build(extra: Iterable[str] = ()) -> Registry:
-    """Discover plugins and read their specs; `extra` are values from the command line."""
+def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
+    """Discover plugins and read their specs.
+
+    Args:
+        extra: values from the command line.
+        kinds: only what is announced as one of these kinds, () for everything. What announces no
+            kind (a file, a value of VPBENCH_PLUGINS) is then left out, for it may hold a method.
+    """
+    wanted = frozenset(kinds)
     builtin = [PluginRef("", "", value, "builtin") for value in BUILTIN_MODULES]
     found = discover(builtin, extra)
     registry = Registry(finder=found.finder, trouble=found.trouble)
     winners: dict[tuple[str, str], Entry] = {}
     for ref in found.refs:
+        if wanted and ref.source != "builtin" and ref.kind not in wanted:
+            continue
         for row in _rows(ref):
             winner = winners.setdefault((row.kind, row.name), row)
             same_shelf = winner.ref.source == row.ref.source == "entry-point"
@@ -321,3 +330,13 @@ def build(extra: Iterable[str] = ()) -> Registry:
 def registry(extra: tuple[str, ...] = ()) -> Registry:
     """The registry of this process, built once."""
     return build(extra)
+
+
+def scoring_registry(extra: tuple[str, ...], metrics: Sequence[str], dataset: str) -> Registry:
+    """A registry for work that needs no method: no method's module is imported.
+
+    Unless a metric or the dataset comes from a file that announces no kind: then all are read.
+    """
+    limited = build(kinds=("metric", "dataset"))
+    here = {*limited.names("metric"), *limited.names("dataset")}
+    return limited if here >= {*metrics, dataset} else registry(extra)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
-from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, write_json
+from vpbench.core.code import CodeTable, table_id
+from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, storage, write_json
 from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.names import safe_name
+from vpbench.core.records import Manifest, RunInputs, RunRecord, ScoreRecord
 
 
 @dataclass(frozen=True)
@@ -113,79 +118,179 @@ class RunDir:
         """One log a job."""
         return self.path / "events"
 
+    @property
+    def code(self) -> Path:
+        """Tables of the code behind the results, by id."""
+        return self.path / "code"
+
+    @property
+    def accepted(self) -> Path:
+        """Which other code was probed and made the same."""
+        return self.path / "accepted.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why the last attempt failed; not there after a good one."""
+        return self.path / "failure.json"
+
     def shard(self, index: int) -> Path:
-        """The array file of a shard; its record has the ending .json, its claim .claim."""
+        """The array file of a shard; its record has the ending .json, its lock .lock."""
         return self.predictions / f"{index:05d}.npz"
 
     def score(self, metric: str, fingerprint: str) -> Path:
         """The file of one score."""
         return self.scores / f"{safe_name(metric)}@{fingerprint}.json"
 
-    def read_record(self) -> dict[str, Any]:
-        """run.json.
+    def read_record(self) -> RunRecord:
+        """run.json, checked against its own hash and against where it lies.
 
         Raises:
-            MissingData: this is no run folder.
+            MissingData: this is not a run folder, or one of an earlier vpbench.
+            HashMismatch: it was changed, or belongs to another folder.
         """
         if not self.record.is_file():
             raise MissingData(f"{self.path} holds no run.", fix="A run folder has a run.json.")
-        return read_object(self.record)
+        if read_object(self.record).get("schema") == schema.RUN:
+            raise MissingData(
+                f"{self.path} was made by an earlier vpbench, which did not record its code and "
+                "data.",
+                fix="Run the method again.",
+            )
+        record = cast("RunRecord", read_sealed(self.record, schema.RUN_RECORD))
+        inputs = record["inputs"]
+        home = (inputs["task"]["id"], safe_name(inputs["method"]), record["key"][:8])
+        if self.path.resolve().parts[-3:] != home:
+            raise HashMismatch(
+                f"{self.record} belongs to the run {'/'.join(home)}.",
+                fix="Move the folder back, or delete it and run again.",
+            )
+        return record
 
-    def read_manifest(self) -> dict[str, Any]:
-        """The manifest, checked against its own hash.
+    def read_manifest(self) -> Manifest:
+        """The manifest, checked against its own hash and against its run.
 
         Raises:
             MissingData: the prediction is not complete.
-            HashMismatch: the manifest was changed.
+            HashMismatch: the manifest was changed, or is that of another run.
         """
         if not self.manifest.is_file():
             raise MissingData(f"the predictions in {self.path} are not complete.", fix="Run again.")
-        return read_sealed(self.manifest, schema.MANIFEST)
+        manifest = cast("Manifest", read_sealed(self.manifest, schema.MANIFEST))
+        self.check_bound(self.manifest, manifest["run"])
+        return manifest
 
-    def check(self) -> dict[str, Any]:
+    def check_bound(self, path: Path, run: str, key: str | None = None) -> None:
+        """Refuse a file that belongs to another run.
+
+        Raises:
+            HashMismatch: names the file.
+        """
+        if run != (key or self.read_record()["key"]):
+            raise HashMismatch(
+                f"{path} belongs to the run {run[:8]}, not to this one.",
+                fix=f"Delete {self.path} and run again.",
+            )
+
+    def check(self) -> Manifest:
         """The manifest, after checking the bytes of every shard.
 
         Raises:
             HashMismatch: names the file.
         """
         manifest = self.read_manifest()
-        for shard in cast("list[dict[str, Any]]", manifest["shards"]):
-            for ending in (".npz", ".json"):
-                path = self.predictions / (str(shard["name"]) + ending)
+        for shard in manifest["shards"]:
+            for ending, sha in ((".npz", shard["sha256.npz"]), (".json", shard["sha256.json"])):
+                path = self.predictions / (shard["name"] + ending)
                 if not path.is_file():
                     raise HashMismatch(
                         f"{path} is missing.", fix=f"Delete {self.path} and run again."
                     )
-                if file_sha256(path) != shard["sha256" + ending]:
+                if file_sha256(path) != sha:
                     raise HashMismatch(
                         f"{path} is not what was written.",
                         fix=f"Delete {self.path} and run again.",
                     )
         return manifest
 
-    def read_scores(self, manifest_sha: str) -> list[dict[str, Any]]:
+    def read_scores(self, manifest_sha: str) -> list[ScoreRecord]:
         """All scores over the whole test split, checked; those of an earlier prediction are left
         out.
 
         Raises:
-            HashMismatch: a score was changed after it was written.
+            HashMismatch: a score was changed after it was written, or is that of another run.
         """
-        return [s for s in self._read_scores(manifest_sha) if not s.get("subset")]
+        return [s for s in self.all_scores(manifest_sha) if not s.get("subset")]
 
-    def read_subset_scores(self, manifest_sha: str) -> dict[str, list[dict[str, Any]]]:
+    def read_subset_scores(self, manifest_sha: str) -> dict[str, list[ScoreRecord]]:
         """Scores over named subsets, by the subset's name, as `read_scores`."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for score in self._read_scores(manifest_sha):
-            if score.get("subset"):
-                found.setdefault(score["subset"]["name"], []).append(score)
-        return found
+        by_name: dict[str, list[ScoreRecord]] = {}
+        for score in self.all_scores(manifest_sha):
+            subset = score.get("subset")
+            if subset:
+                by_name.setdefault(subset["name"], []).append(score)
+        return by_name
 
-    def _read_scores(self, manifest_sha: str) -> list[dict[str, Any]]:
+    def all_scores(self, manifest_sha: str) -> list[ScoreRecord]:
+        """Scores over the test split and over its subsets, as `read_scores`."""
         if not self.scores.is_dir():
             return []
         paths = [p for p in self.scores.glob("*.json") if not p.name.startswith(TEMPORARY)]
-        found = [read_sealed(p, schema.SCORE) for p in sorted(paths)]
-        return [s for s in found if s["manifest"] == manifest_sha]
+        key = self.read_record()["key"]
+        scores = [self.read_score(path, key) for path in sorted(paths)]
+        return [s for s in scores if s.get("manifest") == manifest_sha]
+
+    def read_score(self, path: Path, key: str | None = None) -> ScoreRecord:
+        """One score file, checked: its bytes, its run, and that its value follows from its clips.
+
+        Args:
+            key: the run id, where it is known already.
+
+        Raises:
+            HashMismatch: it was changed.
+        """
+        score = cast("ScoreRecord", read_sealed(path, schema.SCORE))
+        self.check_bound(path, score.get("run", ""), key)
+        if not _follows(score):
+            raise HashMismatch(
+                f"{path}: the value does not follow from the values of its clips.",
+                fix="Delete it and run again.",
+            )
+        return score
+
+    def read_code(self, table: str) -> CodeTable | None:
+        """The table of that id; None when it is not there or not what its name says."""
+        path = self.code / f"{table}.json"
+        if not path.is_file():
+            return None
+        value = read_object(path)
+        return cast("CodeTable", value) if table_id(value) == table else None
+
+    def write_code(self, table: CodeTable) -> str:
+        """Store a table unless it is there, and tell its id."""
+        name = table_id(table)
+        path = self.code / f"{name}.json"
+        if not path.is_file():
+            write_json(path, table)
+        return name
+
+
+def _follows(score: ScoreRecord) -> bool:
+    """Whether a value that is the mean over its clips is that mean."""
+    if score["aggregate"] != "mean":
+        return True
+    mean = mean_of(score["per_clip"].values())
+    return mean is not None and score["value"] is not None and is_close(score["value"], mean)
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are there; None without any."""
+    known = [v for v in values if v is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def is_close(one: float, other: float) -> bool:
+    """Equal but for the order in which a sum was taken."""
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -227,23 +332,59 @@ def read_sealed(path: Path, kind: str) -> dict[str, Any]:
     return value
 
 
+RETIRED = ".retired-"
+"""In names of run and stage folders that were set aside: results that no longer hold."""
+
+
 def runs_of(runs: Path, task: str | None = None) -> Iterator[RunDir]:
     """All run folders below the runs folder, of one task or of all, in the order of their names."""
-    if not runs.is_dir():
-        return
-    tasks = [runs / task] if task else sorted(p for p in runs.iterdir() if p.is_dir())
-    for folder in tasks:
-        if not folder.is_dir():
-            continue
+    for folder in task_folders(runs, task):
         for record in sorted(folder.glob("*/*/run.json")):
-            if record.parent.parent.name != "stages":
+            if record.parent.parent.name != "stages" and RETIRED not in record.parent.name:
                 yield RunDir(record.parent)
 
 
-def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, dict[str, Any]]]:
-    """Run folders with complete predictions, and the inputs of each; nothing is verified yet."""
+def task_folders(runs: Path, task: str | None = None) -> list[Path]:
+    """Folders of tasks below the runs folder, all or the one named."""
+    if not runs.is_dir():
+        return []
+    tasks = [runs / task] if task else sorted(p for p in runs.iterdir() if p.is_dir())
+    return [folder for folder in tasks if folder.is_dir()]
+
+
+def retired(runs: Path) -> list[Path]:
+    """Run and stage folders that were set aside, in the order of their names."""
+    folders = [p for f in task_folders(runs) for p in f.glob(f"*/*{RETIRED}*") if p.is_dir()]
+    return sorted(folders)
+
+
+def retire(folder: Path) -> Path:
+    """Set a run or stage folder aside: nothing is lost, nothing of it is used again.
+
+    Returns:
+        Where it lies now.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    for k in itertools.count():
+        target = folder.with_name(f"{folder.name}{RETIRED}{stamp}{f'-{k}' if k else ''}")
+        if not target.exists():
+            with storage(target):
+                folder.rename(target)
+            return target
+    raise AssertionError("unreachable")  # pragma: no cover - count() does not end
+
+
+def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:
+    """Run folders with complete predictions, and the inputs of each.
+
+    Only run.json is verified yet. Runs of an earlier vpbench, which say nothing of their code and
+    data, are left out.
+    """
     for folder in runs_of(runs, task):
-        if folder.manifest.is_file():
-            record = folder.read_record()
-            if record.get("schema") == schema.RUN and "inputs" in record:
-                yield folder, record["inputs"]
+        if folder.manifest.is_file() and not of_earlier_version(folder):
+            yield folder, folder.read_record()["inputs"]
+
+
+def of_earlier_version(folder: RunDir) -> bool:
+    """Whether a run folder was made by a vpbench that recorded neither code nor data."""
+    return read_object(folder.record).get("schema") == schema.RUN

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 RUN = "vpbench.run/1"
+RUN_RECORD = "vpbench.run-record/2"
+ACCEPTED = "vpbench.accepted/1"
+FAILURE = "vpbench.failure/1"
 COMPARE = "vpbench.compare/1"
 MEASURE = "vpbench.measure/1"
 LIST = "vpbench.list/1"
@@ -17,9 +20,9 @@ PICTURES = "vpbench.pictures/1"
 FIGURE = "vpbench.figure/1"
 JOB = "vpbench.job/1"
 STAGE = "vpbench.stage/1"
-SHARD = "vpbench.shard/1"
-MANIFEST = "vpbench.manifest/1"
-SCORE = "vpbench.score/1"
+SHARD = "vpbench.shard/2"
+MANIFEST = "vpbench.manifest/2"
+SCORE = "vpbench.score/2"
 
 
 class ScoreJson(TypedDict):

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from vpbench.api.errors import Refused, UnknownName, UsageError
 from vpbench.api.specs import StageSpec
+from vpbench.api.version import KIT_TRAINING
 from vpbench.core.hashing import digest
-from vpbench.core.methods import ResolvedComponent, ResolvedMethod, resolve, trainer_of
-from vpbench.core.names import format_name, parse_name, parse_value, safe_name
+from vpbench.core.methods import ResolvedComponent, ResolvedMethod
+from vpbench.core.names import MethodRef, parse_value, safe_name
 from vpbench.core.registry import Registry
+from vpbench.core.resolve import resolve, trainer_of
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,6 @@ class StageNode:
         return f"{self.owner}:{self.stage}"
 
 
-def training_sources(node: StageNode) -> dict[str, str]:
-    """sha256 of the Python source of all that takes part in a stage's training, by slot.
-
-    The method itself is under "", where its own `fit` is called.
-    """
-    slots = ("detector",) if node.mode == "labels" else node.trains
-    found = {slot: node.method.slots[slot].training_source for slot in slots}
-    return {"": node.method.training_source, **found} if node.mode == "method" else found
-
-
 def stage_key(
     task: Mapping[str, Any],
     owner: str,
@@ -69,7 +61,9 @@ def stage_key(
 ) -> str:
     """16 hex digits of all that a trained stage depends on by name, not by content."""
     fields = {k: v for k, v in task.items() if k not in ("limit", "n", "split_hash", "notes")}
-    return digest([fields, owner, stage.name, stage.version, trained, sorted(needs), fit_seed])[:16]
+    later = [] if KIT_TRAINING == 1 else [KIT_TRAINING]
+    key = [fields, owner, stage.name, stage.version, trained, sorted(needs), fit_seed, *later]
+    return digest(key)[:16]
 
 
 def stage_applies(stage: StageSpec, method: ResolvedMethod) -> bool:
@@ -149,9 +143,9 @@ class _Builder:
         label = f"{method.spec.name}:{stage.name}"
         if rival.spec.trained_by != "self" or detector.spec.trained_by != label:
             return method
-        named = parse_name(method.name)
-        kept = {k: v for k, v in named.params.items() if k.partition(".")[0] != "translator"}
-        return resolve(format_name(named.base, kept), self.registry, self.size)
+        ref = method.ref
+        kept = {k: v for k, v in ref.params.items() if k.partition(".")[0] != "translator"}
+        return resolve(MethodRef(ref.base, kept), self.registry, self.size)
 
     @contextmanager
     def _opened(self, label: str) -> Generator[str]:
@@ -176,7 +170,7 @@ class _Builder:
         for need in stage.needs:
             owner, _, name = need.rpartition(":")
             if owner and owner != method.spec.name:
-                maker = resolve(owner, self.registry, self.size)
+                maker = resolve(MethodRef(owner, {}), self.registry, self.size)
             else:
                 maker = method
             node = self.own(maker, name)

@@ -94,9 +94,9 @@ def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> TaskData:
         size,
         native=size == SIZE,
     )
-    place = TaskRef("conformance", spec.id)
+    ref = TaskRef(dataset="conformance", task=spec.id)
     dataset = SampleClips()
-    task = make_task(dataset, spec, place, rendered=True)
+    task = make_task(dataset, spec, ref, rendered=True)
     return TaskData(
-        place, task, dataset, ClipCache(dataset, Geometry(size, native=spec.native), cache)
+        ref, task, dataset, ClipCache(dataset, Geometry(size, native=spec.native), cache)
     )

@@ -249,7 +249,9 @@ def tasks(subject: DatasetSubject) -> None:
         raise CheckFailed("one task at least", "none", subject.row.ref.value, "Fill in `tasks`.")
     for task in found:
         try:
-            make_task(subject.data, task, TaskRef(subject.request.name), rendered=spec.rendered)
+            make_task(
+                subject.data, task, TaskRef(dataset=subject.request.name), rendered=spec.rendered
+            )
         except VpbenchError as error:
             raise CheckFailed(
                 f"a task {task.id} that can be run",

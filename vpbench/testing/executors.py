@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from vpbench.core.files import write_bytes
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths
-from vpbench.core.plan import Wish, make_plan
-from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.core.plan import make_plan
+from vpbench.harness.inputs.task_data import open_task_data
 from vpbench.harness.jobs.executors.local import Slots
-from vpbench.harness.jobs.job import JobSpec
+from vpbench.harness.jobs.job import JobSpec, PlannedRun
 from vpbench.testing.clips import SampleClips
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.specs import check_signature
@@ -48,31 +50,20 @@ def _clips(work: Path) -> str:
 def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
     """Job files: each predicts noise with a seed of its own, into a folder of its own."""
     paths = Paths(subject.folder(what) / "runs", subject.request.work / "given" / "cache", True)
-    place = TaskRef(_clips(subject.request.work))
-    task_data = open_task_data(place, subject.registry, paths)
-    wish = Wish(["noise"], tuple(range(count)), references=False)
+    ref = TaskRef(dataset=_clips(subject.request.work))
+    task_data = open_task_data(ref, subject.registry, paths)
+    options = RunOptions(seeds=range(count), references=False)
+    noise = [MethodRef("noise", {})]
     found: list[Path] = []
-    for run in make_plan(wish, task_data.task, subject.registry, paths.runs).runs:
+    for run in make_plan(noise, options, task_data.task, subject.registry, paths.runs).runs:
         name = f"{what}-{run.seed}"
         job = JobSpec(
-            "predict",
-            name,
-            place.dataset,
-            None,
-            None,
-            None,
-            str(paths.runs),
-            str(paths.cache),
-            True,
-            subject.request.plugins,
-            "noise",
-            None,
-            run.seed,
-            0,
-            1,
-            None,
-            False,
-            str(run.folder.path),
+            kind="predict",
+            id=name,
+            ref=ref,
+            paths=paths,
+            plugins=subject.request.plugins,
+            run=PlannedRun.of(run),
             events=str(paths.runs / f"{name}.jsonl"),
         )
         found.append(job.write(paths.runs / f"{name}.json"))
@@ -81,7 +72,7 @@ def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
 
 def _did(job: Path) -> bool:
     """Whether a job has left its predictions."""
-    return (Path(JobSpec.read(job).run) / "predictions" / "00000.json").is_file()
+    return (Path(JobSpec.read(job).run.folder) / "predictions" / "00000.json").is_file()
 
 
 def _times(job: Path) -> tuple[float, float]:
@@ -155,7 +146,8 @@ def runs(subject: Subject) -> None:
 def failure(subject: Subject) -> None:
     """A job that fails says so, and the others go on."""
     first, second = _jobs(subject, 2, "failure")
-    broken = replace(JobSpec.read(first), method="no-such-method").write(first)
+    job = JobSpec.read(first)
+    broken = replace(job, run=replace(job.run, method="no-such-method")).write(first)
     with _open(subject) as executor:
         handles = _submit(subject, executor, [broken, second])
         _wait(subject, executor, handles)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vpbench.harness.prediction.settings import changes
 from vpbench.testing.method import MethodSubject, at
 from vpbench.testing.model import Check, CheckFailed
-from vpbench.testing.watch import changes, state
+from vpbench.testing.watch import state
 
 METHOD = ("method",)
 

@@ -12,8 +12,11 @@ import numpy.typing as npt
 from vpbench.api.capabilities import Capabilities
 from vpbench.api.specs import MethodSpec
 from vpbench.api.types import Conditioning, Frames, Seeds
-from vpbench.core.methods import ResolvedMethod, resolve
-from vpbench.core.plan import RunPlan, StagePlan, Wish, make_plan
+from vpbench.core.methods import ResolvedMethod
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
+from vpbench.core.plan import RunPlan, StagePlan, make_plan
+from vpbench.core.resolve import resolve
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.loaded import load_method
@@ -134,7 +137,7 @@ class MethodSubject(Subject):
     @property
     def capabilities(self) -> Capabilities:
         """Capabilities with parameters and components taken into account."""
-        return resolve(self.request.name, self.registry, SIZE).capabilities
+        return resolve(MethodRef.parse(self.request.name), self.registry, SIZE).capabilities
 
     def size(self, at_least: int = SMALLEST) -> int:
         """The smallest size that the method declares to take, not below `at_least`."""
@@ -159,8 +162,13 @@ class MethodSubject(Subject):
         return self._settings[key]
 
     def _run(self, task_data: TaskData) -> RunPlan:
-        wish = Wish([self.request.name], references=False)
-        plan = make_plan(wish, task_data.task, self.registry, self.request.work / "given" / "runs")
+        plan = make_plan(
+            [MethodRef.parse(self.request.name)],
+            RunOptions(references=False),
+            task_data.task,
+            self.registry,
+            self.request.work / "given" / "runs",
+        )
         if not plan.runs:
             raise CheckFailed(
                 "a method that can be run on puppets",

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import MethodSpec
-from vpbench.core.methods import resolve
+from vpbench.core.names import MethodRef
+from vpbench.core.resolve import resolve
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.subject import Subject
 
@@ -149,7 +150,7 @@ def _method_spec(subject: Subject, spec: MethodSpec) -> None:
         if rule.partition("=")[0].removesuffix("!") not in spec.params:
             raise _invalid(subject, 'footnotes such as {"param=value": "..."}', repr(rule))
     try:
-        resolve(subject.request.name, subject.registry, 64)
+        resolve(MethodRef.parse(subject.request.name), subject.registry, 64)
     except VpbenchError as error:
         raise _invalid(subject, "parameters and slots that can be filled", error.message) from error
 

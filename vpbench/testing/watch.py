@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vpbench.harness.prediction.settings import settings
+
 _CHANGES = {
     "os.mkdir": 0,
     "os.remove": 0,
@@ -93,43 +95,17 @@ def state() -> dict[str, Any]:
     """What a plugin must leave as it was, by name, in a form that can be compared."""
     import numpy as np
 
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
+        **settings(),
         "the generator of random": _short(random.getstate()),
         "the global generator of numpy": _short(
             [np.asarray(part).tolist() for part in np.random.get_state(legacy=True)]
         ),
-        "numpy's error handling": dict(np.geterr()),
-        "the working directory": os.getcwd(),
-        "the environment": dict(os.environ),
-        "the umask": _umask(),
     }
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
-        found |= {
-            "the global generator of torch": _short(torch.get_rng_state().tolist()),
-            "the default dtype of torch": str(torch.get_default_dtype()),
-            "the threads of torch": torch.get_num_threads(),
-            "the grad mode of torch": torch.is_grad_enabled(),
-            "the deterministic mode of torch": torch.are_deterministic_algorithms_enabled(),
-        }
-    return found
-
-
-def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Names of what differs, with the values where they are short."""
-    found: list[str] = []
-    for name in before.keys() & after.keys():
-        a, b = before[name], after[name]
-        if a == b:
-            continue
-        if name == "the environment":
-            keys = sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k))
-            found.append(f"{name} ({', '.join(keys[:5])})")
-        elif name.startswith("the g") and "generator" in name:
-            found.append(name)
-        else:
-            found.append(f"{name} ({a} -> {b})")
-    return sorted(found)
+        values["the global generator of torch"] = _short(torch.get_rng_state().tolist())
+    return values
 
 
 class Surroundings:
@@ -174,9 +150,3 @@ class Surroundings:
 
 def _short(value: Any) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

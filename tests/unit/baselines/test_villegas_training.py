@@ -20,8 +20,8 @@ from vpbench.api import (
     UnknownName,
     UsageError,
 )
-from vpbench.core.methods import resolve
 from vpbench.core.registry import registry
+from vpbench.core.resolve import resolve
 from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
 from vpbench.kit import to_arrays

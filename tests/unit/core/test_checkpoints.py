@@ -8,8 +8,8 @@ from core_toys import TOY, registry, task
 from vpbench.api import Checkpoint, StageSpec
 from vpbench.core.checkpoints import CheckpointSources, content, loads, plan_stages
 from vpbench.core.files import write_json
-from vpbench.core.methods import resolve
 from vpbench.core.plan import Wish, make_plan
+from vpbench.core.resolve import resolve
 from vpbench.core.stages import stage_graph
 
 

@@ -16,8 +16,8 @@ from core_toys import (
 )
 
 from vpbench.api import Capabilities, Refused, UnknownName, UsageError
-from vpbench.core.methods import default_preset, describe, expand, resolve, trainer_of
 from vpbench.core.registry import Registry
+from vpbench.core.resolve import default_preset, expand, resolve, trainer_of
 
 
 def made(text, *specs, size=64, preset=None, replace=()):

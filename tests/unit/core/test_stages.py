@@ -17,7 +17,7 @@ from core_toys import (
 )
 
 from vpbench.api import MethodSpec, Refused, StageSpec, UnknownName, UsageError, WindowRule
-from vpbench.core.methods import resolve
+from vpbench.core.resolve import resolve
 from vpbench.core.stages import stage_graph
 
 

@@ -8,9 +8,9 @@ from scipy import ndimage
 
 from tests.conftest import write_clips
 from tests.e2e.helpers import folder
-from vpbench.core.methods import resolve
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
+from vpbench.core.resolve import resolve
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.harness.references.trivial import blur, gaussian
 from vpbench.harness.training.loading import make_method

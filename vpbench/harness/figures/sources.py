@@ -12,6 +12,7 @@ import numpy as np
 
 from vpbench.api.errors import Missing, MissingData, UnknownName, UsageError
 from vpbench.api.types import Frames, Pose
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report, silent
@@ -19,7 +20,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.rundir import finished
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH, TaskData
-from vpbench.harness.prediction.loaded import Asked, LoadedMethod, load_trained
+from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
 from vpbench.harness.prediction.shards import predict_items, read_shard
 from vpbench.harness.results.finished_runs import FinishedRun, stored_run
 from vpbench.render.grid import Sheet
@@ -38,7 +39,7 @@ class Studio:
     task_data: TaskData
     registry: Registry
     paths: Paths
-    asked: Asked
+    options: RunOptions
     columns: int = 8
     sample: int = 0
     report: Report = silent
@@ -53,7 +54,7 @@ class Studio:
         """
         if run.name not in self._loaded:
             self._loaded[run.name] = load_trained(
-                run, self.task_data, self.registry, self.paths, self.asked.device, self.report
+                run, self.task_data, self.registry, self.paths, self.options.device, self.report
             )
         return self._loaded[run.name]
 

@@ -15,6 +15,7 @@ from vpbench.api.specs import TaskSpec
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import parse_name
+from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths, data_root
 from vpbench.core.registry import Registry
 from vpbench.core.seeding import clip_seed, opaque_id
@@ -35,22 +36,6 @@ from vpbench.media.geometry import Geometry
 
 BATCH = 8
 """Clips that a method sees at once when it predicts. Fixed: it helps to decide the bytes."""
-
-
-@dataclass(frozen=True)
-class TaskRef:
-    """Which dataset and task a command means; what a job file carries.
-
-    Attributes:
-        dataset: as typed, paths made absolute.
-        task: the task's name, None for the dataset's default.
-    """
-
-    dataset: str
-    task: str | None = None
-    root: str | None = None
-    limit: int | None = None
-    train_on: str = TRAIN
 
 
 @dataclass

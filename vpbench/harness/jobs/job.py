@@ -1,64 +1,114 @@
-"""Jobs: what a worker is told, as JSON, and how it does it."""
+"""Jobs: what a worker is handed, as JSON, and how it does it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from vpbench.api.errors import UsageError, VpbenchError
 from vpbench.core import schema
+from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import read_json, write_json
+from vpbench.core.hashing import digest
+from vpbench.core.names import MethodRef, parse_name
+from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
-from vpbench.core.plan import RunPlan, Wish, make_plan
+from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report
-from vpbench.core.registry import Registry, registry
-from vpbench.core.tasks import TRAIN
-from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
-from vpbench.harness.prediction.loaded import load_method
+from vpbench.core.registry import Registry, registry, scoring_registry
+from vpbench.core.resolve import resolve
+from vpbench.core.rundir import RunDir, StageDir
+from vpbench.core.stages import stage_graph
+from vpbench.harness.inputs.task_data import TaskData, open_task_data
+from vpbench.harness.prediction.maker import RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
+from vpbench.harness.prediction.probe import probe_prediction
 from vpbench.harness.prediction.shards import predict_shards
 from vpbench.harness.scoring.feature_cache import fake_clips, real_clips, warm_features
+from vpbench.harness.scoring.probe import probe_scores
 from vpbench.harness.scoring.score import score_run, wanted_metrics
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
+Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe"]
+SCORING = ("features", "score", "score-probe")
+"""Kinds of jobs that need no method: their workers never load one's code."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStage:
+    """A stage of a resolved plan: where its trained state lies or will lie."""
+
+    key: str
+    origin: str
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """The resolved plan of one run, as a worker is handed it.
+
+    Attributes:
+        method: canonical name.
+        identity: digest of what was declared when the plan was made; a worker that reads another
+            spec refuses.
+    """
+
+    method: str
+    preset: str
+    identity: str
+    seed: int
+    fit_seed: int
+    samples: int
+    key: str
+    folder: str
+    stages: tuple[PlannedStage, ...]
+
+    @classmethod
+    def of(cls, run: RunPlan) -> PlannedRun:
+        """What a job file says of a plan."""
+        return cls(
+            method=run.name,
+            preset=run.method.preset,
+            identity=digest(run.method.identity()),
+            seed=run.seed,
+            fit_seed=run.fit_seed,
+            samples=run.samples,
+            key=run.key,
+            folder=str(run.folder.path),
+            stages=tuple(
+                PlannedStage(key=s.node.key, origin=s.origin, folder=str(s.folder.path))
+                for s in run.stages
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSpec:
     """One piece of work, complete in itself: any machine with the same packages can do it.
 
     Attributes:
-        kind: "stage" fits one stage, "predict" makes shards of one run, "features" fills the cache
-            of set metrics, "score" draws a run's preview and scores it.
-        run: path of the run folder; checked against what this process works out itself.
+        kind: "stage" fits one stage, "predict" makes shards of a run, "probe" predicts some again,
+            "features" fills the cache of set metrics, "score" draws a run's preview and scores it,
+            "score-probe" computes some scores again.
+        code: whose code the worker will load: a method's name, a plugin's metric; "" for none.
         stage: key of the stage to make.
         metrics: names of the metrics to score.
         side: for features: "real" for the task's clips, "fake" for the run's.
         part: (k, n): every n-th shard from the k-th on.
         recompute: do not use features that come with vpbench.
-        train_on: "train", or "train+val".
+        events: file that the events go to, one JSON object a line; the last is "end".
+        log_progress: put progress there too, for executors that pass nothing on.
     """
 
-    kind: Literal["stage", "predict", "features", "score"]
+    kind: Kind
     id: str
-    dataset: str
-    task: str | None
-    root: str | None
-    limit: int | None
-    runs: str
-    cache: str
-    offline: bool
+    ref: TaskRef
+    paths: Paths
     plugins: tuple[str, ...]
-    method: str
-    preset: str | None
-    seed: int
-    fit_seed: int
-    samples: int
-    checkpoint: str | None
-    refit: bool
-    run: str
+    run: PlannedRun
+    code: str = ""
     stage: str = ""
     metrics: tuple[str, ...] = ()
     side: Literal["", "real", "fake"] = ""
@@ -67,7 +117,7 @@ class JobSpec:
     threads: int = 1
     device: str = "auto"
     events: str = ""
-    train_on: str = TRAIN
+    log_progress: bool = False
     schema: str = field(default=schema.JOB)
 
     def write(self, path: Path) -> Path:
@@ -80,17 +130,27 @@ class JobSpec:
         """Read a job.
 
         Raises:
-            UsageError: the file is no job of this version.
+            UsageError: the file is not a job of this version.
         """
         if not path.is_file():
             raise UsageError(f"there is no job file {path}.")
         fields = cast("dict[str, Any]", read_json(path))
         if fields.get("schema") != schema.JOB:
-            raise UsageError(f"{path} is no job: its schema is {fields.get('schema')!r}.")
-        fields["plugins"] = tuple(fields["plugins"])
-        fields["metrics"] = tuple(fields["metrics"])
-        fields["part"] = tuple(fields["part"])
-        return cls(**fields)
+            raise UsageError(f"{path} is not a job: its schema is {fields.get('schema')!r}.")
+        run = fields["run"]
+        stages = tuple(PlannedStage(**stage) for stage in run["stages"])
+        paths = fields["paths"]
+        return cls(
+            **{
+                **fields,
+                "ref": TaskRef(**fields["ref"]),
+                "paths": Paths(Path(paths["runs"]), Path(paths["cache"]), paths["offline"]),
+                "run": PlannedRun(**{**run, "stages": stages}),
+                "plugins": tuple(fields["plugins"]),
+                "metrics": tuple(fields["metrics"]),
+                "part": tuple(fields["part"]),
+            }
+        )
 
 
 class Session:
@@ -98,21 +158,14 @@ class Session:
 
     def __init__(self) -> None:
         self._tasks: dict[tuple[TaskRef, str], TaskData] = {}
-        self._loaded: tuple[Path, Any] | None = None
+        self._method: tuple[str, RecordedMethod] | None = None
 
-    def task_data(self, place: TaskRef, found: Registry, paths: Paths) -> TaskData:
+    def task_data(self, job: JobSpec, plugins: Registry) -> TaskData:
         """The opened task, kept for the next job."""
-        key = (place, str(paths.cache))
+        key = (job.ref, str(job.paths.cache))
         if key not in self._tasks:
-            self._tasks = {key: open_task_data(place, found, paths)}
+            self._tasks = {key: open_task_data(job.ref, plugins, job.paths)}
         return self._tasks[key]
-
-    def method(self, run: RunPlan, task_data: TaskData, found: Registry, device: str) -> Any:
-        """The loaded method, kept for the next job of the same run."""
-        if self._loaded is None or self._loaded[0] != run.folder.path:
-            self._loaded = None  # free the old one first
-            self._loaded = (run.folder.path, load_method(run, task_data, found, device).instance)
-        return self._loaded[1]
 
     def do(self, job: JobSpec, report: Report) -> str:
         """Do a job.
@@ -123,64 +176,111 @@ class Session:
         Raises:
             VpbenchError: it failed, for a reason in one sentence.
         """
-        paths = Paths(Path(job.runs), Path(job.cache), job.offline)
-        found = registry(job.plugins)
-        place = TaskRef(job.dataset, job.task, job.root, job.limit, job.train_on)
-        task_data = self.task_data(place, found, paths)
-        run = plan_again(job, task_data, found, paths)
+        if job.kind in SCORING:
+            metrics = [name.partition("@")[0] for name in job.metrics]
+            dataset = parse_name(job.ref.dataset).base.partition(":")[0]
+            plugins = scoring_registry(job.plugins, metrics, dataset)
+            _score(job, self.task_data(job, plugins), plugins, report)
+            return "done"
+        plugins = registry(job.plugins)
+        task_data = self.task_data(job, plugins)
+        run = rebuild(job.run, task_data, plugins)
         if job.kind == "stage":
-            device = _device(job.device)
             stage = next(s for s in run.stages if s.node.key == job.stage)
             return run_stage(
-                stage, run.stages, task_data, found, paths.cache, job.threads, device, report
+                stage,
+                run.stages,
+                task_data,
+                plugins,
+                job.paths.cache,
+                job.threads,
+                pick_device(job.device),
+                report,
             )
-        if job.kind == "predict":
-            device = _device(job.device) if run.method.capabilities.trainable else "cpu"
-            instance = self.method(run, task_data, found, device)
-            predict_shards(run, task_data, instance, report)
-            return "done"
-        ctx = ScoreContext("cpu", 1, paths.cache, job.recompute)
-        wanted = wanted_metrics(list(job.metrics), found)
-        if job.kind == "features":
-            clips = real_clips(task_data, job.part) if job.side == "real" else None
-            clips = clips or fake_clips(run.folder, task_data, job.part)
-            warm_features(run.folder, clips, job.side, task_data, wanted, found, ctx, report)
-            return "done"
-        write_preview(run.folder, task_data)
-        missing = score_run(run.folder, task_data, wanted, found, ctx, report)
-        if missing:
-            report({"event": "missing", "metrics": missing})
+        maker = self._made(job, run, task_data, plugins)
+        if job.kind == "probe":
+            result = probe_prediction(run, task_data, maker)
+            report({"event": "probe", **asdict(result), "code": maker.code()})
+        else:
+            predict_shards(run, task_data, maker, report)
         return "done"
 
+    def _made(
+        self, job: JobSpec, run: RunPlan, task_data: TaskData, plugins: Registry
+    ) -> RecordedMethod:
+        """The loaded method, kept for the next job of the same run."""
+        if self._method is None or self._method[0] != run.key:
+            self._method = None  # free the old one first
+            device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"
+            made = record_method(run, task_data, plugins, device, job.paths)
+            self._method = (run.key, made)
+        return self._method[1]
 
-def _device(wanted: str) -> str:
-    from vpbench.kit.threads import pick_device
 
-    return pick_device(wanted)
+def _score(job: JobSpec, task_data: TaskData, plugins: Registry, report: Report) -> None:
+    """The kinds of jobs that need no method."""
+    folder = RunDir(Path(job.run.folder))
+    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute)
+    wanted = wanted_metrics(list(job.metrics), plugins)
+    if job.kind == "features":
+        clips = real_clips(task_data, job.part) if job.side == "real" else None
+        clips = clips or fake_clips(folder, task_data, job.part)
+        warm_features(folder, clips, job.side, task_data, wanted, plugins, ctx, report)
+        return
+    if job.kind == "score-probe":
+        for verdict in probe_scores(folder, task_data, wanted, plugins, ctx):
+            report({"event": "score-probe", **asdict(verdict)})
+        return
+    write_preview(folder, task_data)
+    missing = score_run(folder, task_data, wanted, plugins, ctx, report)
+    if missing:
+        report({"event": "missing", "metrics": missing})
 
 
-def plan_again(job: JobSpec, task_data: TaskData, found: Registry, paths: Paths) -> RunPlan:
-    """Work out the run that a job is about.
+def pick_device(wanted: str) -> str:
+    """The torch device for `--device`."""
+    from vpbench.kit.threads import pick_device as pick
+
+    return pick(wanted)
+
+
+def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunPlan:
+    """The plan that a job carries, with the specs that this process sees.
 
     Raises:
-        VpbenchError: another run folder comes out than the job says: the plugins here differ.
+        VpbenchError: the plugins here differ from those that the plan was made with.
     """
-    wish = Wish(
-        [job.method],
-        (job.seed,),
-        (job.fit_seed,),
-        job.samples,
-        job.preset,
-        references=False,
-        checkpoint=Path(job.checkpoint) if job.checkpoint else None,
-        refit=job.refit,
-    )
-    plan = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
-    runs: Sequence[RunPlan] = plan.runs
-    if not runs or str(runs[0].folder.path) != job.run:
+    task = task_data.task
+    ref = MethodRef.parse(planned.method)
+    method = resolve(ref, plugins, task.spec.size, planned.preset or None)
+    nodes = stage_graph(method, task.fields(), task.spec.size, plugins, planned.fit_seed)
+    by_key = {node.key: node for node in nodes}
+    stages = [s for s in planned.stages if s.key in by_key]
+    if digest(method.identity()) != planned.identity or len(stages) != len(planned.stages):
         raise VpbenchError(
-            f"{job.method}: this process does not see the plugin that the job was made for; its "
-            "source was changed, or another version is installed here.",
+            f"{planned.method}: this process does not see the plugin that the job was made for; "
+            "another version is installed here.",
             fix="Run again.",
         )
-    return runs[0]
+    return RunPlan(
+        method=method,
+        seed=planned.seed,
+        fit_seed=planned.fit_seed,
+        samples=planned.samples,
+        stages=tuple(StagePlan(by_key[s.key], s.origin, StageDir(Path(s.folder))) for s in stages),
+        key=planned.key,
+        folder=RunDir(Path(planned.folder)),
+        requested=True,
+    )
+
+
+def code_of(kind: Kind, run: RunPlan) -> str:
+    """Whose code a job of that kind loads into its worker."""
+    if kind in SCORING or run.method.built_in:
+        return ""
+    return run.name
+
+
+def with_events(job: JobSpec, path: Path) -> JobSpec:
+    """The same job, its events going to a file beside the job file."""
+    return replace(job, events=str(path.with_suffix(".jsonl")))

@@ -3,53 +3,95 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vpbench.api.errors import VpbenchError
+from vpbench.api.protocols import Executor, Handle, StreamsEvents
 from vpbench.core import provenance
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import make_folder
-from vpbench.core.names import safe_name
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import Plan, RunPlan
-from vpbench.core.progress import Report, silent
+from vpbench.core.progress import Event, Report, silent
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import retire
 from vpbench.harness.inputs.fetch import provide
 from vpbench.harness.inputs.task_data import TaskData
-from vpbench.harness.jobs.executors.local import LocalExecutor, LocalHandle, Slots
-from vpbench.harness.jobs.job import JobSpec
-from vpbench.harness.prediction.shards import close_prediction, shard_done, shards
-from vpbench.harness.results.run_record import drop_stale, retire, write_record
-from vpbench.harness.results.run_result import Orders, RunResult, seconds_of
+from vpbench.harness.jobs.events import EventTail
+from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun, code_of
+from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
+from vpbench.harness.prediction.manifest import close_prediction
+from vpbench.harness.prediction.shards import shard_done, shards
+from vpbench.harness.results.run_record import write_failure, write_record
+from vpbench.harness.results.run_result import RunResult, seconds_of
+from vpbench.harness.results.run_state import inspect_run
+from vpbench.harness.results.score_state import inspect_scores
+from vpbench.harness.scoring.score import Wanted
+
+_RETRY_S = 0.3
+"""Between two looks at a job that another process is doing."""
 
 
 @dataclass
-class _Job:
-    """A submitted job and what it belongs to."""
+class Job:
+    """A submitted job and what it belongs to.
 
-    handle: LocalHandle
+    Attributes:
+        handle: None while a stage waits for others.
+        tail: the events of the job.
+        end: its last event, once it has come.
+    """
+
     spec: JobSpec
-    path: Path
-    retry: Callable[[], LocalHandle]
+    needs: tuple[int, int, float]
     runs: list[RunPlan]
     stage: StagePlan | None = None
+    handle: Handle | None = None
+    path: Path = Path()
+    tail: EventTail | None = None
+    end: Event = field(default_factory=dict[str, Any])
+    answers: list[Event] = field(default_factory=list[Event])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the executor has done with it."""
+        return self.handle is not None and self.handle.done()
 
 
 class Scheduler:
-    """Carries out a plan with a local executor, and tells `report` what happens."""
+    """Carries out a plan through an executor, and reports what happens.
+
+    Attributes:
+        absent_weights: name of weights -> why they are not here; metrics that need them are left.
+    """
 
     def __init__(
-        self, plan: Plan, task_data: TaskData, paths: Paths, orders: Orders, report: Report = silent
+        self,
+        plan: Plan,
+        task_data: TaskData,
+        registry: Registry,
+        paths: Paths,
+        options: RunOptions,
+        metrics: Sequence[Wanted] = (),
+        report: Report = silent,
+        absent_weights: Mapping[str, str] | None = None,
     ) -> None:
-        self.plan, self.task_data, self.paths = plan, task_data, paths
-        self.orders, self.report = orders, report
-        self.threads = orders.threads or provenance.cores()
-        self.outcomes = {str(r.folder.path): RunResult(r) for r in plan.runs}
-        self._jobs: list[_Job] = []
+        self.plan, self.task_data, self.registry, self.paths = plan, task_data, registry, paths
+        self.options, self.report = options, report
+        self.metrics = [w for w in metrics if options.until == "score"]
+        self.absent_weights = absent_weights or {}
+        self.threads = options.threads or provenance.cores()
+        self.results = {str(r.folder.path): RunResult(r) for r in plan.runs}
+        self._jobs: list[Job] = []
+        self._by_path: dict[Path, Job] = {}
         self._stages_done: set[Path] = set()
         self._gated: list[RunResult] = []
+        self._real_begun = False
+        self._executor: Executor | None = None
         self._count = 0
 
     def run(self) -> list[RunResult]:
@@ -59,61 +101,91 @@ class Scheduler:
             KeyboardInterrupt: after the workers have stored their state.
             Unwritable: the runs folder cannot be made.
         """
-        make_folder(self.paths.runs / self.task_data.task.id)
-        for outcome in self.outcomes.values():
-            self._guarded(outcome, self._provide)
-        slots = Slots.of_machine(self.orders.workers)
-        self.executor = LocalExecutor(replace(slots, cpus=max(slots.cpus, 1)))
-        with self.executor:
-            self._warm_real()
-            for outcome in self.outcomes.values():
-                self._guarded(outcome, self._begin)
-            while self._jobs:
-                self.executor.poll(0.5)
-                for job in [j for j in self._jobs if j.handle.done()]:
-                    self._jobs.remove(job)
-                    self._ended(job)
-        return list(self.outcomes.values())
-
-    def _guarded(self, outcome: RunResult, step: Callable[[RunResult], None]) -> None:
+        for result in self.results.values():
+            self._guarded(result, self._provide)
         try:
-            step(outcome)
-        except VpbenchError as error:
-            self._fail(outcome, str(error), error.exit_code)
+            for result in self.results.values():
+                self._guarded(result, self._begin)
+            while self._jobs:
+                self._pass_time()
+                for job in [j for j in self._jobs if j.ended]:
+                    self._jobs.remove(job)
+                    self._listen(job)
+                    self._ended(job)
+        finally:
+            if self._executor is not None:
+                self._executor.close()
+        return list(self.results.values())
 
-    def _fail(self, outcome: RunResult, reason: str, code: int) -> None:
-        if outcome.status == "ok":
-            outcome.status, outcome.reason, outcome.code = "failed", reason, code
-            self.report(
-                {
-                    "event": "run",
-                    "method": outcome.run.name,
-                    "status": "failed",
-                    "reason": reason,
-                    "run": str(outcome.run.folder.path),
-                }
+    @property
+    def executor(self) -> Executor:
+        """Where jobs go; made when the first one comes, so that finished work starts nothing."""
+        if self._executor is None:
+            executor: Executor = self.registry.factory("executor", self.options.executor)(
+                self.slots
             )
-            for job in self._jobs:
-                if job.runs == [outcome.run]:
-                    job.handle.cancel()
+            if isinstance(executor, StreamsEvents):
+                executor.listen(self._heard)
+            self._executor = executor
+        return self._executor
+
+    @property
+    def slots(self) -> Any:
+        """What may be in use at once on this machine."""
+        from vpbench.harness.jobs.executors.local import Slots
+
+        return Slots.of_machine(self.options.workers)
+
+    def _pass_time(self) -> None:
+        waiting = [j for j in self._jobs if j.handle is not None]
+        if not waiting:
+            raise VpbenchError("stages wait for each other and none can start.")
+        self.executor.poll(0.5)
+        if not isinstance(self.executor, StreamsEvents):
+            for job in waiting:
+                self._listen(job)
+
+    def _guarded(self, result: RunResult, step: Callable[[RunResult], None]) -> None:
+        try:
+            step(result)
+        except VpbenchError as error:
+            self._fail(result, str(error), error.exit_code)
+
+    def _fail(self, result: RunResult, reason: str, code: int, trace: str = "") -> None:
+        if result.status != "ok":
+            return
+        result.status, result.reason, result.code = "failed", reason, code
+        if code != 130:  # interrupted: nothing is wrong with the method
+            write_failure(result.run, reason, code, trace)
+        self.report(
+            {
+                "event": "run",
+                "method": result.run.name,
+                "status": "failed",
+                "reason": reason,
+                "run": str(result.run.folder.path),
+            }
+        )
+        for job in self._jobs:
+            if job.runs == [result.run] and job.handle is not None:
+                job.handle.cancel()
 
     # -- one run, step by step -------------------------------------------------------------
 
-    def _provide(self, outcome: RunResult) -> None:
+    def _provide(self, result: RunResult) -> None:
         """Fetch what the jobs of a run will need; they use no network themselves."""
-        provide(outcome.run, self.paths, self._teller(outcome.run), refit=self.orders.refit)
+        provide(result.run, self.paths, self._reporter(result.run), refit=self.options.refit)
 
-    def _begin(self, outcome: RunResult) -> None:
-        run = outcome.run
-        if outcome.status != "ok":
+    def _begin(self, result: RunResult) -> None:
+        run = result.run
+        if result.status != "ok":
             return
-        write_record(run, self.task_data, self.orders)
         for stage in run.stages:
-            if stage.origin == "to fit" and (self.orders.refit or not stage.folder.complete()):
+            if stage.origin == "to fit" and (self.options.refit or not stage.folder.complete()):
                 self._submit_stage(stage, run)
             elif stage.needed:
                 self._stages_done.add(stage.folder.path)
-        self._advance(outcome)
+        self._advance(result)
 
     def _submit_stage(self, stage: StagePlan, run: RunPlan) -> None:
         for job in self._jobs:
@@ -122,140 +194,201 @@ class Scheduler:
                 return
         if stage.folder.path in self._stages_done:
             return
-        if self.orders.refit and stage.folder.complete():
-            retire(stage)
-        spec = replace(
-            self._spec("stage", run),
-            stage=stage.node.key,
-            threads=self.threads,
-            events="",
-            refit=self.orders.refit,
-        )
-        idle = LocalHandle(Path(), 0, 0, 0, status="waiting")
-        waiting = _Job(idle, spec, Path(), lambda: self._start_stage(waiting), [run], stage)
-        self._jobs.append(waiting)
+        if stage.folder.complete():
+            retire(stage.folder.path)
+        needs = run.method.capabilities
+        spec = self._spec("stage", run, stage=stage.node.key, threads=self.threads)
+        self._jobs.append(Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage))
         self._start_ready()
 
     def _start_ready(self) -> None:
         for job in self._jobs:
-            if job.stage is None or job.handle.status != "waiting":
+            if job.stage is None or job.handle is not None:
                 continue
             by_key = {s.node.key: s for s in job.runs[0].stages}
             if all(by_key[k].folder.path in self._stages_done for k in job.stage.node.needs):
-                job.handle = job.retry()
+                self.results[str(job.runs[0].folder.path)].fresh = True
+                self._start(job)
 
-    def _start_stage(self, job: _Job) -> LocalHandle:
-        needs = job.runs[0].method.capabilities
-        self._count += 1  # two stages may become ready in one second
-        job.path = self._job_path(job.runs[0], "stage")
-        job.spec.write(job.path)
-        return self.executor.submit(
-            job.path, self.threads, needs.gpus, needs.memory_gib, self._teller(job.runs[0])
-        )
-
-    def _advance(self, outcome: RunResult) -> None:
+    def _advance(self, result: RunResult) -> None:
         """Start what comes next for a run, once its stages are there."""
-        run = outcome.run
-        if outcome.status != "ok" or any(
+        run = result.run
+        if result.status != "ok" or any(
             s.needed and s.folder.path not in self._stages_done for s in run.stages
         ):
             return
-        if self.orders.until == "fit":
-            self._finished(outcome)
+        if self.options.until == "fit":
+            self._finished(result)
             return
-        drop_stale(run)
+        self._look(result)
+
+    def _look(self, result: RunResult) -> None:
+        """Use what is there of a run where it holds, and set aside what does not."""
+        run = result.run
+        state = inspect_run(run, self.paths)
+        if self.options.again and state.status != "new" and not result.fresh:
+            self._set_aside(run, "asked for with --again")
+        elif state.status == "stale":
+            self._set_aside(run, state.reason)
+        elif state.status == "finished":
+            self._predicted(result)
+            return
+        elif state.status == "changed":
+            result.changed = list(state.modules)
+            self._submit(self._spec("probe", run), run, *self._needs(run))
+            return
+        self._predict(result)
+
+    def _set_aside(self, run: RunPlan, reason: str) -> None:
+        kept = retire(run.folder.path)
+        self._note(run, f"{reason}: predicted and scored anew; the earlier run is kept in {kept}")
+
+    def _predict(self, result: RunResult) -> None:
+        run = result.run
+        write_record(run, self.task_data, self.options)
         todo = [s for s in shards(self.task_data.task) if not shard_done(run.folder, s.index)]
         if not todo:
-            self._predicted(outcome)
+            self._predicted(result)
             return
-        outcome.fresh = True
-        needs = run.method.capabilities
-        for _ in range(min(len(todo), self.executor.slots.cpus)):
-            self._submit(self._spec("predict", run), run, needs.cpus, needs.gpus, needs.memory_gib)
+        self._warm_real(run)
+        result.fresh = True
+        for _ in range(min(len(todo), self.slots.cpus)):
+            self._submit(self._spec("predict", run), run, *self._needs(run))
 
-    def _predicted(self, outcome: RunResult) -> None:
-        run = outcome.run
-        if any(j.runs == [run] for j in self._jobs):
-            return
-        close_prediction(run, self.task_data.task)
-        if not self._set_metrics():
-            self._featured(outcome)
-        elif any(j.spec.side == "real" for j in self._jobs):
-            self._gated.append(outcome)  # real clips first: every run needs them
+    def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
+        """A probe of the predictions has answered."""
+        verdict = judge_prediction(result, answers, self.paths)
+        if not verdict.retire:
+            self._note(result.run, verdict.text)
+        if verdict.retire:
+            self._set_aside(result.run, verdict.text)
+            self._predict(result)
+        elif verdict.accepted:
+            self._predicted(result)
         else:
-            self._warm(run, "fake")
+            result.unverified = verdict.text
+            self._predicted(result)
 
-    def _featured(self, outcome: RunResult) -> None:
-        run = outcome.run
+    def _predicted(self, result: RunResult) -> None:
+        run = result.run
         if any(j.runs == [run] for j in self._jobs):
             return
-        names = tuple(w.name for w in self.orders.metrics) if self.orders.until == "score" else ()
-        self._submit(replace(self._spec("score", run), metrics=names), run, 1, 0, 2.0)
+        if not run.folder.manifest.is_file():
+            close_prediction(run, self.task_data.task, self.paths)
+        if self.options.until == "predict":
+            if result.fresh:
+                self._submit(self._spec("score", run), run, 1, 0, 2.0)  # draws the preview
+            else:
+                self._finished(result)
+            return
+        state = inspect_scores(
+            run.folder, self.task_data.task, self.metrics, self.paths, self.absent_weights
+        )
+        result.missing |= state.missing
+        result.todo = state.todo
+        if state.changed:
+            result.changed = sorted({m for names in state.changed.values() for m in names})
+            spec = self._spec("score-probe", run, metrics=tuple(state.changed))
+            self._submit(spec, run, 1, 0, 2.0)
+            return
+        self._score(result)
 
-    def _set_metrics(self) -> tuple[str, ...]:
-        if self.orders.until != "score":
-            return ()
-        return tuple(w.name for w in self.orders.metrics if w.spec.kind == "set")
+    def _scores_probed(self, result: RunResult, answers: Sequence[Event]) -> None:
+        """A probe of the scores has answered."""
+        verdict = judge_scores(result, answers, self.paths)
+        self._note(result.run, verdict.text)
+        result.todo += [name for name in verdict.rescore if name not in result.todo]
+        self._score(result)
 
-    def _warm_real(self) -> None:
-        """Features of the true futures, which every run is compared with."""
-        todo = [r for r in self.plan.runs if not _has_scores(r, self._set_metrics())]
-        if self._set_metrics() and todo:
-            self._warm(todo[0], "real")
+    def _score(self, result: RunResult) -> None:
+        run = result.run
+        if not result.todo:
+            self._finished(result)
+            return
+        result.fresh = True
+        if not self._set_metrics(result.todo):
+            self._featured(result)
+            return
+        self._warm_real(run)
+        if any(j.spec.side == "real" for j in self._jobs):
+            self._gated.append(result)  # real clips first: every run needs them
+        else:
+            self._warm(run, "fake", result.todo)
 
-    def _warm(self, run: RunPlan, side: Literal["real", "fake"]) -> None:
-        count = min(self.executor.slots.cpus, len(shards(self.task_data.task)))
+    def _featured(self, result: RunResult) -> None:
+        """Score: built-in metrics in one pass, each metric of a plugin in a worker of its own."""
+        run = result.run
+        if any(j.runs == [run] for j in self._jobs):
+            return
+        own = [n for n in result.todo if self._is_plugin(n)]
+        groups = [tuple(n for n in result.todo if n not in own), *((n,) for n in own)]
+        for names in filter(None, groups):
+            code = f"metric:{names[0]}" if names[0] in own else ""
+            self._submit(self._spec("score", run, metrics=names, code=code), run, 1, 0, 2.0)
+
+    def _is_plugin(self, metric: str) -> bool:
+        return not self.registry.metric(metric.partition("@")[0]).factory.startswith("vpbench.")
+
+    def _set_metrics(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Set metrics of vpbench among some: their features are computed side by side."""
+        kinds = {w.name: w.spec.kind for w in self.metrics}
+        return tuple(n for n in names if kinds.get(n) == "set" and not self._is_plugin(n))
+
+    def _warm_real(self, run: RunPlan) -> None:
+        """Features of the true futures, which every run is compared with; once, by the first."""
+        names = self._set_metrics([w.name for w in self.metrics])
+        names = tuple(n for n in names if not self._lacks_weights(n))
+        if self._real_begun or not names:
+            return
+        self._real_begun = True
+        self._warm(run, "real", names)
+
+    def _lacks_weights(self, metric: str) -> bool:
+        spec = self.registry.metric(metric.partition("@")[0])
+        return any(w.name in self.absent_weights for w in spec.weights)
+
+    def _warm(self, run: RunPlan, side: Literal["real", "fake"], names: Sequence[str]) -> None:
+        count = min(self.slots.cpus, len(shards(self.task_data.task)))
+        metrics = self._set_metrics(names)
         for k in range(count):
-            spec = replace(
-                self._spec("features", run), metrics=self._set_metrics(), side=side, part=(k, count)
-            )
+            spec = self._spec("features", run, metrics=metrics, side=side, part=(k, count))
             self._submit(spec, run, 1, 0, 2.0, owned=side == "fake")
 
-    def _finished(self, outcome: RunResult) -> None:
-        outcome.seconds = seconds_of(outcome.run)
+    def _finished(self, result: RunResult) -> None:
+        if any(j.runs == [result.run] for j in self._jobs):
+            return
+        result.run.folder.failure.unlink(missing_ok=True)
+        result.seconds = seconds_of(result.run)
         self.report(
             {
                 "event": "run",
-                "method": outcome.run.name,
+                "method": result.run.name,
                 "status": "ok",
-                "fresh": outcome.fresh,
-                "run": str(outcome.run.folder.path),
+                "fresh": result.fresh,
+                "until": self.options.until,
+                "run": str(result.run.folder.path),
             }
         )
 
     # -- jobs --------------------------------------------------------------------------------
 
-    def _spec(self, kind: Any, run: RunPlan) -> JobSpec:
-        place, orders = self.task_data.ref, self.orders
+    def _spec(self, kind: Kind, run: RunPlan, **fields: Any) -> JobSpec:
         self._count += 1
         return JobSpec(
-            kind,
-            f"{kind}-{self._count}",
-            place.dataset,
-            place.task,
-            place.root,
-            place.limit,
-            str(self.paths.runs),
-            str(self.paths.cache),
-            self.paths.offline,
-            orders.plugins,
-            run.name,
-            run.method.preset or None,
-            run.seed,
-            run.fit_seed,
-            run.samples,
-            orders.checkpoint if run.requested else None,
-            False,
-            str(run.folder.path),
-            device=orders.device,
-            recompute=orders.recompute,
-            train_on=place.train_on,
-            events=str(self._job_path(run, kind).with_suffix(".jsonl")),
+            kind=kind,
+            id=f"{kind}-{self._count}",
+            ref=self.task_data.ref,
+            paths=self.paths,
+            plugins=self.options.plugins,
+            run=PlannedRun.of(run),
+            device=self.options.device,
+            recompute=self.options.recompute,
+            **{"code": code_of(kind, run), **fields},
         )
 
-    def _job_path(self, run: RunPlan, kind: str) -> Path:
-        folder = make_folder(run.folder.events)
-        return folder / f"{kind}-{time.strftime('%Y%m%dT%H%M%S')}-{self._count}.json"
+    def _needs(self, run: RunPlan) -> tuple[int, int, float]:
+        needs = run.method.capabilities
+        return needs.cpus, needs.gpus, needs.memory_gib
 
     def _submit(
         self,
@@ -266,62 +399,105 @@ class Scheduler:
         memory_gib: float,
         owned: bool = True,
     ) -> None:
-        path = self._job_path(run, spec.kind)
-        spec.write(path)
+        job = Job(spec, (cpus, gpus, memory_gib), [run] if owned else [])
+        self._jobs.append(job)
+        self._start(job)
 
-        def again() -> LocalHandle:
-            return self.executor.submit(path, cpus, gpus, memory_gib, self._teller(run))
+    def _start(self, job: Job) -> None:
+        """Write the job file and hand it to the executor."""
+        executor = self.executor
+        folder = make_folder(Path(job.spec.run.folder) / "events")
+        stamp = time.strftime("%Y%m%dT%H%M%S")
+        job.path = folder / f"{job.spec.id}-{stamp}.json"
+        job.spec = replace(
+            job.spec,
+            events=str(job.path.with_suffix(".jsonl")),
+            log_progress=not isinstance(executor, StreamsEvents),
+        )
+        job.tail, job.end, job.answers = EventTail(Path(job.spec.events)), {}, []
+        job.spec.write(job.path)
+        self._by_path[job.path] = job
+        job.handle = executor.submit(job.path, *job.needs)
 
-        self._jobs.append(_Job(again(), spec, path, again, [run] if owned else []))
+    def _heard(self, path: Path, event: Event) -> None:
+        """An executor passes an event on while a job runs."""
+        job = self._by_path.get(path)
+        if job is not None and event["event"] == "progress":
+            self._tell(job, event)
 
-    def _teller(self, run: RunPlan) -> Report:
-        def tell(event: dict[str, Any]) -> None:
-            if event["event"] == "missing":
-                self.outcomes[str(run.folder.path)].missing |= event["metrics"]
+    def _listen(self, job: Job) -> None:
+        """Read what a job has logged since the last look."""
+        for event in [] if job.tail is None else job.tail.new():
+            if event["event"] == "end":
+                job.end = event
+            elif event["event"] in ("probe", "score-probe"):
+                job.answers.append(event)
+            else:
+                self._tell(job, event)
+
+    def _tell(self, job: Job, event: Event) -> None:
+        folder = job.spec.run.folder
+        if event["event"] == "missing" and folder in self.results:
+            self.results[folder].missing |= event["metrics"]
+        self.report({**event, "method": job.spec.run.method, "run": folder})
+
+    def _reporter(self, run: RunPlan) -> Report:
+        def report(event: Event) -> None:
             self.report({**event, "method": run.name, "run": str(run.folder.path)})
 
-        return tell
+        return report
 
-    def _ended(self, job: _Job) -> None:
-        handle = job.handle
-        outcomes = [self.outcomes[str(r.folder.path)] for r in job.runs]
-        if handle.status == "busy":  # another process holds it: look again soon
-            time.sleep(0.3)
-            job.handle = job.retry()
+    def _note(self, run: RunPlan, text: str) -> None:
+        self.report({"event": "note", "text": f"{run.name}: {text}"})
+
+    def _ended(self, job: Job) -> None:
+        results = [self.results[str(r.folder.path)] for r in job.runs]
+        if job.end.get("status") == "busy":  # another process holds it: look again soon
+            time.sleep(_RETRY_S)
             self._jobs.append(job)
+            self._start(job)
             return
+        reason = self._trouble(job)
         if job.spec.side == "real":
-            self._real_ended(handle)
-            return
-        if handle.status == "failed":
-            for outcome in outcomes:
-                reason = handle.reason or "it failed"
-                self._fail(outcome, reason, handle.code or 1)
+            self._real_ended(reason)
+        elif reason is not None:
+            for result in results:
+                self._fail(result, reason, job.end.get("code") or 1, job.end.get("trace", ""))
             if job.stage is not None:
                 self._drop_dependants(job.stage)
-            return
-        if job.stage is not None:
-            self._stages_done.add(job.stage.folder.path)
-            self._start_ready()
-        for outcome in outcomes:
-            if outcome.status == "ok":
-                self._guarded(outcome, self._next(job))
+        else:
+            if job.stage is not None:
+                self._stages_done.add(job.stage.folder.path)
+                self._start_ready()
+            for result in results:
+                if result.status == "ok":
+                    self._guarded(result, self._next(job))
 
-    def _real_ended(self, handle: LocalHandle) -> None:
+    def _trouble(self, job: Job) -> str | None:
+        """Why a job failed; None if it did not."""
+        assert job.handle is not None  # only started jobs end
+        if job.end.get("status") == "done":
+            return None
+        said = job.end.get("reason") or job.handle.error()
+        return str(said or "it ended without a result")
+
+    def _real_ended(self, reason: str | None) -> None:
         if any(j.spec.side == "real" for j in self._jobs):
             return
-        if handle.status == "failed":  # scoring meets the same trouble and names it
-            self.report({"event": "note", "text": f"features of the real clips: {handle.reason}"})
+        if reason is not None:  # scoring meets the same trouble and names it
+            self.report({"event": "note", "text": f"features of the real clips: {reason}"})
         gated, self._gated = self._gated, []
-        for outcome in gated:
-            if outcome.status == "ok":
-                self._warm(outcome.run, "fake")
+        for result in gated:
+            if result.status == "ok":
+                self._warm(result.run, "fake", result.todo)
 
-    def _next(self, job: _Job) -> Callable[[RunResult], None]:
-        steps = {
+    def _next(self, job: Job) -> Callable[[RunResult], None]:
+        steps: dict[Kind, Callable[[RunResult], None]] = {
             "stage": self._advance,
             "predict": self._predicted,
+            "probe": lambda result: self._probed(result, job.answers),
             "features": self._featured,
+            "score-probe": lambda result: self._scores_probed(result, job.answers),
             "score": self._finished,
         }
         return steps[job.spec.kind]
@@ -329,17 +505,12 @@ class Scheduler:
     def _drop_dependants(self, failed: StagePlan) -> None:
         """Stages that wait for one that failed never start; their runs have failed."""
         dead = {failed.node.key}
-        for job in [j for j in self._jobs if j.stage is not None and j.handle.status == "waiting"]:
+        for job in [j for j in self._jobs if j.stage is not None and j.handle is None]:
             assert job.stage is not None  # filtered above
             if dead & set(job.stage.node.needs) or any(
-                self.outcomes[str(r.folder.path)].status != "ok" for r in job.runs
+                self.results[str(r.folder.path)].status != "ok" for r in job.runs
             ):
                 dead.add(job.stage.node.key)
-                job.runs = [r for r in job.runs if self.outcomes[str(r.folder.path)].status == "ok"]
+                job.runs = [r for r in job.runs if self.results[str(r.folder.path)].status == "ok"]
                 if not job.runs:
                     self._jobs.remove(job)
-
-
-def _has_scores(run: RunPlan, metrics: tuple[str, ...]) -> bool:
-    """Whether a run seems to be scored already; the score job looks closely."""
-    return all(any(run.folder.scores.glob(f"{safe_name(m)}@*.json")) for m in metrics)

@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vpbench.api.errors import VpbenchError
-from vpbench.core.progress import Event, EventLog
+from vpbench.core.progress import Event
 from vpbench.core.provenance import peak_memory_mib
+from vpbench.harness.jobs.events import EventLog
 from vpbench.harness.jobs.job import JobSpec, Session
 from vpbench.harness.training.context import STOP
 from vpbench.harness.training.loading import describe_error
+
+ORPHAN_GRACE_S = 5.0
+"""Seconds that a worker gets to store its state after its parent has gone."""
 
 
 def channel() -> TextIO:
@@ -44,24 +48,27 @@ def run_file(path: Path, session: Session, out: TextIO) -> int:
 
     end: dict[str, Any] = {"event": "end", "status": "failed"}
     code = 0
-    emit = send
+    report = send
     try:
         job = JobSpec.read(path)
         if job.events:
-            emit = EventLog(Path(job.events), send)
+            report = EventLog(Path(job.events), send, progress=job.log_progress)
         _limit_threads(job.threads)
-        emit({"event": "start", "job": job.id, "pid": os.getpid()})
-        end["status"] = session.do(job, emit)
+        report({"event": "start", "job": job.id, "pid": os.getpid()})
+        end["status"] = session.do(job, report)
         _limit_threads(job.threads)  # packages that were imported by the job
     except VpbenchError as error:
         code = error.exit_code
         end |= {"reason": str(error), "code": code, "error": type(error).__name__}
+        if error.__cause__ is not None:  # a plugin's own fault: where it happened
+            end["trace"] = "".join(traceback.format_exception(error.__cause__))
     except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
         traceback.print_exc()
         code = 70
         end |= {"reason": describe_error(error), "code": code, "error": type(error).__name__}
+        end["trace"] = traceback.format_exc()
     end["peak_mib"] = round(peak_memory_mib())
-    emit(end)
+    report(end)
     return code
 
 
@@ -80,13 +87,19 @@ def _stop(*_: object) -> None:
 
 
 def _watch_parent() -> None:
-    """Stop at the next safe point once the parent is gone, so that nothing is left behind."""
+    """End once the parent is gone, so that nothing is left behind.
+
+    At the next safe point if there is one within a few seconds, else on the spot: a method that
+    hangs in predict would hold its locks for ever.
+    """
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
         STOP.set()
+        time.sleep(ORPHAN_GRACE_S)
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="parent").start()
 

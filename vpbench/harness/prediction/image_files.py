@@ -12,13 +12,14 @@ from vpbench.api.types import Frames, Pose, TaskInfo
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.core.names import safe_name
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.from_image import Picture, Pictured, predict_picture
-from vpbench.harness.prediction.loaded import Asked, LoadedMethod, load_trained
+from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
 from vpbench.render.grid import CELL, Block, Cell, Row, Sheet, paint
 from vpbench.render.keypoints import enlarged
 from vpbench.render.sheets import frame_times
@@ -50,7 +51,7 @@ def write_pictures(
     paths: Paths,
     picture: Picture,
     labels: Mapping[str, Sequence[int | None]],
-    asked: Asked,
+    options: RunOptions,
     report: Report = silent,
 ) -> dict[str, Any]:
     """Predict and write all: one method into `work`, several into a folder each.
@@ -67,10 +68,10 @@ def write_pictures(
     """
     rows: list[dict[str, Any]] = []
     for run in runs:
-        live = load_trained(run, task_data, found, paths, asked.device, report)
+        live = load_trained(run, task_data, found, paths, options.device, report)
         done: list[Pictured] = []
         for number in labels[run.name]:
-            done.append(predict_picture(live, picture, number, asked.samples, asked.seed))
+            done.append(predict_picture(live, picture, number, options.samples, options.seed))
             report(
                 {
                     "event": "progress",
@@ -81,7 +82,7 @@ def write_pictures(
                 }
             )
         place = work / safe_name(run.name) if len(runs) > 1 else work
-        row = write_pictured(place, live, picture, done, asked.seed, report)
+        row = write_pictured(place, live, picture, done, options.seed, report)
         rows.append({**row, "folder": place.relative_to(work).as_posix()})
     task = task_data.task
     record: dict[str, Any] = {
@@ -93,7 +94,7 @@ def write_pictures(
             "height": picture.height,
         },
         "task": {"id": task.id, "size": task.spec.size, "horizon": task.horizon},
-        "seed": asked.seed,
+        "seed": options.seed,
         "methods": rows,
         "entries": sorted([p.name for p in work.iterdir()] + [RECORD]),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from vpbench.api.errors import MethodFailed, MissingData, Refused, VpbenchError
 from vpbench.api.types import Conditioning, Frames, Pose, Seeds
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
-from vpbench.core.plan import RunPlan, Wish, make_plan
+from vpbench.core.plan import RunPlan, make_plan
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.harness.inputs.fetch import provide
@@ -147,36 +149,22 @@ def _as_picture(key: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> Fr
     return np.ascontiguousarray(np.broadcast_to(grey, shape))
 
 
-@dataclass(frozen=True)
-class Asked:
-    """How methods are to be taken: what the options of a command say."""
-
-    preset: str | None = None
-    fit_seed: int = 0
-    seed: int = 0
-    samples: int = 1
-    checkpoint: Any = None
-    device: str = "auto"
-
-
 def plan_loaded(
-    names: Sequence[str], task_data: TaskData, found: Registry, paths: Paths, asked: Asked
+    methods: Sequence[MethodRef],
+    options: RunOptions,
+    task_data: TaskData,
+    registry: Registry,
+    paths: Paths,
 ) -> list[RunPlan]:
-    """One plan for each named method, in their order.
+    """One plan for each named method, in their order; the first seed and fit seed count.
 
     Raises:
         Refused: a method cannot do the task, with all reasons.
     """
-    wish = Wish(
-        names,
-        (asked.seed,),
-        (asked.fit_seed,),
-        asked.samples,
-        asked.preset,
-        references=False,
-        checkpoint=asked.checkpoint,
+    single = replace(
+        options, seeds=options.seeds[:1], fit_seeds=options.fit_seeds[:1], references=False
     )
-    plan = make_plan(wish, task_data.task, found, paths.runs, paths.cache)
+    plan = make_plan(methods, single, task_data.task, registry, paths.runs, paths.cache)
     for refusal in plan.refused:
         raise Refused(f"{refusal.name}: {'; '.join(refusal.reasons)}.")
     return list(plan.runs)

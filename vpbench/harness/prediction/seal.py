@@ -16,11 +16,13 @@ import numpy as np
 from vpbench.api.errors import Refused
 from vpbench.api.types import Frames
 from vpbench.core.files import make_folder, write_bytes
-from vpbench.core.plan import RunPlan, Wish, make_plan
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions, TaskRef
+from vpbench.core.plan import RunPlan, make_plan
 from vpbench.core.registry import Registry
 from vpbench.core.seeding import seed_of
 from vpbench.core.tasks import Item
-from vpbench.harness.inputs.task_data import BATCH, TaskData, TaskRef, open_task_data
+from vpbench.harness.inputs.task_data import BATCH, TaskData, open_task_data
 from vpbench.harness.prediction.loaded import load_method
 from vpbench.harness.prediction.shards import predict_items
 
@@ -93,11 +95,11 @@ def _probe_bench(
     for k, frames in enumerate(clips):
         write_bytes(folder / f"{k:05d}.npz", pack(frames))
     window = task_data.task.spec.window
-    place = TaskRef(
-        f"folder:{scratch / 'clips'}[conditioning={window.n_max},horizon={window.horizon},"
+    ref = TaskRef(
+        dataset=f"folder:{scratch / 'clips'}[conditioning={window.n_max},horizon={window.horizon},"
         f"size={task_data.task.spec.size}]"
     )
-    return open_task_data(place, registry, Paths(scratch / "runs", scratch / "cache", True))
+    return open_task_data(ref, registry, Paths(scratch / "runs", scratch / "cache", True))
 
 
 def _predict(run: RunPlan, task_data: TaskData, registry: Registry, probe: TaskData) -> Frames:
@@ -131,7 +133,8 @@ def probe_method(
     name: str, task_data: TaskData, registry: Registry, runs: Path, scratch: Path
 ) -> LeakReport:
     """Probe a method by name; its stages must be trained below `runs`."""
-    plan = make_plan(Wish([name], references=False), task_data.task, registry, runs)
+    options = RunOptions(references=False)
+    plan = make_plan([MethodRef.parse(name)], options, task_data.task, registry, runs)
     if not plan.runs:
         raise Refused(f"{name}: {'; '.join(plan.refused[0].reasons)}")
     return leak_probe(plan.runs[0], task_data, registry, scratch)

@@ -10,31 +10,61 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from vpbench import __version__
-from vpbench.api.errors import BadData, HashMismatch, MethodFailed, VpbenchError
+from vpbench.api.errors import HashMismatch, MethodFailed, VpbenchError
 from vpbench.api.types import Conditioning, Frames, Seeds
 from vpbench.core import schema
-from vpbench.core.acceptance import notes_of_stage
-from vpbench.core.checkpoints import StagePlan
-from vpbench.core.files import read_json, write_bytes, write_json
+from vpbench.core.code import CodeTable
+from vpbench.core.files import write_bytes
 from vpbench.core.hashing import file_sha256
-from vpbench.core.lock import LockWatch, RunLock, lock_or_wait
+from vpbench.core.lock import LockWatch, RunLock
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report
+from vpbench.core.records import DiscoveredFile, ManifestRow
 from vpbench.core.rundir import RunDir, write_sealed
-from vpbench.core.stages import training_sources
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import BATCH, TaskData
 from vpbench.harness.training.context import STOP
 from vpbench.harness.training.loading import describe_error
 from vpbench.harness.training.stage import Interrupted
+
+
+class Maker(Protocol):
+    """A loaded method, and what is recorded of how it predicted."""
+
+    @property
+    def instance(self) -> Any:
+        """What the method's factory made."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        ...
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """While the method predicts."""
+        ...
+
+    def code(self) -> CodeTable:
+        """The code that is loaded by now."""
+        ...
+
+    def opened(self) -> list[DiscoveredFile]:
+        """Files that it has read by now, besides those that are declared."""
+        ...
+
+    def changed_settings(self) -> list[str]:
+        """Interpreter-wide settings that it has changed by now."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,9 +85,12 @@ def shards(task: Task) -> tuple[Shard, ...]:
 
 
 def predict_shards(
-    run: RunPlan, task_data: TaskData, instance: Any, report: Report, wait: float = 0.3
+    run: RunPlan, task_data: TaskData, maker: Maker, report: Report, wait: float = 0.3
 ) -> None:
     """Make every shard of a run that nobody else has made or is making; wait for the others.
+
+    Args:
+        maker: the loaded method, and what a record says of how it predicted.
 
     Raises:
         MethodFailed: the method raised or returned something that is no video.
@@ -66,38 +99,38 @@ def predict_shards(
     todo = {s.index: s for s in shards(task_data.task)}
     total = len(todo)
     watches: dict[int, LockWatch] = {}
-    told = 0
+    done = 0
     while todo:
-        moved = False
+        progressed = False
         for index in list(todo):
             if STOP.is_set():
                 raise Interrupted(f"{run.name} was stopped; run the same command to go on.")
             if not shard_done(run.folder, index):
-                watch = watches.setdefault(index, LockWatch(_claim_path(run.folder, index)))
-                claim = watch.try_lock(lambda text: report({"event": "note", "text": text}))
-                if claim is None:
+                watch = watches.setdefault(index, LockWatch(_lock_path(run.folder, index)))
+                lock = watch.try_lock(lambda text: report({"event": "note", "text": text}))
+                if lock is None:
                     continue
-                with claim:
+                with lock:
                     if not shard_done(run.folder, index):
-                        _predict_shard(todo[index], run, task_data, instance, claim)
+                        _predict_shard(todo[index], run, task_data, maker, lock)
             del todo[index]
-            moved = True
-            told += 1
+            progressed = True
+            done += 1
             report(
                 {
                     "event": "progress",
                     "what": "predict",
-                    "done": told,
+                    "done": done,
                     "total": total,
                     "shard": index,
                 }
             )
-        if todo and not moved:
+        if todo and not progressed:
             time.sleep(wait)
 
 
-def _claim_path(folder: RunDir, index: int) -> Any:
-    return folder.shard(index).with_suffix(".claim")
+def _lock_path(folder: RunDir, index: int) -> Path:
+    return folder.shard(index).with_suffix(".lock")
 
 
 def shard_done(folder: RunDir, index: int) -> bool:
@@ -106,23 +139,40 @@ def shard_done(folder: RunDir, index: int) -> bool:
 
 
 def _predict_shard(
-    shard: Shard, run: RunPlan, task_data: TaskData, instance: Any, claim: RunLock
+    shard: Shard, run: RunPlan, task_data: TaskData, maker: Maker, lock: RunLock
 ) -> None:
     started = time.time()
-    frames = predict_items(shard.items, run.method, run.seed, run.samples, task_data, instance)
+    with maker.at_work():
+        frames = predict_items(
+            shard.items, run.method, run.seed, run.samples, task_data, maker.instance
+        )
     path = run.folder.shard(shard.index)
-    write_bytes(path, pack(frames), claim.check)
-    write_json(
+    write_bytes(path, pack(frames), lock.check)
+    write_sealed(
         path.with_suffix(".json"),
         {
             "schema": schema.SHARD,
+            "run": run.key,
             "items": [item.id for item in shard.items],
             "shape": list(frames.shape),
-            "sha256": file_sha256(path),
+            "array": file_sha256(path),
+            "given": given_hash(task_data, shard.items),
+            "code": run.folder.write_code(maker.code()),
+            "inputs": maker.opened(),
+            "changed_settings": maker.changed_settings(),
+            "device": maker.device,
             "seconds": round(time.time() - started, 3),
         },
-        claim.check,
+        lock.check,
     )
+
+
+def given_hash(task_data: TaskData, items: Sequence[Item]) -> str:
+    """sha256 over the frames that methods may see of some items, in their order."""
+    total = hashlib.sha256()
+    for item in items:
+        total.update(np.ascontiguousarray(task_data.given(item)).data)
+    return total.hexdigest()
 
 
 def pack(frames: Frames) -> bytes:
@@ -202,86 +252,7 @@ def check_frames(frames: Any, shape: tuple[int, ...], name: str) -> None:
         )
 
 
-def close_prediction(run: RunPlan, task: Task) -> str:
-    """Write the manifest once all shards are there, and tell its hash.
-
-    Raises:
-        HashMismatch: a shard is not what its record says.
-    """
-    folder = run.folder
-    claim = lock_or_wait(folder.manifest.with_suffix(".claim"), folder.manifest.is_file)
-    if claim is not None:
-        with claim:
-            rows = [_manifest_row(folder, shard) for shard in shards(task)]
-            write_sealed(
-                folder.manifest,
-                {
-                    "schema": schema.MANIFEST,
-                    "vpbench": __version__,
-                    "task": task.id,
-                    "n": len(task.test),
-                    "samples": run.samples,
-                    "shards": rows,
-                    "stages": _stage_rows(run, task),
-                },
-                claim.check,
-            )
-    return str(folder.read_manifest()["sha256"])
-
-
-def _stage_rows(run: RunPlan, task: Task) -> list[dict[str, Any]]:
-    """What tables print of the stages that made the predictions: origin, training, marks."""
-    rows: list[dict[str, Any]] = []
-    for stage in run.stages:
-        if not stage.needed or not stage.folder.complete():
-            continue
-        record = stage.folder.read()
-        remarks = notes_of_stage(record)
-        remarks["marks"] += differences(stage, record, task)
-        origin = "fitted here" if stage.origin in ("to fit", "fitted") else stage.origin
-        rows.append(
-            {
-                "stage": stage.node.label,
-                "origin": origin,
-                **remarks,
-                **{k: record[k] for k in ("seconds", "device", "threads")},
-            }
-        )
-    return rows
-
-
-def differences(stage: StagePlan, record: Mapping[str, Any], task: Task) -> list[str]:
-    """Marks of a stage that was fitted with another source, or on other clips, than are here."""
-    marks: list[str] = []
-    source = training_sources(stage.node)
-    if all(source.values()) and record["source"] != source:
-        marks.append(f"{stage.node.label} was fitted with an earlier source")
-    if record["data"] != task.training_hash:
-        marks.append(f"{stage.node.label} was fitted on other data")
-    return marks
-
-
-def _manifest_row(folder: RunDir, shard: Shard) -> dict[str, Any]:
-    path = folder.shard(shard.index)
-    record = path.with_suffix(".json")
-    found = read_json(record)
-    sha = file_sha256(path) if path.is_file() else ""
-    if sha != found["sha256"]:
-        raise HashMismatch(
-            f"{path} is not what was written.", fix=f"Delete {path} and {record.name}, run again."
-        )
-    if found["items"] != [item.id for item in shard.items]:
-        raise BadData(f"{record} lists other clips than the task has.", fix="Delete it, run again.")
-    return {
-        "name": path.stem,
-        "items": found["items"],
-        "sha256.npz": sha,
-        "sha256.json": file_sha256(record),
-        "seconds": found["seconds"],
-    }
-
-
-def read_shard(folder: RunDir, row: dict[str, Any]) -> Frames:
+def read_shard(folder: RunDir, row: ManifestRow) -> Frames:
     """The predictions of one shard, checked against the manifest: uint8 [b,S,T,H,W,3].
 
     Raises:

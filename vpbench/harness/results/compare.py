@@ -6,51 +6,31 @@ import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import Incomparable, UnknownName
-from vpbench.core import schema, stats
-from vpbench.core.acceptance import table_notes
-from vpbench.core.methods import expand
-from vpbench.core.names import parse_name
+from vpbench.core import schema
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions, TaskRef
+from vpbench.core.paths import Paths
 from vpbench.core.plan import REFERENCES
+from vpbench.core.records import RunInputs, ScoreRecord, Subset
 from vpbench.core.registry import Registry
-from vpbench.core.tasks import TRAIN
+from vpbench.core.resolve import expand
 from vpbench.harness.inputs.task_data import absolute
 from vpbench.harness.results.finished_runs import (
     FinishedRun,
+    Key,
     canonical,
     differing,
+    doubt,
+    failures,
     newest,
     tasks_of,
-    training,
     unable,
 )
-from vpbench.harness.results.ranking import Column, Row, note_nulls, per_clip, rank
-from vpbench.harness.scoring.score import clip_interval
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be compared.
-
-    Attributes:
-        dataset: only runs of this dataset; None is every task that has a run of any method.
-        metrics: only these; None is all that are stored.
-        limit: prefer runs that were made with this `--limit`; None prefers complete ones.
-        subsets: named parts of the test split to show besides; None is the one that always stands
-            there, if the dataset has one.
-    """
-
-    methods: Sequence[str]
-    dataset: str | None = None
-    task: str | None = None
-    metrics: Sequence[str] | None = None
-    preset: str | None = None
-    references: bool = True
-    limit: int | None = None
-    subsets: Sequence[str] | None = None
+from vpbench.harness.results.ranking import Column, Row, note_nulls, rank
+from vpbench.harness.results.rows import fill_floors, row_json
 
 
 @dataclass
@@ -65,23 +45,55 @@ class Comparison:
         return {"schema": schema.COMPARE, "groups": self.groups, "differences": self.differences}
 
 
-def compare(request: Request, registry: Registry, runs: Path) -> Comparison:
+@dataclass(frozen=True)
+class _Query:
+    """What is to be compared, and with what it is looked up."""
+
+    refs: Sequence[MethodRef]
+    options: RunOptions
+    task: TaskRef
+    subsets: Sequence[str] | None
+    registry: Registry
+    paths: Paths
+    failed: Mapping[str, str]
+
+
+def compare(
+    methods: Sequence[MethodRef],
+    options: RunOptions,
+    registry: Registry,
+    paths: Paths,
+    task: TaskRef | None = None,
+    subsets: Sequence[str] | None = None,
+    failed: Mapping[str, str] | None = None,
+) -> Comparison:
     """One group for each task and number of frames.
+
+    Args:
+        options: preset, metrics (None is all that are stored) and whether references are shown.
+        task: only runs of this dataset and task; runs with its `limit` go first. None is every
+            task that has a run of any method.
+        subsets: named parts of the test split to show besides; None is the one that always stands
+            there, if the dataset has one.
+        failed: methods that have failed just now, with the reason: a dash stands for them.
 
     Raises:
         UnknownName: a method that is not installed and has no run, a subset that no run has.
         HashMismatch: a stored file is not what was written.
     """
-    names = [n for text in request.methods for n in expand(text, registry)]
+    refs = [r for method in methods for r in expand(method, registry)]
+    query = _Query(
+        refs, options, task or TaskRef(dataset=""), subsets, registry, paths, failed or {}
+    )
     comparison = Comparison()
-    stored = _tasks(request, registry, runs, names)
-    _check_names(names, registry, stored)
-    _check_subsets(request, stored)
-    for inputs, found in stored:
-        comparison.groups += _groups(request, inputs, found, registry, names, comparison)
-        for subset in _subsets(request, found):
-            part = {key: run.over(subset) for key, run in found.items()}
-            own = {
+    stored = _tasks(query)
+    _check_names(query, stored)
+    _check_subsets(query, stored)
+    for inputs, runs in stored:
+        comparison.groups += _groups(query, inputs, runs, comparison)
+        for subset in _subsets(query, runs):
+            part = {key: run.over(subset) for key, run in runs.items()}
+            own: RunInputs = {
                 **inputs,
                 "task": {
                     **inputs["task"],
@@ -90,54 +102,55 @@ def compare(request: Request, registry: Registry, runs: Path) -> Comparison:
                     "split_hash": subset["hash"],
                 },
             }
-            comparison.groups += _groups(request, own, part, registry, names, comparison)
+            comparison.groups += _groups(query, own, part, comparison)
     comparison.differences = [*_between(comparison.groups), *comparison.differences]
     return comparison
 
 
-def _tasks(
-    request: Request, registry: Registry, runs: Path, names: Sequence[str]
-) -> list[tuple[dict[str, Any], dict[Any, FinishedRun]]]:
+Runs = Mapping[Key, FinishedRun]
+
+
+def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
     """Tasks that have a run of any method asked for."""
-    chosen: list[tuple[dict[str, Any], dict[Any, FinishedRun]]] = []
-    for task_id, inputs in tasks_of(runs).items():
-        if not _matches(request, inputs):
+    chosen: list[tuple[RunInputs, Runs]] = []
+    for task_id, inputs in tasks_of(query.paths.runs).items():
+        if not _matches(query.task, inputs):
             continue
         size = inputs["task"]["size"]
-        wanted = {canonical(n, registry, size, request.preset) for n in names}
-        found = newest(runs, task_id, request.limit)
-        if any(run.inputs["method"] in wanted for run in found.values()):
-            chosen.append((inputs, found))
+        wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
+        runs = newest(query.paths.runs, task_id, query.task.limit)
+        if any(run.inputs["method"] in wanted for run in runs.values()):
+            chosen.append((inputs, runs))
     return chosen
 
 
-def _matches(request: Request, inputs: Mapping[str, Any]) -> bool:
+def _matches(ref: TaskRef, inputs: RunInputs) -> bool:
     task = inputs["task"]
-    if request.task is not None and request.task not in (task["id"], task["name"]):
+    if ref.task is not None and ref.task not in (task["id"], task["name"]):
         return False
-    if request.dataset is None:
-        return True
-    return absolute(request.dataset) == inputs["dataset"] or request.dataset == task["id"]
+    return (
+        not ref.dataset or absolute(ref.dataset) == inputs["dataset"] or ref.dataset == task["id"]
+    )
 
 
-def _subsets(request: Request, found: Mapping[Any, FinishedRun]) -> list[dict[str, Any]]:
+def _subsets(query: _Query, runs: Runs) -> list[Subset]:
     """Name, n and hash of the named subsets to show."""
-    known: dict[str, dict[str, Any]] = {}
-    for run in found.values():
+    known: dict[str, Subset] = {}
+    for run in runs.values():
         for name, scores in sorted(run.subsets.items()):
-            known.setdefault(name, next(iter(scores.values()))["subset"])
-    if request.subsets is None:
-        return [subset for subset in known.values() if subset["shown"]]
-    if "all" in request.subsets:
+            subset = next(iter(scores.values())).get("subset")
+            if subset is not None:
+                known.setdefault(name, subset)
+    if query.subsets is None:
+        return [subset for subset in known.values() if subset.get("shown")]
+    if "all" in query.subsets:
         return list(known.values())
-    return [known[name] for name in request.subsets if name in known]
+    return [known[name] for name in query.subsets if name in known]
 
 
-def _check_subsets(
-    request: Request, stored: Sequence[tuple[Any, Mapping[Any, FinishedRun]]]
-) -> None:
-    known = {name for _, found in stored for run in found.values() for name in run.subsets}
-    for name in request.subsets or ():
+def _check_subsets(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
+    known = {name for _, runs in stored for run in runs.values() for name in run.subsets}
+    for name in query.subsets or ():
         if name not in known | {"all", "none"}:
             raise UnknownName(
                 "subset",
@@ -147,62 +160,66 @@ def _check_subsets(
             )
 
 
-def _check_names(
-    names: Sequence[str], registry: Registry, stored: Sequence[tuple[Any, dict[Any, FinishedRun]]]
-) -> None:
+def _check_names(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
     """A name that is neither installed nor in any run is a mistake, not a missing run."""
-    have = {r.inputs["method"] for _, found in stored for r in found.values()}
-    for name in names:
-        base = parse_name(name).base
-        if name not in have and base not in have and base not in registry.names("method"):
+    have = {r.inputs["method"] for _, runs in stored for r in runs.values()}
+    for ref in query.refs:
+        installed = query.registry.names("method")
+        if str(ref) not in have and ref.base not in have and ref.base not in installed:
             raise UnknownName(
-                "method",
-                base,
-                [*registry.names("method"), *have],
-                hint="See all with: vpbench list methods",
+                "method", ref.base, [*installed, *have], hint="See all with: vpbench list methods"
             )
 
 
 def _groups(
-    request: Request,
-    inputs: Mapping[str, Any],
-    found: Mapping[Any, FinishedRun],
-    registry: Registry,
-    names: Sequence[str],
-    comparison: Comparison,
+    query: _Query, inputs: RunInputs, runs: Runs, comparison: Comparison
 ) -> list[schema.GroupJson]:
     task = {k: v for k, v in inputs["task"].items() if k != "train_on"}  # that is a row's
-    wanted = [canonical(n, registry, task["size"], request.preset) for n in names]
-    shown = [*wanted, *(REFERENCES if request.references else ())]
-    rows = [row for n in dict.fromkeys(shown) for row in _rows(n, found)]
-    rows = [
-        r if r.runs else Row(r.name, [], unable(r.name, registry, inputs))
-        for r in rows
-        if r.runs or r.name in wanted
-    ]
+    size, registry = task["size"], query.registry
+    wanted = [canonical(r, registry, size, query.options.preset) for r in query.refs]
+    shown = [*wanted, *(REFERENCES if query.options.references else ())]
+    failed = failures(query.paths.runs, task["id"])
+    rows: list[Row] = []
+    for name in dict.fromkeys(shown):
+        for row in _rows(name, runs):
+            row.failed = query.failed.get(name) or _failed_since(row, failed)
+            row.runs = [] if row.failed else row.runs
+            if row.runs or name in wanted:
+                row.unable = "" if row.runs else unable(name, registry, inputs)
+                rows.append(row)
+    for row in rows:
+        row.doubts = [text for run in row.runs if (text := doubt(run, registry, query.paths))]
     groups: list[schema.GroupJson] = []
     for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
-        columns = _columns(rows, frames, request.metrics, comparison)
+        columns = _columns(rows, frames, query.options.metrics, comparison)
         groups.append(_group(task, frames, rows, columns, inputs))
     if not groups:
         groups.append(_group(task, task["horizon"], rows, {}, inputs))
     return groups
 
 
-def _rows(name: str, found: Mapping[Any, FinishedRun]) -> list[Row]:
+def _failed_since(row: Row, failed: Mapping[str, tuple[float, str]]) -> str:
+    """Why a method failed after its newest finished run, "" if it did not."""
+    if row.name not in failed:
+        return ""
+    when, reason = failed[row.name]
+    return reason if all(run.closed < when for run in row.runs) else ""
+
+
+def _rows(name: str, runs: Runs) -> list[Row]:
     """The runs of a method, those that were trained on other clips as a row of their own."""
-    runs: dict[str, list[FinishedRun]] = {}
-    for run in found.values():
+    by_training: dict[str, list[FinishedRun]] = {}
+    for run in runs.values():
         if run.inputs["method"] == name:
-            runs.setdefault(run.train_on, []).append(run)
-    return [Row(name, own) for _, own in sorted(runs.items())] or [Row(name, [])]
+            by_training.setdefault(run.train_on, []).append(run)
+    return [Row(name, own) for _, own in sorted(by_training.items())] or [Row(name, [])]
 
 
 def _columns(
     rows: Sequence[Row], frames: int, metrics: Sequence[str] | None, comparison: Comparison
 ) -> dict[str, Column]:
     """One column a metric and fingerprint; `psnr#<fp8>` where several fingerprints are there."""
-    by_metric: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    by_metric: dict[str, dict[str, ScoreRecord]] = defaultdict(dict)
     for row in rows:
         for run in row.runs:
             for (metric, count), record in run.scores.items():
@@ -243,10 +260,10 @@ def _group(
     frames: int,
     rows: Sequence[Row],
     columns: Mapping[str, Column],
-    inputs: Mapping[str, Any],
+    inputs: RunInputs,
 ) -> schema.GroupJson:
-    shown = [_row_json(row, frames, columns, inputs) for row in rows]
-    _fill_floors(shown, columns)
+    shown = [row_json(row, frames, columns, inputs) for row in rows]
+    fill_floors(shown, columns)
     for name, column in columns.items():
         rank(rows, shown, frames, name, column)
         note_nulls(rows, shown, frames, column)
@@ -259,140 +276,6 @@ def _group(
         },
         "rows": shown,
     }
-
-
-def _fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -> None:
-    """The floor of a set metric is the value of other real clips in the same column."""
-    for name, column in columns.items():
-        floor = next((r["scores"][name]["value"] for r in rows if r["kind"] == "floor"), None)
-        if column.kind == "set" and floor is not None:
-            for row in rows:
-                if row["scores"][name]["value"] is not None:
-                    row["scores"][name]["floor"] = floor
-
-
-def _row_json(
-    row: Row, frames: int, columns: Mapping[str, Column], inputs: Mapping[str, Any]
-) -> schema.RowJson:
-    if not row.runs:
-        why = f"not run: `{run_command(row.name, inputs)}`"
-        if row.unable:
-            why = f"n/a ({row.unable})"
-        scores = {
-            name: schema.score_json(None, n=0, fingerprint=c.short_fingerprint, reason=why)
-            for name, c in columns.items()
-        }
-        return {
-            "method": row.name,
-            "kind": "method",
-            "conditioning_frames": None,
-            "uses": [],
-            "n": None,
-            "samples": None,
-            "seeds": [],
-            "fit_seeds": [],
-            "checkpoint": None,
-            "scores": scores,
-            "marks": [] if scores else [why],
-        }
-    first = row.runs[0].inputs
-    return {
-        "method": row.name,
-        "kind": first["kind"],
-        "conditioning_frames": first["conditioning_frames"],
-        "uses": first["uses"],
-        "n": first["task"]["n"],
-        "samples": first["samples"],
-        "seeds": sorted({r.inputs["seed"] for r in row.runs}),
-        "fit_seeds": sorted({r.inputs["fit_seed"] for r in row.runs} - {None}),
-        "checkpoint": training(row.runs[0]),
-        "scores": {name: _score(row, frames, c) for name, c in columns.items()},
-        "marks": _marks(row),
-    }
-
-
-def run_command(method: str, inputs: Mapping[str, Any]) -> str:
-    """The command that makes a missing run of a task."""
-    task = inputs["task"]
-    named = f"'{method}'" if "[" in method else method
-    dataset = inputs["dataset"]
-    quoted = f"'{dataset}'" if any(c in dataset for c in "[ ") else dataset
-    own = (
-        ""
-        if dataset.startswith("folder:") or task["name"] == dataset
-        else f" --task {task['name']}"
-    )
-    limit = f" --limit {task['limit']}" if task["limit"] else ""
-    return f"vpbench run {named} --dataset {quoted}{own}{limit}"
-
-
-def _marks(row: Row) -> list[str]:
-    marks: list[str] = []
-    for run in row.runs:
-        if run.inputs["task"]["limit"]:
-            marks.append(f"not comparable: --limit {run.inputs['task']['limit']}")
-        if run.train_on != TRAIN:
-            marks.append(f"trained on {run.train_on}")
-        marks += table_notes(run.stages)
-        marks += run.inputs.get("footnotes", [])
-    if row.runs[0].inputs["kind"] == "oracle":
-        marks.append("oracle: sees the true future")
-    return list(dict.fromkeys(marks))
-
-
-def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
-    """A figure over all runs of a row: their mean, and an interval where one is due."""
-    records = row.records(column.metric, frames, column.short_fingerprint)
-    if not records:
-        return schema.score_json(
-            None, n=0, fingerprint=column.short_fingerprint, reason="not scored"
-        )
-    values = [r["value"] for r in records if r["value"] is not None]
-    first = records[0]
-    if not values:
-        return schema.score_json(
-            None, n=first["n"], fingerprint=column.short_fingerprint, reason=first["reason"]
-        )
-    fits = {r.inputs["fit_seed"] for r in row.runs}
-    se: float | None = first["se"]
-    interval: tuple[float, float] | None = tuple(first["ci95"]) if first["ci95"] else None
-    if len(records) > 1:
-        found = _interval(row, records, column, len(fits))
-        se, interval = None, None
-        if found is not None and found.low is not None and found.high is not None:
-            se, interval = found.se, (found.low, found.high)
-    return schema.score_json(
-        sum(values) / len(values),
-        n=first["n"],
-        fingerprint=column.short_fingerprint,
-        reason=first["reason"],
-        se=se,
-        ci95=interval,
-        floor=first["floor"],
-        p=first["p"] if len(records) == 1 else None,
-    )
-
-
-def _interval(
-    row: Row, records: Sequence[Mapping[str, Any]], column: Column, fits: int
-) -> stats.Interval | None:
-    if fits >= 3:
-        by_fit: dict[int, list[float]] = defaultdict(list)
-        for run in row.runs:
-            record = run.scores.get((column.metric, records[0]["frames"]))
-            if (
-                record is not None
-                and record["fp8"] == column.short_fingerprint
-                and record["value"] is not None
-            ):
-                by_fit[run.inputs["fit_seed"]].append(record["value"])
-        return stats.t_interval([sum(v) / len(v) for v in by_fit.values()])
-    if fits == 1 and column.kind == "clip":
-        merged = per_clip(records)
-        clusters = records[0]["clusters"]
-        found, _ = clip_interval(list(merged.values()), [clusters.get(k, "") for k in merged])
-        return found
-    return None
 
 
 def _between(groups: Sequence[schema.GroupJson]) -> list[str]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vpbench.api.capabilities import unmet
-from vpbench.api.errors import MissingData, UsageError
+from vpbench.api.errors import UsageError
+from vpbench.core.code import short_names
 from vpbench.core.hashing import digest
-from vpbench.core.methods import resolve
+from vpbench.core.names import MethodRef
+from vpbench.core.paths import Paths
+from vpbench.core.records import Manifest, RunInputs, ScoreRecord, StageRow, Subset
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import RunDir, finished
+from vpbench.core.resolve import resolve
+from vpbench.core.rundir import RunDir, finished, task_folders
 from vpbench.core.tasks import TRAIN
+from vpbench.harness.prediction.inputs import changed_inputs, file_hashes
+from vpbench.harness.results.run_record import read_failure
+from vpbench.harness.results.run_state import changed_code
+
+Scores = Mapping[tuple[str, int], ScoreRecord]
+"""Score records by (metric, frames)."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +32,21 @@ class FinishedRun:
 
     Attributes:
         inputs: the frozen inputs of run.json.
-        scores: score records by (metric, frames).
-        stages: origin, training, gates and marks of the stages that made the predictions.
-        subsets: score records over named subsets, by name, then as `scores`.
+        closed: when its predictions were complete.
+        subsets: scores over named subsets, by name.
     """
 
     folder: RunDir
-    inputs: dict[str, Any]
+    inputs: RunInputs
     closed: float
-    scores: dict[tuple[str, int], dict[str, Any]]
-    stages: tuple[dict[str, Any], ...] = ()
-    subsets: Mapping[str, dict[tuple[str, int], dict[str, Any]]] = field(
-        default_factory=dict[str, dict[tuple[str, int], dict[str, Any]]]
-    )
+    manifest: Manifest
+    scores: Scores
+    subsets: Mapping[str, Scores] = field(default_factory=dict[str, Scores])
+
+    @property
+    def stages(self) -> list[StageRow]:
+        """Origin, training, checks and notes of the stages that made the predictions."""
+        return self.manifest["stages"]
 
     @property
     def key(self) -> Key:
@@ -46,23 +58,24 @@ class FinishedRun:
         """What it was trained on."""
         return self.inputs["task"].get("train_on", TRAIN)
 
-    def over(self, subset: Mapping[str, Any]) -> FinishedRun:
-        """The run as if only a named subset had been there (its name, n and hash)."""
+    def over(self, subset: Subset) -> FinishedRun:
+        """The run as if only a named subset had been there."""
         task = {
             **self.inputs["task"],
             "subset": subset["name"],
             "n": subset["n"],
             "split_hash": subset["hash"],
         }
+        inputs: RunInputs = {**self.inputs, "task": task}
         scores = self.subsets.get(subset["name"], {})
-        return replace(self, inputs={**self.inputs, "task": task}, scores=scores, subsets={})
+        return replace(self, inputs=inputs, scores=scores, subsets={})
 
 
 Key = tuple[str, str, str, int | None, int]
 """Task, method, what it was trained on, fit seed, seed."""
 
 
-def _key(inputs: Mapping[str, Any]) -> Key:
+def _key(inputs: RunInputs) -> Key:
     task = inputs["task"]
     trained = task.get("train_on", TRAIN)
     return task["id"], inputs["method"], trained, inputs["fit_seed"], inputs["seed"]
@@ -76,63 +89,108 @@ def newest(runs: Path, task: str, limit: int | None = None) -> dict[Key, Finishe
     Raises:
         HashMismatch: a shard, manifest or score is not what was written; names the file.
     """
-    latest: dict[tuple[Any, ...], tuple[tuple[bool, float], RunDir, dict[str, Any]]] = {}
+    latest: dict[Key, tuple[tuple[bool, float], RunDir, RunInputs]] = {}
     for folder, inputs in finished(runs, task):
         key = _key(inputs)
         merit = (inputs["task"]["limit"] == limit, folder.manifest.stat().st_mtime)
         if key not in latest or merit > latest[key][0]:
             latest[key] = (merit, folder, inputs)
-    found: dict[Key, FinishedRun] = {}
-    for key, (merit, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0])):
-        found[key] = _verified(folder, inputs, merit[1])
-    return found
+    return {
+        key: _verified(folder, inputs, merit[1])
+        for key, (merit, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0]))
+    }
 
 
-def _verified(folder: RunDir, inputs: dict[str, Any], closed: float) -> FinishedRun:
+def failures(runs: Path, task: str) -> dict[str, tuple[float, str]]:
+    """Method -> when its last attempt failed, and why."""
+    last: dict[str, tuple[float, str]] = {}
+    for folder in task_folders(runs, task):
+        for path in folder.glob("*/*/failure.json"):
+            failure = read_failure(path)
+            if failure is not None:
+                entry = (failure["time"], failure["reason"])
+                last[failure["method"]] = max(last.get(failure["method"], entry), entry)
+    return last
+
+
+def _verified(folder: RunDir, inputs: RunInputs, closed: float) -> FinishedRun:
     manifest = folder.check()
-    parts = folder.read_subset_scores(manifest["sha256"])
+    scores = folder.all_scores(manifest["sha256"])
+    names = dict.fromkeys(s["subset"]["name"] for s in scores if "subset" in s)
     return FinishedRun(
         folder,
         inputs,
         closed,
-        _by_metric(folder.read_scores(manifest["sha256"])),
-        _stages(manifest),
-        {name: _by_metric(scores) for name, scores in parts.items()},
+        manifest,
+        _by_metric(s for s in scores if "subset" not in s),
+        {
+            name: _by_metric(s for s in scores if "subset" in s and s["subset"]["name"] == name)
+            for name in names
+        },
     )
 
 
-def _by_metric(scores: Sequence[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+def _by_metric(scores: Iterable[ScoreRecord]) -> Scores:
     return {(s["metric"], s["frames"]): s for s in scores}
 
 
-def tasks_of(runs: Path) -> dict[str, dict[str, Any]]:
+def doubt(run: FinishedRun, registry: Registry, paths: Paths) -> str:
+    """Why a stored result may not be what a run would make now; "" where nothing has changed.
+
+    Nothing is computed: code that has changed may well make the same.
+    """
+    other = _other_identity(run, registry)
+    if other:
+        return other
+    files = changed_inputs(run.manifest["inputs"], file_hashes(paths.cache))
+    if files:
+        return f"{Path(files[0]).name} changed since"
+    modules = changed_code(
+        run.folder, (row["code"] for row in run.manifest["shards"]), "predictions", paths
+    )
+    scores = (s.get("code", "") for s in run.scores.values())
+    modules = sorted({*modules, *changed_code(run.folder, scores, "scores", paths)})
+    return f"code changed since ({short_names(modules, 1)})" if modules else ""
+
+
+def _other_identity(run: FinishedRun, registry: Registry) -> str:
+    """Whether the method that is installed declares something else than the run was made with."""
+    inputs = run.inputs
+    ref = MethodRef.parse(inputs["method"])
+    try:
+        method = resolve(ref, registry, inputs["task"]["size"], inputs["preset"] or None)
+    except UsageError:
+        return ""  # not installed here: nothing to compare with
+    same = digest(method.identity()) == digest(inputs["spec"])
+    return "" if same else "another version of the method is installed"
+
+
+def tasks_of(runs: Path) -> dict[str, RunInputs]:
     """Task id -> inputs of one of its finished runs."""
-    found: dict[str, dict[str, Any]] = {}
+    tasks: dict[str, RunInputs] = {}
     for _, inputs in finished(runs):
-        found.setdefault(inputs["task"]["id"], inputs)
-    return found
+        tasks.setdefault(inputs["task"]["id"], inputs)
+    return tasks
 
 
-def canonical(name: str, registry: Registry, size: int, preset: str | None = None) -> str:
+def canonical(ref: MethodRef, registry: Registry, size: int, preset: str | None = None) -> str:
     """The name under which runs of a method are stored; the typed one if it is not installed."""
     try:
-        return resolve(name, registry, size, preset).name
+        return resolve(ref, registry, size, preset).name
     except UsageError:
-        return name
+        return str(ref)
 
 
-def unable(name: str, registry: Registry, inputs: Mapping[str, Any]) -> str:
+def unable(name: str, registry: Registry, inputs: RunInputs) -> str:
     """Why a method cannot do the task of a run at all, as "needs pose"; "" where it can.
 
     Args:
         inputs: of any run of that task.
     """
-    task, gives = inputs["task"], inputs.get("gives")
+    task, gives = inputs["task"], inputs["gives"]
     try:
-        method = resolve(name, registry, task["size"])
+        method = resolve(MethodRef.parse(name), registry, task["size"])
     except UsageError:
-        return ""
-    if gives is None:  # of an earlier version
         return ""
     reasons = unmet(
         method.capabilities,
@@ -152,13 +210,13 @@ def training(run: FinishedRun) -> str | None:
         "bundled (1800 s on cpu, 2 threads), fitted here (35 s on cpu, 1 thread)"; None for a
         method that is not trained.
     """
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[StageRow]] = {}
     for stage in run.stages:
         rows.setdefault(stage["origin"], []).append(stage)
     return ", ".join(f"{origin} ({_trained(rows[origin])})" for origin in sorted(rows)) or None
 
 
-def _trained(stages: Sequence[dict[str, Any]]) -> str:
+def _trained(stages: Sequence[StageRow]) -> str:
     devices = "/".join(sorted({s["device"] for s in stages}))
     threads = sorted({s["threads"] for s in stages})
     plural = "" if threads == [1] else "s"
@@ -173,18 +231,12 @@ def stored_run(path: Path) -> FinishedRun:
         MissingData: there is no complete run.
     """
     folder = RunDir(path)
-    inputs = folder.read_record().get("inputs")
-    if inputs is None:
-        raise MissingData(f"{path} holds no run.")
+    inputs = folder.read_record()["inputs"]
     folder.read_manifest()
     return _verified(folder, inputs, folder.manifest.stat().st_mtime)
 
 
-def _stages(manifest: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    return tuple(manifest.get("stages", ()))
-
-
-def differing(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:
+def differing(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Names of the fields in which two nested records differ, with both values where short."""
     names: list[str] = []
     for key in sorted({*a, *b}):
@@ -192,7 +244,8 @@ def differing(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[st
         if digest(one) == digest(other):
             continue
         if isinstance(one, dict) and isinstance(other, dict):
-            names += differing(one, other, f"{prefix}{key}.")
+            pair = cast("tuple[dict[str, Any], dict[str, Any]]", (one, other))
+            names += differing(*pair, f"{prefix}{key}.")
         else:
             names.append(f"{prefix}{key}: {_brief(one)} against {_brief(other)}")
     return names

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from vpbench.core import schema, stats
+from vpbench.core.records import ScoreRecord
 from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.harness.scoring.score import clip_interval
 
@@ -32,21 +33,25 @@ class Row:
 
     Attributes:
         unable: why it has none and never will, such as "needs pose"; "" where it could.
+        failed: why the last attempt failed; its earlier runs are not shown then.
+        doubts: why its results may not be what a run would make now.
     """
 
     name: str
     runs: list[FinishedRun]
     unable: str = ""
+    failed: str = ""
+    doubts: list[str] = field(default_factory=list[str])
 
     def records(
         self, metric: str, frames: int, short_fingerprint: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[ScoreRecord]:
         """Scores of all its runs, of one fingerprint where one is named."""
         found = [r.scores[metric, frames] for r in self.runs if (metric, frames) in r.scores]
         return [s for s in found if short_fingerprint is None or s["fp8"] == short_fingerprint]
 
 
-def per_clip(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def per_clip(records: Sequence[ScoreRecord]) -> dict[str, float]:
     """Mean over runs of each clip's value, for clips that have one in every run."""
     found: dict[str, float] = {}
     for clip in sorted(records[0]["per_clip"]):
@@ -72,7 +77,7 @@ def difference(a: Row, b: Row, frames: int, column: Column) -> stats.Interval | 
     if right["value"] is None or not left["per_clip"]:
         return None
     return stats.jackknife_difference(
-        left["per_clip"], right["per_clip"], left["value"], right["value"]
+        per_clip([left]), per_clip([right]), left["value"], right["value"]
     )
 
 

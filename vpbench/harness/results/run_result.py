@@ -1,4 +1,4 @@
-"""How a plan is carried out, and what became of each run."""
+"""What became of each run."""
 
 from __future__ import annotations
 
@@ -11,31 +11,17 @@ from vpbench.core.plan import Refusal, RunPlan, row_kind
 from vpbench.harness.scoring.score import Wanted, score_json
 
 
-@dataclass(frozen=True)
-class Orders:
-    """How a plan is carried out.
-
-    Attributes:
-        until: the last thing to do: "fit", "predict" or "score".
-        workers: slots for cores; None is all free ones.
-        threads: for fitting only; None is all free cores.
-    """
-
-    until: str = "score"
-    metrics: Sequence[Wanted] = ()
-    workers: int | None = None
-    threads: int | None = None
-    device: str = "auto"
-    plugins: tuple[str, ...] = ()
-    refit: bool = False
-    checkpoint: str | None = None
-    preset: str | None = None
-    recompute: bool = False
-
-
 @dataclass
 class RunResult:
-    """What became of one run."""
+    """What became of one run.
+
+    Attributes:
+        fresh: something was computed.
+        missing: metric -> why it could not be scored.
+        todo: metrics that are to be scored.
+        changed: modules that have changed since the result was made.
+        unverified: why nothing can be said of a result that other code made; "" for nothing.
+    """
 
     run: RunPlan
     status: str = "ok"
@@ -44,6 +30,9 @@ class RunResult:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     missing: dict[str, str] = field(default_factory=dict[str, str])
     fresh: bool = False
+    todo: list[str] = field(default_factory=list[str])
+    changed: list[str] = field(default_factory=list[str])
+    unverified: str = ""
 
 
 def seconds_of(run: RunPlan) -> dict[str, float]:
@@ -56,16 +45,16 @@ def seconds_of(run: RunPlan) -> dict[str, float]:
         manifest = run.folder.read_manifest()
         seconds["predict"] = round(sum(s["seconds"] for s in manifest["shards"]), 2)
         scores = run.folder.read_scores(manifest["sha256"])
-        seconds["score"] = round(max((s["seconds"] for s in scores), default=0.0), 2)
+        seconds["score"] = round(max((s.get("seconds", 0.0) for s in scores), default=0.0), 2)
     return seconds
 
 
-def floors(outcomes: Sequence[RunResult]) -> dict[str, float]:
+def floors(results: Sequence[RunResult]) -> dict[str, float]:
     """Fingerprint -> the value of other real clips, the floor of a set metric."""
     found: dict[str, float] = {}
-    for outcome in outcomes:
-        folder = outcome.run.folder
-        if row_kind(outcome.run.method) != "floor" or not folder.manifest.is_file():
+    for result in results:
+        folder = result.run.folder
+        if row_kind(result.run.method) != "floor" or not folder.manifest.is_file():
             continue
         for record in folder.read_scores(folder.read_manifest()["sha256"]):
             if record["kind"] == "set" and record["value"] is not None:
@@ -74,12 +63,12 @@ def floors(outcomes: Sequence[RunResult]) -> dict[str, float]:
 
 
 def run_json(
-    outcome: RunResult, metrics: Sequence[Wanted], floor: Mapping[str, float] | None = None
+    result: RunResult, metrics: Sequence[Wanted], floor: Mapping[str, float] | None = None
 ) -> schema.RunJson:
     """A run as `--json` prints it; scores are those over all T frames."""
-    run = outcome.run
+    run = result.run
     scores: dict[str, schema.ScoreJson] = {}
-    if run.folder.manifest.is_file() and outcome.status == "ok":
+    if run.folder.manifest.is_file() and result.status == "ok":
         manifest = run.folder.read_manifest()
         horizon = run.folder.read_record()["inputs"]["task"]["horizon"]
         wanted = {w.name for w in metrics}
@@ -91,7 +80,7 @@ def run_json(
                         "floor": (floor or {}).get(record["fp8"], record["floor"]),
                     }
                 )
-        for name, reason in outcome.missing.items():
+        for name, reason in result.missing.items():
             scores.setdefault(name, schema.score_json(None, n=0, fingerprint="", reason=reason))
     return {
         "method": run.name,
@@ -99,10 +88,10 @@ def run_json(
         "task": run.folder.path.parent.parent.name,
         "seed": run.seed,
         "fit_seed": run.fit_seed,
-        "status": "ok" if outcome.status == "ok" else "failed",
-        "reason": outcome.reason,
+        "status": "ok" if result.status == "ok" else "failed",
+        "reason": result.reason,
         "run_dir": str(run.folder.path),
-        "seconds": outcome.seconds,
+        "seconds": result.seconds,
         "scores": scores,
     }
 

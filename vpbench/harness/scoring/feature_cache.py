@@ -74,6 +74,4 @@ def warm_features(
                 }
             )
     for metric in running:
-        settle = getattr(metric.instance, "settle", None)
-        if settle is not None:
-            settle()
+        metric.flush()

@@ -8,11 +8,12 @@ from pathlib import Path
 from vpbench.api.errors import BadData, MissingData
 from vpbench.core import schema
 from vpbench.core.names import parse_name
+from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry, registry
 from vpbench.core.rundir import RunDir, finished
-from vpbench.harness.inputs.task_data import TaskRef, absolute, open_task_data
+from vpbench.harness.inputs.task_data import absolute, open_task_data
 from vpbench.harness.scoring.score import Wanted, score_json, score_run
 from vpbench.harness.training.context import ScoreContext
 
@@ -59,11 +60,12 @@ def rescore(
     inputs = record["inputs"]
     manifest = folder.check()
     task_data = open_task_data(
-        TaskRef(**record["place"]), registry(tuple(record["plugins"])), paths
+        TaskRef(**record["task_ref"]), registry(tuple(record["plugins"])), paths
     )
     if (
         task_data.task.id != inputs["task"]["id"]
         or task_data.task.split_hash != inputs["task"]["split_hash"]
+        or task_data.task.data_hash != inputs["data"]
     ):
         raise BadData(
             f"{inputs['dataset']} has changed since {folder.path} was made.",

@@ -6,21 +6,24 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from vpbench import __version__
-from vpbench.api.errors import Missing, UnknownName, UsageError
+from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
 from vpbench.api.specs import MetricSpec
 from vpbench.api.types import ClipInfo, Frames, Score
 from vpbench.core import schema, stats
+from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
 from vpbench.core.hashing import digest
 from vpbench.core.lock import LockWatch
-from vpbench.core.progress import Report
+from vpbench.core.progress import Report, silent
+from vpbench.core.records import ScoreRecord, Subset
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import RunDir, read_sealed, write_sealed
+from vpbench.core.rundir import RunDir, is_close, mean_of, write_sealed
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import TaskData
-from vpbench.harness.prediction.shards import read_shard
+from vpbench.harness.prediction.shards import given_hash, read_shard
 from vpbench.harness.training.context import ScoreContext
 
 MIN_CLUSTERS = 5
@@ -38,6 +41,20 @@ class Wanted:
     def name(self) -> str:
         """As typed."""
         return f"{self.spec.name}@{self.recipe}" if self.recipe else self.spec.name
+
+    def check(self, frames: int, n: int) -> None:
+        """Refuse too few frames or clips.
+
+        Raises:
+            UsageError: says how many are needed.
+        """
+        spec = self.spec
+        if frames < spec.min_frames:
+            raise UsageError(
+                f"{spec.name} needs at least {spec.min_frames} frames, there are {frames}."
+            )
+        if n < spec.min_clips:
+            raise UsageError(f"{spec.name} needs at least {spec.min_clips} clips, there are {n}.")
 
 
 def wanted_metrics(names: Sequence[str] | None, registry: Registry) -> list[Wanted]:
@@ -74,7 +91,13 @@ class Running:
     instance: Any
     fingerprint: dict[str, Any]
     only: frozenset[str] | None = None
-    subset: dict[str, Any] | None = None
+    subset: Subset | None = None
+
+    def flush(self) -> None:
+        """Compute the features of all clips given so far, so that the cache holds them."""
+        flush = getattr(self.instance, "settle", None)
+        if flush is not None:
+            flush()
 
     @property
     def short_fingerprint(self) -> str:
@@ -92,14 +115,7 @@ def start_metric(
         UsageError: the task has too few frames or clips for it.
     """
     spec = wanted.spec
-    if frames < spec.min_frames:
-        raise UsageError(
-            f"{spec.name} needs at least {spec.min_frames} frames, there are {frames}."
-        )
-    if len(task.test) < spec.min_clips:
-        raise UsageError(
-            f"{spec.name} needs at least {spec.min_clips} clips, there are {len(task.test)}."
-        )
+    wanted.check(frames, len(task.test))
     params: dict[str, Any] = {**spec.params, **({"recipe": wanted.recipe} if wanted.recipe else {})}
     instance = registry.factory("metric", spec.name)(task.info, params, ctx)
     own = dict(instance.fingerprint())
@@ -112,10 +128,42 @@ def start_metric(
     }
     if not task.subset:
         return Running(wanted, frames, instance, fingerprint)
-    subset = {"name": task.subset, "n": len(task.test), "hash": task.split_hash}
+    subset: Subset = {"name": task.subset, "n": len(task.test), "hash": task.split_hash}
     return Running(
         wanted, frames, instance, fingerprint, frozenset(i.id for i in task.test), subset
     )
+
+
+def per_metric(
+    metrics: Sequence[Wanted],
+    task: Task,
+    registry: Registry,
+    ctx: ScoreContext,
+    missing: dict[str, str] | None = None,
+) -> list[Running]:
+    """Every metric over every number of frames and every named subset that is large enough.
+
+    Args:
+        missing: is told why a metric cannot be scored.
+    """
+    running: list[Running] = []
+    for wanted in metrics:
+        for frames in task.frames:
+            try:
+                running.append(start_metric(wanted, frames, task, registry, ctx))
+            except (Missing, UsageError) as error:
+                if missing is not None:
+                    missing[wanted.name] = f"not scored: {error.message}"
+                continue
+            for number, name in enumerate(task.subsets):
+                part = task.part(name)
+                if len(part.test) < max(1, wanted.spec.min_clips):
+                    continue
+                metric = start_metric(wanted, frames, part, registry, ctx)
+                if metric.subset is not None:
+                    metric.subset["shown"] = number == 0
+                running.append(metric)
+    return running
 
 
 def score_run(
@@ -134,39 +182,12 @@ def score_run(
     Raises:
         HashMismatch: a stored prediction is not what was written.
     """
-    manifest = folder.read_manifest()
     missing: dict[str, str] = {}
-    running: list[Running] = []
-    for wanted in metrics:
-        for frames in task_data.task.frames:
-            try:
-                metric = start_metric(wanted, frames, task_data.task, registry, ctx)
-            except (Missing, UsageError) as error:
-                missing[wanted.name] = f"not scored: {error.message}"
-                continue
-            if not scored(folder, metric):
-                running.append(metric)
-            running += _over_subsets(folder, wanted, frames, task_data.task, registry, ctx)
+    every = per_metric(metrics, task_data.task, registry, ctx, missing)
+    running = [metric for metric in every if not scored(folder, metric)]
     if running:
-        _score(folder, task_data, running, manifest, report)
+        _score(folder, task_data, running, registry, ctx, report)
     return missing
-
-
-def _over_subsets(
-    folder: RunDir, wanted: Wanted, frames: int, task: Task, registry: Registry, ctx: ScoreContext
-) -> list[Running]:
-    """The metric over each named subset that it is not scored on yet and that is large enough."""
-    found: list[Running] = []
-    for number, name in enumerate(task.subsets):
-        part = task.part(name)
-        if len(part.test) < max(1, wanted.spec.min_clips):
-            continue
-        metric = start_metric(wanted, frames, part, registry, ctx)
-        if metric.subset is not None:
-            metric.subset["shown"] = number == 0
-        if not scored(folder, metric):
-            found.append(metric)
-    return found
 
 
 def scored(folder: RunDir, metric: Running) -> bool:
@@ -174,70 +195,91 @@ def scored(folder: RunDir, metric: Running) -> bool:
     path = folder.score(metric.wanted.name, metric.short_fingerprint)
     if not path.is_file():
         return False
-    return read_sealed(path, schema.SCORE)["manifest"] == folder.read_manifest()["sha256"]
+    return folder.read_score(path).get("manifest") == folder.read_manifest()["sha256"]
 
 
 def _score(
     folder: RunDir,
     task_data: TaskData,
     running: list[Running],
-    manifest: Mapping[str, Any],
+    registry: Registry,
+    ctx: ScoreContext,
     report: Report,
 ) -> None:
     started = time.time()
-    claims = {m.short_fingerprint: LockWatch(_claim(folder, m)) for m in running}
-    held = {fp: claim for fp, watch in claims.items() if (claim := watch.try_lock()) is not None}
+    watches = {m.short_fingerprint: LockWatch(_lock_path(folder, m)) for m in running}
+    held = {fp: lock for fp, watch in watches.items() if (lock := watch.try_lock()) is not None}
     mine = [m for m in running if m.short_fingerprint in held]
     try:
-        _feed(folder, task_data, mine, manifest, report)
+        feed(folder, task_data, mine, report)
+        manifest = folder.read_manifest()
+        clusters = {item.id: item.cluster for item in task_data.task.test}
         for metric in mine:
-            clusters = {item.id: item.cluster for item in task_data.task.test}
             record = score_record(metric, metric.instance.result(), clusters)
-            record |= {"manifest": manifest["sha256"], "seconds": round(time.time() - started, 2)}
+            record["run"] = manifest["run"]
+            record["manifest"] = manifest["sha256"]
+            record["code"] = folder.write_code(_code(metric, registry, ctx))
+            record["seconds"] = round(time.time() - started, 2)
             path = folder.score(metric.wanted.name, metric.short_fingerprint)
             write_sealed(path, record, held[metric.short_fingerprint].check)
     finally:
-        for claim in held.values():
-            claim.release()
+        for lock in held.values():
+            lock.release()
     for metric in running:  # those that another process was scoring
         path = folder.score(metric.wanted.name, metric.short_fingerprint)
         while not path.is_file():
-            if claims[metric.short_fingerprint].try_lock() is not None:
+            if watches[metric.short_fingerprint].try_lock() is not None:
                 raise Missing(
                     f"{metric.wanted.name} was left unfinished elsewhere.", fix="Run again."
                 )
             time.sleep(0.3)
 
 
-def _claim(folder: RunDir, metric: Running) -> Any:
-    return folder.score(metric.wanted.name, metric.short_fingerprint).with_suffix(".claim")
+def _code(metric: Running, registry: Registry, ctx: ScoreContext) -> CodeTable:
+    """The code that is loaded now: that of vpbench, and of a plugin's metric."""
+    spec = metric.wanted.spec
+    home = registry.find("metric", spec.name).ref.value
+    roots = roots_of([] if spec.factory.startswith("vpbench.") else [(spec.factory, home)])
+    return code_table(roots, digest_cache(ctx.cache_root))
 
 
-def _feed(
-    folder: RunDir,
-    task_data: TaskData,
-    running: Sequence[Running],
-    manifest: Mapping[str, Any],
-    report: Report,
+def _lock_path(folder: RunDir, metric: Running) -> Path:
+    return folder.score(metric.wanted.name, metric.short_fingerprint).with_suffix(".lock")
+
+
+def feed(
+    folder: RunDir, task_data: TaskData, running: Sequence[Running], report: Report = silent
 ) -> None:
+    """Give all predicted clips of a run, and the real ones, to some metrics.
+
+    Raises:
+        HashMismatch: a stored prediction is not what was written, or was made for other frames.
+    """
     if not running:
         return
     items = {item.id: item for item in task_data.task.test}
     done = 0
-    for row in manifest["shards"]:
+    for row in folder.read_manifest()["shards"]:
         fakes = read_shard(folder, row)
+        if given_hash(task_data, [items[name] for name in row["items"]]) != row["given"]:
+            raise HashMismatch(
+                f"{folder.predictions / row['name']}.npz was predicted from other frames than "
+                f"{task_data.ref.dataset} has.",
+                fix="Run the method again with --again.",
+            )
         for fake, name in zip(fakes, row["items"], strict=True):
             update_all(running, fake, task_data.targets(items[name]), items[name])
             done += 1
         report({"event": "progress", "what": "score", "done": done, "total": len(items)})
 
 
-def update_all(running: Sequence[Running], fake: Frames, real: Frames, item: Item) -> None:
+def update_all(running: Sequence[Running], fake: Frames, real: Frames | None, item: Item) -> None:
     """Give one item to every metric, cut to the metric's number of frames."""
     for metric in running:
         if metric.only is not None and item.id not in metric.only:
             continue
-        metric.instance.update(fake[:, : metric.frames], real[: metric.frames], clip_of(item))
+        cut = None if real is None else real[: metric.frames]
+        metric.instance.update(fake[:, : metric.frames], cut, clip_of(item))
 
 
 def clip_of(item: Item) -> ClipInfo:
@@ -246,7 +288,7 @@ def clip_of(item: Item) -> ClipInfo:
     return replace(item.clip, id=item.id, group=group)
 
 
-def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> dict[str, Any]:
+def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> ScoreRecord:
     """What a score file holds, without manifest and hash."""
     se, low, high, reason = score.se, None, None, score.reason
     if metric.wanted.spec.kind == "clip":
@@ -263,14 +305,16 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
     spec = metric.wanted.spec
     if metric.only is not None:
         clusters = {k: v for k, v in clusters.items() if k in metric.only}
-    named = {} if metric.subset is None else {"subset": metric.subset}
-    return {
+    mean = mean_of(score.per_clip.values()) if spec.kind == "clip" else None
+    means = mean is not None and score.value is not None and is_close(score.value, mean)
+    record: ScoreRecord = {
         "schema": schema.SCORE,
         "vpbench": __version__,
         "metric": metric.wanted.name,
         "kind": spec.kind,
         "direction": spec.direction,
         "unit": spec.unit,
+        "aggregate": "mean" if means else "own",
         "frames": metric.frames,
         "fingerprint": metric.fingerprint,
         "fp8": metric.short_fingerprint,
@@ -285,8 +329,11 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
         "per_frame": dict(score.per_frame),
         "samples": dict(score.samples),
         "clusters": {k: clusters[k] for k in sorted(clusters)} if spec.kind == "clip" else {},
-        **named,
+        "sha256": "",
     }
+    if metric.subset is not None:
+        record["subset"] = metric.subset
+    return record
 
 
 def clip_interval(
@@ -309,7 +356,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def score_json(record: Mapping[str, Any]) -> schema.ScoreJson:
+def score_json(record: ScoreRecord) -> schema.ScoreJson:
     """The figure of a score file, as `--json` prints it."""
     interval = record["ci95"]
     return schema.score_json(

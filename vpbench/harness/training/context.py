@@ -177,12 +177,18 @@ class StageContext:
 
 @dataclass(frozen=True)
 class ScoreContext:
-    """The `MetricContext` of `vpbench.api`."""
+    """The `MetricContext` of `vpbench.api`.
+
+    Attributes:
+        recompute: do not use features that come with vpbench.
+        features: keep what a metric computes here instead of in the cache.
+    """
 
     device: str
     workers: int
     cache_root: Path
     recompute: bool = False
+    features: Path | None = None
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
@@ -190,7 +196,7 @@ class ScoreContext:
 
     def cache(self, kind: str, key: str) -> Path:
         """A folder of the user's cache."""
-        return cache_folder(self.cache_root, kind, key)
+        return cache_folder(self.features or self.cache_root, kind, key)
 
 
 def cache_folder(root: Path, kind: str, key: str) -> Path:

@@ -15,13 +15,14 @@ from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
 from vpbench.core import provenance, schema
 from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan, content
+from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.core.lock import LockWatch, RunLock
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
-from vpbench.core.stages import StageNode, training_sources
+from vpbench.core.stages import StageNode
 from vpbench.harness.inputs.task_data import TaskData, training_clips
 from vpbench.harness.training.context import STOP, StageContext
 from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
@@ -139,7 +140,7 @@ def _make(
             "method": method.name,
             "params": dict(method.params),
             "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
-            "source": training_sources(node),
+            "code": code_table(roots_of(method.factories), digest_cache(cache)),
             "data": task_data.task.training_hash,
             "files": files,
             **found,

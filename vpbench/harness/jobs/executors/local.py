@@ -1,7 +1,8 @@
 """Worker processes on this machine, with slots for cores, GPUs and memory.
 
 Workers stay alive and take one job after another. A worker that dies takes its job with it and
-nothing else.
+nothing else. A worker that has loaded the code of one method serves that method alone: what it does
+to the interpreter cannot reach other methods, nor scoring.
 """
 
 from __future__ import annotations
@@ -14,15 +15,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
-from vpbench.core.progress import Report, silent
+from vpbench.core.progress import Event
 from vpbench.core.provenance import cores, memory_gib
 
 _TAIL = 2000
+
+GRACE_S = 4.0
+"""What workers get to store their state when they are asked to stop, all together: somebody waits
+at a prompt. A fit that needs longer loses the steps since its last checkpoint, nothing else."""
+
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -61,7 +69,7 @@ class LocalHandle:
     cpus: int
     gpus: int
     memory_gib: float
-    report: Report = silent
+    loads: str = ""
     status: str = "queued"
     reason: str | None = None
     code: int = 0
@@ -85,6 +93,7 @@ class LocalHandle:
 class _Worker:
     process: subprocess.Popen[bytes]
     threads: int
+    code: str
     log: IO[bytes]
     handle: LocalHandle | None = None
     rest: bytes = b""
@@ -107,14 +116,10 @@ class LocalExecutor:
     _queue: deque[LocalHandle] = field(default_factory=deque[LocalHandle])
     _workers: list[_Worker] = field(default_factory=list[_Worker])
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _report: Callable[[Path, Event], None] = lambda job, event: None
 
     def submit(
-        self,
-        job: Path,
-        cpus: int = 1,
-        gpus: int = 0,
-        memory_gib: float = 0.0,
-        report: Report = silent,
+        self, job: Path, cpus: int = 1, gpus: int = 0, memory_gib: float = 0.0
     ) -> LocalHandle:
         """Put a job in the queue; it starts once its slots are free.
 
@@ -125,10 +130,14 @@ class LocalExecutor:
             min(cpus, self.slots.cpus),
             min(gpus, self.slots.gpus),
             min(memory_gib, self.slots.memory_gib),
-            report,
+            _code_of(job),
         )
         self._queue.append(handle)
         return handle
+
+    def listen(self, report: Callable[[Path, Event], None]) -> None:
+        """Pass the events of all jobs on while they run."""
+        self._report = report
 
     def poll(self, seconds: float) -> None:
         """Start what fits, then wait for events at most this long."""
@@ -141,9 +150,10 @@ class LocalExecutor:
         for worker in self._workers:
             worker.process.send_signal(signal.SIGTERM)
             _hang_up(worker)
+        deadline = time.monotonic() + GRACE_S  # for all together
         for worker in list(self._workers):
             try:
-                worker.process.wait(20)
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
@@ -170,17 +180,22 @@ class LocalExecutor:
         for handle in waiting:
             if self._fits(handle):
                 self._queue.remove(handle)
-                self._give(self._worker(handle.cpus), handle)
+                self._give(self._worker(handle), handle)
 
-    def _worker(self, threads: int) -> _Worker:
-        for worker in self._workers:
-            if worker.handle is None and worker.threads == threads:
+    def _worker(self, handle: LocalHandle) -> _Worker:
+        """A worker for a job: an idle one that was made for the like, or a new one."""
+        threads, code = handle.cpus, handle.loads
+        idle = [w for w in self._workers if w.handle is None]
+        for worker in idle:
+            if (worker.threads, worker.code) == (threads, code):
                 return worker
-        for worker in [w for w in self._workers if w.handle is None]:
-            self._end(worker)  # idle, made for another number of threads
-        return self._spawn(threads)
+        waiting = {h.loads for h in self._queue}
+        for worker in idle:
+            if worker.threads != threads or (worker.code and worker.code not in waiting):
+                self._end(worker)
+        return self._spawn(threads, code)
 
-    def _spawn(self, threads: int) -> _Worker:
+    def _spawn(self, threads: int, code: str) -> _Worker:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         environment |= dict.fromkeys(_ONE_THREAD, str(threads))
         log = tempfile.TemporaryFile(prefix="vpbench-worker-")  # noqa: SIM115 - lives with the worker
@@ -192,7 +207,7 @@ class LocalExecutor:
             env=environment,
             start_new_session=True,
         )
-        worker = _Worker(process, threads, cast("IO[bytes]", log))
+        worker = _Worker(process, threads, code, cast("IO[bytes]", log))
         assert process.stdout is not None  # asked for above
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, worker)
@@ -227,7 +242,7 @@ class LocalExecutor:
         if handle is None:
             return
         if event["event"] != "end":
-            handle.report(event)
+            self._report(handle.job, event)
             return
         worker.handle = None
         handle.reason, handle.code = event.get("reason"), event.get("code", 0)
@@ -243,7 +258,7 @@ class LocalExecutor:
             )
             last = worker.tail()
             handle.status, handle.code = "failed", 1
-            handle.reason = f"its process {how}." + (f" Last words: {last}" if last else "")
+            handle.reason = f"its process {how}." + (f" Last stderr line: {last}" if last else "")
         self._remove(worker)
 
     def _end(self, worker: _Worker) -> None:
@@ -258,6 +273,14 @@ class LocalExecutor:
         _hang_up(worker)
         worker.log.close()
         self._workers.remove(worker)
+
+
+def _code_of(job: Path) -> str:
+    """Whose code a job loads; a file that cannot be read fails in the worker, which says why."""
+    try:
+        return str(json.loads(job.read_bytes()).get("code", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _hang_up(worker: _Worker) -> None:

@@ -1,0 +1,161 @@
+"""What every verb with methods or a dataset begins with: names, plugins, folders, the task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import Progress
+from vpbench.core.names import MethodRef, parse_seeds
+from vpbench.core.options import RunOptions, Step, TaskRef
+from vpbench.core.paths import Paths
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An opened task with all that a command needs besides.
+
+    Attributes:
+        plugins: values to register, of methods given as files.
+    """
+
+    methods: list[MethodRef]
+    plugins: tuple[str, ...]
+    registry: Any
+    paths: Paths
+    task_data: Any
+
+
+def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...]]:
+    """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
+    from vpbench.api.specs import MethodSpec
+    from vpbench.core.registry import load_object
+
+    refs: list[MethodRef] = []
+    values: list[str] = []
+    for text in texts:
+        ref = MethodRef.parse(text)
+        module = ref.base.partition(":")[0]
+        if not module.endswith(".py") and ("." not in module or ":" not in ref.base):
+            refs.append(ref)
+            continue
+        value = ref.base
+        if module.endswith(".py"):
+            path = Path(module).expanduser().absolute()
+            value = f"{path}:{ref.base.partition(':')[2] or 'SPEC'}"
+        spec = load_object(value)
+        if not isinstance(spec, MethodSpec):
+            raise click.UsageError(f"{ref.base} is not a MethodSpec.")
+        values.append(value)
+        refs.append(MethodRef(spec.name, ref.params))
+    return refs, tuple(values)
+
+
+def task_ref(
+    dataset: str,
+    task_name: str | None = None,
+    root: str | None = None,
+    limit: int | None = None,
+    train_on: str = "train",
+) -> TaskRef:
+    """The task that the options of a command mean, with paths made absolute."""
+    from vpbench.harness.inputs.task_data import absolute
+
+    return TaskRef(
+        dataset=absolute(dataset),
+        task=task_name,
+        root=str(Path(root).expanduser().absolute()) if root else None,
+        limit=limit,
+        train_on=train_on,
+    )
+
+
+def open_task(
+    methods: Sequence[str], ref: TaskRef, runs: str | None, offline: bool, *, prepare: bool = False
+) -> Opened:
+    """Open everything; with `prepare` the dataset is made ready first, with a bar."""
+    from vpbench.core.registry import registry
+    from vpbench.harness.inputs.task_data import open_dataset, open_task_data
+
+    refs, values = parse_methods(methods)
+    plugins = registry(values)
+    for method in refs:
+        plugins.find("method", method.base)
+    paths = options.folders(runs, offline)
+    if prepare:
+        with Progress() as progress:
+            prepare_dataset(open_dataset(ref.dataset, plugins, paths, ref.root)[0], progress)
+    return Opened(refs, values, plugins, paths, open_task_data(ref, plugins, paths))
+
+
+def run_options(
+    until: Step,
+    plugins: tuple[str, ...],
+    metrics: str | None,
+    references: bool,
+    *,
+    seeds: str,
+    fit_seeds: str,
+    samples: int,
+    preset: str | None,
+    checkpoint: str | None,
+    refit: bool,
+    workers: int | None,
+    threads: int | None,
+    device: str,
+    executor: str,
+    again: bool = False,
+    recompute: bool = False,
+    **_: Any,
+) -> RunOptions:
+    """What the options of run, fit, predict and plan say."""
+    names = options.split_names(metrics)
+    return RunOptions(
+        preset=preset,
+        seeds=parse_seeds(seeds),
+        fit_seeds=parse_seeds(fit_seeds),
+        samples=samples,
+        references=references,
+        checkpoint=Path(checkpoint).absolute() if checkpoint else None,
+        refit=refit,
+        again=again,
+        until=until,
+        metrics=None if names is None else tuple(names),
+        workers=workers,
+        threads=threads,
+        device=device,
+        plugins=plugins,
+        recompute=recompute,
+        executor=executor,
+    )
+
+
+def prepare_dataset(dataset: Any, progress: Any) -> None:
+    """Convert or render the dataset once, with a bar, and pass its warnings on."""
+    import inspect
+
+    prepare = dataset.prepare
+    if "tell" in inspect.signature(prepare).parameters:
+        name = dataset.spec.name
+
+        def tell(done: int, total: int) -> None:
+            progress(
+                {
+                    "event": "progress",
+                    "what": "render",
+                    "method": name,
+                    "done": done,
+                    "total": total,
+                }
+            )
+
+        prepare(tell=tell)
+    else:
+        prepare()
+    for line in getattr(dataset, "warnings", list)():
+        click.echo(f"warning: {line}", err=True)

@@ -1,0 +1,226 @@
+"""Which code made a result: one digest for each module that was loaded, and what has changed since.
+
+A digest is taken over a module's syntax tree without docstrings, comments and annotations, so that
+words may change and arithmetic may not. Only modules of vpbench and of the plugin count; versions
+of other packages are provenance. Digests are kept in the cache.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from vpbench.core import provenance
+from vpbench.core.hashing import digest
+from vpbench.core.stat_cache import StatCache, stat_cache
+
+_FILE = "file:"
+"""How the name of a module begins that belongs to no importable package."""
+
+STARTED = time.time()
+"""When this process began to load vpbench; a module file that is younger was not what ran."""
+
+
+class CodeTable(TypedDict):
+    """The code behind a result.
+
+    `modules` maps names to digests; `environment` is provenance: Python, packages, processor.
+    """
+
+    modules: dict[str, str]
+    environment: dict[str, Any]
+
+
+def source_digest(source: bytes) -> str:
+    """Digest of a module's syntax tree without docstrings, comments and annotations.
+
+    Source that is not valid Python has the digest of its bytes.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(source).hexdigest()
+    return hashlib.sha256(_canonical(tree).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_LEFT_OUT = frozenset(
+    {"annotation", "returns", "simple", "type_comment", "type_ignores", "type_params"}
+)
+
+
+def _canonical(node: object) -> str:
+    """A text for a tree: the same on all versions of Python that read it alike.
+
+    `ast.dump` prints fields that some versions have and others do not; empty ones say nothing.
+    """
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        node = ast.Assign(targets=[node.target], value=node.value)
+    if isinstance(node, ast.AST):
+        fields: list[str] = []
+        for name, value in ast.iter_fields(node):
+            if name in _LEFT_OUT:
+                continue
+            kept = _without_docstring(value) if name == "body" and _is_body(node) else value
+            if kept is not None and kept != []:
+                fields.append(f"{name}={_canonical(kept)}")
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(_canonical(item) for item in cast('list[object]', node))}]"
+    return f"{type(node).__name__}:{node!r}"
+
+
+def _is_body(node: ast.AST) -> bool:
+    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements without bare strings: docstrings, and those below attributes."""
+    return [
+        statement
+        for statement in body
+        if not (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Constant)
+            and isinstance(statement.value.value, str)
+        )
+    ]
+
+
+def digest_cache(cache: Path) -> StatCache:
+    """The digests kept in a cache folder."""
+    return stat_cache(cache / "code-digests.json", _file_digest)
+
+
+def _file_digest(path: Path) -> str:
+    return source_digest(path.read_bytes())
+
+
+def roots_of(factories: Iterable[tuple[str, str]]) -> tuple[Path, ...]:
+    """Folders and files whose modules count: those of vpbench, and of the named plugins.
+
+    Args:
+        factories: (factory, home) of the method and its components, as specs name them.
+    """
+    roots = [Path(__file__).parents[1]]
+    for factory, home in factories:
+        path = provenance.source_path(factory.partition(":")[0] or home.partition(":")[0], home)
+        if path is not None:
+            roots += _siblings(path)
+    return tuple(dict.fromkeys(root.resolve() for root in roots))
+
+
+def _siblings(path: Path) -> list[Path]:
+    """A package with the other packages of its distribution; of a single file, its folder."""
+    if path.is_file():
+        return [path.parent if not (path.parent / "__init__.py").exists() else path]
+    found = [path]
+    for name in _top_level(path.name):
+        other = provenance.find_module(name)
+        if other is not None:
+            found.append(other.parent if other.name == "__init__.py" else other)
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _top_level(package: str) -> tuple[str, ...]:
+    """All top-level packages of the distribution that a package belongs to."""
+    from importlib.metadata import distributions
+
+    for dist in distributions():
+        names = (dist.read_text("top_level.txt") or "").split()
+        if package in names:
+            return tuple(names)
+    return ()
+
+
+def loaded_files(roots: Iterable[Path]) -> dict[str, Path]:
+    """Module name -> source file of all modules of this process that lie below some roots."""
+    folders = tuple(roots)
+    files: dict[str, Path] = {}
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if not origin or not str(origin).endswith(".py") or name.startswith("__"):
+            continue  # "__main__" is a second name of a module that has one
+        path = Path(origin).resolve()
+        if any(path == root or root in path.parents for root in folders):
+            named = name if _importable(name, path) else f"{_FILE}{path}"
+            files[named] = path
+    return files
+
+
+def _importable(name: str, path: Path) -> bool:
+    return not name.startswith("vpbench_file_") and module_file(name) == path
+
+
+def module_file(name: str) -> Path | None:
+    """The source file of a module, without importing anything."""
+    if name.startswith(_FILE):
+        return Path(name.removeprefix(_FILE))
+    top, *rest = name.split(".")
+    start = provenance.find_module(top)
+    if start is None:
+        return None
+    if not rest:
+        return start.resolve()
+    base = start.parent.joinpath(*rest)
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path.resolve()
+    return None
+
+
+def code_table(roots: Iterable[Path], digests: StatCache) -> CodeTable:
+    """The code that this process has loaded so far, and the environment it runs in."""
+    modules: dict[str, str] = {}
+    for name, path in sorted(loaded_files(roots).items()):
+        edited = path.exists() and path.stat().st_mtime > STARTED
+        modules[name] = "edited while it ran" if edited else digests.of(path)
+    digests.save()
+    return {"modules": modules, "environment": provenance.environment()}
+
+
+def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
+    """Modules of a table that are not what they were, or gone; sorted."""
+    changed: list[str] = []
+    for name, value in table["modules"].items():
+        path = module_file(name)
+        if path is None or digests.of(path) != value:
+            changed.append(name)
+    digests.save()
+    return sorted(changed)
+
+
+def current_table(table: CodeTable, digests: StatCache) -> CodeTable:
+    """The same modules as they are now."""
+    modules = {
+        name: digests.of(path) if (path := module_file(name)) is not None else ""
+        for name in table["modules"]
+    }
+    return {"modules": modules, "environment": table["environment"]}
+
+
+def table_id(table: Mapping[str, Any]) -> str:
+    """16 hex digits that name a table."""
+    return digest(table)[:16]
+
+
+def short_names(modules: Iterable[str], most: int = 3) -> str:
+    """Changed modules for one line: file names, and how many more."""
+    names = [os.path.basename(m.removeprefix(_FILE)) if m.startswith(_FILE) else m for m in modules]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def forget_modules() -> None:
+    """Look for modules anew; for processes in which plugins appear or move."""
+    importlib.invalidate_caches()
+    provenance.find_module.cache_clear()
+    _top_level.cache_clear()

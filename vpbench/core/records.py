@@ -1,0 +1,198 @@
+"""What the run folder stores, as types: run.json, shard records, the manifest, scores."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Gives(TypedDict):
+    """What the task's test clips have besides frames."""
+
+    label: bool
+    pose: bool
+
+
+class StageOrigin(TypedDict):
+    """One stage that a run depends on."""
+
+    stage: str
+    folder: str
+    origin: str
+
+
+class RunInputs(TypedDict):
+    """All that a run was asked to do, fixed before it starts."""
+
+    method: str
+    kind: str
+    spec: dict[str, Any]
+    preset: str
+    task: dict[str, Any]
+    data: str
+    dataset: str
+    gives: Gives
+    seed: int
+    fit_seed: int | None
+    samples: int
+    uses: list[str]
+    footnotes: list[str]
+    conditioning_frames: int
+    stages: list[StageOrigin]
+
+
+class RunRecord(TypedDict):
+    """run.json, sealed. `key` is the whole run id, whose first 8 digits name the folder."""
+
+    schema: str
+    vpbench: str
+    created: float
+    key: str
+    inputs: RunInputs
+    task_ref: dict[str, Any]
+    plugins: list[str]
+    device: str
+    stage_hashes: dict[str, str]
+    sha256: str
+
+
+class ShardRecord(TypedDict):
+    """Beside the array of a shard, sealed.
+
+    `array` is the hash of the array's file, `given` that of the frames which the method saw.
+    """
+
+    schema: str
+    run: str
+    items: list[str]
+    shape: list[int]
+    array: str
+    given: str
+    code: str
+    inputs: list[DiscoveredFile]
+    changed_settings: list[str]
+    device: str
+    seconds: float
+    sha256: str
+
+
+ManifestRow = TypedDict(
+    "ManifestRow",
+    {
+        "name": str,
+        "items": list[str],
+        "sha256.npz": str,
+        "sha256.json": str,
+        "given": str,
+        "code": str,
+        "device": str,
+        "seconds": float,
+    },
+)
+"""One shard in the manifest."""
+
+
+class StageRow(TypedDict):
+    """What tables print of a stage that made the predictions."""
+
+    stage: str
+    origin: str
+    gates: list[dict[str, Any]]
+    marks: list[str]
+    seconds: float
+    device: str
+    threads: int
+
+
+class Manifest(TypedDict):
+    """MANIFEST.json, sealed: closes a prediction and binds it to its run."""
+
+    schema: str
+    vpbench: str
+    run: str
+    method: str
+    task: str
+    seed: int
+    n: int
+    samples: int
+    shards: list[ManifestRow]
+    stages: list[StageRow]
+    inputs: list[DiscoveredFile]
+    notes: list[str]
+    sha256: str
+
+
+class DiscoveredFile(TypedDict):
+    """A file that the method read or that lies beside it. `how`: "opened" or "beside"."""
+
+    path: str
+    sha256: str
+    how: str
+
+
+class Subset(TypedDict):
+    """The named part of the test split that a score is over."""
+
+    name: str
+    n: int
+    hash: str
+    shown: NotRequired[bool]
+
+
+class ScoreRecord(TypedDict):
+    """A score file, sealed and bound to its run and predictions.
+
+    `aggregate` is "mean" where the value is the mean over `per_clip`, "own" where it is not.
+    """
+
+    schema: str
+    vpbench: str
+    metric: str
+    kind: str
+    direction: Literal["up", "down"]
+    unit: str
+    aggregate: str
+    frames: int
+    fingerprint: dict[str, Any]
+    fp8: str
+    value: float | None
+    reason: str | None
+    se: float | None
+    n: int
+    ci95: list[float] | None
+    p: float | None
+    floor: float | None
+    per_clip: dict[str, float | None]
+    per_frame: dict[str, list[float | None]]
+    samples: dict[str, list[float | None]]
+    clusters: dict[str, str]
+    subset: NotRequired[Subset]
+    run: NotRequired[str]
+    manifest: NotRequired[str]
+    code: NotRequired[str]
+    seconds: NotRequired[float]
+    sha256: str
+
+
+class Accepted(TypedDict):
+    """accepted.json, sealed: code tables whose results were probed and found equal.
+
+    Both map the id of the table that a result was made with to ids of tables that agree with it.
+    """
+
+    schema: str
+    run: str
+    predictions: dict[str, list[str]]
+    scores: dict[str, list[str]]
+    sha256: NotRequired[str]
+
+
+class Failure(TypedDict):
+    """failure.json: why the last attempt at a run failed."""
+
+    schema: str
+    run: str
+    method: str
+    reason: str
+    code: int
+    time: float
+    trace: str

@@ -1,0 +1,86 @@
+"""A method at work in its own process: the instance, and what is recorded of how it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
+from vpbench.core.names import parse_name
+from vpbench.core.paths import Paths
+from vpbench.core.plan import RunPlan
+from vpbench.core.records import DiscoveredFile
+from vpbench.core.registry import Registry
+from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.prediction.inputs import OpenedFiles, file_hashes, plugin_folders
+from vpbench.harness.prediction.loaded import LoadedMethod, load_method
+from vpbench.harness.prediction.settings import changes, settings
+
+
+@dataclass
+class RecordedMethod:
+    """The `Maker` of `vpbench.harness.prediction.shards`."""
+
+    loaded: LoadedMethod
+    device: str
+    cache: Path
+    files: OpenedFiles
+    before: dict[str, Any]
+    _changed: list[str] = field(default_factory=list[str])
+
+    @property
+    def instance(self) -> Any:
+        """What the method's factory made."""
+        return self.loaded.instance
+
+    @contextmanager
+    def at_work(self) -> Generator[None]:
+        """While the method predicts: files that it opens are seen, settings are checked after."""
+        with self.files.watching():
+            yield
+        for name in changes(self.before, settings()):
+            if name not in self._changed:
+                self._changed.append(name)
+
+    def code(self) -> CodeTable:
+        """The code of vpbench and of the plugin that is loaded by now."""
+        return code_table(roots_of(self.loaded.run.method.factories), digest_cache(self.cache))
+
+    def opened(self) -> list[DiscoveredFile]:
+        """Files that the method has read by now, besides those that are declared."""
+        folders = [] if self.loaded.run.method.built_in else plugin_folders(self.loaded.run.method)
+        return self.files.files(folders, file_hashes(self.cache))
+
+    def changed_settings(self) -> list[str]:
+        """Interpreter-wide settings that the method has changed by now."""
+        return sorted(self._changed)
+
+
+def record_method(
+    run: RunPlan, task_data: TaskData, registry: Registry, device: str, paths: Paths
+) -> RecordedMethod:
+    """Load a run's method, watched from its import on."""
+    files = OpenedFiles(accounted_for(run, task_data, paths))
+    before = settings()
+    with files.watching():
+        loaded = load_method(run, task_data, registry, device)
+    made = RecordedMethod(loaded, device, paths.cache, files, before)
+    with made.at_work():
+        pass  # importing may have changed settings already
+    return made
+
+
+def accounted_for(run: RunPlan, task_data: TaskData, paths: Paths) -> Sequence[Path]:
+    """Folders whose files are part of the run id already, or are the harness's own."""
+    stages = [stage.folder.path for stage in run.stages]
+    return [paths.runs, paths.cache, *stages, *dataset_folders(task_data)]
+
+
+def dataset_folders(task_data: TaskData) -> list[Path]:
+    """Where the clips lie: `--root`, and the path of a folder dataset."""
+    ref = task_data.ref
+    _, colon, path = parse_name(ref.dataset).base.partition(":")
+    return [Path(p) for p in (ref.root, path if colon else None) if p]

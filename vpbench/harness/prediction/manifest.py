@@ -1,0 +1,136 @@
+"""Closes a prediction: the manifest that binds all shards to their run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from vpbench import __version__
+from vpbench.api.errors import BadData, HashMismatch
+from vpbench.core import schema
+from vpbench.core.acceptance import notes_of_stage
+from vpbench.core.checkpoints import StagePlan, loads
+from vpbench.core.hashing import file_sha256
+from vpbench.core.lock import lock_or_wait
+from vpbench.core.paths import Paths
+from vpbench.core.plan import RunPlan
+from vpbench.core.records import DiscoveredFile, ManifestRow, ShardRecord, StageRow
+from vpbench.core.rundir import RunDir, read_sealed, write_sealed
+from vpbench.core.tasks import Task
+from vpbench.harness.prediction.inputs import file_hashes, files_beside
+from vpbench.harness.prediction.shards import Shard, shards
+
+
+def close_prediction(run: RunPlan, task: Task, paths: Paths) -> str:
+    """Write the manifest once all shards are there, and tell its hash.
+
+    Raises:
+        HashMismatch: a shard is not what its record says.
+    """
+    folder = run.folder
+    lock = lock_or_wait(folder.manifest.with_suffix(".lock"), folder.manifest.is_file)
+    if lock is not None:
+        with lock:
+            records = [read_shard_record(run, shard) for shard in shards(task)]
+            rows = [
+                _row(folder, shard, record)
+                for shard, record in zip(shards(task), records, strict=True)
+            ]
+            write_sealed(
+                folder.manifest,
+                {
+                    "schema": schema.MANIFEST,
+                    "vpbench": __version__,
+                    "run": run.key,
+                    "method": run.name,
+                    "task": task.id,
+                    "seed": run.seed,
+                    "n": len(task.test),
+                    "samples": run.samples,
+                    "shards": rows,
+                    "stages": _stage_rows(run, task),
+                    "inputs": _all_inputs(run, records, paths),
+                    "notes": _notes(records),
+                },
+                lock.check,
+            )
+    return folder.read_manifest()["sha256"]
+
+
+def read_shard_record(run: RunPlan, shard: Shard) -> ShardRecord:
+    """The record of a shard, checked against its array, its run and the task's clips.
+
+    Raises:
+        HashMismatch: it is not what was written, or belongs to another run.
+        BadData: the task has other clips now.
+    """
+    path = run.folder.shard(shard.index)
+    place = path.with_suffix(".json")
+    fix = f"Delete {path} and {place.name}, run again."
+    record = cast("ShardRecord", read_sealed(place, schema.SHARD))
+    if record["run"] != run.key:
+        raise HashMismatch(f"{place} belongs to the run {record['run'][:8]}.", fix=fix)
+    if not path.is_file() or file_sha256(path) != record["array"]:
+        raise HashMismatch(f"{path} is not what was written.", fix=fix)
+    if record["items"] != [item.id for item in shard.items]:
+        raise BadData(f"{place} lists other clips than the task has.", fix="Delete it, run again.")
+    return record
+
+
+def _row(folder: RunDir, shard: Shard, record: ShardRecord) -> ManifestRow:
+    path = folder.shard(shard.index)
+    return {
+        "name": path.stem,
+        "items": record["items"],
+        "sha256.npz": record["array"],
+        "sha256.json": file_sha256(path.with_suffix(".json")),
+        "given": record["given"],
+        "code": record["code"],
+        "device": record["device"],
+        "seconds": record["seconds"],
+    }
+
+
+def _all_inputs(run: RunPlan, records: list[ShardRecord], paths: Paths) -> list[DiscoveredFile]:
+    """Files that any worker saw the method read, and those that lie beside it."""
+    hashes = file_hashes(paths.cache)
+    beside = files_beside(run.method, hashes, (paths.runs, paths.cache))
+    files = {f["path"]: f for f in beside}
+    files |= {f["path"]: f for record in records for f in record["inputs"]}
+    return [files[path] for path in sorted(files)]
+
+
+def _notes(records: list[ShardRecord]) -> list[str]:
+    changed = sorted({name for record in records for name in record["changed_settings"]})
+    return [f"changes interpreter-wide settings: {', '.join(changed)}"] if changed else []
+
+
+def _stage_rows(run: RunPlan, task: Task) -> list[StageRow]:
+    """What tables print of the stages that made the predictions: origin, training, notes."""
+    rows: list[StageRow] = []
+    for stage in run.stages:
+        if not loads(stage.node, run.method) or not stage.folder.complete():
+            continue
+        record = stage.folder.read()
+        notes = notes_of_stage(record)
+        rows.append(
+            {
+                "stage": stage.node.label,
+                "origin": "fitted here" if stage.origin in ("to fit", "fitted") else stage.origin,
+                "gates": notes["gates"],
+                "marks": [*notes["marks"], *_other_data(stage, record, task)],
+                "seconds": record["seconds"],
+                "device": record["device"],
+                "threads": record["threads"],
+            }
+        )
+    return rows
+
+
+def _other_data(stage: StagePlan, record: Mapping[str, Any], task: Task) -> list[str]:
+    """A note for a checkpoint that was fitted on other clips than are here."""
+    return (
+        [f"{stage.node.label} was fitted on other data"]
+        if record["data"] != task.training_hash
+        else []
+    )

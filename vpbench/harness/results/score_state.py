@@ -1,0 +1,95 @@
+"""Which scores of a run are there and hold, found without making a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vpbench.api.errors import UsageError
+from vpbench.core.paths import Paths
+from vpbench.core.records import ScoreRecord
+from vpbench.core.rundir import RunDir
+from vpbench.core.tasks import Task
+from vpbench.harness.results.run_state import changed_code
+from vpbench.harness.scoring.score import Wanted
+
+
+@dataclass
+class ScoreState:
+    """What is there of the scores of a run.
+
+    Attributes:
+        todo: names of metrics that have to be scored, in part or as a whole.
+        changed: names of metrics that were scored by other code, and what of it changed.
+        missing: name -> why a metric cannot be scored.
+    """
+
+    todo: list[str] = field(default_factory=list[str])
+    changed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    missing: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def inspect_scores(
+    folder: RunDir,
+    task: Task,
+    metrics: Sequence[Wanted],
+    paths: Paths,
+    absent_weights: Mapping[str, str],
+) -> ScoreState:
+    """Look at the scores of a finished prediction.
+
+    Args:
+        absent_weights: name of weights -> why they are not here.
+
+    Raises:
+        HashMismatch: a score is not what was written.
+    """
+    state = ScoreState()
+    stored = folder.all_scores(folder.read_manifest()["sha256"])
+    for wanted in metrics:
+        absent = [absent_weights[w.name] for w in wanted.spec.weights if w.name in absent_weights]
+        if absent:
+            state.missing[wanted.name] = f"not scored: {absent[0]}"
+            continue
+        own = [s for s in stored if s["metric"] == wanted.name and _current(s, wanted, task)]
+        there = {(s["frames"], s.get("subset", {}).get("name", "")) for s in own}
+        due, reason = _due(wanted, task)
+        if reason is not None:
+            state.missing[wanted.name] = f"not scored: {reason}"
+        if not due <= there:
+            state.todo.append(wanted.name)
+        else:
+            modules = changed_code(folder, (s.get("code", "") for s in own), "scores", paths)
+            if modules:
+                state.changed[wanted.name] = modules
+    return state
+
+
+def _due(wanted: Wanted, task: Task) -> tuple[set[tuple[int, str]], str | None]:
+    """(frames, subset) of all scores that a metric should have, and why one cannot be had."""
+    due: set[tuple[int, str]] = set()
+    reason: str | None = None
+    for frames in task.frames:
+        try:
+            wanted.check(frames, len(task.test))
+        except UsageError as error:
+            reason = error.message
+            continue
+        due.add((frames, ""))
+        least = max(1, wanted.spec.min_clips)
+        due |= {(frames, name) for name in task.subsets if len(task.part(name).test) >= least}
+    return due, reason
+
+
+def _current(score: ScoreRecord, wanted: Wanted, task: Task) -> bool:
+    """Whether a score is of this version of the metric, and of the task as it is now."""
+    fingerprint = score["fingerprint"]
+    subset = score.get("subset")
+    part = task if not subset else task.part(subset["name"]) if _has(task, subset["name"]) else None
+    if part is None or fingerprint.get("version") != wanted.spec.version:
+        return False
+    return all(fingerprint.get(k) == v for k, v in part.fingerprint(score["frames"]).items())
+
+
+def _has(task: Task, subset: str) -> bool:
+    return subset in task.subsets

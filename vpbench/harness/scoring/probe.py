@@ -1,0 +1,147 @@
+"""Is a stored score still what the code makes? A part of it is computed again and compared.
+
+A clip metric scores one shard again. A set metric takes the features of one shard out of its
+network again, and the distance out of all stored features. Intervals are taken anew from what is
+stored of the clips.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vpbench.core.records import ScoreRecord
+from vpbench.core.registry import Registry
+from vpbench.core.rundir import RunDir
+from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.prediction.shards import read_shard
+from vpbench.harness.scoring.score import (
+    Running,
+    Wanted,
+    feed,
+    per_metric,
+    score_record,
+    update_all,
+)
+from vpbench.harness.training.context import ScoreContext
+
+TOLERANCE = 1e-6
+"""Largest relative difference that another machine's rounding may make."""
+
+
+@dataclass(frozen=True)
+class ScoreVerdict:
+    """What computing a part of a score again gave.
+
+    Attributes:
+        path: the score file.
+        largest: largest relative difference of any figure; infinite where one is missing.
+    """
+
+    metric: str
+    frames: int
+    path: str
+    largest: float
+
+
+def probe_scores(
+    folder: RunDir,
+    task_data: TaskData,
+    metrics: Sequence[Wanted],
+    registry: Registry,
+    ctx: ScoreContext,
+) -> list[ScoreVerdict]:
+    """Compute a part of every stored score of some metrics again.
+
+    Raises:
+        HashMismatch: a stored file is not what was written.
+    """
+    verdicts: list[ScoreVerdict] = []
+    for metric in per_metric(metrics, task_data.task, registry, ctx):
+        path = folder.score(metric.wanted.name, metric.short_fingerprint)
+        if not path.is_file():
+            continue
+        stored = folder.read_score(path)
+        if metric.wanted.spec.kind == "clip":
+            largest = _clips(folder, task_data, metric, stored)
+        else:
+            largest = _set(folder, task_data, metric, stored, registry, ctx)
+        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, str(path), largest))
+    return verdicts
+
+
+def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
+    """Scores the first shard again; takes error and interval from the stored values anew."""
+    _feed_shard(folder, task_data, [metric])
+    again = metric.instance.result()
+    rows = [(v, stored["per_clip"].get(k)) for k, v in again.per_clip.items()]
+    whole = replace(again, per_clip=stored["per_clip"], value=stored["value"])
+    record = score_record(metric, whole, stored["clusters"])
+    rows += [(record["se"], stored["se"]), *_pairs(record["ci95"], stored["ci95"])]
+    return max((_relative(a, b) for a, b in rows), default=0.0)
+
+
+def _set(
+    folder: RunDir,
+    task_data: TaskData,
+    metric: Running,
+    stored: ScoreRecord,
+    registry: Registry,
+    ctx: ScoreContext,
+) -> float:
+    """Takes the features of the first shard anew, and the distance from all stored features."""
+    with tempfile.TemporaryDirectory(prefix="vpbench-probe-") as scratch:
+        fresh = replace(ctx, features=Path(scratch), recompute=True)
+        (again,) = (
+            m
+            for m in per_metric([metric.wanted], task_data.task, registry, fresh)
+            if m.short_fingerprint == metric.short_fingerprint
+        )
+        _feed_shard(folder, task_data, [again], real=False)
+        again.flush()
+        if not _same_files(Path(scratch), ctx.cache_root):
+            return float("inf")
+    feed(folder, task_data, [metric])
+    record = score_record(metric, metric.instance.result(), {})
+    rows = [(record["value"], stored["value"]), (record["se"], stored["se"])]
+    rows += [(record["p"], stored["p"]), *_pairs(record["ci95"], stored["ci95"])]
+    rows += [(v, stored["per_clip"].get(k)) for k, v in record["per_clip"].items()]
+    return max(_relative(a, b) for a, b in rows)
+
+
+def _feed_shard(
+    folder: RunDir, task_data: TaskData, metrics: Sequence[Running], *, real: bool = True
+) -> None:
+    """Give the clips of the first shard to some metrics."""
+    items = {item.id: item for item in task_data.task.test}
+    row = folder.read_manifest()["shards"][0]
+    for fake, name in zip(read_shard(folder, row), row["items"], strict=True):
+        targets = task_data.targets(items[name]) if real else None
+        update_all(metrics, fake, targets, items[name])
+
+
+def _same_files(scratch: Path, cache: Path) -> bool:
+    """Whether files that lie in both places hold the same: names are hashes of what they are of."""
+    for path in scratch.rglob("*"):
+        other = cache / path.relative_to(scratch)
+        if path.is_file() and other.is_file() and path.read_bytes() != other.read_bytes():
+            return False
+    return True
+
+
+def _pairs(
+    one: Sequence[float] | None, other: Sequence[float] | None
+) -> list[tuple[float | None, float | None]]:
+    if one is None or other is None:
+        return [] if one is other else [(None, 0.0)]
+    return list(zip(one, other, strict=True))
+
+
+def _relative(one: float | None, other: float | None) -> float:
+    if one is None or other is None:
+        return 0.0 if one is other else float("inf")
+    if one == other:
+        return 0.0
+    return abs(one - other) / max(abs(one), abs(other), 1e-12)
