@@ -13,7 +13,7 @@ from vpbench_keypoints.second_stage import SecondStage
 
 
 class KeypointMethod(ComposedMethod):
-    """Detects keypoints in one image, rolls them into the future, redraws the image."""
+    """Detects keypoints in one image, predicts their motion, redraws the image."""
 
     trains: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "keypoints": ("detector", "translator"),

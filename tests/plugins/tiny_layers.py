@@ -84,7 +84,7 @@ def __getattr__(name):
             def __init__(self):
                 self.points = None
 
-            def roll(self, keypoints, label, horizon, seeds):
+            def rollout(self, keypoints, label, horizon, seeds):
                 return self.points
 
         class Oracle(ComposedMethod):

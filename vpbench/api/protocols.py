@@ -112,7 +112,9 @@ class Detector(Protocol):
 class MotionModel(Protocol):
     """Given keypoints to future keypoints."""
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """[B,n,K,3], int64 [B] or None, T, int64 [B] -> [B,T,K,3]."""
         ...
 

@@ -1,4 +1,4 @@
-"""A method made of three parts: detect keypoints, roll them into the future, render frames."""
+"""A method made of three parts: detect keypoints, predict their motion, render frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vpbench.api import (
 )
 from vpbench.kit.tensors import pose_to_tensor, to_tensor, to_uint8
 
-_WORK = {"detector": "detect", "motion": "roll", "translator": "render"}
+_WORK = {"detector": "detect", "motion": "rollout", "translator": "render"}
 """The slots of a composed method and what a component in each must be able to do."""
 
 
@@ -57,7 +57,7 @@ class ComposedMethod:
         for slot, verb in _WORK.items():
             if slot not in slots:
                 raise Refused(
-                    f"{name} has no {slot}: it cannot detect keypoints, roll them and render.",
+                    f"{name} has no {slot}: all of detect, rollout and render are needed.",
                     fix=f"Fill the slot {slot!r}, or implement Method without ComposedMethod.",
                 )
             if not callable(getattr(slots[slot], verb, None)):
@@ -89,7 +89,7 @@ class ComposedMethod:
         with torch.inference_mode(), evaluating(self.slots.values()):
             scene = self._look(given, seeds)
             samples = [
-                to_uint8(self._render(scene, self._roll(scene, given, horizon, seeds[:, s])))
+                to_uint8(self._render(scene, self._rollout(scene, given, horizon, seeds[:, s])))
                 for s in range(seeds.shape[1])
             ]
         return np.stack(samples, axis=1)
@@ -111,7 +111,7 @@ class ComposedMethod:
         with torch.inference_mode(), evaluating(self.slots.values()):
             scene = self._look(given, seeds)
             for s in range(seeds.shape[1]):
-                target = self._roll(scene, given, horizon, seeds[:, s])
+                target = self._rollout(scene, given, horizon, seeds[:, s])
                 parts: dict[str, Any] = {}
                 if explain is not None:
                     arguments = self._on("translator", scene.frame, scene.points[:, -1], target)
@@ -136,7 +136,7 @@ class ComposedMethod:
         self._expect("detector", points, (*frames.shape[:2], k, 3))
         return _Scene(frames[:, -1], points)
 
-    def _roll(
+    def _rollout(
         self, scene: _Scene, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]
     ) -> Tensor:
         label = None
@@ -144,7 +144,7 @@ class ComposedMethod:
             label = torch.from_numpy(np.array(given.label, dtype=np.int64))
         chance = torch.from_numpy(np.array(seeds, dtype=np.int64))
         points, label, chance = self._on("motion", scene.points, label, chance)
-        target = self.slots["motion"].roll(points, label, horizon, chance)
+        target = self.slots["motion"].rollout(points, label, horizon, chance)
         self._expect("motion", target, (len(points), horizon, *points.shape[2:]))
         return target
 

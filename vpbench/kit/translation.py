@@ -21,7 +21,9 @@ class _Told:
     def __init__(self, target: Tensor) -> None:
         self.target = target
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """The told keypoints [B,T,K,3]."""
         return self.target.to(keypoints.device)
 

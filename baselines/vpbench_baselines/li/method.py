@@ -83,7 +83,7 @@ class Li:
         motion: list[Tensor] = []
         for piece in range(pieces):
             flows = self.generator(frame, codes[:, piece])[:, : horizon - piece * FRAMES]
-            videos.append(self.refiner.roll(frame, flows))
+            videos.append(self.refiner.rollout(frame, flows))
             motion.append(flows)
             frame = videos[-1][:, -1]
         return torch.cat(videos, 1), torch.cat(motion, 1)

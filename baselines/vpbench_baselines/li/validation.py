@@ -61,8 +61,8 @@ class FrameFigures:
     Attributes:
         gain, gain_warp: PSNR over that of the last given frame, dB, at t=1 with the teacher's
             flow: redrawn, and merely warped.
-        psnr_last, copy_last: PSNR at the end of a roll with the teacher's flow, of the last given
-            frame, dB.
+        psnr_last, copy_last: PSNR at the end of a rollout with the teacher's flow, and of the last
+            given frame, dB.
     """
 
     gain: float
@@ -209,7 +209,7 @@ def validate_refiner(
         for _, batch in clips(store, ctx, MOST_CLIPS):
             frames = to_tensor(batch.frames, ctx.device)
             flows = torch.from_numpy(batch.flows).to(ctx.device)
-            rolled = refiner.roll(frames[:, 0], flows)
+            rolled = refiner.rollout(frames[:, 0], flows)
             found.append(_frame_figures(frames, flows, rolled))
             if len(found) <= SHEETS:
                 rows = [("real", batch.frames[0, 1:]), ("redrawn", to_uint8(rolled[0]))]

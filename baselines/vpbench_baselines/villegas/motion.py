@@ -83,7 +83,9 @@ class PoseMotion(nn.Module):
             )
         return self.net
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """[B,n,K,3] -> [B,T,K,3]; neither label nor seeds are used.
 
         Confidences are those of the last given frame: a point that cannot be seen there stays out
@@ -144,7 +146,7 @@ class PoseMotion(nn.Module):
             ctx.mark("no validation clip is long enough: gates of the pose LSTM not measured")
             return
         with torch.inference_mode(), evaluating([self]):
-            found = self.roll(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
+            found = self.rollout(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
         last = paths.last[:, None]
         counted = (last[..., 2] > 0).expand(paths.future.shape[:-1])
         error = float(joint_errors(found, paths.future, counted).mean())

@@ -50,7 +50,7 @@ class Wichers:
     # -- prediction ---------------------------------------------------------------------------
 
     def predict(self, given: Conditioning, horizon: int, seeds: Seeds) -> Frames:
-        """Encode the given frames, roll the encodings on, draw the predicted ones.
+        """Encode the given frames, predict the encodings that follow, draw them.
 
         Args:
             given: 1 to 5 frames, of which the first is the source of all pixels.
@@ -75,14 +75,14 @@ class Wichers:
         with torch.inference_mode():
             self.networks.eval()
             for s in range(seeds.shape[1]):
-                frame, code, codes = self._roll(given, horizon, seeds[:, s])
+                frame, code, codes = self._rollout(given, horizon, seeds[:, s])
                 drawn, mask = self.networks.decoder.layers(frame, code, codes)
                 found["mask"].append(to_uint8(mask.expand_as(drawn)))
                 found["crude"].append(to_uint8(drawn))
                 found["final"].append(to_uint8(mask * drawn + (1 - mask) * frame[:, None]))
         return {name: np.stack(values, axis=1) for name, values in found.items()}
 
-    def _roll(
+    def _rollout(
         self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """First frame, its encoding, and the encodings of the T frames after the given ones."""
@@ -98,7 +98,7 @@ class Wichers:
         return frames[:, 0], codes[:, 0], rolled
 
     def _video(self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]) -> Tensor:
-        frame, code, codes = self._roll(given, horizon, seeds)
+        frame, code, codes = self._rollout(given, horizon, seeds)
         parts = [self.networks.decoder(frame, code, part) for part in codes.split(_AT_ONCE, 1)]
         return torch.cat(parts, 1)
 

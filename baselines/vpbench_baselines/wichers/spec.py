@@ -43,7 +43,7 @@ VGG = vgg16_hed(encoder_init="vgg16-hed")
 SPEC = MethodSpec(
     "wichers",
     "vpbench_baselines.wichers.method:Wichers",
-    "reimplementation of Wichers et al. 2018: learned encodings rolled into the future and drawn "
+    "reimplementation of Wichers et al. 2018: future encodings are predicted and drawn "
     "by analogy with the first frame",
     capabilities=Capabilities(
         (1, 5), stochastic=True, trainable=True, size_multiple=16, min_size=32, memory_gib=2.0

@@ -216,7 +216,7 @@ def test_figures_of_zero_flow_are_known(tmp_path):
 class Warping(torch.nn.Module):
     """Redraws nothing."""
 
-    def roll(self, frame, flows):
+    def rollout(self, frame, flows):
         frames = []
         for flow in flows.unbind(1):
             frame = warp(frame, flow)

@@ -257,10 +257,10 @@ def test_the_motion_model_looks_at_ten_frames_and_hides_what_it_cannot_see(tmp_p
     points[:, -1, 4, 2] = 0
     seeds = torch.zeros(2, dtype=torch.int64)
     with torch.inference_mode():
-        found = part.roll(points, None, 6, seeds)
-        torch.testing.assert_close(part.roll(points[:, -10:], None, 6, seeds), found)
+        found = part.rollout(points, None, 6, seeds)
+        torch.testing.assert_close(part.rollout(points[:, -10:], None, 6, seeds), found)
         points[:, -1, 4, :2] = 7.0  # out of sight: its place is not used
-        torch.testing.assert_close(part.roll(points, None, 6, seeds), found)
+        torch.testing.assert_close(part.rollout(points, None, 6, seeds), found)
     assert found.shape == (2, 6, 13, 3) and not found[:, :, 4, 2].any()
     assert found[..., :2].abs().max() <= 1
 

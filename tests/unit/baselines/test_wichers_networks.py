@@ -133,7 +133,7 @@ def test_the_predictor_is_fed_true_encodings_first_and_its_own_after(predictor):
     other[:, 3] += 1
     again = rolled(predictor, other, 4, 7)
     assert torch.equal(again[:, :3], five[:, :3]) and not torch.equal(again[:, 3:], five[:, 3:])
-    # longer rolls begin with shorter ones
+    # longer rollouts begin with shorter ones
     assert torch.equal(rolled(predictor, codes, 4, 12)[:, :7], five)
 
 

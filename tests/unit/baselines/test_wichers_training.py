@@ -69,7 +69,7 @@ def touched(module):
 
 def test_the_latent_loss_reaches_encoder_and_predictor_and_not_the_decoder(networks):
     batch = coded(networks)
-    training.latent_loss(batch, training.roll(networks, batch, True)).backward()
+    training.latent_loss(batch, training.rollout(networks, batch, True)).backward()
     assert touched(networks.encoder) and touched(networks.predictor)
     assert not touched(networks.decoder)
 
@@ -77,7 +77,7 @@ def test_the_latent_loss_reaches_encoder_and_predictor_and_not_the_decoder(netwo
 def test_the_latent_loss_reaches_the_encoder_through_its_target_alone(networks):
     """No stop-gradient on true encodings: also those that are only compared with."""
     batch = coded(networks, 0)
-    predicted = training.roll(networks, batch, True).detach()
+    predicted = training.rollout(networks, batch, True).detach()
     training.latent_loss(batch, predicted).backward()
     assert touched(networks.encoder) and not touched(networks.predictor)
 
@@ -91,7 +91,7 @@ def test_the_image_loss_of_the_first_stage_reaches_encoder_and_decoder_alone(net
 
 def test_losses_over_all_frames_are_the_mean_squared_errors(networks):
     batch = coded(networks, 0)
-    predicted = training.roll(networks, batch, True)
+    predicted = training.rollout(networks, batch, True)
     codes = networks.encoder(batch.frames, True)
     wanted = (predicted - codes[:, 1:]).square().mean()
     torch.testing.assert_close(training.latent_loss(batch, predicted), wanted)

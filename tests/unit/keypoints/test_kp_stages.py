@@ -323,7 +323,7 @@ def test_without_labels_and_validation_clips(tmp_path):
     made = method(task)
     fit(tmp_path / "one", "keypoints", made, data)
     fit(tmp_path / "two", "motion", made, data)
-    path = made.slots["motion"].roll(torch.zeros(2, 1, 3, 3), None, 7, torch.tensor([1, 2]))
+    path = made.slots["motion"].rollout(torch.zeros(2, 1, 3, 3), None, 7, torch.tensor([1, 2]))
     assert path.shape == (2, 7, 3, 3)
 
 
@@ -342,7 +342,7 @@ def test_the_motion_model_learns_two_actions(tmp_path):
 
     def rolled(who, label):
         with torch.no_grad():
-            return who.slots["motion"].roll(paths[:, :1], label, HORIZON, index)
+            return who.slots["motion"].rollout(paths[:, :1], label, HORIZON, index)
 
     found, wrong = rolled(made, index % 2), rolled(made, (index + 1) % 2)
     before = rolled(method(**more), index % 2)

@@ -59,7 +59,7 @@ class Corner(Stored):
 class Drift(Stored):
     """Adds noise that grows with time, and the label."""
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         assert seeds.dtype == torch.int64
         self.label = label
         step = normal(seeds, (1, K, 3)) * 0.01
@@ -208,7 +208,7 @@ def test_an_empty_slot_is_refused_by_name(slot):
 
 
 class WrongShape(Drift):
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints
 
 
@@ -260,7 +260,7 @@ class Still:
 
     capabilities = Capabilities()
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints[:, -1:].expand(-1, horizon, -1, -1)
 
     def save(self, folder):
@@ -270,7 +270,7 @@ class Still:
 
 
 class Bare:
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints[:, -1:].expand(-1, horizon, -1, -1)
 
 
