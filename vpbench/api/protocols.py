@@ -72,8 +72,8 @@ class Trainable(Method, Protocol):
 class HasIntermediates(Protocol):
     """A method that can show how it made its frames."""
 
-    def layers(self, given: Conditioning, horizon: int, seeds: Seeds) -> Mapping[str, Any]:
-        """Arrays for pictures only, such as keypoints, mask, crude, flow, final."""
+    def intermediates(self, given: Conditioning, horizon: int, seeds: Seeds) -> Mapping[str, Any]:
+        """Arrays for pictures only, such as keypoints, mask, coarse, flow, final."""
         ...
 
 

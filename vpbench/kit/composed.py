@@ -94,20 +94,20 @@ class ComposedMethod:
             ]
         return np.stack(samples, axis=1)
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """How the frames come about, for pictures.
 
         Returns:
             keypoints float32 [B,S,n+T,K,3] of given and predicted frames; final uint8
-            [B,S,T,H,W,3]; and what the translator's `layers(frame, source, target)` gives, if it
-            has one: of its tensors [B,T,C,H,W], those with one or three channels (mask, crude) as
-            uint8 [B,S,T,H,W,3], others (flow) as float32 [B,S,T,H,W,C]; the rest unchanged with an
-            axis S after the first.
+            [B,S,T,H,W,3]; and what the translator's `intermediates(frame, source, target)` returns,
+            if it has one: of its tensors [B,T,C,H,W], those with one or three channels (mask,
+            coarse) as uint8 [B,S,T,H,W,3], others (flow) as float32 [B,S,T,H,W,C]; the rest
+            unchanged with an axis S after the first.
         """
         found: dict[str, list[npt.NDArray[Any]]] = {}
-        explain: Any = getattr(self.slots["translator"], "layers", None)
+        explain: Any = getattr(self.slots["translator"], "intermediates", None)
         with torch.inference_mode(), evaluating(self.slots.values()):
             scene = self._look(given, seeds)
             for s in range(seeds.shape[1]):
@@ -281,7 +281,7 @@ def _trainable(component: object) -> bool:
 
 
 def _picture(value: Any) -> npt.NDArray[Any]:
-    """One of a translator's layers as an array, without the axis S."""
+    """One of a translator's intermediates as an array, without the axis S."""
     tensor = torch.as_tensor(value)
     if tensor.ndim == 5 and tensor.shape[2] == 1:
         tensor = tensor.expand(-1, -1, 3, -1, -1)

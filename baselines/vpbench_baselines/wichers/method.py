@@ -67,18 +67,18 @@ class Wichers:
                 axis=1,
             )
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """For pictures: mask, what is drawn under it, and the result, uint8 [B,S,T,H,W,3]."""
-        found: dict[str, list[Frames]] = {"mask": [], "crude": [], "final": []}
+        found: dict[str, list[Frames]] = {"mask": [], "coarse": [], "final": []}
         with torch.inference_mode():
             self.networks.eval()
             for s in range(seeds.shape[1]):
                 frame, code, codes = self._rollout(given, horizon, seeds[:, s])
-                drawn, mask = self.networks.decoder.layers(frame, code, codes)
+                drawn, mask = self.networks.decoder.coarse_and_mask(frame, code, codes)
                 found["mask"].append(to_uint8(mask.expand_as(drawn)))
-                found["crude"].append(to_uint8(drawn))
+                found["coarse"].append(to_uint8(drawn))
                 found["final"].append(to_uint8(mask * drawn + (1 - mask) * frame[:, None]))
         return {name: np.stack(values, axis=1) for name, values in found.items()}
 

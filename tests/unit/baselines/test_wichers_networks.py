@@ -193,7 +193,7 @@ def test_a_mask_of_nothing_gives_the_first_frame_back(decoder):
 def test_a_mask_of_everything_does_not_blend(decoder):
     mask_logit(decoder, 100.0)
     frame, codes = torch.rand(2, 3, 32, 32), torch.randn(2, 4, 6)
-    drawn, mask = decoder.layers(frame, codes[:, 0], codes)
+    drawn, mask = decoder.coarse_and_mask(frame, codes[:, 0], codes)
     assert torch.equal(mask, torch.ones_like(mask))
     torch.testing.assert_close(decoder(frame, codes[:, 0], codes), drawn)
 

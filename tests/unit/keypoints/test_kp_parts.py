@@ -178,13 +178,15 @@ def test_a_residual_motion_begins_at_the_given_pose():
 def test_translator_at_any_size_horizon_and_switch(size, count, more, horizon):
     part = translator(size, n_keypoints=count, **more)
     frame, source, target = images(1, 3, size, size), points(1, count), points(1, horizon, count)
-    layers = part.layers(frame, source, target)
-    assert set(layers) == {"final", "crude"} | ({"mask"} if more.get("mask", True) else set())
-    for name, value in layers.items():
+    intermediates = part.intermediates(frame, source, target)
+    assert set(intermediates) == {"final", "coarse"} | (
+        {"mask"} if more.get("mask", True) else set()
+    )
+    for name, value in intermediates.items():
         channels = 1 if name == "mask" else 3
         assert value.shape == (1, horizon, channels, size, size)
         assert 0 <= float(value.min()) <= float(value.max()) <= 1
-    assert torch.equal(part.render(frame, source, target), layers["final"])
+    assert torch.equal(part.render(frame, source, target), intermediates["final"])
 
 
 @torch.no_grad()
@@ -216,19 +218,21 @@ def test_without_reference_keypoints_the_source_pose_is_not_seen():
 def test_a_mask_of_one_gives_the_frame_and_of_zero_the_crude_image():
     part = translator(16)
     frame, source, target = images(2, 3, 16, 16), points(2, 10), points(2, 3, 10)
-    for bias, what in ((1e4, "frame"), (-1e4, "crude")):
+    for bias, what in ((1e4, "frame"), (-1e4, "coarse")):
         part.net.mask.bias.fill_(bias)
-        layers = part.layers(frame, source, target)
-        wanted = frame[:, None].expand(-1, 3, -1, -1, -1) if what == "frame" else layers["crude"]
-        torch.testing.assert_close(layers["final"], wanted, atol=1e-6, rtol=0)
-        assert float(layers["mask"].mean()) == float(bias > 0)
+        intermediates = part.intermediates(frame, source, target)
+        wanted = (
+            frame[:, None].expand(-1, 3, -1, -1, -1) if what == "frame" else intermediates["coarse"]
+        )
+        torch.testing.assert_close(intermediates["final"], wanted, atol=1e-6, rtol=0)
+        assert float(intermediates["mask"].mean()) == float(bias > 0)
 
 
 @torch.no_grad()
 def test_without_a_mask_the_crude_image_is_the_result():
     part = translator(16, mask=False)
-    layers = part.layers(images(2, 3, 16, 16), points(2, 10), points(2, 3, 10))
-    assert torch.equal(layers["final"], layers["crude"])
+    intermediates = part.intermediates(images(2, 3, 16, 16), points(2, 10), points(2, 3, 10))
+    assert torch.equal(intermediates["final"], intermediates["coarse"])
 
 
 @torch.no_grad()
@@ -238,10 +242,10 @@ def test_with_skips_every_level_of_the_source_reaches_the_decoder():
     assert [m.shape[-1] for m in appearance] == [16, 8, 4]
     assert len(translator(16).net.encode(images(1, 3, 16, 16))) == 1
     target = points(1, 10)
-    crude, _ = part.net.decode(appearance, target, target, 7.0)
+    coarse, _ = part.net.decode(appearance, target, target, 7.0)
     for level in range(3):
         changed = [m + (1.0 if k == level else 0.0) for k, m in enumerate(appearance)]
-        assert not torch.equal(part.net.decode(changed, target, target, 7.0)[0], crude)
+        assert not torch.equal(part.net.decode(changed, target, target, 7.0)[0], coarse)
 
 
 @torch.no_grad()
@@ -249,9 +253,9 @@ def test_drawing_in_training_is_rendering_before_the_clip():
     part = translator(16)
     frame, source, target = images(2, 3, 16, 16), points(2, 10), points(2, 10, seed=4)
     final, _, mask = part.draw(frame * 2 - 1, source, target, map_sharpness(16))
-    layers = part.layers(frame, source, target[:, None])
-    torch.testing.assert_close((final.clamp(-1, 1) + 1) / 2, layers["final"][:, 0])
-    torch.testing.assert_close(mask, layers["mask"][:, 0])
+    intermediates = part.intermediates(frame, source, target[:, None])
+    torch.testing.assert_close((final.clamp(-1, 1) + 1) / 2, intermediates["final"][:, 0])
+    torch.testing.assert_close(mask, intermediates["mask"][:, 0])
 
 
 # -- all ------------------------------------------------------------------------------------------
