@@ -232,11 +232,11 @@ class Watcher:
         with self._resting():
             figures = measure(self.translation, self.frames, self.pose)
             joints = read_joints(self.translation.detector, self.data, self.ctx)
-        self.ctx.gate("translation above copying", figures.gain, at_least=5.0, unit="dB")
-        self.ctx.gate("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
+        self.ctx.check("translation above copying", figures.gain, at_least=5.0, unit="dB")
+        self.ctx.check("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
         if joints is not None:
-            self.ctx.gate("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
-            self.ctx.gate("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
+            self.ctx.check("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
+            self.ctx.check("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
 
     def _resting(self) -> Any:
         return evaluating([self.translation.detector, self.translation.translator])

@@ -61,7 +61,7 @@ class RunPlan:
             "fit_seed": self.fit_seed if self.stages else None,
             "samples": self.samples,
             "uses": _uses(self.method, task),
-            "footnotes": self.method.footnotes,
+            "notes": self.method.notes,
             "conditioning_frames": self.method.capabilities.given(task.spec.window.n_max)
             if self.method.spec.kind not in ("ceiling", "floor")
             else 0,

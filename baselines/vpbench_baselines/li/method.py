@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vpbench.api import Conditioning, FitContext, Frames, Seeds, TaskInfo, TrainView
 from vpbench.kit import load_weights, normal, round_weights, save_weights, to_tensor, to_uint8
-from vpbench_baselines.common.remarks import mark_stage, tier
+from vpbench_baselines.common.notes import note_stage, preset_of
 from vpbench_baselines.li.flow_model import FRAMES
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.li.refiner import Refiner, warp
@@ -91,7 +91,7 @@ class Li:
     # -- stages -------------------------------------------------------------------------------
 
     def fit(self, stage: str, data: TrainView, ctx: FitContext) -> None:
-        """Train a stage; at its end the figures of the validation clips are held to the gates."""
+        """Train a stage, then check its figures on validation clips against their bounds."""
         self.device = ctx.device
         s = self.settings
         store = open_store(s, data, ctx)
@@ -109,10 +109,10 @@ class Li:
         if not done:
             return
         spec = next(x for x in STAGES if x.name == stage)
-        mark_stage(ctx, tier(self.params, PARAMS, PRESETS, spec.params), 1)
+        note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), 1)
         if posterior is not None:
             if ctx.task.horizon > FRAMES:
-                ctx.mark("chained")
+                ctx.note("chained")
             validate_flow(s, self.generator, posterior, store, ctx)
         else:
             validate_refiner(s, self.refiner, store, ctx)

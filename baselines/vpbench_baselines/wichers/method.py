@@ -21,7 +21,7 @@ from vpbench.kit import (
     to_tensor,
     to_uint8,
 )
-from vpbench_baselines.common.remarks import mark_stage, tier
+from vpbench_baselines.common.notes import note_stage, preset_of
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.wichers.settings import MOST_GIVEN, Networks, Settings, start_from_vgg
 from vpbench_baselines.wichers.training import Trainer
@@ -105,7 +105,7 @@ class Wichers:
     # -- stages -------------------------------------------------------------------------------
 
     def fit(self, stage: str, data: TrainView, ctx: FitContext) -> None:
-        """Train a stage; at its end the figures of the validation clips are held to the gates."""
+        """Train a stage, then check its figures on validation clips against their bounds."""
         self.device = ctx.device
         self._begin(stage, ctx)
         trainer = Trainer(self.settings, self.networks, data, ctx)
@@ -115,7 +115,7 @@ class Wichers:
         round_weights(self.networks)
         if done:
             spec = next(s for s in STAGES if s.name == stage)
-            mark_stage(ctx, tier(self.params, PARAMS, PRESETS, spec.params), MOST_GIVEN)
+            note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), MOST_GIVEN)
             validate(stage, self.settings, self.networks, data, ctx)
 
     def _begin(self, stage: str, ctx: FitContext) -> None:

@@ -55,9 +55,7 @@ SPEC = MethodSpec(
     licence="Apache-2.0 (this reimplementation; the authors' code is Apache-2.0 too)",
     params=PARAMS,
     overrides={"variant=epva": {"stochastic": False}, "variant=e2e": {"stochastic": False}},
-    footnotes={
-        "encoder=small": "networks reduced for a CPU; docs/baselines.md lists all deviations"
-    },
+    notes={"encoder=small": "networks reduced for a CPU; docs/baselines.md lists all deviations"},
     stages=STAGES,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),

@@ -20,7 +20,7 @@ from vpbench import __version__
 from vpbench.api.errors import BadData, HashMismatch, MethodFailed, VpbenchError
 from vpbench.api.types import Conditioning, Frames, Seeds
 from vpbench.core import schema
-from vpbench.core.acceptance import notes_of_stage
+from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import read_json, write_bytes, write_json
 from vpbench.core.hashing import file_sha256
@@ -230,20 +230,21 @@ def close_prediction(run: RunPlan, task: Task) -> str:
 
 
 def _stage_rows(run: RunPlan, task: Task) -> list[dict[str, Any]]:
-    """What tables print of the stages that made the predictions: origin, training, marks."""
+    """What tables say of the stages that made the predictions: origin, training, checks, notes."""
     rows: list[dict[str, Any]] = []
     for stage in run.stages:
         if not stage.needed or not stage.folder.complete():
             continue
         record = stage.folder.read()
-        remarks = notes_of_stage(record)
-        remarks["marks"] += differences(stage, record, task)
+        notes = StageNotes.of(record)
+        for text in differences(stage, record, task):
+            notes.add_note(text)
         origin = "fitted here" if stage.origin in ("to fit", "fitted") else stage.origin
         rows.append(
             {
                 "stage": stage.node.label,
                 "origin": origin,
-                **remarks,
+                **notes.json(),
                 **{k: record[k] for k in ("seconds", "device", "threads")},
             }
         )
@@ -251,14 +252,14 @@ def _stage_rows(run: RunPlan, task: Task) -> list[dict[str, Any]]:
 
 
 def differences(stage: StagePlan, record: Mapping[str, Any], task: Task) -> list[str]:
-    """Marks of a stage that was fitted with another source, or on other clips, than are here."""
-    marks: list[str] = []
+    """Notes on a stage that was fitted with another source, or on other clips, than are here."""
+    notes: list[str] = []
     source = training_sources(stage.node)
     if all(source.values()) and record["source"] != source:
-        marks.append(f"{stage.node.label} was fitted with an earlier source")
+        notes.append(f"{stage.node.label} was fitted with an earlier source")
     if record["data"] != task.training_hash:
-        marks.append(f"{stage.node.label} was fitted on other data")
-    return marks
+        notes.append(f"{stage.node.label} was fitted on other data")
+    return notes
 
 
 def _manifest_row(folder: RunDir, shard: Shard) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vpbench.api.errors import Incomparable, UnknownName
 from vpbench.core import schema, stats
-from vpbench.core.acceptance import table_notes
+from vpbench.core.acceptance import StageNotes, not_comparable_notes
 from vpbench.core.methods import expand
 from vpbench.core.names import parse_name
 from vpbench.core.plan import REFERENCES
@@ -293,7 +293,8 @@ def _row_json(
             "fit_seeds": [],
             "checkpoint": None,
             "scores": scores,
-            "marks": [] if scores else [why],
+            "notes": [] if scores else [why],
+            "not_comparable": [],
         }
     first = row.runs[0].inputs
     return {
@@ -307,7 +308,8 @@ def _row_json(
         "fit_seeds": sorted({r.inputs["fit_seed"] for r in row.runs} - {None}),
         "checkpoint": training(row.runs[0]),
         "scores": {name: _score(row, frames, c) for name, c in columns.items()},
-        "marks": _marks(row),
+        "notes": _notes(row),
+        "not_comparable": _not_comparable(row),
     }
 
 
@@ -326,18 +328,35 @@ def run_command(method: str, inputs: Mapping[str, Any]) -> str:
     return f"vpbench run {named} --dataset {quoted}{own}{limit}"
 
 
-def _marks(row: Row) -> list[str]:
-    marks: list[str] = []
+def _notes(row: Row) -> list[str]:
+    """What a reader of the row must know, each once."""
+    notes: list[str] = []
     for run in row.runs:
-        if run.inputs["task"]["limit"]:
-            marks.append(f"not comparable: --limit {run.inputs['task']['limit']}")
+        notes += not_comparable_notes(_limited(run))
         if run.train_on != TRAIN:
-            marks.append(f"trained on {run.train_on}")
-        marks += table_notes(run.stages)
-        marks += run.inputs.get("footnotes", [])
+            notes.append(f"trained on {run.train_on}")
+        for stage in run.stages:
+            notes += StageNotes.of(stage).table_notes(stage["stage"])
+        # runs of the first build call what the method's spec says of its parameters footnotes
+        notes += run.inputs.get("notes", run.inputs.get("footnotes", []))
     if row.runs[0].inputs["kind"] == "oracle":
-        marks.append("oracle: sees the true future")
-    return list(dict.fromkeys(marks))
+        notes.append("oracle: sees the true future")
+    return list(dict.fromkeys(notes))
+
+
+def _not_comparable(row: Row) -> list[str]:
+    """Why the row may not be ranked, each reason once; empty for a row that may."""
+    reasons: list[str] = []
+    for run in row.runs:
+        reasons += _limited(run)
+        for stage in run.stages:
+            reasons += StageNotes.of(stage).not_comparable
+    return list(dict.fromkeys(reasons))
+
+
+def _limited(run: FinishedRun) -> list[str]:
+    limit = run.inputs["task"]["limit"]
+    return [f"--limit {limit}"] if limit else []
 
 
 def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:

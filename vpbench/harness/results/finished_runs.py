@@ -23,7 +23,7 @@ class FinishedRun:
     Attributes:
         inputs: the frozen inputs of run.json.
         scores: score records by (metric, frames).
-        stages: origin, training, gates and marks of the stages that made the predictions.
+        stages: origin, training, checks and notes of the stages that made the predictions.
         subsets: score records over named subsets, by name, then as `scores`.
     """
 
