@@ -335,7 +335,7 @@ def spread(trial: Trial) -> list[Line]:
             asked = None if given.label is None else torch.from_numpy(given.label.copy())
             points = detector.detect(to_tensor(given.frames), None)
             rolled = [
-                motion.roll(points, asked, task_data.task.horizon, seeds[:, s])[..., :2]
+                motion.rollout(points, asked, task_data.task.horizon, seeds[:, s])[..., :2]
                 for s in range(seeds.shape[1])
             ]
             for paths in torch.stack(rolled, 1):

@@ -114,13 +114,13 @@ class _Translator(nn.Module):
         self.t1 = _blocks(4 * width + 2 * points, d, d, d, d)
         self.t2 = _blocks(d, d // 2, d // 2, d // 2, d // 2)
         self.t3 = _blocks(d // 2, d // 4, d // 4)
-        self.crude = _Conv(d // 4, 3, 3)
+        self.coarse = _Conv(d // 4, 3, 3)
         self.mask = _Conv(d // 4, 1, 3)
 
     def forward(self, image: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         x = torch.cat([self.encoder(image)[2], maps], 1)
         x = self.t3(_double(self.t2(_double(self.t1(x)))))
-        return self.crude(x), torch.sigmoid(self.mask(x))
+        return self.coarse(x), torch.sigmoid(self.mask(x))
 
 
 class _Discriminator(nn.Module):
@@ -230,9 +230,9 @@ class Plain:
         sharpness = 14.3 * (size - 1) / 31
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
             maps = torch.cat([_maps(a, size, sharpness), _maps(b, size, sharpness)], 1)
-            crude, mask = self.translator(source, maps.contiguous(memory_format=self.layout))
-        crude, mask = crude.float(), mask.float()
-        return mask * source + (1 - mask) * crude
+            coarse, mask = self.translator(source, maps.contiguous(memory_format=self.layout))
+        coarse, mask = coarse.float(), mask.float()
+        return mask * source + (1 - mask) * coarse
 
     def distances(self, fake: Tensor, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Terms of the generator's loss that compare images."""

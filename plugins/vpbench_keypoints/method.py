@@ -13,7 +13,7 @@ from vpbench_keypoints.second_stage import SecondStage
 
 
 class KeypointMethod(ComposedMethod):
-    """Detects keypoints in one image, rolls them into the future, redraws the image."""
+    """Detects keypoints in one image, predicts their motion, redraws the image."""
 
     trains: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "keypoints": ("detector", "translator"),
@@ -24,7 +24,7 @@ class KeypointMethod(ComposedMethod):
         """Train one stage; stops soon, with its state stored, once `ctx.should_stop` is true."""
         parts = self.begin(stage, ctx)
         if self.params["steps"] < SHORT or self.params["motion_steps"] < SHORT:
-            ctx.mark("not comparable: a few training steps only")
+            ctx.not_comparable("a few training steps only")
         if stage == "motion":
             SecondStage(parts["motion"], cast(KeypointView, data), ctx).run()
         else:

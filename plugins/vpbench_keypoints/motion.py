@@ -49,7 +49,9 @@ class KeypointMotion(nn.Module):
             return like.new_zeros(len(like), self.classes)
         return F.one_hot(label, self.classes).to(like)
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """[B,n,K,3], int64 [B] or None, T, int64 [B] -> [B,T,K,3]; only the last frame counts."""
         first = keypoints[:, -1, :, :2].flatten(1)
         z = normal(seeds, (self.net.latent,), keypoints.device)

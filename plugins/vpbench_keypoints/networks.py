@@ -70,7 +70,7 @@ def soft_argmax_plane(logits: Tensor, temperature: float) -> Tensor:
 
 
 class TranslatorNetwork(nn.Module):
-    """T: appearance of one image, two sets of keypoints -> crude image and mask.
+    """T: appearance of one image, two sets of keypoints -> coarse image and mask.
 
     Args:
         points: K.
@@ -100,6 +100,7 @@ class TranslatorNetwork(nn.Module):
         self.t1 = blocks((joint, d, d, d, d), momentum)
         self.t2 = blocks((d + finer[0], *(d // 2,) * 4), momentum)
         self.t3 = blocks((d // 2 + finer[1], d // 4, d // 4), momentum)
+        # "crude" is the name of these weights in checkpoints that are published already
         self.crude = Conv(d // 4, 3, 3)
         self.mask = Conv(d // 4, 1, 3) if mask else None
         self.reference = reference
@@ -126,9 +127,9 @@ class TranslatorNetwork(nn.Module):
         return self.crude(x), None if self.mask is None else torch.sigmoid(self.mask(x))
 
 
-def blend(image: Tensor, crude: Tensor, mask: Tensor | None) -> Tensor:
-    """m * v + (1 - m) * s; without a mask the crude image."""
-    return crude if mask is None else mask * image + (1.0 - mask) * crude
+def blend(image: Tensor, coarse: Tensor, mask: Tensor | None) -> Tensor:
+    """m * v + (1 - m) * s; without a mask the coarse image."""
+    return coarse if mask is None else mask * image + (1.0 - mask) * coarse
 
 
 class ImageDiscriminator(nn.Module):

@@ -27,10 +27,10 @@ class KeypointOracle:
         final = to_uint8(self._layers(given, future)["final"])
         return np.repeat(final[:, None], seeds.shape[1], axis=1)
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
-        """keypoints float32 [B,S,1+T,K,3]; mask, crude, final uint8 [B,S,T,H,W,3]."""
+        """keypoints float32 [B,S,1+T,K,3]; mask, coarse, final uint8 [B,S,T,H,W,3]."""
         found = self._layers(given, future)
         points = found.pop("keypoints").cpu().numpy()
         arrays: dict[str, npt.NDArray[Any]] = {

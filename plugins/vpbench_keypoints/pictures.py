@@ -10,28 +10,28 @@ from torch import Tensor
 from vpbench.api import Frames
 from vpbench.kit import contact_sheet, draw_keypoints, to_uint8
 
-_ROWS = ("source", "target", "keypoints", "mask", "crude", "final")
+_ROWS = ("source", "target", "keypoints", "mask", "coarse", "final")
 
 
-def translation_sheet(frames: Tensor, layers: Mapping[str, Tensor]) -> Frames:
+def translation_sheet(frames: Tensor, intermediates: Mapping[str, Tensor]) -> Frames:
     """Rows as in Figure 9 of the paper for some clips.
 
     Args:
         frames: [N,1+T,3,H,W] in [0,1], the source first.
-        layers: what `Translation` gives for them.
+        intermediates: what `Translation` gives for them.
     """
     rows: list[tuple[str, Frames]] = []
     for k in range(len(frames)):
         targets = to_uint8(frames[k, 1:])
-        points = layers["keypoints"][k, 1:].cpu().numpy()
+        points = intermediates["keypoints"][k, 1:].cpu().numpy()
         shown = {
             "source": to_uint8(frames[k, :1].expand_as(frames[k, 1:])),
             "target": targets,
             "keypoints": draw_keypoints(targets, points),
             **{
-                name: to_uint8(layers[name][k].expand(-1, 3, -1, -1))
-                for name in ("mask", "crude", "final")
-                if name in layers
+                name: to_uint8(intermediates[name][k].expand(-1, 3, -1, -1))
+                for name in ("mask", "coarse", "final")
+                if name in intermediates
             },
         }
         rows += [(name, shown[name]) for name in _ROWS if name in shown]

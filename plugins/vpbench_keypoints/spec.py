@@ -132,7 +132,7 @@ _SMOKE: Mapping[str, Value] = {
 
 _PLUS: Mapping[str, Value] = {**_CPU, "skips": True, "residual": True}
 
-FOOTNOTES: Mapping[str, str] = {
+NOTES: Mapping[str, str] = {
     "soft_argmax=plane": "learning aid: plane soft-argmax; gain -0.09 dB, joint error +0.15",
     "wide_maps=0.4": "learning aid: wide gaussians first; gain -0.07 dB, joint error +0.01",
     "changed_weight=20": "learning aid: pixel loss on changed pixels; gain +0.82 dB, joint "
@@ -232,7 +232,7 @@ METHOD = MethodSpec(
     params=PARAMS,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
-    footnotes=FOOTNOTES,
+    notes=NOTES,
     checkpoints=(
         Checkpoint("keypoints", "d8a63ad42ff0613c", f"{_BUNDLED}.keypoints-d8a63ad42ff0613c"),
         Checkpoint("motion", "4fe2bed7f11a0f45", f"{_BUNDLED}.motion-4fe2bed7f11a0f45"),

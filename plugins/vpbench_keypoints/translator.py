@@ -66,17 +66,17 @@ class KeypointTranslator(nn.Module):
             source, target: keypoints [N,K,2 or 3].
 
         Returns:
-            The result [N,3,H,W], not clipped; the crude image; the mask [N,1,H,W] or None.
+            The result [N,3,H,W], not clipped; the coarse image; the mask [N,1,H,W] or None.
         """
         image = image.contiguous(memory_format=torch.channels_last)
         low = precision != torch.float32
         with torch.autocast(image.device.type, precision, enabled=low):
-            crude, mask = self.net.decode(self.net.encode(image), source, target, sharpness)
-        crude, mask = crude.float(), None if mask is None else mask.float()
-        return blend(image, crude, mask), crude, mask
+            coarse, mask = self.net.decode(self.net.encode(image), source, target, sharpness)
+        coarse, mask = coarse.float(), None if mask is None else mask.float()
+        return blend(image, coarse, mask), coarse, mask
 
-    def layers(self, frame: Tensor, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """As `render`, with the crude images and the masks: each [B,T,C,H,W] in [0,1]."""
+    def intermediates(self, frame: Tensor, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """As `render`, with the coarse images and the masks: each [B,T,C,H,W] in [0,1]."""
         image = frame * 2.0 - 1.0
         sharpness = map_sharpness(frame.shape[-1])
         appearance = self.net.encode(image.contiguous(memory_format=torch.channels_last))
@@ -88,13 +88,13 @@ class KeypointTranslator(nn.Module):
             def tiled(value: Tensor, steps: int = steps) -> Tensor:
                 return value.repeat_interleave(steps, 0)
 
-            crude, mask = self.net.decode(
+            coarse, mask = self.net.decode(
                 [tiled(level) for level in appearance],
                 tiled(source),
                 wanted.flatten(0, 1),
                 sharpness,
             )
-            whole = {"final": blend(tiled(image), crude, mask), "crude": crude}
+            whole = {"final": blend(tiled(image), coarse, mask), "coarse": coarse}
             found = {k: (v.clamp(-1.0, 1.0) + 1.0) / 2.0 for k, v in whole.items()}
             if mask is not None:
                 found["mask"] = mask
@@ -105,7 +105,7 @@ class KeypointTranslator(nn.Module):
 
     def render(self, frame: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """[B,3,H,W] in [0,1], [B,K,3], [B,T,K,3] -> [B,T,3,H,W]."""
-        return self.layers(frame, source, target)["final"]
+        return self.intermediates(frame, source, target)["final"]
 
     def save(self, folder: Path) -> None:
         """Write the weights: matrices in half precision."""

@@ -39,11 +39,20 @@ class Translation:
         self.detector, self.translator, self.perceptual = detector, translator, perceptual
 
     def __call__(self, source: Tensor, targets: Tensor, pose: Tensor | None) -> dict[str, Tensor]:
-        """[B,3,H,W] and [B,T,3,H,W] in [0,1] -> the translator's layers [B,T,C,H,W], points."""
+        """What the translator makes of them, and how.
+
+        Args:
+            source: [B,3,H,W] in [0,1].
+            targets: [B,T,3,H,W] in [0,1].
+            pose: joints [B,1+T,J,3] of both, for detectors that ask for them.
+
+        Returns:
+            The translator's intermediates [B,T,C,H,W], and keypoints [B,1+T,K,3].
+        """
         frames = torch.cat([source[:, None], targets], 1)
         points = self.detector.detect(frames, pose)
-        layers = self.translator.layers(source, points[:, 0], points[:, 1:])
-        return {**layers, "keypoints": points}
+        intermediates = self.translator.intermediates(source, points[:, 0], points[:, 1:])
+        return {**intermediates, "keypoints": points}
 
 
 @dataclass(frozen=True)
@@ -223,11 +232,11 @@ class Watcher:
         with self._resting():
             figures = measure(self.translation, self.frames, self.pose)
             joints = read_joints(self.translation.detector, self.data, self.ctx)
-        self.ctx.gate("translation above copying", figures.gain, at_least=5.0, unit="dB")
-        self.ctx.gate("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
+        self.ctx.check("translation above copying", figures.gain, at_least=5.0, unit="dB")
+        self.ctx.check("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
         if joints is not None:
-            self.ctx.gate("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
-            self.ctx.gate("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
+            self.ctx.check("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
+            self.ctx.check("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
 
     def _resting(self) -> Any:
         return evaluating([self.translation.detector, self.translation.translator])
@@ -236,6 +245,6 @@ class Watcher:
     def _picture(self) -> None:
         some = self.frames[:4]
         pose = None if self.pose is None else self.pose[:4]
-        layers = self.translation(some[:, 0], some[:, 1:], pose)
-        if math.isfinite(float(layers["final"].sum())):
-            self.ctx.image("translation", translation_sheet(some, layers))
+        intermediates = self.translation(some[:, 0], some[:, 1:], pose)
+        if math.isfinite(float(intermediates["final"].sum())):
+            self.ctx.image("translation", translation_sheet(some, intermediates))

@@ -16,7 +16,7 @@ class Good:
     def load(self, folder, device):
         pass
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints[:, -1:].repeat(1, horizon, 1, 1)
 
 
@@ -29,8 +29,8 @@ class Shows(Good):
 
 
 class Drift(Good):
-    def roll(self, keypoints, label, horizon, seeds):
-        out = super().roll(keypoints, label, horizon, seeds)
+    def rollout(self, keypoints, label, horizon, seeds):
+        out = super().rollout(keypoints, label, horizon, seeds)
         out[..., :2] += 0.01 * normal(seeds, (2,))[:, None, None]
         return out
 
@@ -41,7 +41,7 @@ class Net(nn.Module):
         with seeded(1):
             self.net = nn.Linear(2, 2)
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         out = keypoints[:, -1:].repeat(1, horizon, 1, 1)
         out[..., :2] = self.net(out[..., :2])
         return out
@@ -97,14 +97,14 @@ class Pixels(Detect):
 class Counts(Good):
     calls = 0
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         self.calls += 1
-        return super().roll(keypoints, label, horizon, seeds) * (1 - 0.01 * self.calls)
+        return super().rollout(keypoints, label, horizon, seeds) * (1 - 0.01 * self.calls)
 
 
 class BatchMean(Good):
-    def roll(self, keypoints, label, horizon, seeds):
-        out = super().roll(keypoints, label, horizon, seeds)
+    def rollout(self, keypoints, label, horizon, seeds):
+        out = super().rollout(keypoints, label, horizon, seeds)
         out[..., :2] += keypoints[..., :2].mean()
         return out
 
@@ -117,7 +117,7 @@ class Forgets(Net):
 class NeedsLabel(Good):
     """Works while it is asked alone, and trips over a read-only frame count in a method."""
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         if keypoints.abs().sum() == keypoints[..., 2].sum():  # the stand-in's detector
             return keypoints[:, -1:]
-        return super().roll(keypoints, label, horizon, seeds)
+        return super().rollout(keypoints, label, horizon, seeds)

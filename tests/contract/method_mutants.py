@@ -213,7 +213,7 @@ class Faint(Learned):
     def predict(self, given, horizon, seeds):
         return rolled(given, horizon, seeds, lambda b, s: 0)
 
-    def layers(self, given, horizon, seeds):
+    def intermediates(self, given, horizon, seeds):
         """One keypoint, on given and predicted frames."""
         points = np.ones((*seeds.shape, given.frames.shape[1] + horizon, 1, 3), np.float32)
         points[..., 0] *= 1e-4 * np.arange(points.shape[2])[:, None] if self.moves else 0.0

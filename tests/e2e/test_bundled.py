@@ -104,7 +104,7 @@ def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_p
         for s in ("keypoints", "motion")
     )
     assert found["checkpoint"] == f"bundled ({seconds:.0f} s on cpu, 1 thread)"
-    assert found["marks"] == []  # the spec was changed since, the code that trains was not
+    assert found["notes"] == []  # the spec was changed since, the code that trains was not
     mine = run(tmp_path, clips, env, "--runs", "author", "--offline")
     assert mine.code == 0, mine.err
     assert predictions(tmp_path / "author", "tiny") == predictions(tmp_path / "runs", "tiny")
@@ -117,7 +117,7 @@ def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_p
     np.savez(changed, frames=255 - frames)
     done = run(tmp_path, clips, env)
     assert done.code == 0, done.err
-    marks = row(tmp_path, env)["marks"]
+    marks = row(tmp_path, env)["notes"]
     assert marks == [
         f"tiny:{stage} was fitted {what}"
         for stage in ("keypoints", "motion")

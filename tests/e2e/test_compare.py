@@ -116,8 +116,8 @@ def test_a_method_no_better_than_a_null_is_marked(clips, tmp_path):
     vpbench("run", "alpha", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
     rows = vpbench("compare", "alpha", "--json", cwd=tmp_path, env=STAND_INS).json()
     (alpha,) = (r for r in rows["groups"][0]["rows"] if r["method"] == "alpha")
-    assert "not distinguishable from copy-last (psnr)" in alpha["marks"]
-    assert not any("noise" in m for m in alpha["marks"])
+    assert "not distinguishable from copy-last (psnr)" in alpha["notes"]
+    assert not any("noise" in m for m in alpha["notes"])
 
 
 def test_ranks_only_within_equal_conditioning_and_known_luck(clips, tmp_path):

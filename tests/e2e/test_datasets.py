@@ -189,7 +189,7 @@ def test_training_on_train_and_val_is_a_row_of_its_own(env, tmp_path):
     assert len(list(tmp_path.glob("runs/penn-puppets/copy-last/*"))) == 1  # it is not trained
     group = vpbench("compare", method, "copy-last", "--json", cwd=tmp_path, env=env).json()
     rows = [r for r in group["groups"][0]["rows"] if r["kind"] == "method"]
-    assert sorted(any("trained on train+val" in m for m in r["marks"]) for r in rows) == [
+    assert sorted(any("trained on train+val" in m for m in r["notes"]) for r in rows) == [
         False,
         True,
     ]

@@ -10,7 +10,7 @@ from tests.conftest import write_clips
 from tests.e2e.helpers import PLUGINS, TINY, folder, vpbench
 from vpbench.render.keypoints import dimmed, enlarged
 
-ENV = {"VPBENCH_PLUGINS": f"{TINY},{PLUGINS / 'tiny_layers.py'}"}
+ENV = {"VPBENCH_PLUGINS": f"{TINY},{PLUGINS / 'tiny_intermediates.py'}"}
 METHOD = "tiny[translator=tiny-masked]"
 FROZEN = "tiny[motion=frozen,translator=tiny-masked]"
 
@@ -121,9 +121,9 @@ def test_a_live_prediction_is_the_one_of_a_run(place, tmp_path):
 def test_keypoints_and_clips_of_all_classes(place, tmp_path):
     shown = record(place, "predictions", METHOD, "--keypoints", "--count", 2, out=tmp_path / "out")
     assert [c["class"] for c in shown["clips"]] == ["down", "right"]
-    assert shown["methods"][0]["layers_differ_by"] == 0
+    assert shown["methods"][0]["intermediates_differ_by"] == 0
     plain = record(place, "predictions", METHOD, "--count", 2, out=tmp_path / "plain")
-    assert "layers_differ_by" not in plain["methods"][0]
+    assert "intermediates_differ_by" not in plain["methods"][0]
     tall, low = (sheet(tmp_path / d / "predictions.png").shape[0] for d in ("out", "plain"))
     assert tall > low + 2 * 128
 
@@ -236,7 +236,7 @@ def test_bad_input(place, tmp_path):
         ("predictions", ("tiny",), 5, "vpbench run tiny --dataset"),
         ("predictions", ("jointed",), 2, "needs pose"),
         ("translation", ("copy-last",), 2, "no detector and translator"),
-        ("translation", ("real",), 2, "no layers"),
+        ("translation", ("real",), 2, "no intermediates"),
         ("sweep", ("copy-last",), 2, "nothing to sweep"),
         ("sweep", ("tiny-oracle",), 2, "true future"),
         ("sweep", (METHOD, "--image", tmp_path / "text.png"), 4, "text.png"),

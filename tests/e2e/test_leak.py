@@ -47,7 +47,7 @@ def test_oracles_are_marked_in_tables(clips, tmp_path):
     assert done.code == 0, done.err
     rows = vpbench("compare", "peek", "honest", "--json", cwd=tmp_path, env=env).json()
     row = rows["groups"][0]["rows"][0]
-    assert row["kind"] == "oracle" and row["marks"] == ["oracle: sees the true future"]
+    assert row["kind"] == "oracle" and row["notes"] == ["oracle: sees the true future"]
     assert all(s["rank"] is None for s in row["scores"].values())
 
 

@@ -32,16 +32,18 @@ def test_fit_predict_score_and_the_marks_of_the_row(movies, tmp_path):
         (found,) = (r for r in group["rows"] if r["method"] == SMOKE)
         assert found["scores"]["psnr"]["value"] > 3 and found["n"] == 2
         assert found["conditioning_frames"] == 1 and found["uses"] == []
-        marks = found["marks"]
-        assert any(m.startswith("reimplementation") and "tier: smoke" in m for m in marks)
+        marks = found["notes"]
+        assert any(m.startswith("reimplementation") and "preset smoke" in m for m in marks)
         assert "not comparable: preset smoke" in marks and "chained" in marks
         assert any(m.startswith("flow teacher dis medium") for m in marks)
         # twelve steps cannot pass: what is missed stands beside the row, in words
-        assert any(m.startswith("gate missed by li:refiner: frame redrawn") for m in marks)
+        assert any(
+            m.startswith("acceptance check missed by li:refiner: frame redrawn") for m in marks
+        )
     stages = {p.name.partition("-")[0]: p for p in tmp_path.glob("runs/*/stages/*")}
     assert set(stages) == {"li.flow", "li.refiner"}
     record = json.loads((stages["li.flow"] / "stage.json").read_text())
-    assert len(record["gates"]) == 1 and all("passed" in g for g in record["gates"])
+    assert len(record["checks"]) == 1 and all("passed" in g for g in record["checks"])
     last = json.loads((stages["li.flow"] / "train.jsonl").read_text().splitlines()[-1])
     assert "val_active_units" in last and "val_kl" in last and "val_saturated" in last
     assert list((stages["li.refiner"] / "pictures").glob("validation-*.png"))

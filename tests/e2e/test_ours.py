@@ -64,10 +64,10 @@ def test_method_and_oracle_share_a_stage_and_say_what_they_are(movies, tmp_path)
     assert method["samples"] == 2 and method["n"] == oracle["n"] == 9
     assert method["conditioning_frames"] == 1 and "label" in method["uses"]
     for row in (method, oracle):
-        assert any("not comparable" in mark for mark in row["marks"]), row["marks"]
+        assert any("not comparable" in mark for mark in row["notes"]), row["notes"]
         assert row["scores"]["psnr"]["value"] > 5 and row["scores"]["psnr"]["rank"] is None
-    assert "oracle: sees the true future" in oracle["marks"]
-    assert not any("oracle" in mark for mark in method["marks"])
+    assert "oracle: sees the true future" in oracle["notes"]
+    assert not any("oracle" in mark for mark in method["notes"])
     (made,) = tmp_path.glob("runs/*/stages/ours.keypoints-*")
     pictures = {p.name.partition("-")[0].partition(".")[0] for p in made.glob("pictures/*")}
     assert pictures == {"translation", "validation"}

@@ -12,7 +12,7 @@ from tests.conftest import write_clips
 from tests.e2e.helpers import PLUGINS, TINY, folder, vpbench
 from vpbench.media.geometry import Geometry
 
-ENV = {"VPBENCH_PLUGINS": f"{TINY},{PLUGINS / 'tiny_layers.py'}"}
+ENV = {"VPBENCH_PLUGINS": f"{TINY},{PLUGINS / 'tiny_intermediates.py'}"}
 METHOD = "tiny[translator=tiny-masked]"
 
 
@@ -64,7 +64,7 @@ def test_everything_lies_where_the_record_says(trained, tmp_path):
     assert asked == [("down", 0, 0), ("down", 0, 1), ("right", 1, 0), ("right", 1, 1)]
     assert np.array_equal(read(out / "input.png"), Geometry(16).frames(pixels))
     for one in row["predictions"]:
-        for layer in ("frames", "mask", "crude"):
+        for layer in ("frames", "mask", "coarse"):
             names = sorted(p.name for p in (out / one[layer]).iterdir())
             assert names == [f"{t:04d}.png" for t in range(1, 9)]
             assert read(out / one[layer] / names[0]).shape == (16, 16, 3)
@@ -195,7 +195,7 @@ def test_methods_that_cannot(trained, tmp_path):
         ("real", 2, "sees the true future"),
         ("real-other", 2, "shows test clips"),
         ("tiny[width=16]", 5, "is not trained on folder-clips"),
-        ("chatty", 1, "the layer 'keypoints' is"),
+        ("chatty", 1, "intermediate 'keypoints' is"),
         ("cpoy-last", 2, "copy-last"),
     ):
         words = ("--image", tmp_path / "a.png", "--label", "0", "--out", out)

@@ -240,11 +240,11 @@ def test_limit_marks_a_run_not_comparable(clips, tmp_path):
     )
     assert done.code == 0, done.err
     alone = vpbench("compare", "noise", "--json", cwd=tmp_path).json()["groups"][0]["rows"][0]
-    assert alone["marks"] == ["not comparable: --limit 3"] and alone["n"] == 3
+    assert alone["notes"] == ["not comparable: --limit 3"] and alone["n"] == 3
     full = vpbench("run", "noise", "--dataset", folder(clips), "--no-references", cwd=tmp_path)
     assert full.code == 0
     compared = vpbench("compare", "noise", "--json", cwd=tmp_path).json()
-    marks = [m for g in compared["groups"] for r in g["rows"] for m in r["marks"]]
+    marks = [m for g in compared["groups"] for r in g["rows"] for m in r["notes"]]
     assert marks == [] and compared["groups"][0]["rows"][0]["n"] == 6
 
 

@@ -37,13 +37,13 @@ def test_fit_predict_score_and_the_marks_of_the_row(home, tmp_path):
     (row,) = (r for r in group["rows"] if r["method"] == SMOKE)
     assert row["scores"]["psnr"]["value"] > 5 and row["conditioning_frames"] == 5
     assert row["uses"] == ["pose (training)"]
-    assert any("reimplementation" in m and "tier: smoke" in m for m in row["marks"])
-    assert "not comparable: preset smoke" in row["marks"]
-    assert any("gate missed by villegas-translator:fit" in m for m in row["marks"])
+    assert any("reimplementation" in m and "preset smoke" in m for m in row["notes"])
+    assert "not comparable: preset smoke" in row["notes"]
+    assert any("acceptance check missed by villegas-translator:fit" in m for m in row["notes"])
     stages = {p.name.partition("-")[0] for p in tmp_path.glob("runs/few/stages/*")}
     assert stages == {"villegas"}
     (path,) = tmp_path.glob("runs/few/stages/villegas-translator.fit-*")
-    assert len(json.loads((path / "stage.json").read_text())["gates"]) == 1
+    assert len(json.loads((path / "stage.json").read_text())["checks"]) == 1
     assert len(list((path / "pictures").glob("validation-*.png"))) == 3
     # true poses of the given frames are a row of their own, whose parts are trained for it
     plan = vpbench(
@@ -83,6 +83,6 @@ def test_unsupervised_keypoints_take_the_place_of_poses(tmp_path):
     assert done.code == 0, done.err
     (group,) = vpbench("compare", name, "--no-references", "--json", cwd=tmp_path).json()["groups"]
     (row,) = (r for r in group["rows"] if r["method"] == name)
-    assert row["uses"] == [] and "adapted n=1" in row["marks"]
+    assert row["uses"] == [] and "adapted n=1" in row["notes"]
     owners = {p.name.partition(".")[0] for p in tmp_path.glob("runs/*/stages/*")}
     assert owners == {"ours", "ours-detector", "villegas-motion", "villegas-translator"}

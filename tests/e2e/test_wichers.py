@@ -37,16 +37,18 @@ def test_fit_predict_score_and_the_marks_of_the_row(movies, tmp_path):
     found = row(tmp_path, SMOKE)
     assert found["scores"]["psnr"]["value"] > 5 and found["n"] == 3
     assert found["conditioning_frames"] == 1 and found["uses"] == []
-    marks = found["marks"]
-    assert any(m.startswith("reimplementation") and "tier: smoke" in m for m in marks)
+    marks = found["notes"]
+    assert any(m.startswith("reimplementation") and "preset smoke" in m for m in marks)
     assert "not comparable: preset smoke" in marks and "adapted n=1" in marks
     # twenty steps cannot pass: what is missed stands beside the row, in words
-    assert any(m.startswith("gate missed by wichers:epva: decoder on true") for m in marks)
-    assert "adapted n=1" in done.out and "gate missed by wichers:epva" in done.out
+    assert any(
+        m.startswith("acceptance check missed by wichers:epva: decoder on true") for m in marks
+    )
+    assert "adapted n=1" in done.out and "acceptance check missed by wichers:epva" in done.out
     stages = {p.name.partition("-")[0]: p for p in tmp_path.glob("runs/*/stages/*")}
     assert set(stages) == {"wichers.epva", "wichers.adversarial"}
     record = json.loads((stages["wichers.adversarial"] / "stage.json").read_text())
-    assert len(record["gates"]) == 5 and all("passed" in g for g in record["gates"])
+    assert len(record["checks"]) == 5 and all("passed" in g for g in record["checks"])
     log = (stages["wichers.epva"] / "train.jsonl").read_text().splitlines()
     assert "spread_predicted" in json.loads(log[0]) and "val_change_ratio" in json.loads(log[-1])
     assert len(list((stages["wichers.epva"] / "pictures").glob("validation-*.png"))) == 2

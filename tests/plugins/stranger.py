@@ -45,7 +45,7 @@ def __getattr__(name):
         def _label(self, label, n):
             return torch.zeros(n, dtype=torch.int64) if label is None else torch.as_tensor(label)
 
-        def roll(self, keypoints, label, horizon, seeds):
+        def rollout(self, keypoints, label, horizon, seeds):
             step = self.step[self._label(label, len(keypoints))][:, None, None]
             times = torch.arange(1, horizon + 1, dtype=step.dtype)[None, :, None, None]
             path = keypoints[:, -1:].repeat(1, horizon, 1, 1)

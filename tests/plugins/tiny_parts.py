@@ -78,7 +78,7 @@ class Motion(Part):
     def build(self, width, points):
         self.net = nn.Linear(3 * points + max(1, self.task.n_classes) + 2, 3 * points)
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         n = max(1, self.task.n_classes)
         one = F.one_hot(torch.zeros_like(seeds) if label is None else label, n).float()
         z = normal(seeds, (2,))
@@ -101,7 +101,7 @@ class Still:
     def __init__(self, task, params, space):
         pass
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints[:, -1:].expand(-1, horizon, -1, -1)
 
     def save(self, folder):
@@ -116,7 +116,7 @@ def motion_loss(model, data, k):
     batch = next(data.batches("train", window, int(model.params["batch"]), start_step=k))
     points = torch.from_numpy(batch.keypoints)
     label = None if batch.label is None else torch.from_numpy(batch.label)
-    made = model.roll(points[:, :1], label, model.task.horizon, torch.from_numpy(batch.index))
+    made = model.rollout(points[:, :1], label, model.task.horizon, torch.from_numpy(batch.index))
     return (made - points[:, 1:]).square().mean()
 
 

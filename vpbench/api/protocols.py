@@ -72,8 +72,8 @@ class Trainable(Method, Protocol):
 class HasIntermediates(Protocol):
     """A method that can show how it made its frames."""
 
-    def layers(self, given: Conditioning, horizon: int, seeds: Seeds) -> Mapping[str, Any]:
-        """Arrays for pictures only, such as keypoints, mask, crude, flow, final."""
+    def intermediates(self, given: Conditioning, horizon: int, seeds: Seeds) -> Mapping[str, Any]:
+        """Arrays for pictures only, such as keypoints, mask, coarse, flow, final."""
         ...
 
 
@@ -112,7 +112,9 @@ class Detector(Protocol):
 class MotionModel(Protocol):
     """Given keypoints to future keypoints."""
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """[B,n,K,3], int64 [B] or None, T, int64 [B] -> [B,T,K,3]."""
         ...
 
@@ -224,7 +226,7 @@ class FitContext(Protocol):
         """Store a picture uint8 [H,W,3] beside the stage."""
         ...
 
-    def gate(
+    def check(
         self,
         name: str,
         value: float,
@@ -233,18 +235,31 @@ class FitContext(Protocol):
         at_most: float | None = None,
         unit: str = "",
     ) -> bool:
-        """Hold a figure on validation clips against a bound that was fixed beforehand.
+        """An acceptance check: a figure on validation clips against a bound fixed beforehand.
 
         It is stored with the stage; where it is missed, tables print it beside every row that
         uses the stage. Call it at the end of a fit.
 
+        Args:
+            name: what is measured; a second check of the same name replaces the first.
+            value: the figure.
+            at_least, at_most: the bounds; at least one is needed.
+            unit: of the figure, such as "dB".
+
         Returns:
             Whether the figure keeps to its bounds; NaN does not.
+
+        Raises:
+            UsageError: there is no bound.
         """
         ...
 
-    def mark(self, text: str) -> None:
-        """A remark that stands beside every row that uses this stage, such as "adapted n=1"."""
+    def note(self, text: str) -> None:
+        """Print a note beside every row that uses this stage, such as "adapted n=1"."""
+        ...
+
+    def not_comparable(self, reason: str) -> None:
+        """Exclude every row that uses this stage from rankings; tables print the reason."""
         ...
 
     def checkpoint(self, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> None:

@@ -97,8 +97,8 @@ class MethodSpec:
         params: every parameter with its default; a preset overrides some of them.
         overrides: {"param=value": capability changes} for parameters that change what it needs.
         slots: slot name -> default component name.
-        footnotes: {"param=value" or "param!=value": what tables say of a row where it holds}, such
-            as a deviation from the paper with its measured effect.
+        notes: {"param=value" or "param!=value": what tables say of a row where it holds}, such as
+            a deviation from the paper with its measured effect.
         default_preset: ((largest size, preset), ..., (None, preset)); () for no presets.
         version: raise it when the same parameters predict otherwise: all runs are made anew.
         files: data files that prediction reads, relative to the folder of the plugin's package or
@@ -119,7 +119,7 @@ class MethodSpec:
     licence: str = ""
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    footnotes: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
     stages: tuple[StageSpec, ...] = ()
     slots: Mapping[str, str] = field(default_factory=dict[str, str])
     presets: Mapping[str, Mapping[str, Value]] = field(

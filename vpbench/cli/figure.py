@@ -283,7 +283,7 @@ def sweep(
 def translation(
     methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, **fields: Any
 ) -> int:
-    """Keypoints of the true target, mask, crude and final image; the object removed."""
+    """Keypoints of the true target, mask, coarse and final image; the object removed."""
 
     def make(studio: Any, runs: Any) -> Any:
         from vpbench.harness.figures.translation import translation as work

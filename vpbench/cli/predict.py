@@ -81,7 +81,7 @@ def predict(
     With --image: decode any picture, bring it to the size of the task (short side, centre crop),
     and predict from this one frame with a checkpoint that is there already. The default task is
     puppets; --dataset, --task, --preset and --checkpoint choose another. DIR gets the frames,
-    keypoints, masks and crude images where the method has them, a GIF for each label and sample,
+    keypoints, masks and coarse images where the method has them, a GIF for each label and sample,
     and contact sheets.
     """
     if image is None:

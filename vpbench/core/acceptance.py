@@ -1,9 +1,9 @@
-"""Gates and marks: what a stage says about itself that has to stand beside every row it feeds."""
+"""Acceptance checks and notes: what a stage says about itself beside every row that uses it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from vpbench.api.errors import UsageError
 
 @dataclass(frozen=True)
 class Check:
-    """A figure on validation clips held against a bound that was fixed beforehand.
+    """A figure on validation clips and the bounds for it that were fixed before any training.
 
     Attributes:
         value: the figure; NaN and infinity never pass.
@@ -27,7 +27,10 @@ class Check:
 
     def __post_init__(self) -> None:
         if self.at_least is None and self.at_most is None:
-            raise UsageError(f"the gate {self.name!r} has no bound.", fix="Give at_least, at_most.")
+            raise UsageError(
+                f"the acceptance check {self.name!r} has no bound.",
+                fix="Pass at_least or at_most.",
+            )
 
     @property
     def passed(self) -> bool:
@@ -47,7 +50,7 @@ class Check:
         return f"{self.name} {self.value:.3g}{unit}, {' and '.join(bounds)}"
 
     def json(self) -> dict[str, Any]:
-        """As stage.json stores it; a figure that is no number is null."""
+        """As stage.json stores it; a value that is not finite becomes null."""
         value = self.value if math.isfinite(self.value) else None
         return {
             "name": self.name,
@@ -58,55 +61,98 @@ class Check:
             "passed": self.passed,
         }
 
+    @staticmethod
+    def of(stored: Mapping[str, Any]) -> Check:
+        """The check that `json` stored."""
+        value = stored["value"]
+        return Check(
+            stored["name"],
+            math.nan if value is None else value,
+            stored["at_least"],
+            stored["at_most"],
+            stored["unit"],
+        )
+
 
 @dataclass
 class StageNotes:
-    """The gates and marks of one stage, in the order in which they were first given."""
+    """What one stage says about itself, in the order in which it was first said.
 
-    gates: dict[str, Check] = field(default_factory=dict[str, Check])
-    marks: list[str] = field(default_factory=list[str])
+    Attributes:
+        checks: acceptance checks by name.
+        notes: sentences for readers of a table.
+        not_comparable: reasons why its rows may not be ranked.
+    """
 
-    def add_check(self, gate: Check) -> bool:
-        """Keep a gate; one of the same name is replaced. Tells whether it is passed."""
-        self.gates[gate.name] = gate
-        return gate.passed
+    checks: dict[str, Check] = field(default_factory=dict[str, Check])
+    notes: list[str] = field(default_factory=list[str])
+    not_comparable: list[str] = field(default_factory=list[str])
+
+    def add_check(self, check: Check) -> bool:
+        """Keep a check, in place of one of the same name; returns whether it is passed."""
+        self.checks[check.name] = check
+        return check.passed
 
     def add_note(self, text: str) -> None:
-        """Keep a mark once."""
-        text = " ".join(text.split())
-        if text and text not in self.marks:
-            self.marks.append(text)
+        """Keep a note once."""
+        _add_once(self.notes, text)
+
+    def add_not_comparable(self, reason: str) -> None:
+        """Keep a reason once."""
+        _add_once(self.not_comparable, reason)
 
     def json(self) -> dict[str, Any]:
-        """The fields `gates` and `marks` of stage.json."""
-        return {"gates": [g.json() for g in self.gates.values()], "marks": list(self.marks)}
+        """The fields of stage.json."""
+        return {
+            "checks": [check.json() for check in self.checks.values()],
+            "notes": list(self.notes),
+            "not_comparable": list(self.not_comparable),
+        }
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> StageNotes:
+        """What a stage's record, or a prediction's record of a stage, says.
+
+        Fields that are not there are empty. Records of the first build, some of them bundled with
+        the methods, have `gates` and `marks`, and a mark that begins with "not comparable".
+        """
+        made = StageNotes()
+        for stored in record.get("checks", record.get("gates", [])):
+            made.add_check(Check.of(stored))
+        for text in record.get("notes", record.get("marks", [])):
+            reason = text.removeprefix(_OLD_PREFIX)
+            if "notes" in record:
+                made.add_note(text)
+            elif reason != text:
+                made.add_not_comparable(reason)
+            else:
+                made.add_note(text.replace(", tier: ", ", preset "))
+        for reason in record.get("not_comparable", []):
+            made.add_not_comparable(reason)
+        return made
+
+    def table_notes(self, stage: str) -> list[str]:
+        """What tables print beside a row that uses the stage; a check only where it is missed."""
+        return [
+            *self.notes,
+            *not_comparable_notes(self.not_comparable),
+            *(
+                f"acceptance check missed by {stage}: {check.text()}"
+                for check in self.checks.values()
+                if not check.passed
+            ),
+        ]
 
 
-def notes_of_stage(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The gates and marks of a stage record; those of an older record are empty."""
-    return {"gates": list(record.get("gates", [])), "marks": list(record.get("marks", []))}
+_OLD_PREFIX = "not comparable: "
 
 
-def table_notes(stages: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What a table prints beside a row: the marks of its stages and the gates that they missed.
-
-    Args:
-        stages: `notes_of_stage` their records, each with its label in `stage`.
-    """
-    found: list[str] = []
-    for stage in stages:
-        found += stage["marks"]
-        missed: Sequence[Check] = [_read(g) for g in stage["gates"] if not g["passed"]]
-        found += [f"gate missed by {stage['stage']}: {gate.text()}" for gate in missed]
-    return list(dict.fromkeys(found))
+def not_comparable_notes(reasons: Iterable[str]) -> list[str]:
+    """How tables print why a row may not be ranked."""
+    return [f"not comparable: {reason}" for reason in reasons]
 
 
-def _read(stored: Mapping[str, Any]) -> Check:
-    value = stored["value"]
-    return Check(
-        stored["name"],
-        math.nan if value is None else value,
-        stored["at_least"],
-        stored["at_most"],
-        stored["unit"],
-    )
+def _add_once(texts: list[str], text: str) -> None:
+    text = " ".join(text.split())
+    if text and text not in texts:
+        texts.append(text)

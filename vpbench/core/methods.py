@@ -145,9 +145,9 @@ class ResolvedMethod:
         return all(factory.startswith("vpbench.") for factory, _ in self.factories)
 
     @property
-    def footnotes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """What its spec says of these parameters, for tables."""
-        return [text for rule, text in self.spec.footnotes.items() if _holds(rule, self.params)]
+        return [text for rule, text in self.spec.notes.items() if _holds(rule, self.params)]
 
     @functools.cached_property
     def uses(self) -> list[str]:

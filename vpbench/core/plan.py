@@ -72,7 +72,7 @@ class RunPlan:
             "fit_seed": self.fit_seed if self.stages else None,
             "samples": self.samples,
             "uses": _uses(self.method, task),
-            "footnotes": self.method.footnotes,
+            "notes": self.method.notes,
             "conditioning_frames": 0 if self.method.spec.kind in ("ceiling", "floor") else given,
             "stages": [
                 {"stage": s.node.label, "folder": s.folder.path.name, "origin": s.origin}

@@ -35,7 +35,7 @@ class RunInputs(TypedDict):
     fit_seed: int | None
     samples: int
     uses: list[str]
-    footnotes: list[str]
+    notes: list[str]
     conditioning_frames: int
     stages: list[StageOrigin]
 
@@ -96,8 +96,9 @@ class StageRow(TypedDict):
 
     stage: str
     origin: str
-    gates: list[dict[str, Any]]
-    marks: list[str]
+    checks: list[dict[str, Any]]
+    notes: list[str]
+    not_comparable: list[str]
     seconds: float
     device: str
     threads: int

@@ -55,7 +55,10 @@ class RunJson(TypedDict):
 
 
 class RowJson(TypedDict):
-    """One row of a comparison."""
+    """One row of a comparison.
+
+    `notes` are for readers; `not_comparable` holds the reasons why the row may not be ranked.
+    """
 
     method: str
     kind: str
@@ -67,7 +70,8 @@ class RowJson(TypedDict):
     fit_seeds: list[int]
     checkpoint: str | None
     scores: dict[str, ScoreJson]
-    marks: list[str]
+    notes: list[str]
+    not_comparable: list[str]
 
 
 class GroupJson(TypedDict):

@@ -1,4 +1,4 @@
-"""A method made of three parts: detect keypoints, roll them into the future, render frames."""
+"""A method made of three parts: detect keypoints, predict their motion, render frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vpbench.api import (
 )
 from vpbench.kit.tensors import pose_to_tensor, to_tensor, to_uint8
 
-_WORK = {"detector": "detect", "motion": "roll", "translator": "render"}
+_WORK = {"detector": "detect", "motion": "rollout", "translator": "render"}
 """The slots of a composed method and what a component in each must be able to do."""
 
 
@@ -57,7 +57,7 @@ class ComposedMethod:
         for slot, verb in _WORK.items():
             if slot not in slots:
                 raise Refused(
-                    f"{name} has no {slot}: it cannot detect keypoints, roll them and render.",
+                    f"{name} has no {slot}: all of detect, rollout and render are needed.",
                     fix=f"Fill the slot {slot!r}, or implement Method without ComposedMethod.",
                 )
             if not callable(getattr(slots[slot], verb, None)):
@@ -89,29 +89,29 @@ class ComposedMethod:
         with torch.inference_mode(), evaluating(self.slots.values()):
             scene = self._look(given, seeds)
             samples = [
-                to_uint8(self._render(scene, self._roll(scene, given, horizon, seeds[:, s])))
+                to_uint8(self._render(scene, self._rollout(scene, given, horizon, seeds[:, s])))
                 for s in range(seeds.shape[1])
             ]
         return np.stack(samples, axis=1)
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """How the frames come about, for pictures.
 
         Returns:
             keypoints float32 [B,S,n+T,K,3] of given and predicted frames; final uint8
-            [B,S,T,H,W,3]; and what the translator's `layers(frame, source, target)` gives, if it
-            has one: of its tensors [B,T,C,H,W], those with one or three channels (mask, crude) as
-            uint8 [B,S,T,H,W,3], others (flow) as float32 [B,S,T,H,W,C]; the rest unchanged with an
-            axis S after the first.
+            [B,S,T,H,W,3]; and what the translator's `intermediates(frame, source, target)` returns,
+            if it has one: of its tensors [B,T,C,H,W], those with one or three channels (mask,
+            coarse) as uint8 [B,S,T,H,W,3], others (flow) as float32 [B,S,T,H,W,C]; the rest
+            unchanged with an axis S after the first.
         """
         found: dict[str, list[npt.NDArray[Any]]] = {}
-        explain: Any = getattr(self.slots["translator"], "layers", None)
+        explain: Any = getattr(self.slots["translator"], "intermediates", None)
         with torch.inference_mode(), evaluating(self.slots.values()):
             scene = self._look(given, seeds)
             for s in range(seeds.shape[1]):
-                target = self._roll(scene, given, horizon, seeds[:, s])
+                target = self._rollout(scene, given, horizon, seeds[:, s])
                 parts: dict[str, Any] = {}
                 if explain is not None:
                     arguments = self._on("translator", scene.frame, scene.points[:, -1], target)
@@ -136,7 +136,7 @@ class ComposedMethod:
         self._expect("detector", points, (*frames.shape[:2], k, 3))
         return _Scene(frames[:, -1], points)
 
-    def _roll(
+    def _rollout(
         self, scene: _Scene, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]
     ) -> Tensor:
         label = None
@@ -144,7 +144,7 @@ class ComposedMethod:
             label = torch.from_numpy(np.array(given.label, dtype=np.int64))
         chance = torch.from_numpy(np.array(seeds, dtype=np.int64))
         points, label, chance = self._on("motion", scene.points, label, chance)
-        target = self.slots["motion"].roll(points, label, horizon, chance)
+        target = self.slots["motion"].rollout(points, label, horizon, chance)
         self._expect("motion", target, (len(points), horizon, *points.shape[2:]))
         return target
 
@@ -281,7 +281,7 @@ def _trainable(component: object) -> bool:
 
 
 def _picture(value: Any) -> npt.NDArray[Any]:
-    """One of a translator's layers as an array, without the axis S."""
+    """One of a translator's intermediates as an array, without the axis S."""
     tensor = torch.as_tensor(value)
     if tensor.ndim == 5 and tensor.shape[2] == 1:
         tensor = tensor.expand(-1, -1, 3, -1, -1)

@@ -21,12 +21,14 @@ class _Told:
     def __init__(self, target: Tensor) -> None:
         self.target = target
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """The told keypoints [B,T,K,3]."""
         return self.target.to(keypoints.device)
 
 
-def translation_layers(
+def translation_intermediates(
     task: TaskInfo,
     slots: Mapping[str, Any],
     given: Conditioning,
@@ -45,7 +47,7 @@ def translation_layers(
             frame, which shows what the translator puts where the object was.
 
     Returns:
-        As `ComposedMethod.layers`, with S = 1.
+        As `ComposedMethod.intermediates`, with S = 1.
 
     Raises:
         UsageError: `future` is no video of the given clips.
@@ -66,7 +68,7 @@ def translation_layers(
     method = ComposedMethod(task, {}, parts)
     seeds = np.zeros((len(given), 1), np.int64)
     try:
-        return method.layers(given, future.shape[1], seeds)
+        return method.intermediates(given, future.shape[1], seeds)
     except (RuntimeError, IndexError, ValueError) as error:  # torch's own, from a plugin's parts
         first = (str(error).splitlines() or [""])[0]
         raise MethodFailed(f"the translator failed: {first}") from error

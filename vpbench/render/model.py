@@ -15,7 +15,7 @@ _SECTION = {"ceiling": 0, "floor": 1, "reference": 2, "null": 4}
 
 _METHODS = 3
 
-_MARKS = {
+_EXPLAINED = {
     "chained": "predicted in pieces, each from the end of the one before",
     "adapted n=1": "a method for several given frames, retrained with one",
     "not distinguishable from": "the paired interval of the difference contains 0",
@@ -87,7 +87,7 @@ class TableModel:
 
 @dataclass
 class _Labels:
-    """Gives each distinct remark a letter."""
+    """Gives each distinct note a letter."""
 
     texts: list[str] = field(default_factory=list)
 
@@ -129,7 +129,7 @@ def table_model(group: GroupJson) -> TableModel:
     return TableModel(title, columns, drawn, notes)
 
 
-def footnotes(group: GroupJson) -> list[str]:
+def table_notes(group: GroupJson) -> list[str]:
     """What must be read with the table, one line each; the labelled ones first."""
     return [note.plain for note in table_model(group).notes]
 
@@ -180,8 +180,8 @@ def _name_cell(row: RowJson, reason: str | None, labels: _Labels) -> Cell:
     name = clean(row["method"])
     if row["kind"] != "method":
         name += f" ({row['kind']})"
-    remarks = [_explained(mark) for mark in row["marks"]] + ([reason] if reason else [])
-    return Cell(name, tuple(labels.of(remark) for remark in remarks))
+    notes = [_explained(note) for note in row["notes"]] + ([reason] if reason else [])
+    return Cell(name, tuple(labels.of(note) for note in notes))
 
 
 def _score_cell(row: RowJson, metric: str, wanted: str, labels: _Labels, *, silent: bool) -> Cell:
@@ -218,12 +218,12 @@ def _common_reason(row: RowJson, group: GroupJson) -> str | None:
     return reasons.pop() if len(reasons) == 1 else None
 
 
-def _explained(mark: str) -> str:
-    mark = clean(mark)
-    for start, meaning in _MARKS.items():
-        if mark.startswith(start):
-            return f"{mark}: {meaning}"
-    return mark
+def _explained(note: str) -> str:
+    note = clean(note)
+    for start, meaning in _EXPLAINED.items():
+        if note.startswith(start):
+            return f"{note}: {meaning}"
+    return note
 
 
 def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:

@@ -6,7 +6,7 @@ import csv
 import io
 
 from vpbench.core.schema import CompareJson, GroupJson, RowJson
-from vpbench.render.model import Cell, Column, Note, TableModel, TableRow, footnotes, table_model
+from vpbench.render.model import Cell, Column, Note, TableModel, TableRow, table_model, table_notes
 from vpbench.render.text import (
     column_title,
     csv_text,
@@ -26,9 +26,9 @@ __all__ = [
     "TableModel",
     "TableRow",
     "column_title",
-    "footnotes",
     "format_score",
     "table_model",
+    "table_notes",
     "to_csv",
     "to_latex",
     "to_markdown",
@@ -49,7 +49,7 @@ CSV_FIELDS = (
     "ci_high",
     "fingerprint",
     "reason",
-    "marks",
+    "notes",
 )
 """Columns of `to_csv`."""
 
@@ -183,7 +183,7 @@ def _csv_line(group: GroupJson, row: RowJson, metric: str) -> list[str]:
         _number(high),
         csv_text((score["fingerprint"] if score else None) or ""),
         csv_text((score["reason"] if score else "not scored") or ""),
-        csv_text("; ".join(row["marks"])),
+        csv_text("; ".join(row["notes"])),
     ]
 
 

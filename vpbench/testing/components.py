@@ -26,7 +26,7 @@ GIVEN = 2
 ANY_SPACE = (6, "any")
 VERBS = {
     "detector": ("detect", ("frames", "pose")),
-    "motion": ("roll", ("keypoints", "label", "horizon", "seeds")),
+    "motion": ("rollout", ("keypoints", "label", "horizon", "seeds")),
     "translator": ("render", ("frame", "source", "target")),
 }
 TOLERANCE = 1e-3
@@ -293,7 +293,7 @@ class _Grid:
 class _Still:
     """A motion model that keeps the last keypoints."""
 
-    def roll(self, keypoints: Any, label: Any, horizon: int, seeds: Any) -> Any:
+    def rollout(self, keypoints: Any, label: Any, horizon: int, seeds: Any) -> Any:
         """[B,T,K,3]."""
         return keypoints[:, -1:].expand(-1, horizon, -1, -1)
 

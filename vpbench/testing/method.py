@@ -107,7 +107,7 @@ class Setting:
         After a few steps a picture may be too faint to show what its keypoints already do. None
         where nothing is trained, or the method shows no keypoints.
         """
-        explain = getattr(instance, "layers", None)
+        explain = getattr(instance, "intermediates", None)
         if not self.run.stages or not callable(explain):
             return None
         asked = self.seeds(self.items) if seeds is None else seeds
@@ -115,10 +115,10 @@ class Setting:
         future: tuple[Frames, ...] = ()
         if self.method.capabilities.oracle:
             future = (np.stack([self.task_data.targets(i) for i in self.items]),)
-        layers = self.subject.call(
-            "layers", explain, self.given(**changed), *future, horizon, asked
+        intermediates = self.subject.call(
+            "intermediates", explain, self.given(**changed), *future, horizon, asked
         )
-        points = layers.get("keypoints") if isinstance(layers, Mapping) else None
+        points = intermediates.get("keypoints") if isinstance(intermediates, Mapping) else None
         return None if points is None else np.asarray(points, np.float32)[:, :, -horizon:]
 
 

@@ -146,9 +146,9 @@ def _method_spec(subject: Subject, spec: MethodSpec) -> None:
         spec.capabilities.changed(changes)
         if "=" not in rule:
             raise _invalid(subject, 'overrides such as {"param=value": {...}}', repr(rule))
-    for rule in spec.footnotes:
+    for rule in spec.notes:
         if rule.partition("=")[0].removesuffix("!") not in spec.params:
-            raise _invalid(subject, 'footnotes such as {"param=value": "..."}', repr(rule))
+            raise _invalid(subject, 'notes such as {"param=value": "..."}', repr(rule))
     try:
         resolve(MethodRef.parse(subject.request.name), subject.registry, 64)
     except VpbenchError as error:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vpbench.api import Conditioning, FitContext, Frames, Seeds, TaskInfo, TrainView
 from vpbench.kit import load_weights, normal, round_weights, save_weights, to_tensor, to_uint8
-from vpbench_baselines.common.remarks import mark_stage, tier
+from vpbench_baselines.common.notes import note_stage, preset_of
 from vpbench_baselines.li.flow_model import FRAMES
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.li.refiner import Refiner, warp
@@ -49,23 +49,23 @@ class Li:
             samples = [self._video(given, horizon, seeds[:, s])[0] for s in range(seeds.shape[1])]
             return np.stack([to_uint8(video) for video in samples], axis=1)
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """For pictures.
 
         Returns:
-            crude: the frame before, warped by the flow, uint8 [B,S,T,H,W,3]; flow: px, float32
+            coarse: the frame before, warped by the flow, uint8 [B,S,T,H,W,3]; flow: px, float32
             [B,S,T,H,W,2]; final: as `predict`.
         """
-        found: dict[str, list[npt.NDArray[Any]]] = {"crude": [], "flow": [], "final": []}
+        found: dict[str, list[npt.NDArray[Any]]] = {"coarse": [], "flow": [], "final": []}
         with torch.inference_mode():
             first = to_tensor(given.frames[:, -1:], self.device)
             for s in range(seeds.shape[1]):
                 video, flows = self._video(given, horizon, seeds[:, s])
                 before = torch.cat([first, video[:, :-1]], 1)
-                crude = warp(before.flatten(0, 1), flows.flatten(0, 1)).view_as(video)
-                found["crude"].append(to_uint8(crude))
+                coarse = warp(before.flatten(0, 1), flows.flatten(0, 1)).view_as(video)
+                found["coarse"].append(to_uint8(coarse))
                 found["flow"].append(flows.movedim(2, -1).cpu().numpy())
                 found["final"].append(to_uint8(video))
         return {name: np.stack(values, axis=1) for name, values in found.items()}
@@ -83,7 +83,7 @@ class Li:
         motion: list[Tensor] = []
         for piece in range(pieces):
             flows = self.generator(frame, codes[:, piece])[:, : horizon - piece * FRAMES]
-            videos.append(self.refiner.roll(frame, flows))
+            videos.append(self.refiner.rollout(frame, flows))
             motion.append(flows)
             frame = videos[-1][:, -1]
         return torch.cat(videos, 1), torch.cat(motion, 1)
@@ -91,7 +91,7 @@ class Li:
     # -- stages -------------------------------------------------------------------------------
 
     def fit(self, stage: str, data: TrainView, ctx: FitContext) -> None:
-        """Train a stage; at its end the figures of the validation clips are held to the gates."""
+        """Train a stage, then check its figures on validation clips against their bounds."""
         self.device = ctx.device
         s = self.settings
         store = open_store(s, data, ctx)
@@ -109,10 +109,10 @@ class Li:
         if not done:
             return
         spec = next(x for x in STAGES if x.name == stage)
-        mark_stage(ctx, tier(self.params, PARAMS, PRESETS, spec.params), 1)
+        note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), 1)
         if posterior is not None:
             if ctx.task.horizon > FRAMES:
-                ctx.mark("chained")
+                ctx.note("chained")
             validate_flow(s, self.generator, posterior, store, ctx)
         else:
             validate_refiner(s, self.refiner, store, ctx)

@@ -104,7 +104,7 @@ class Refiner(nn.Module):
         moved = flow.contiguous(memory_format=torch.channels_last)
         return self.decoder(torch.cat([self.image(seen), self.flow(moved)], 1)).float()
 
-    def roll(self, frame: Tensor, flows: Tensor) -> Tensor:
+    def rollout(self, frame: Tensor, flows: Tensor) -> Tensor:
         """Frames one after the other, each from the one before, never clipped in between.
 
         Args:

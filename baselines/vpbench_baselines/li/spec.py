@@ -96,7 +96,7 @@ SPEC = MethodSpec(
     ),
     licence="Apache-2.0 (this reimplementation; no licence is stated for the authors' code)",
     params=PARAMS,
-    footnotes={
+    notes={
         "teacher=dis": "flow learned from OpenCV's DIS (original: SPyNet)",
         "kl_reduction=mean": "KL as a mean (original: a sum, under which the code says nothing)",
         "perceptual=efficientnet-lite0": "perceptual loss on EfficientNet-Lite0 (original: VGG-19)",

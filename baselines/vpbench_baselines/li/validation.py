@@ -1,4 +1,4 @@
-"""The figures of validation clips at the end of a stage, and the gates they are held to."""
+"""The figures of validation clips at the end of a stage, and their acceptance checks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SAMPLES = 4
 REFINER_GAIN = 2.0
 FLOW_RATIO = 1.0
 ACTIVE = 0.01
-"""The gates: fixed before any training. A number of the code is active where the variance of its
-mean over clips is above 0.01 (Burda et al. 2016); none is a collapse."""
+"""Bounds of the acceptance checks, fixed before any training. A number of the code is active where
+the variance of its mean over clips is above 0.01 (Burda et al. 2016); none is a collapse."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class FrameFigures:
     Attributes:
         gain, gain_warp: PSNR over that of the last given frame, dB, at t=1 with the teacher's
             flow: redrawn, and merely warped.
-        psnr_last, copy_last: PSNR at the end of a roll with the teacher's flow, of the last given
-            frame, dB.
+        psnr_last, copy_last: PSNR at the end of a rollout with the teacher's flow, and of the last
+            given frame, dB.
     """
 
     gain: float
@@ -91,7 +91,7 @@ def clips(store: FlowStore, ctx: FitContext, most: int) -> Iterator[tuple[int, F
 
 
 def _unmeasured(ctx: FitContext) -> None:
-    ctx.mark("no validation clip is long enough: gates not measured")
+    ctx.note("no validation clip is long enough: acceptance checks not measured")
 
 
 def _means(found: list[Any]) -> dict[str, float]:
@@ -108,7 +108,7 @@ def validate_flow(
     store: FlowStore,
     ctx: FitContext,
 ) -> None:
-    """Measure, log, draw contact sheets, and hold the figures to the gates."""
+    """Measure, log, draw contact sheets, and check the figures against their bounds."""
     found: list[FlowFigures] = []
     means: list[Tensor] = []
     generator.eval()
@@ -132,18 +132,20 @@ def validate_flow(
         "active_units": float(active),
     }
     ctx.log({f"val_{k}": v for k, v in {**mean, **ratios}.items()})
-    ctx.mark(
+    ctx.note(
         f"flow teacher {store.teacher.name}; {mean['saturated']:.1%} of its values beyond "
         f"{settings.bound(ctx.task.size):g} px"
     )
     if active == 0:
-        ctx.mark(
+        ctx.note(
             f"collapse alarm: the code says nothing ({mean['kl']:.2g} nats a clip, 0 of "
             f"{settings.latent} numbers active), samples are nearly equal"
         )
-    # the error from the prior is no gate: a sample that moves in its own way, as it may, is further
-    # from the real flow than none at all
-    ctx.gate("error of drawn flow over that of zero flow", ratios["flow_ratio"], at_most=FLOW_RATIO)
+    # the error from the prior is not checked: a sample that moves in its own way, as it may, is
+    # further from the real flow than none at all
+    ctx.check(
+        "error of drawn flow over that of zero flow", ratios["flow_ratio"], at_most=FLOW_RATIO
+    )
 
 
 class _Drawn:
@@ -202,14 +204,14 @@ class _Drawn:
 def validate_refiner(
     settings: Settings, refiner: Refiner, store: FlowStore, ctx: FitContext
 ) -> None:
-    """Measure, log, draw contact sheets, and hold the gain at t=1 to its gate."""
+    """Measure, log, draw contact sheets, and check the gain at t=1."""
     found: list[FrameFigures] = []
     refiner.eval()
     with torch.inference_mode():
         for _, batch in clips(store, ctx, MOST_CLIPS):
             frames = to_tensor(batch.frames, ctx.device)
             flows = torch.from_numpy(batch.flows).to(ctx.device)
-            rolled = refiner.roll(frames[:, 0], flows)
+            rolled = refiner.rollout(frames[:, 0], flows)
             found.append(_frame_figures(frames, flows, rolled))
             if len(found) <= SHEETS:
                 rows = [("real", batch.frames[0, 1:]), ("redrawn", to_uint8(rolled[0]))]
@@ -224,7 +226,7 @@ def validate_refiner(
     warped = float(np.mean([f.gain_warp for f in moving])) if moving else math.nan
     figures = {**mean, "gain": gain, "gain_warp": warped}
     ctx.log({f"val_{k}": v for k, v in figures.items()})
-    ctx.gate(
+    ctx.check(
         "frame redrawn with the teacher's flow, PSNR over copy-last at t=1",
         gain,
         at_least=REFINER_GAIN,

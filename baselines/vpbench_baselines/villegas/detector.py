@@ -33,9 +33,9 @@ from vpbench_baselines.villegas.heatmaps import HeatMapNetwork, heat_map_loss, r
 from vpbench_baselines.villegas.params import DETECTOR, DETECTOR_PRESETS
 from vpbench_baselines.villegas.schedule import (
     augment_of,
+    note_finished,
     precision_of,
     rate_factor,
-    remark,
     require,
 )
 
@@ -44,7 +44,8 @@ CHUNK = 64
 _TIMES = 6
 """Pictures in the course of a training."""
 _LARGEST_ERROR = 0.4
-"""The gate: joint error, as a part of that of the mean pose; fixed before any training."""
+"""Bound of the acceptance check: joint error, as a part of that of the mean pose; fixed before any
+training."""
 
 
 def make_network(count: int, width: int, seed: int) -> HeatMapNetwork:
@@ -139,7 +140,7 @@ class PoseDetector(nn.Module):
 
         if train(ctx, training, begin, after):
             round_weights(self.net)
-            remark(ctx, p, DETECTOR, DETECTOR_PRESETS, 1)
+            note_finished(ctx, p, DETECTOR, DETECTOR_PRESETS, 1)
             self._judge(data, held_out, ctx)
 
     def _inputs(self, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
@@ -174,7 +175,9 @@ class PoseDetector(nn.Module):
         self, data: TrainView, held_out: tuple[Tensor, Tensor] | None, ctx: FitContext
     ) -> None:
         if held_out is None:
-            ctx.mark("no validation clip with joints: gates of the detector not measured")
+            ctx.note(
+                "no validation clip with joints: acceptance checks of the detector not measured"
+            )
             return
         frames, pose = held_out
         found = self._found(frames)
@@ -184,7 +187,7 @@ class PoseDetector(nn.Module):
         seen = pose[..., 2] > 0
         told = float(((found[..., 2] > 0) == seen).float().mean())
         ctx.log({"val_joint_error": error, "val_mean_pose_error": usual, "val_seen": told})
-        ctx.gate(
+        ctx.check(
             "joint error of the detector over that of the mean pose",
             error / usual if usual > 0 else float("nan"),
             at_most=_LARGEST_ERROR,

@@ -40,7 +40,7 @@ from vpbench_baselines.common.gradients import set_rate
 from vpbench_baselines.villegas.errors import joint_errors, masked_error
 from vpbench_baselines.villegas.networks import PoseLSTM
 from vpbench_baselines.villegas.params import MOTION, MOTION_PRESETS
-from vpbench_baselines.villegas.schedule import augment_of, rate_factor, remark, require
+from vpbench_baselines.villegas.schedule import augment_of, note_finished, rate_factor, require
 
 MOST_GIVEN = 10
 """Frames that the original is given; more are left out."""
@@ -48,7 +48,8 @@ _SMOOTHING = 0.9
 """Of RMSProp's mean square."""
 _MOST_CLIPS = 96
 _LARGEST_RATIO = 0.8
-"""The gate: joint error over that of repeating the last pose; fixed before any training."""
+"""Bound of the acceptance check: joint error over that of repeating the last pose; fixed before any
+training."""
 
 
 def numbers_of(points: Tensor) -> Tensor:
@@ -83,7 +84,9 @@ class PoseMotion(nn.Module):
             )
         return self.net
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """[B,n,K,3] -> [B,T,K,3]; neither label nor seeds are used.
 
         Confidences are those of the last given frame: a point that cannot be seen there stays out
@@ -135,22 +138,24 @@ class PoseMotion(nn.Module):
 
         if train(ctx, training, begin):
             round_weights(net)
-            remark(ctx, p, MOTION, MOTION_PRESETS, MOST_GIVEN)
+            note_finished(ctx, p, MOTION, MOTION_PRESETS, MOST_GIVEN)
             self._judge(data, joints, ctx)
 
     def _judge(self, data: KeypointView, joints: bool, ctx: FitContext) -> None:
         paths = validation_paths(data, joints, ctx)
         if paths is None:
-            ctx.mark("no validation clip is long enough: gates of the pose LSTM not measured")
+            ctx.note(
+                "no validation clip is long enough: acceptance checks of the pose LSTM not measured"
+            )
             return
         with torch.inference_mode(), evaluating([self]):
-            found = self.roll(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
+            found = self.rollout(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
         last = paths.last[:, None]
         counted = (last[..., 2] > 0).expand(paths.future.shape[:-1])
         error = float(joint_errors(found, paths.future, counted).mean())
         still = float(joint_errors(last.expand_as(found), paths.future, counted).mean())
         ctx.log({"val_joint_error": error, "val_joint_error_repeated": still})
-        ctx.gate(
+        ctx.check(
             "joint error of the pose LSTM over that of repeating the last pose",
             error / still if still > 0 else float("nan"),
             at_most=_LARGEST_RATIO,

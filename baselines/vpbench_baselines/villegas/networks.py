@@ -154,7 +154,7 @@ class PairDiscriminator(nn.Module):
 
 
 class PoseLSTM(nn.Module):
-    """Rolls poses into the future: given poses go in, then zeros, while one layer remembers.
+    """Predicts future poses: given poses go in, then zeros, while one layer remembers.
 
     Args:
         numbers: of a pose: two a joint.

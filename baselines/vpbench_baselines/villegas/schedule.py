@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vpbench.api import Augment, FitContext, Pair, UnknownName, UsageError
-from vpbench_baselines.common.remarks import mark_stage, tier
+from vpbench_baselines.common.notes import note_stage, preset_of
 
 _WARM = 50
 """Steps in which the rate of "cosine" rises to its full height."""
@@ -69,15 +69,15 @@ def require(params: Mapping[str, Any], least: Mapping[str, float]) -> None:
             raise UsageError(f"{name}={params[name]} must be at least {lowest}.")
 
 
-def remark(
+def note_finished(
     ctx: FitContext,
     params: Mapping[str, Any],
     base: Mapping[str, Any],
     presets: Mapping[str, Mapping[str, Any]],
     native_frames: int,
 ) -> None:
-    """The marks of a finished stage."""
-    name = tier(params, base, presets)
-    mark_stage(ctx, name, native_frames)
+    """The notes of a finished stage."""
+    name = preset_of(params, base, presets)
+    note_stage(ctx, name, native_frames)
     if name == "cpu":
-        ctx.mark("networks reduced for a CPU; docs/baselines.md lists all deviations")
+        ctx.note("networks reduced for a CPU; docs/baselines.md lists all deviations")

@@ -14,7 +14,7 @@ from vpbench.kit import load_state, load_weights, round_weights, save_weights, s
 from vpbench_baselines.villegas.maps import LIMB_MAPS, has_limbs, limb_points, point_maps
 from vpbench_baselines.villegas.networks import AnalogyGenerator
 from vpbench_baselines.villegas.params import TRANSLATOR, TRANSLATOR_PRESETS
-from vpbench_baselines.villegas.schedule import remark, require
+from vpbench_baselines.villegas.schedule import note_finished, require
 
 CHUNK = 32
 """Frames that are drawn at once, which bounds the memory."""
@@ -95,7 +95,7 @@ class AnalogyTranslator(nn.Module):
         training = GeneratorTraining(self, data, ctx)
         if training.run() and self.net is not None:
             round_weights(self.net)
-            remark(ctx, self.params, TRANSLATOR, TRANSLATOR_PRESETS, 1)
+            note_finished(ctx, self.params, TRANSLATOR, TRANSLATOR_PRESETS, 1)
             judge(self, training.poses, data, ctx)
 
     # -- files --------------------------------------------------------------------------------

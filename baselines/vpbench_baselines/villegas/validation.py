@@ -1,4 +1,4 @@
-"""Pictures and figures of the generator on validation clips, and the gate that it is held to."""
+"""Pictures and figures of the generator on validation clips, and its acceptance check."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_CLIPS = 96
 """Validation clips that are looked at."""
 GENERATOR_GAIN = 3.0
-"""The gate, dB; fixed before any training."""
+"""Bound of the acceptance check, dB; fixed before any training."""
 _TIMES = 8
 """Pictures in the course of a training, none less than `_RARELY` steps after another."""
 _RARELY = 50
@@ -118,7 +118,7 @@ class Watcher:
 
 
 def judge(translator: AnalogyTranslator, poses: Poses, data: TrainView, ctx: FitContext) -> None:
-    """Measure at the end of a stage, log, draw, and hold the figure to the gate."""
+    """Measure at the end of a stage, log, draw, and check the figure against its bound."""
     true: list[float] = []
     found: list[float] = []
     count = 0
@@ -130,11 +130,13 @@ def judge(translator: AnalogyTranslator, poses: Poses, data: TrainView, ctx: Fit
             if k < _SHOWN:
                 ctx.image(f"validation-{k}", seen.sheet())
     if not count:
-        ctx.mark("no validation clip is long enough: gates of the generator not measured")
+        ctx.note(
+            "no validation clip is long enough: acceptance checks of the generator not measured"
+        )
         return
     figures: dict[str, Any] = {"val_gain": _mean(true), "val_gain_found": _mean(found)}
     ctx.log(figures)
-    ctx.gate(
+    ctx.check(
         "generator with true future poses over copy-last",
         figures["val_gain"],
         at_least=GENERATOR_GAIN,

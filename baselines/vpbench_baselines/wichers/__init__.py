@@ -1,7 +1,7 @@
 """`wichers`: hierarchical long-term video prediction without supervision, rewritten.
 
 Wichers, Villegas, Erhan and Lee, ICML 2018. A network encodes each frame as a short vector, a
-recurrent predictor rolls these vectors into the future, and an analogy network draws a frame from
+recurrent network predicts the vectors that follow, and an analogy network draws a frame from
 the first given frame, its encoding and a predicted one. No labels, no poses.
 
 Variants, each a row of its own:

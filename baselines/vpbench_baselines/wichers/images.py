@@ -238,10 +238,10 @@ class AnalogyNetwork(nn.Module):
         Returns:
             [B,T,3,H,W], not clipped.
         """
-        blend, mask = self.layers(frame, code, codes)
-        return mask * blend + (1 - mask) * frame[:, None]
+        coarse, mask = self.coarse_and_mask(frame, code, codes)
+        return mask * coarse + (1 - mask) * frame[:, None]
 
-    def layers(self, frame: Tensor, code: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    def coarse_and_mask(self, frame: Tensor, code: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, before blending: drawn frames [B,T,3,H,W], mask [B,T,1,H,W] in (0,1)."""
         times = codes.shape[1]
         a = F.relu(self.first(self.image(frame) - self.features(code)[1]))

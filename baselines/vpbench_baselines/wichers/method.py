@@ -21,7 +21,7 @@ from vpbench.kit import (
     to_tensor,
     to_uint8,
 )
-from vpbench_baselines.common.remarks import mark_stage, tier
+from vpbench_baselines.common.notes import note_stage, preset_of
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.wichers.settings import MOST_GIVEN, Networks, Settings, start_from_vgg
 from vpbench_baselines.wichers.training import Trainer
@@ -50,7 +50,7 @@ class Wichers:
     # -- prediction ---------------------------------------------------------------------------
 
     def predict(self, given: Conditioning, horizon: int, seeds: Seeds) -> Frames:
-        """Encode the given frames, roll the encodings on, draw the predicted ones.
+        """Encode the given frames, predict the encodings that follow, draw them.
 
         Args:
             given: 1 to 5 frames, of which the first is the source of all pixels.
@@ -67,22 +67,22 @@ class Wichers:
                 axis=1,
             )
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """For pictures: mask, what is drawn under it, and the result, uint8 [B,S,T,H,W,3]."""
-        found: dict[str, list[Frames]] = {"mask": [], "crude": [], "final": []}
+        found: dict[str, list[Frames]] = {"mask": [], "coarse": [], "final": []}
         with torch.inference_mode():
             self.networks.eval()
             for s in range(seeds.shape[1]):
-                frame, code, codes = self._roll(given, horizon, seeds[:, s])
-                drawn, mask = self.networks.decoder.layers(frame, code, codes)
+                frame, code, codes = self._rollout(given, horizon, seeds[:, s])
+                drawn, mask = self.networks.decoder.coarse_and_mask(frame, code, codes)
                 found["mask"].append(to_uint8(mask.expand_as(drawn)))
-                found["crude"].append(to_uint8(drawn))
+                found["coarse"].append(to_uint8(drawn))
                 found["final"].append(to_uint8(mask * drawn + (1 - mask) * frame[:, None]))
         return {name: np.stack(values, axis=1) for name, values in found.items()}
 
-    def _roll(
+    def _rollout(
         self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """First frame, its encoding, and the encodings of the T frames after the given ones."""
@@ -98,14 +98,14 @@ class Wichers:
         return frames[:, 0], codes[:, 0], rolled
 
     def _video(self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]) -> Tensor:
-        frame, code, codes = self._roll(given, horizon, seeds)
+        frame, code, codes = self._rollout(given, horizon, seeds)
         parts = [self.networks.decoder(frame, code, part) for part in codes.split(_AT_ONCE, 1)]
         return torch.cat(parts, 1)
 
     # -- stages -------------------------------------------------------------------------------
 
     def fit(self, stage: str, data: TrainView, ctx: FitContext) -> None:
-        """Train a stage; at its end the figures of the validation clips are held to the gates."""
+        """Train a stage, then check its figures on validation clips against their bounds."""
         self.device = ctx.device
         self._begin(stage, ctx)
         trainer = Trainer(self.settings, self.networks, data, ctx)
@@ -115,7 +115,7 @@ class Wichers:
         round_weights(self.networks)
         if done:
             spec = next(s for s in STAGES if s.name == stage)
-            mark_stage(ctx, tier(self.params, PARAMS, PRESETS, spec.params), MOST_GIVEN)
+            note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), MOST_GIVEN)
             validate(stage, self.settings, self.networks, data, ctx)
 
     def _begin(self, stage: str, ctx: FitContext) -> None:

@@ -57,7 +57,7 @@ def dense(inputs: int, outputs: int, spread: float = _SPREAD) -> nn.Linear:
 
 
 class Predictor(nn.Module):
-    """Rolls encodings into the future: a residual tower of LSTMs with feedback over time.
+    """Predicts future encodings: a residual tower of LSTMs with feedback over time.
 
     Args:
         encoding: numbers of an encoding.

@@ -43,7 +43,7 @@ VGG = vgg16_hed(encoder_init="vgg16-hed")
 SPEC = MethodSpec(
     "wichers",
     "vpbench_baselines.wichers.method:Wichers",
-    "reimplementation of Wichers et al. 2018: learned encodings rolled into the future and drawn "
+    "reimplementation of Wichers et al. 2018: future encodings are predicted and drawn "
     "by analogy with the first frame",
     capabilities=Capabilities(
         (1, 5), stochastic=True, trainable=True, size_multiple=16, min_size=32, memory_gib=2.0
@@ -55,9 +55,7 @@ SPEC = MethodSpec(
     licence="Apache-2.0 (this reimplementation; the authors' code is Apache-2.0 too)",
     params=PARAMS,
     overrides={"variant=epva": {"stochastic": False}, "variant=e2e": {"stochastic": False}},
-    footnotes={
-        "encoder=small": "networks reduced for a CPU; docs/baselines.md lists all deviations"
-    },
+    notes={"encoder=small": "networks reduced for a CPU; docs/baselines.md lists all deviations"},
     stages=STAGES,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),

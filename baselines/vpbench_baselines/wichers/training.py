@@ -76,7 +76,7 @@ def encode(networks: Networks, frames: Tensor, given: int, times: list[int], uni
     return Coded(frames, times, codes[:, :given], codes[:, places])
 
 
-def roll(networks: Networks, coded: Coded, unit: bool, noise: Tensor | None = None) -> Tensor:
+def rollout(networks: Networks, coded: Coded, unit: bool, noise: Tensor | None = None) -> Tensor:
     """Predicted encodings of frames 1 to L-1, [B,L-1,E]."""
     return networks.predictor(coded.given, coded.frames.shape[1] - 1, noise, unit)
 
@@ -168,7 +168,7 @@ class Trainer:
         low = s.precision == "bf16"
         with torch.autocast(torch.device(self.ctx.device).type, torch.bfloat16, enabled=low):
             drawn = image_loss(self.networks, coded, coded.true)
-        predicted = roll(self.networks, coded, unit)
+        predicted = rollout(self.networks, coded, unit)
         latent = latent_loss(coded, predicted)
         alpha = latent_weight(k, s.latent_weight, s.latent_delay)
         return drawn + alpha * latent, {
@@ -181,7 +181,7 @@ class Trainer:
     def _e2e_loss(self, frames: Tensor, k: int) -> tuple[Tensor, dict[str, float]]:
         unit = self.settings.unit("e2e")
         coded = self._encoded(frames, unit)
-        predicted = roll(self.networks, coded, unit)
+        predicted = rollout(self.networks, coded, unit)
         loss = image_loss(self.networks, coded, predicted[:, [t - 1 for t in coded.times]])
         return loss, {"image": float(loss.detach()), **spreads(coded, predicted)}
 
@@ -243,11 +243,11 @@ class _Players:
             set_rate(optimiser, self._rates[name] * factor)
 
     def _sequences(self, frames: Tensor, given: int) -> _Played:
-        """Encode a batch whole, roll it with fresh noise, and gather what the critic sees."""
+        """Encode a batch whole, roll it out with fresh noise, and gather what the critic sees."""
         networks = self.networks
         coded = encode(networks, frames, given, list(range(1, frames.shape[1])), True)
         shape = (len(frames), frames.shape[1] - 1, self.settings.noise)
-        predicted = roll(networks, coded, True, torch.randn(shape).to(frames.device))
+        predicted = rollout(networks, coded, True, torch.randn(shape).to(frames.device))
         first = coded.given[:, :1]
         sequences = [torch.cat([first, rest], 1) for rest in (coded.true, predicted)]
         real, fake = (Sequence(codes, *networks.decoder.maps(codes)) for codes in sequences)

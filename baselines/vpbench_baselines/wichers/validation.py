@@ -1,4 +1,4 @@
-"""The figures of validation clips at the end of a stage, and the gates they are held to."""
+"""The figures of validation clips at the end of a stage, and their acceptance checks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ MOST_CLIPS = 96
 DECODER_GAIN = 3.0
 LATENT_RATIO = 0.7
 LEAST_SPREAD = 0.1
-"""The gates: fixed before any training. The last is the collapse alarm: a prediction that moves
-less than a tenth as much as the real clip, or encodings that do, count as a still picture."""
+"""Bounds of the acceptance checks, fixed before any training. The last is the collapse alarm: a
+prediction that moves less than a tenth as much as the real clip, or encodings that do, count as a
+still picture."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ClipFigures:
 def validate(
     stage: str, settings: Settings, networks: Networks, data: TrainView, ctx: FitContext
 ) -> None:
-    """Measure, log, draw a contact sheet, and hold the figures to the gates."""
+    """Measure, log, draw a contact sheet, and check the figures against their bounds."""
     found: list[ClipFigures] = []
     codes: list[Tensor] = []
     networks.eval()
@@ -70,7 +71,7 @@ def validate(
             if k < 6:
                 ctx.image(f"validation-{k}", seen.sheet())
     if not found:
-        ctx.mark("no validation clip is long enough: gates not measured")
+        ctx.note("no validation clip is long enough: acceptance checks not measured")
         return
     between = float(torch.stack([c.mean(0) for c in codes]).std(0, correction=0).mean())
     _judge(stage, found, between, ctx)
@@ -175,23 +176,25 @@ def _judge(stage: str, found: list[ClipFigures], between: float, ctx: FitContext
     }
     ctx.log({f"val_{k}": v for k, v in {**mean, **figures}.items()})
     if stage != "e2e":  # it never draws true encodings, nor compares any
-        ctx.gate("decoder on true encodings over copy-last", gain, at_least=DECODER_GAIN, unit="dB")
-        ctx.gate(
+        ctx.check(
+            "decoder on true encodings over copy-last", gain, at_least=DECODER_GAIN, unit="dB"
+        )
+        ctx.check(
             "predicted encodings' squared error over that of repeating the last",
             figures["latent_ratio"],
             at_most=LATENT_RATIO,
         )
-        ctx.gate(
+        ctx.check(
             "collapse alarm: spread over time of encodings over that between clips",
             figures["spread_share"],
             at_least=LEAST_SPREAD,
         )
-        ctx.gate(
+        ctx.check(
             "collapse alarm: spread over time of predicted encodings over that of true ones",
             figures["spread_ratio"],
             at_least=LEAST_SPREAD,
         )
-    ctx.gate(
+    ctx.check(
         "collapse alarm: frame change of predictions over that of real clips",
         figures["change_ratio"],
         at_least=LEAST_SPREAD,

@@ -14,7 +14,7 @@ class Line(nn.Module):
         with seeded(0):
             self.step = nn.Embedding(max(1, task.n_classes), 2)
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         last = keypoints[:, -1:]
         chosen = torch.zeros_like(seeds) if label is None else label
         step = 0.1 * self.step(chosen)[:, None, None]
@@ -38,7 +38,7 @@ class Line(nn.Module):
             points = torch.as_tensor(batch.keypoints, device=ctx.device)
             label = None if batch.label is None else torch.as_tensor(batch.label)
             seeds = torch.as_tensor(batch.index)
-            made = self.roll(points[:, :1], label, ctx.task.horizon, seeds)
+            made = self.rollout(points[:, :1], label, ctx.task.horizon, seeds)
             loss = (made - points[:, 1:]).square().mean()
             best.zero_grad()
             loss.backward()

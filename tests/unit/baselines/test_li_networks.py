@@ -235,7 +235,7 @@ def test_each_frame_is_made_from_the_last_one_and_never_clipped(refiner):
         refiner.decoder[-1].weight.mul_(5)
     with seeded(0):
         frame, flows = torch.rand(2, 3, 32, 32), torch.randn(2, 4, 2, 32, 32)
-    rolled = refiner.roll(frame, flows)
+    rolled = refiner.rollout(frame, flows)
     before = torch.cat([frame[:, None], rolled[:, :-1]], 1)
     for k in range(4):
         assert torch.equal(rolled[:, k], refiner(before[:, k], flows[:, k]))

@@ -1,4 +1,4 @@
-"""Training `li`: what each loss is and reaches, the loop, the gates, prediction."""
+"""Training `li`: what each loss is and reaches, the loop, the acceptance checks, prediction."""
 
 import json
 from pathlib import Path
@@ -154,12 +154,12 @@ def test_the_flow_model_learns_and_its_record_names_the_teacher(tmp_path):
     assert all(x["kl"] >= 0 and x["zero_flow"] > 0 and x["saturated"] >= 0 for x in train)
     last = found[-1]
     assert 0 <= last["val_active_units"] <= SMOKE["latent"] and last["val_kl"] >= 0
-    marks = ctx.remarks.marks
+    marks = ctx.notes.notes
     assert any(m.startswith("flow teacher dis medium") and "beyond 2.5 px" in m for m in marks)
     assert any(m.startswith("reimplementation") for m in marks)
     assert "chained" not in marks
-    gates = [g.name for g in ctx.remarks.gates.values()]
-    assert gates == ["error of drawn flow over that of zero flow"]
+    checks = [g.name for g in ctx.notes.checks.values()]
+    assert checks == ["error of drawn flow over that of zero flow"]
     assert len(list((ctx.stage.path / "pictures").glob("*.png"))) == 2
 
 
@@ -168,8 +168,8 @@ def test_the_refiner_learns(tmp_path):
     found = lines(ctx)
     train = [x["colour"] for x in found if "colour" in x]
     assert np.mean(train[-5:]) < 0.5 * np.mean(train[:3])
-    (gate,) = ctx.remarks.gates.values()
-    assert gate.name.startswith("frame redrawn with the teacher's flow") and gate.at_least == 2
+    (check,) = ctx.notes.checks.values()
+    assert check.name.startswith("frame redrawn with the teacher's flow") and check.at_least == 2
     assert found[-1]["val_gain_warp"] > 0
 
 
@@ -179,9 +179,9 @@ def test_a_code_that_says_nothing_sets_off_the_alarm(tmp_path):
     store = training.open_store(method.settings, Clips(), ctx)
 
     def alarms():
-        ctx.remarks.marks.clear()
+        ctx.notes.notes.clear()
         validation.validate_flow(method.settings, method.generator, posterior, store, ctx)
-        return [m for m in ctx.remarks.marks if m.startswith("collapse alarm")]
+        return [m for m in ctx.notes.notes if m.startswith("collapse alarm")]
 
     with torch.no_grad():
         for head in (posterior.mean, posterior.log_variance):
@@ -216,7 +216,7 @@ def test_figures_of_zero_flow_are_known(tmp_path):
 class Warping(torch.nn.Module):
     """Redraws nothing."""
 
-    def roll(self, frame, flows):
+    def rollout(self, frame, flows):
         frames = []
         for flow in flows.unbind(1):
             frame = warp(frame, flow)
@@ -239,8 +239,8 @@ def test_figures_of_a_mere_warp_are_known(tmp_path):
 @pytest.mark.parametrize("stage", ["flow", "refiner"])
 def test_without_validation_clips_the_row_says_so(tmp_path, stage):
     _, ctx = fitted(tmp_path, stage, Clips(val=0), steps=1, refiner_steps=1)
-    assert not ctx.remarks.gates
-    assert any("gates not measured" in m for m in ctx.remarks.marks)
+    assert not ctx.notes.checks
+    assert any("acceptance checks not measured" in m for m in ctx.notes.notes)
 
 
 @pytest.mark.parametrize(("stage", "rate"), [("flow", "rate"), ("refiner", "refiner_rate")])
@@ -341,7 +341,7 @@ def test_after_sixteen_frames_it_starts_again_from_its_own_last_one(method):
 def test_a_task_that_is_longer_marks_its_rows_as_chained(tmp_path):
     task = TaskInfo("toy", SIZE, 20, 1, None, 0, (), 0, ())
     _, ctx = fitted(tmp_path, clips=Clips(frames=22), task=task, steps=1)
-    assert "chained" in ctx.remarks.marks
+    assert "chained" in ctx.notes.notes
 
 
 def test_a_clip_is_predicted_the_same_in_any_batch_within_the_declared_bound(method):

@@ -1,4 +1,4 @@
-"""Training the parts of `villegas`: which gradient reaches what, the loop, the gates."""
+"""Training the parts of `villegas`: which gradient reaches what, the loop, acceptance checks."""
 
 import json
 import math
@@ -257,10 +257,10 @@ def test_the_motion_model_looks_at_ten_frames_and_hides_what_it_cannot_see(tmp_p
     points[:, -1, 4, 2] = 0
     seeds = torch.zeros(2, dtype=torch.int64)
     with torch.inference_mode():
-        found = part.roll(points, None, 6, seeds)
-        torch.testing.assert_close(part.roll(points[:, -10:], None, 6, seeds), found)
+        found = part.rollout(points, None, 6, seeds)
+        torch.testing.assert_close(part.rollout(points[:, -10:], None, 6, seeds), found)
         points[:, -1, 4, :2] = 7.0  # out of sight: its place is not used
-        torch.testing.assert_close(part.roll(points, None, 6, seeds), found)
+        torch.testing.assert_close(part.rollout(points, None, 6, seeds), found)
     assert found.shape == (2, 6, 13, 3) and not found[:, :, 4, 2].any()
     assert found[..., :2].abs().max() <= 1
 
@@ -280,7 +280,7 @@ def test_joints_are_drawn_as_48_maps_and_other_points_as_one_each(tmp_path):
 
 def test_a_foreign_detector_needs_no_joints(tmp_path):
     part, ctx = fit(tmp_path / "t", "translator", View(joints=0), task(()), Corners())
-    assert part.net.pose[0].in_channels == 4 and ctx.remarks.gates
+    assert part.net.pose[0].in_channels == 4 and ctx.notes.checks
 
     class Points(View):
         def keypoints(self, frames, paths):
@@ -392,27 +392,27 @@ def test_the_discriminator_begins_where_it_is_told_to(tmp_path):
     assert ["adversarial" in r for r in rows] == [False, False, False, True, True]
 
 
-# -- gates -----------------------------------------------------------------------------------------
+# -- acceptance checks ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("slot", "gate", "pictures"),
+    ("slot", "check", "pictures"),
     [
         ("detector", "joint error of the detector", {"joints"}),
         ("motion", "pose LSTM over that of repeating", {f"poses-{k}" for k in range(3)}),
         ("translator", "true future poses over copy-last", {f"validation-{k}" for k in range(3)}),
     ],
 )
-def test_a_few_steps_miss_the_gate_and_the_row_says_so(tmp_path, slot, gate, pictures):
+def test_a_few_steps_miss_the_check_and_the_row_says_so(tmp_path, slot, check, pictures):
     _, ctx = fit(tmp_path, slot)
-    (found,) = ctx.remarks.gates.values()
-    assert gate in found.name and not found.passed
-    marks = " ".join(ctx.remarks.marks)
+    (found,) = ctx.notes.checks.values()
+    assert check in found.name and not found.passed
+    marks = " ".join(ctx.notes.notes)
     assert "reimplementation" in marks and "own settings" in marks
     assert {p.stem for p in (tmp_path / "pictures").glob("*.png")} == pictures
 
 
-def test_the_gate_of_the_generator_is_psnr_over_copy_last(tmp_path):
+def test_the_check_of_the_generator_is_psnr_over_copy_last(tmp_path):
     """A generator that is handed the answer passes, copy-last itself has a gain of 0."""
     from vpbench_baselines.villegas.poses import Poses
     from vpbench_baselines.villegas.validation import judge
@@ -433,11 +433,11 @@ def test_the_gate_of_the_generator_is_psnr_over_copy_last(tmp_path):
     for share, gain in ((0.0, 0.0), (0.5, 20 * math.log10(2)), (0.9, 20.0)):
         ctx = context(tmp_path / str(share), "translator")
         judge(Told(share), Poses(make("detector"), task(), "cpu"), View(), ctx)
-        (found,) = ctx.remarks.gates.values()
+        (found,) = ctx.notes.checks.values()
         assert math.isclose(found.value, gain, abs_tol=0.01) and found.passed == (gain >= 3)
 
 
-def test_the_gate_of_the_lstm_is_one_for_repeating_the_last_pose(tmp_path):
+def test_the_check_of_the_lstm_is_one_for_repeating_the_last_pose(tmp_path):
     part, ctx = fit(tmp_path, "motion", stop_after=1)
 
     class Still:
@@ -453,14 +453,14 @@ def test_the_gate_of_the_lstm_is_one_for_repeating_the_last_pose(tmp_path):
             return paths
 
     part._judge(Exact(), True, ctx)
-    (found,) = ctx.remarks.gates.values()
+    (found,) = ctx.notes.checks.values()
     assert math.isclose(found.value, 1.0, rel_tol=1e-5) and not found.passed
 
 
 @pytest.mark.parametrize("slot", SLOTS)
 def test_without_validation_clips_the_row_says_so(tmp_path, slot):
     _, ctx = fit(tmp_path, slot, View(val=0))
-    assert not ctx.remarks.gates and any("not measured" in m for m in ctx.remarks.marks)
+    assert not ctx.notes.checks and any("not measured" in m for m in ctx.notes.notes)
 
 
 class Broken(View):
@@ -483,9 +483,9 @@ def test_nan_stops_with_a_sentence(tmp_path, slot, data, rate):
 
 def test_one_given_frame_is_a_mark(tmp_path):
     _, one = fit(tmp_path / "a", "motion", info=task(given=1))
-    assert "adapted n=1" in one.remarks.marks
+    assert "adapted n=1" in one.notes.notes
     _, three = fit(tmp_path / "b", "motion")
-    assert "adapted n=1" not in three.remarks.marks
+    assert "adapted n=1" not in three.notes.notes
 
 
 @pytest.mark.parametrize("slot", SLOTS)

@@ -133,7 +133,7 @@ def test_the_predictor_is_fed_true_encodings_first_and_its_own_after(predictor):
     other[:, 3] += 1
     again = rolled(predictor, other, 4, 7)
     assert torch.equal(again[:, :3], five[:, :3]) and not torch.equal(again[:, 3:], five[:, 3:])
-    # longer rolls begin with shorter ones
+    # longer rollouts begin with shorter ones
     assert torch.equal(rolled(predictor, codes, 4, 12)[:, :7], five)
 
 
@@ -193,7 +193,7 @@ def test_a_mask_of_nothing_gives_the_first_frame_back(decoder):
 def test_a_mask_of_everything_does_not_blend(decoder):
     mask_logit(decoder, 100.0)
     frame, codes = torch.rand(2, 3, 32, 32), torch.randn(2, 4, 6)
-    drawn, mask = decoder.layers(frame, codes[:, 0], codes)
+    drawn, mask = decoder.coarse_and_mask(frame, codes[:, 0], codes)
     assert torch.equal(mask, torch.ones_like(mask))
     torch.testing.assert_close(decoder(frame, codes[:, 0], codes), drawn)
 

@@ -1,4 +1,4 @@
-"""Training `wichers`: which gradient reaches what, the loop, the gates."""
+"""Training `wichers`: which gradient reaches what, the loop, the acceptance checks."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from vpbench.api import Batch, Conditioning, Corrupt, MethodFailed, TaskInfo
 from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
 from vpbench.kit import seeded
-from vpbench_baselines.common import gradients, remarks
+from vpbench_baselines.common import gradients, notes
 from vpbench_baselines.wichers import training, validation
 from vpbench_baselines.wichers.method import Wichers
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
@@ -69,7 +69,7 @@ def touched(module):
 
 def test_the_latent_loss_reaches_encoder_and_predictor_and_not_the_decoder(networks):
     batch = coded(networks)
-    training.latent_loss(batch, training.roll(networks, batch, True)).backward()
+    training.latent_loss(batch, training.rollout(networks, batch, True)).backward()
     assert touched(networks.encoder) and touched(networks.predictor)
     assert not touched(networks.decoder)
 
@@ -77,7 +77,7 @@ def test_the_latent_loss_reaches_encoder_and_predictor_and_not_the_decoder(netwo
 def test_the_latent_loss_reaches_the_encoder_through_its_target_alone(networks):
     """No stop-gradient on true encodings: also those that are only compared with."""
     batch = coded(networks, 0)
-    predicted = training.roll(networks, batch, True).detach()
+    predicted = training.rollout(networks, batch, True).detach()
     training.latent_loss(batch, predicted).backward()
     assert touched(networks.encoder) and not touched(networks.predictor)
 
@@ -91,7 +91,7 @@ def test_the_image_loss_of_the_first_stage_reaches_encoder_and_decoder_alone(net
 
 def test_losses_over_all_frames_are_the_mean_squared_errors(networks):
     batch = coded(networks, 0)
-    predicted = training.roll(networks, batch, True)
+    predicted = training.rollout(networks, batch, True)
     codes = networks.encoder(batch.frames, True)
     wanted = (predicted - codes[:, 1:]).square().mean()
     torch.testing.assert_close(training.latent_loss(batch, predicted), wanted)
@@ -251,9 +251,9 @@ def test_a_stage_learns_and_logs_the_collapse_alarm(tmp_path, variant):
     assert all(x["spread"] > 0 and x["spread_predicted"] > 0 for x in train)
     last = lines[-1]
     assert last["val_change"] > 0 and last["val_change_ratio"] >= 0
-    gates = {g.name: g for g in ctx.remarks.gates.values()}
-    assert len(gates) == (5 if variant == "epva" else 1)
-    assert any("frame change" in name for name in gates)
+    checks = {g.name: g for g in ctx.notes.checks.values()}
+    assert len(checks) == (5 if variant == "epva" else 1)
+    assert any("frame change" in name for name in checks)
     assert len(list((ctx.stage.path / "pictures").glob("*.png"))) == 6
 
 
@@ -265,7 +265,7 @@ def test_a_still_prediction_sets_off_the_alarm(tmp_path):
         method.networks.predictor.leave.weight.zero_()
         method.networks.predictor.leave.bias.fill_(1.0)
     validation.validate("epva", method.settings, method.networks, Clips(), ctx)
-    failed = [g.name for g in ctx.remarks.gates.values() if not g.passed]
+    failed = [g.name for g in ctx.notes.checks.values() if not g.passed]
     assert sum("collapse alarm" in name for name in failed) == 3
     assert any("decoder" in name for name in failed)
 
@@ -313,8 +313,8 @@ def test_without_validation_clips_the_row_says_so(tmp_path):
             return 0 if split == "val" else super().len(split)
 
     _, (ctx,) = fitted(tmp_path, clips=Empty(), steps=1)
-    assert not ctx.remarks.gates
-    assert any("gates not measured" in m for m in ctx.remarks.marks)
+    assert not ctx.notes.checks
+    assert any("acceptance checks not measured" in m for m in ctx.notes.notes)
 
 
 def test_nan_stops_with_a_sentence_that_names_step_and_figure(tmp_path):
@@ -368,20 +368,20 @@ def test_a_stage_says_which_preset_it_belongs_to():
     epva = next(s for s in STAGES if s.name == "epva").params
     for name, preset in PRESETS.items():
         params = {**PARAMS, **preset}
-        assert remarks.tier(params, PARAMS, PRESETS) == name
+        assert notes.preset_of(params, PARAMS, PRESETS) == name
         changed = {**params, "critic_steps": 9}
-        assert remarks.tier(changed, PARAMS, PRESETS) == remarks.OWN
-        assert remarks.tier(changed, PARAMS, PRESETS, epva) == name  # not its parameter
+        assert notes.preset_of(changed, PARAMS, PRESETS) == notes.OWN
+        assert notes.preset_of(changed, PARAMS, PRESETS, epva) == name  # not its parameter
 
 
 @pytest.mark.parametrize(("n_max", "marked"), [(1, True), (2, False), (5, False)])
 def test_a_task_with_one_given_frame_marks_the_row(tmp_path, n_max, marked):
     ctx = context(tmp_path)
     ctx.task = TaskInfo("toy", SIZE, HORIZON, n_max, None, 0, (), 0, ())
-    remarks.mark_stage(ctx, "smoke", 5)
-    assert ("adapted n=1" in ctx.remarks.marks) is marked
-    assert "not comparable: preset smoke" in ctx.remarks.marks
-    assert any("reimplementation" in m for m in ctx.remarks.marks)
+    notes.note_stage(ctx, "smoke", 5)
+    assert ("adapted n=1" in ctx.notes.notes) is marked
+    assert "not comparable: preset smoke" in ctx.notes.notes
+    assert any("reimplementation" in m for m in ctx.notes.notes)
 
 
 def test_presets_name_known_parameters_and_stages_all_of_them():

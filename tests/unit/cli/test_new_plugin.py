@@ -313,7 +313,7 @@ def test_the_motion_model_learns_and_uses_the_label(package):
     points = torch.zeros(2, 1, 5, 3)
     points[..., 2] = 1
     with torch.no_grad():
-        made = model.roll(points, torch.tensor([0, 1]), 4, torch.zeros(2, dtype=torch.int64))
+        made = model.rollout(points, torch.tensor([0, 1]), 4, torch.zeros(2, dtype=torch.int64))
     assert made.shape == (2, 4, 5, 3)
     assert (made[0, -1, :, :2] < -0.1).all() and (made[1, -1, :, :2] > 0.1).all()
 

@@ -64,7 +64,7 @@ def test_label_folders_never_meet():
 def test_layers_are_sorted_by_what_they_are():
     found = check_intermediates(
         {
-            "crude": np.zeros(SHAPE, np.uint8),
+            "coarse": np.zeros(SHAPE, np.uint8),
             "final": np.ones(SHAPE, np.uint8),
             "mask": np.zeros(SHAPE, np.uint8),
             "flow": np.zeros((2, 3, 4, 8, 8, 2), np.float32),
@@ -73,7 +73,7 @@ def test_layers_are_sorted_by_what_they_are():
         SHAPE,
         "m",
     )
-    assert list(found.images) == ["mask", "crude", "final"] and list(found.others) == ["flow"]
+    assert list(found.images) == ["mask", "coarse", "final"] and list(found.others) == ["flow"]
     points = found.at(1, 2, 4)
     assert points.shape == (5, 5, 3) and np.array_equal(points, found.points[1, 2, 1:])
 
@@ -82,9 +82,9 @@ def test_grey_and_unit_layers_become_pictures():
     grey = np.full(SHAPE[:-1], 7, np.uint8)
     unit = np.full((*SHAPE[:-1], 1), 0.5)
     found = check_intermediates(
-        {"a": grey, "mask": unit, "depth": unit, "crude": unit * 4}, SHAPE, "m"
+        {"a": grey, "mask": unit, "depth": unit, "coarse": unit * 4}, SHAPE, "m"
     )
-    assert list(found.images) == ["mask", "a"] and sorted(found.others) == ["crude", "depth"]
+    assert list(found.images) == ["mask", "a"] and sorted(found.others) == ["coarse", "depth"]
     assert found.images["a"].shape == SHAPE and (found.images["a"] == 7).all()
     assert found.images["mask"].shape == SHAPE and (found.images["mask"] == 128).all()
 
@@ -97,7 +97,7 @@ def test_keypoints_of_predicted_frames_alone_get_an_unknown_first_frame():
 
 
 @pytest.mark.parametrize(
-    ("layers", "says"),
+    ("intermediates", "says"),
     [
         (None, "returned a NoneType"),
         ({"keypoints": np.zeros((2, 3, 3, 5, 3))}, "n.T,K,3"),
@@ -106,9 +106,9 @@ def test_keypoints_of_predicted_frames_alone_get_an_unknown_first_frame():
         ({"x": "text"}, "'x'"),
     ],
 )
-def test_wrong_layers_are_named(layers, says):
+def test_wrong_intermediates_are_named(intermediates, says):
     with pytest.raises(MethodFailed, match=says):
-        check_intermediates(layers, SHAPE, "m")
+        check_intermediates(intermediates, SHAPE, "m")
 
 
 def test_keypoints_as_json_have_no_nan():

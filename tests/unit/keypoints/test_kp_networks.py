@@ -62,12 +62,12 @@ def test_a_single_peak_is_found_where_it_is_in_the_plane():
 
 def test_the_mask_keeps_the_source_where_it_is_one():
     rng = torch.Generator().manual_seed(0)
-    image, crude = torch.rand(2, 2, 3, 4, 4, generator=rng)
+    image, coarse = torch.rand(2, 2, 3, 4, 4, generator=rng)
     ones = torch.ones(2, 1, 4, 4)
-    assert torch.equal(blend(image, crude, ones), image)
-    assert torch.equal(blend(image, crude, 0 * ones), crude)
-    assert blend(image, crude, None) is crude
-    torch.testing.assert_close(blend(image, crude, 0.25 * ones), 0.25 * image + 0.75 * crude)
+    assert torch.equal(blend(image, coarse, ones), image)
+    assert torch.equal(blend(image, coarse, 0 * ones), coarse)
+    assert blend(image, coarse, None) is coarse
+    torch.testing.assert_close(blend(image, coarse, 0.25 * ones), 0.25 * image + 0.75 * coarse)
 
 
 def test_divergence_from_the_normal():

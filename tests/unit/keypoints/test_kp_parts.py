@@ -106,7 +106,7 @@ def test_untrained_weights_follow_from_the_seed():
 def test_motion_for_any_horizon_number_of_points_and_classes(count, classes, horizon, residual):
     part = motion(classes, n_keypoints=count, residual=residual)
     label = torch.tensor([0, classes - 1]) if classes else None
-    found = part.roll(points(2, 3, count), label, horizon, torch.tensor([5, 6]))
+    found = part.rollout(points(2, 3, count), label, horizon, torch.tensor([5, 6]))
     assert found.shape == (2, horizon, count, 3) and bool(found.isfinite().all())
     assert bool((found[..., 2] == 1).all())
     if not residual:
@@ -118,7 +118,7 @@ def test_same_seed_same_path_and_other_seed_or_label_another():
     part, start = motion(), points(1, 1, 10)
 
     def path(seed, label):
-        return part.roll(start, torch.tensor([label]), 8, torch.tensor([seed]))
+        return part.rollout(start, torch.tensor([label]), 8, torch.tensor([seed]))
 
     assert torch.equal(path(1, 0), path(1, 0))
     apart = [float((path(*other) - path(1, 0)).abs().max()) for other in ((2, 0), (1, 1), (1, 2))]
@@ -129,10 +129,10 @@ def test_same_seed_same_path_and_other_seed_or_label_another():
 def test_a_path_depends_on_the_last_given_pose_alone():
     part, start = motion(), points(2, 3, 10)
     label, seeds = torch.tensor([0, 1]), torch.tensor([3, 4])
-    path = part.roll(start, label, 6, seeds)
-    torch.testing.assert_close(part.roll(start[:, -1:], label, 6, seeds), path)
-    torch.testing.assert_close(part.roll(start[1:], label[1:], 6, seeds[1:])[0], path[1])
-    assert not torch.equal(part.roll(start.flip(1), label, 6, seeds), path)
+    path = part.rollout(start, label, 6, seeds)
+    torch.testing.assert_close(part.rollout(start[:, -1:], label, 6, seeds), path)
+    torch.testing.assert_close(part.rollout(start[1:], label[1:], 6, seeds[1:])[0], path[1])
+    assert not torch.equal(part.rollout(start.flip(1), label, 6, seeds), path)
 
 
 @torch.no_grad()
@@ -140,23 +140,23 @@ def test_without_labels_there_is_no_class_input():
     start, seeds = points(2, 1, 10), torch.tensor([3, 4])
     off = motion(3, label=False)
     assert off.capabilities.label == "no" and off.net.classes == 0
-    none = off.roll(start, None, 4, seeds)
-    assert torch.equal(off.roll(start, torch.tensor([0, 2]), 4, seeds), none)
+    none = off.rollout(start, None, 4, seeds)
+    assert torch.equal(off.rollout(start, torch.tensor([0, 2]), 4, seeds), none)
     assert off.net.entry.in_features == motion(0).net.entry.in_features
     on = motion(3)
     assert on.capabilities.label == "optional"
     assert on.net.entry.in_features == off.net.entry.in_features + 3
     # a label that is not given is none of the classes
-    blank = on.roll(start, None, 4, seeds)
+    blank = on.rollout(start, None, 4, seeds)
     for k in range(3):
-        assert not torch.equal(on.roll(start, torch.tensor([k, k]), 4, seeds), blank)
+        assert not torch.equal(on.rollout(start, torch.tensor([k, k]), 4, seeds), blank)
 
 
 @torch.no_grad()
 def test_a_residual_motion_begins_at_the_given_pose():
     part, start = motion(residual=True), points(2, 1, 10)
     part.net.out.weight.zero_()
-    found = part.roll(start, torch.tensor([0, 1]), 5, torch.tensor([1, 2]))
+    found = part.rollout(start, torch.tensor([0, 1]), 5, torch.tensor([1, 2]))
     assert torch.equal(found, start.expand(-1, 5, -1, -1))
 
 
@@ -178,13 +178,15 @@ def test_a_residual_motion_begins_at_the_given_pose():
 def test_translator_at_any_size_horizon_and_switch(size, count, more, horizon):
     part = translator(size, n_keypoints=count, **more)
     frame, source, target = images(1, 3, size, size), points(1, count), points(1, horizon, count)
-    layers = part.layers(frame, source, target)
-    assert set(layers) == {"final", "crude"} | ({"mask"} if more.get("mask", True) else set())
-    for name, value in layers.items():
+    intermediates = part.intermediates(frame, source, target)
+    assert set(intermediates) == {"final", "coarse"} | (
+        {"mask"} if more.get("mask", True) else set()
+    )
+    for name, value in intermediates.items():
         channels = 1 if name == "mask" else 3
         assert value.shape == (1, horizon, channels, size, size)
         assert 0 <= float(value.min()) <= float(value.max()) <= 1
-    assert torch.equal(part.render(frame, source, target), layers["final"])
+    assert torch.equal(part.render(frame, source, target), intermediates["final"])
 
 
 @torch.no_grad()
@@ -216,19 +218,21 @@ def test_without_reference_keypoints_the_source_pose_is_not_seen():
 def test_a_mask_of_one_gives_the_frame_and_of_zero_the_crude_image():
     part = translator(16)
     frame, source, target = images(2, 3, 16, 16), points(2, 10), points(2, 3, 10)
-    for bias, what in ((1e4, "frame"), (-1e4, "crude")):
+    for bias, what in ((1e4, "frame"), (-1e4, "coarse")):
         part.net.mask.bias.fill_(bias)
-        layers = part.layers(frame, source, target)
-        wanted = frame[:, None].expand(-1, 3, -1, -1, -1) if what == "frame" else layers["crude"]
-        torch.testing.assert_close(layers["final"], wanted, atol=1e-6, rtol=0)
-        assert float(layers["mask"].mean()) == float(bias > 0)
+        intermediates = part.intermediates(frame, source, target)
+        wanted = (
+            frame[:, None].expand(-1, 3, -1, -1, -1) if what == "frame" else intermediates["coarse"]
+        )
+        torch.testing.assert_close(intermediates["final"], wanted, atol=1e-6, rtol=0)
+        assert float(intermediates["mask"].mean()) == float(bias > 0)
 
 
 @torch.no_grad()
 def test_without_a_mask_the_crude_image_is_the_result():
     part = translator(16, mask=False)
-    layers = part.layers(images(2, 3, 16, 16), points(2, 10), points(2, 3, 10))
-    assert torch.equal(layers["final"], layers["crude"])
+    intermediates = part.intermediates(images(2, 3, 16, 16), points(2, 10), points(2, 3, 10))
+    assert torch.equal(intermediates["final"], intermediates["coarse"])
 
 
 @torch.no_grad()
@@ -238,10 +242,10 @@ def test_with_skips_every_level_of_the_source_reaches_the_decoder():
     assert [m.shape[-1] for m in appearance] == [16, 8, 4]
     assert len(translator(16).net.encode(images(1, 3, 16, 16))) == 1
     target = points(1, 10)
-    crude, _ = part.net.decode(appearance, target, target, 7.0)
+    coarse, _ = part.net.decode(appearance, target, target, 7.0)
     for level in range(3):
         changed = [m + (1.0 if k == level else 0.0) for k, m in enumerate(appearance)]
-        assert not torch.equal(part.net.decode(changed, target, target, 7.0)[0], crude)
+        assert not torch.equal(part.net.decode(changed, target, target, 7.0)[0], coarse)
 
 
 @torch.no_grad()
@@ -249,9 +253,9 @@ def test_drawing_in_training_is_rendering_before_the_clip():
     part = translator(16)
     frame, source, target = images(2, 3, 16, 16), points(2, 10), points(2, 10, seed=4)
     final, _, mask = part.draw(frame * 2 - 1, source, target, map_sharpness(16))
-    layers = part.layers(frame, source, target[:, None])
-    torch.testing.assert_close((final.clamp(-1, 1) + 1) / 2, layers["final"][:, 0])
-    torch.testing.assert_close(mask, layers["mask"][:, 0])
+    intermediates = part.intermediates(frame, source, target[:, None])
+    torch.testing.assert_close((final.clamp(-1, 1) + 1) / 2, intermediates["final"][:, 0])
+    torch.testing.assert_close(mask, intermediates["mask"][:, 0])
 
 
 # -- all ------------------------------------------------------------------------------------------
@@ -272,7 +276,7 @@ def test_rounded_parts_predict_the_same_from_disk(tmp_path, make):
             if make is detector:
                 return p.detect(images(1, 2, 3, 16, 16), None)
             if make is motion:
-                return p.roll(points(1, 1, 10), torch.tensor([1]), 4, torch.tensor([5]))
+                return p.rollout(points(1, 1, 10), torch.tensor([1]), 4, torch.tensor([5]))
             return p.render(images(1, 3, 16, 16), points(1, 10), points(1, 2, 10))
 
     assert torch.equal(ask(part), ask(again))

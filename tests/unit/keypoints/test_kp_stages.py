@@ -179,7 +179,7 @@ def test_figures_of_the_first_stage(tmp_path):
     assert last["step"] == 5 and {"val_psnr", "val_changed"} < set(last)
     names = {p.name.partition("-")[0].partition(".")[0] for p in (tmp_path / "pictures").iterdir()}
     assert names == {"validation", "translation"}
-    assert any("not comparable" in mark for mark in ctx.remarks.json()["marks"])
+    assert any("not comparable" in mark for mark in ctx.notes.json()["notes"])
 
 
 def test_the_best_weights_by_validation_are_kept(tmp_path, monkeypatch):
@@ -323,7 +323,7 @@ def test_without_labels_and_validation_clips(tmp_path):
     made = method(task)
     fit(tmp_path / "one", "keypoints", made, data)
     fit(tmp_path / "two", "motion", made, data)
-    path = made.slots["motion"].roll(torch.zeros(2, 1, 3, 3), None, 7, torch.tensor([1, 2]))
+    path = made.slots["motion"].rollout(torch.zeros(2, 1, 3, 3), None, 7, torch.tensor([1, 2]))
     assert path.shape == (2, 7, 3, 3)
 
 
@@ -342,7 +342,7 @@ def test_the_motion_model_learns_two_actions(tmp_path):
 
     def rolled(who, label):
         with torch.no_grad():
-            return who.slots["motion"].roll(paths[:, :1], label, HORIZON, index)
+            return who.slots["motion"].rollout(paths[:, :1], label, HORIZON, index)
 
     found, wrong = rolled(made, index % 2), rolled(made, (index + 1) % 2)
     before = rolled(method(**more), index % 2)
@@ -357,15 +357,15 @@ def test_the_motion_model_learns_two_actions(tmp_path):
 # -- figures of validation ------------------------------------------------------------------------
 
 
-def test_gates_of_a_real_training(tmp_path, monkeypatch):
+def test_checks_of_a_real_training(tmp_path, monkeypatch):
     monkeypatch.setattr(validation, "SHORT", 1)
     _, ctx = fit(tmp_path, "keypoints", data=View(joints=True))
-    gates = {g["name"]: g for g in ctx.remarks.json()["gates"]}
-    assert len(gates) == 4
-    assert gates["translation above copying"]["at_least"] == 5.0
-    assert gates["L1 on changed pixels, part of copying's"]["at_most"] == 0.4
-    assert gates["joint error, part of the mean pose's"]["at_most"] == 0.6
-    assert gates["PCK@0.1 of joints read from keypoints"]["at_least"] == 0.7
+    checks = {g["name"]: g for g in ctx.notes.json()["checks"]}
+    assert len(checks) == 4
+    assert checks["translation above copying"]["at_least"] == 5.0
+    assert checks["L1 on changed pixels, part of copying's"]["at_most"] == 0.4
+    assert checks["joint error, part of the mean pose's"]["at_most"] == 0.6
+    assert checks["PCK@0.1 of joints read from keypoints"]["at_least"] == 0.7
 
 
 @pytest.mark.parametrize("what", ["copy", "truth", "half"])

@@ -59,7 +59,7 @@ class Corner(Stored):
 class Drift(Stored):
     """Adds noise that grows with time, and the label."""
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         assert seeds.dtype == torch.int64
         self.label = label
         step = normal(seeds, (1, K, 3)) * 0.01
@@ -75,9 +75,9 @@ class Shift(Stored):
         moved = (target - source[:, None])[:, :, 0, 0].reshape(*target.shape[:2], 1, 1, 1)
         return frame[:, None] + moved * self.gain
 
-    def layers(self, frame, source, target):
-        crude = self.render(frame, source, target)
-        return {"crude": crude, "mask": crude[:, :, :1], "flow": crude[:, :, :2], "x": target}
+    def intermediates(self, frame, source, target):
+        coarse = self.render(frame, source, target)
+        return {"coarse": coarse, "mask": coarse[:, :, :1], "flow": coarse[:, :, :2], "x": target}
 
 
 class Toy(ComposedMethod):
@@ -175,17 +175,22 @@ def test_pose_and_label_go_only_where_they_are_asked_for():
 
 def test_layers_show_the_way():
     scene, method = given(), make()
-    layers = method.layers(scene, 4, SEEDS)
-    assert np.array_equal(layers["final"], method.predict(scene, 4, SEEDS))
-    assert layers["keypoints"].shape == (3, 2, 2 + 4, K, 3)
-    assert layers["keypoints"].dtype == np.float32
+    intermediates = method.intermediates(scene, 4, SEEDS)
+    assert np.array_equal(intermediates["final"], method.predict(scene, 4, SEEDS))
+    assert intermediates["keypoints"].shape == (3, 2, 2 + 4, K, 3)
+    assert intermediates["keypoints"].dtype == np.float32
     means = scene.frames[..., :K].mean((2, 3)) / 255.0
-    assert np.allclose(layers["keypoints"][:, 0, :2, :, 0], means, atol=1e-5)
-    assert np.array_equal(layers["keypoints"][:, 0, :2], layers["keypoints"][:, 1, :2])
-    assert np.array_equal(layers["crude"], layers["final"])
-    assert np.array_equal(layers["mask"], layers["crude"][..., :1].repeat(3, -1))
-    assert layers["flow"].shape == (3, 2, 4, 8, 8, 2) and layers["flow"].dtype == np.float32
-    assert np.array_equal(layers["x"], layers["keypoints"][:, :, 2:])
+    assert np.allclose(intermediates["keypoints"][:, 0, :2, :, 0], means, atol=1e-5)
+    assert np.array_equal(
+        intermediates["keypoints"][:, 0, :2], intermediates["keypoints"][:, 1, :2]
+    )
+    assert np.array_equal(intermediates["coarse"], intermediates["final"])
+    assert np.array_equal(intermediates["mask"], intermediates["coarse"][..., :1].repeat(3, -1))
+    assert (
+        intermediates["flow"].shape == (3, 2, 4, 8, 8, 2)
+        and intermediates["flow"].dtype == np.float32
+    )
+    assert np.array_equal(intermediates["x"], intermediates["keypoints"][:, :, 2:])
 
 
 class Mute(Stored):
@@ -194,7 +199,7 @@ class Mute(Stored):
 
 
 def test_layers_without_any_from_the_translator():
-    assert set(make(translator=Mute()).layers(given(), 2, SEEDS)) == {"keypoints", "final"}
+    assert set(make(translator=Mute()).intermediates(given(), 2, SEEDS)) == {"keypoints", "final"}
 
 
 @pytest.mark.parametrize("slot", ["detector", "motion", "translator"])
@@ -208,7 +213,7 @@ def test_an_empty_slot_is_refused_by_name(slot):
 
 
 class WrongShape(Drift):
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints
 
 
@@ -260,7 +265,7 @@ class Still:
 
     capabilities = Capabilities()
 
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints[:, -1:].expand(-1, horizon, -1, -1)
 
     def save(self, folder):
@@ -270,7 +275,7 @@ class Still:
 
 
 class Bare:
-    def roll(self, keypoints, label, horizon, seeds):
+    def rollout(self, keypoints, label, horizon, seeds):
         return keypoints[:, -1:].expand(-1, horizon, -1, -1)
 
 

@@ -50,14 +50,14 @@ def test_specs_are_light_and_their_factories_exist():
 
 def test_frozen_repeats_the_last_keypoints():
     given = points([(0.1, 0.2), (0.3, 0.4, 0.5)], [(0.5, 0.6), (0.7, 0.8, 0.0)])
-    made = Frozen(task(), {}, None).roll(given, None, 3, SEEDS[:1])
+    made = Frozen(task(), {}, None).rollout(given, None, 3, SEEDS[:1])
     assert made.shape == (1, 3, 2, 3)
     assert (made == given[:, -1:]).all()
 
 
 def test_constant_velocity_goes_on_with_the_last_step():
     given = points([(9.0, 9.0)], [(0.0, 0.0)], [(0.1, -0.2)])
-    made = ConstantVelocity(task(), {}, None).roll(given, None, 3, SEEDS[:1])
+    made = ConstantVelocity(task(), {}, None).rollout(given, None, 3, SEEDS[:1])
     expected = torch.tensor([(0.2, -0.4), (0.3, -0.6), (0.4, -0.8)])
     torch.testing.assert_close(made[0, :, 0, :2], expected)
     assert (made[..., 2] == 1).all()
@@ -66,17 +66,17 @@ def test_constant_velocity_goes_on_with_the_last_step():
 def test_constant_velocity_stands_still_where_it_cannot_know():
     model = ConstantVelocity(task(), {}, None)
     one = points([(0.1, 0.2)])
-    assert (model.roll(one, None, 3, SEEDS[:1]) == one).all()
+    assert (model.rollout(one, None, 3, SEEDS[:1]) == one).all()
     for before, last in (((0.0, 0.0, 0.0), (0.5, 0.5)), ((0.0, 0.0), (0.5, 0.5, 0.0))):
         given = points([before], [last])
-        assert (model.roll(given, None, 3, SEEDS[:1]) == given[:, -1:]).all()
+        assert (model.rollout(given, None, 3, SEEDS[:1]) == given[:, -1:]).all()
 
 
 def test_motions_leave_what_they_are_given_alone():
     given = points([(0.1, 0.2)], [(0.3, 0.4)])
     kept = given.clone()
     for model in (Frozen, ConstantVelocity):
-        model(task(), {}, None).roll(given, None, 3, SEEDS[:1]).add_(1)
+        model(task(), {}, None).rollout(given, None, 3, SEEDS[:1]).add_(1)
     assert torch.equal(given, kept)
 
 
@@ -137,7 +137,7 @@ def test_nearest_train_adds_the_motion_of_the_nearest_shape():
     model = fitted([clip(A, (0.1, 0.0)), clip(B, (0.0, -0.1))], None)
     given = torch.stack([points(A)[0], points(B)[0]])
     given[..., :2] += 0.5  # where the figure stands does not matter
-    made = model.roll(given, None, 3, SEEDS)
+    made = model.rollout(given, None, 3, SEEDS)
     assert made.shape == (2, 3, 2, 3)
     torch.testing.assert_close(
         made[0, :, :, :2] - given[0, -1, :, :2],
@@ -149,7 +149,7 @@ def test_nearest_train_adds_the_motion_of_the_nearest_shape():
 def test_nearest_train_keeps_to_the_class_where_it_can():
     model = fitted([clip(A, (0.1, 0.0)), clip(B, (0.0, -0.1))], [0, 1])
     given = torch.stack([points(A)[0]] * 3)
-    made = model.roll(given, torch.tensor([0, 1, 7]), 3, torch.zeros(3, dtype=torch.int64))
+    made = model.rollout(given, torch.tensor([0, 1, 7]), 3, torch.zeros(3, dtype=torch.int64))
     moved = made[:, -1, 0, :2] - given[:, -1, 0, :2]
     expected = torch.tensor([[0.3, 0.0], [0.0, -0.3], [0.3, 0.0]])  # 7: no such clip, any will do
     torch.testing.assert_close(moved, expected)
@@ -159,7 +159,7 @@ def test_nearest_train_takes_the_first_of_equals_for_any_order():
     clips = [clip(A, (0.1 * k, 0.0)) for k in range(4)]
     for order in ([3, 1, 0, 2], [0, 1, 2, 3]):
         model = fitted(clips, None, order)
-        assert (model.roll(points(A), None, 3, SEEDS[:1])[..., 0] == points(A)[0, 0, :, 0]).all()
+        assert (model.rollout(points(A), None, 3, SEEDS[:1])[..., 0] == points(A)[0, 0, :, 0]).all()
 
 
 def test_nearest_train_ignores_points_that_are_missing():
@@ -167,20 +167,20 @@ def test_nearest_train_ignores_points_that_are_missing():
     near[1, 1] = (9.0, 9.0, 0.0)  # its second point is missing at t0 and never moves
     far[:, 1, 0] += 0.1
     model = fitted([near, far], None)
-    made = model.roll(points(A), None, 3, SEEDS[:1])
+    made = model.rollout(points(A), None, 3, SEEDS[:1])
     torch.testing.assert_close(made[0, -1, :, :2], torch.tensor([[0.3, 0.0], [0.2, 0.0]]))
     gap = clip(A, (0.1, 0.0))
     gap[3, 0] = (7.0, 7.0, 0.0)  # out of sight for a frame: it stays where it was seen last
-    made = fitted([gap], None).roll(points(A), None, 3, SEEDS[:1])
+    made = fitted([gap], None).rollout(points(A), None, 3, SEEDS[:1])
     torch.testing.assert_close(made[0, :, 0, 0], torch.tensor([0.1, 0.1, 0.3]))
     lost = points([(0.1, 0.1, 0.0), (0.2, 0.2, 0.0)])
-    assert torch.isfinite(model.roll(lost, None, 3, SEEDS[:1])).all()
+    assert torch.isfinite(model.rollout(lost, None, 3, SEEDS[:1])).all()
 
 
 def test_nearest_train_stands_still_beyond_what_it_knows():
-    untrained = NearestTrain(task(), {}, None).roll(points(A), None, 3, SEEDS[:1])
+    untrained = NearestTrain(task(), {}, None).rollout(points(A), None, 3, SEEDS[:1])
     assert (untrained == points(A)).all()
-    made = fitted([clip(A, (0.1, 0.0))], None).roll(points(A), None, 5, SEEDS[:1])
+    made = fitted([clip(A, (0.1, 0.0))], None).rollout(points(A), None, 5, SEEDS[:1])
     torch.testing.assert_close(made[0, :, 0, 0], torch.tensor([0.1, 0.2, 0.3, 0.3, 0.3]))
 
 
@@ -191,7 +191,7 @@ def test_nearest_train_comes_back_as_it_was_saved(tmp_path):
     again.load(tmp_path / "a", "cpu")
     label = torch.tensor([1])
     assert torch.equal(
-        model.roll(points(A), label, 3, SEEDS[:1]), again.roll(points(A), label, 3, SEEDS[:1])
+        model.rollout(points(A), label, 3, SEEDS[:1]), again.rollout(points(A), label, 3, SEEDS[:1])
     )
 
 

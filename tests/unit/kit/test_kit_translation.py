@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vpbench.api import Conditioning, MethodFailed, TaskInfo, UsageError
-from vpbench.kit.translation import translation_layers
+from vpbench.kit.translation import translation_intermediates
 
 TASK = TaskInfo("toy", 8, 4, 2, None, 0, (), 0, ())
 
@@ -24,9 +24,9 @@ class Spot:
     """Black, with a white pixel at every keypoint in the frame; the mask says where."""
 
     def render(self, frame, source, target):
-        return self.layers(frame, source, target)["mask"].expand(-1, -1, 3, -1, -1)
+        return self.intermediates(frame, source, target)["mask"].expand(-1, -1, 3, -1, -1)
 
-    def layers(self, frame, source, target):
+    def intermediates(self, frame, source, target):
         b, t, _, _ = target.shape
         mask = torch.zeros(b, t, 1, 8, 8)
         at = ((target[..., :2] + 1) * 3.5).round().long()
@@ -60,7 +60,7 @@ def clips(seed, b=3, t=4):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_true_keypoints_reach_the_translator(seed):
     given, future, spots = clips(seed)
-    found = translation_layers(TASK, SLOTS, given, future)
+    found = translation_intermediates(TASK, SLOTS, given, future)
     assert found["keypoints"].shape == (3, 1, 6, 1, 3)
     np.testing.assert_allclose(found["keypoints"][:, 0, :, 0, :2], spots / 3.5 - 1, atol=1e-6)
     white = np.zeros((3, 4, 8, 8), bool)
@@ -73,9 +73,9 @@ def test_the_true_keypoints_reach_the_translator(seed):
 
 def test_moved_keypoints_leave_the_source_alone():
     given, future, _ = clips(5)
-    found = translation_layers(TASK, SLOTS, given, future, shift=(4.0, 0.0))
+    found = translation_intermediates(TASK, SLOTS, given, future, shift=(4.0, 0.0))
     assert found["final"].max() == 0 and found["mask"].max() == 0
-    plain = translation_layers(TASK, SLOTS, given, future)
+    plain = translation_intermediates(TASK, SLOTS, given, future)
     assert np.array_equal(found["keypoints"][:, :, :2], plain["keypoints"][:, :, :2])
     moved = found["keypoints"][:, :, 2:] - plain["keypoints"][:, :, 2:]
     np.testing.assert_allclose(moved[..., 0], 4)
@@ -85,6 +85,6 @@ def test_moved_keypoints_leave_the_source_alone():
 def test_refusals():
     given, future, _ = clips(1)
     with pytest.raises(UsageError, match="B = 3"):
-        translation_layers(TASK, SLOTS, given, future[:2])
+        translation_intermediates(TASK, SLOTS, given, future[:2])
     with pytest.raises(MethodFailed, match="the translator failed"):
-        translation_layers(TASK, {**SLOTS, "translator": Wrong()}, given, future)
+        translation_intermediates(TASK, {**SLOTS, "translator": Wrong()}, given, future)

@@ -15,9 +15,9 @@ from vpbench.render import text
 from vpbench.render.tables import (
     CSV_FIELDS,
     column_title,
-    footnotes,
     format_score,
     table_model,
+    table_notes,
     to_csv,
     to_latex,
     to_markdown,
@@ -41,7 +41,8 @@ def row(method, kind="method", **changes):
         "seeds": [0],
         "fit_seeds": [],
         "checkpoint": None,
-        "marks": [],
+        "notes": [],
+        "not_comparable": [],
         "scores": {"psnr": figure(24.3, se=0.12), "fvd": figure(152.3, "fvd", se=8.1)},
     }
     return {**values, **changes}
@@ -177,13 +178,13 @@ def test_columns_that_say_nothing_are_left_out():
     assert full == ["method", "given", "uses", "n", "S", "PSNR (dB) ↑"]
 
 
-def test_reasons_and_marks_become_shared_notes():
+def test_reasons_and_notes_become_shared_notes():
     gone = figure(None, "fvd", reason="I3D weights are not here")
     scores = {"psnr": figure(24.0), "fvd": gone}
     model = table_model(
         group(
-            row("a", marks=["chained"], scores=scores),
-            row("b", marks=["chained", "not distinguishable from copy-last"], scores=scores),
+            row("a", notes=["chained"], scores=scores),
+            row("b", notes=["chained", "not distinguishable from copy-last"], scores=scores),
             row("c", scores={"psnr": figure(23.0, reason="identical: 3 of 90 clips")}),
         )
     )
@@ -199,7 +200,7 @@ def test_reasons_and_marks_become_shared_notes():
         "d": "identical: 3 of 90 clips",
         "e": "not scored",
     }
-    assert footnotes(group(row("c", scores={})))[0] == "[a] not scored"
+    assert table_notes(group(row("c", scores={})))[0] == "[a] not scored"
 
 
 def test_a_method_that_never_ran_says_so_once():
@@ -229,7 +230,7 @@ def test_ranks_are_shown_and_the_best_are_bold():
 
 
 def test_notes_of_the_whole_table():
-    got = footnotes(
+    got = table_notes(
         group(
             row("ours", fit_seeds=[0], checkpoint="bundled"),
             row("copy-last", "null"),
@@ -248,7 +249,7 @@ def test_notes_of_the_whole_table():
 
 def test_training_luck_is_said_of_whom_it_concerns():
     def luck(*rows):
-        return [n for n in footnotes(group(*rows)) if "luck" in n]
+        return [n for n in table_notes(group(*rows)) if "luck" in n]
 
     one, three = row("one", fit_seeds=[0]), row("three", fit_seeds=[0, 1, 2])
     assert luck(row("untrained"), row("copy-last", "null", fit_seeds=[0])) == []
@@ -259,7 +260,7 @@ def test_training_luck_is_said_of_whom_it_concerns():
 
 
 def test_a_photographic_task_has_no_line_about_figures():
-    assert not any("rendered" in note for note in footnotes(group(row("a"), rendered=False)))
+    assert not any("rendered" in note for note in table_notes(group(row("a"), rendered=False)))
 
 
 def test_a_figure_of_another_fingerprint_is_refused():
@@ -271,7 +272,7 @@ def test_a_figure_of_another_fingerprint_is_refused():
 
 
 def test_many_notes_have_distinct_labels():
-    rows = [row(f"m{k}", marks=[f"mark {k}"]) for k in range(60)]
+    rows = [row(f"m{k}", notes=[f"note {k}"]) for k in range(60)]
     labels = [n.label for n in table_model(group(*rows)).notes if n.label]
     assert len(set(labels)) == 60
     assert labels[25:28] == ["z", "aa", "ab"]
@@ -298,7 +299,7 @@ def test_markdown_is_aligned_and_escaped():
 
 def test_markdown_keeps_code_and_lists_differences():
     got = to_markdown(
-        compare(group(row("a", marks=["see `x_y *z*` or_not"])), differences=["n: 90 vs 80"])
+        compare(group(row("a", notes=["see `x_y *z*` or_not"])), differences=["n: 90 vs 80"])
     )
     assert "<sup>a</sup> see `x_y *z*` or\\_not" in got
     assert got.endswith("Not in one column:\n\n- n: 90 vs 80\n")
@@ -336,7 +337,7 @@ def test_csv_keeps_every_digit():
         "psnr": figure(value, se=1e-17, ci95=(low, 1e300), n=89, reason="identical: 1 of 89 clips"),
         "fvd": figure(None, "fvd", reason='no, "not" here'),
     }
-    out = to_csv(compare(group(row("ours", scores=scores, marks=["x", "y, z"]))))
+    out = to_csv(compare(group(row("ours", scores=scores, notes=["x", "y, z"]))))
     psnr, fvd = csv.DictReader(io.StringIO(out))
     assert tuple(psnr) == CSV_FIELDS
     assert [float(psnr[k]) for k in ("value", "se", "ci_low", "ci_high")] == [
@@ -345,7 +346,7 @@ def test_csv_keeps_every_digit():
         low,
         1e300,
     ]
-    assert (psnr["n"], psnr["marks"], psnr["fingerprint"]) == ("89", "x; y, z", "aa" * 8)
+    assert (psnr["n"], psnr["notes"], psnr["fingerprint"]) == ("89", "x; y, z", "aa" * 8)
     assert (fvd["value"], fvd["se"], fvd["ci_low"]) == ("", "", "")
     assert fvd["reason"] == 'no, "not" here'
 
@@ -372,7 +373,7 @@ def test_nothing_to_compare():
 
 
 def test_a_group_without_rows_or_metrics():
-    assert footnotes(group()) == []
+    assert table_notes(group()) == []
     markdown = to_markdown(compare(group()))
     assert markdown.splitlines()[2:] == [
         "| method | given | PSNR (dB) ↑ | FVD ↓ |",

@@ -210,7 +210,7 @@ def show(studio: Studio, run: RunPlan, items: Sequence[Item], *, points: bool) -
         frames = _predict(studio, live, items)
         record |= {"source": "live", "run": None, "manifest": None, "stages": live.stages()}
     shown = Shown(run.name, frames, {}, record)
-    if points and live is not None and live.layered:
+    if points and live is not None and live.has_intermediates:
         _add_points(studio, live, items, shown)
     return shown
 
@@ -276,19 +276,19 @@ def _add_points(studio: Studio, live: LoadedMethod, items: Sequence[Item], shown
         given = task_data.conditioning(part, live.run.method)
         seeds = task_data.seeds(part, live.run.seed, _samples(studio, live))
         future = np.stack([task_data.targets(i) for i in part]) if live.oracle else None
-        layers = live.layers(given, horizon, seeds, future)
-        if layers is None:
+        intermediates = live.intermediates(given, horizon, seeds, future)
+        if intermediates is None:
             return
-        final = layers.images.get("final")
+        final = intermediates.images.get("final")
         for k, item in enumerate(part):
-            points = layers.at(k, studio.sample, horizon)
+            points = intermediates.at(k, studio.sample, horizon)
             if points is not None:
                 shown.points[item.id] = points
             if final is not None:
                 own = final[k, studio.sample].astype(int)
                 far = max(far, int(np.abs(own - shown.frames[item.id]).max()))
     bound = live.run.method.capabilities.batch_bound
-    shown.record["layers_differ_by"] = far
+    shown.record["intermediates_differ_by"] = far
     if far > bound:
         studio.note(
             f"{live.name}: the keypoints are those of a new prediction, which differs from the "

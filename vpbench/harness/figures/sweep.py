@@ -151,7 +151,7 @@ def _sheet(
         for s in range(len(one.seeds)):
             label = label_title(task, one.label) if len(found) > 1 else f"sample {s}"
             rows.append(frame_row(label, first, one.frames[s], times))
-            points = None if one.layers is None else one.layers.at(0, s, task.horizon)
+            points = None if one.intermediates is None else one.intermediates.at(0, s, task.horizon)
             if points is not None:
                 rows.append(points_row("", first, one.frames[s], points, times, "keypoints"))
                 count = points.shape[1]

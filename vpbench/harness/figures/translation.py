@@ -24,11 +24,11 @@ _MOMENTS = 2
 
 
 def translation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) -> Figure:
-    """Columns: target frames of each clip. Rows: reference, target, keypoints, mask, crude, final.
+    """Columns: target frames of each clip. Rows: reference, target, keypoints, mask, coarse, final.
 
     A method with the slots detector and translator is shown with the true target's keypoints, and
-    with the object removed: all keypoints moved out of the frame. An oracle with layers is shown
-    as it is.
+    with the object removed: all keypoints moved out of the frame. An oracle with intermediates
+    is shown as it is.
 
     Raises:
         Refused: a method is neither.
@@ -41,7 +41,7 @@ def translation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) 
         _check(studio, run)
     for run in runs:
         live = studio.live(run)
-        told, removed = _layers(studio, live, items)
+        told, removed = _intermediates(studio, live, items)
         stem = "translation" if len(runs) == 1 else f"translation-{safe_name(run.name)}"
         sheets[stem] = _sheet(studio, live, items, times, told, removed)
         records.append(
@@ -70,11 +70,11 @@ def _check(studio: Studio, run: RunPlan) -> None:
     if not _translates(run.method.slots) and not run.method.capabilities.oracle:
         raise Refused(
             f"{run.name} has no detector and translator: this figure shows composed methods, and "
-            "oracles with layers."
+            "oracles with intermediates."
         )
 
 
-def _layers(
+def _intermediates(
     studio: Studio, live: LoadedMethod, items: Sequence[Item]
 ) -> tuple[Intermediates, Intermediates | None]:
     """Intermediates with the true keypoints, and with all of them out of the frame, [B,1,...]."""
@@ -83,19 +83,19 @@ def _layers(
     future = np.stack([task_data.targets(item) for item in items])
     shape = (len(items), 1, *future.shape[1:])
     if _translates(live.slots):
-        from vpbench.kit.translation import translation_layers
+        from vpbench.kit.translation import translation_intermediates
 
         pose = _pose(studio, live, items)
         made = [
-            translation_layers(task_data.task.info, live.slots, given, future, pose, shift)
+            translation_intermediates(task_data.task.info, live.slots, given, future, pose, shift)
             for shift in ((0.0, 0.0), AWAY)
         ]
         told, removed = (check_intermediates(found, shape, live.name) for found in made)
         return told, removed
     seeds = task_data.seeds(items, live.run.seed, 1)
-    found = live.layers(given, task_data.task.horizon, seeds, future)
+    found = live.intermediates(given, task_data.task.horizon, seeds, future)
     if found is None:
-        raise Refused(f"{live.name} has no layers to show.")
+        raise Refused(f"{live.name} has no intermediates to show.")
     return found, None
 
 

@@ -52,13 +52,13 @@ class Pictured:
         label: class number, or None.
         seeds: int64 [S].
         frames: uint8 [S,T,H,W,3].
-        layers: [1,S,...], or None where the method has none.
+        intermediates: [1,S,...], or None where the method has none.
     """
 
     label: int | None
     seeds: Seeds
     frames: Frames
-    layers: Intermediates | None
+    intermediates: Intermediates | None
 
 
 def read_picture(path: Path, size: int) -> Picture:
@@ -192,4 +192,4 @@ def ask(
         if array is not None:
             array.setflags(write=False)
     predicted = call_predict(live.instance, asked, None, horizon, seeds, live.name)
-    return Pictured(label, seeds[0], predicted[0], live.layers(asked, horizon, seeds))
+    return Pictured(label, seeds[0], predicted[0], live.intermediates(asked, horizon, seeds))

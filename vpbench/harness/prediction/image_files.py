@@ -1,4 +1,4 @@
-"""Writes what methods predict from a picture: frames, layers, animations, contact sheets."""
+"""Writes what methods predict from a picture: frames, intermediates, animations, contact sheets."""
 
 from __future__ import annotations
 
@@ -171,21 +171,21 @@ def write_pictured(
 
 
 def _write_sample(folder: Path, one: Pictured, s: int, horizon: int) -> dict[str, Path]:
-    """Frames and layers of one sample; what they are called and where they lie."""
+    """Frames and intermediates of one sample; what they are called and where they lie."""
     files = {"frames": _write_frames(folder / "frames", one.frames[s])}
-    if one.layers is None:
+    if one.intermediates is None:
         return files
-    for name, images in one.layers.images.items():
+    for name, images in one.intermediates.images.items():
         if name == "final" and np.array_equal(images[0, s], one.frames[s]):
             continue  # that is what `frames` holds
         files[name] = _write_frames(folder / safe_name(name), images[0, s])
-    points = one.layers.at(0, s, horizon)
+    points = one.intermediates.at(0, s, horizon)
     if points is not None:
         files["keypoints"] = folder / "keypoints.npz"
         write_bytes(files["keypoints"], _npz(keypoints=points))
         files["keypoints_json"] = folder / "keypoints.json"
         write_json(files["keypoints_json"], keypoints_json(points))
-    for name, array in one.layers.others.items():
+    for name, array in one.intermediates.others.items():
         files[name] = folder / f"{safe_name(name)}.npz"
         write_bytes(files[name], _npz(**{name: array[0, s]}))
     return files
@@ -260,7 +260,9 @@ def _sheet(live: LoadedMethod, picture: Picture, found: Sequence[Pictured], seed
         for s in range(len(one.seeds) if len(found) == 1 else 1):
             note = f"sample {s}" if len(one.seeds) > 1 else ""
             rows.append(frame_row(title, picture.frame, one.frames[s], times, note))
-            points = one.layers.at(0, s, task.horizon) if one.layers is not None else None
+            points = (
+                one.intermediates.at(0, s, task.horizon) if one.intermediates is not None else None
+            )
             if points is not None:
                 rows.append(
                     points_row("", picture.frame, one.frames[s], points, times, "keypoints")
@@ -274,13 +276,13 @@ def _sheet(live: LoadedMethod, picture: Picture, found: Sequence[Pictured], seed
 
 
 def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> Sheet | None:
-    """How the first sample comes about: keypoints, mask, crude image, final one."""
-    if one.layers is None:
+    """How the first sample comes about: keypoints, mask, coarse image, final one."""
+    if one.intermediates is None:
         return None
     times = frame_times(task.horizon, COLUMNS)
     rows = layer_rows(one, picture.frame, times, task.horizon)
     title = f"{name}: {label_title(task, one.label)}"
-    points = one.layers.at(0, 0, task.horizon)
+    points = one.intermediates.at(0, 0, task.horizon)
     count = 0 if points is None else points.shape[1]
     blocks = [Block("", rows, time_headers(times, "input"))]
     return Sheet(title, blocks, "the parts of the first sample", (1,), count)
@@ -288,12 +290,12 @@ def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> 
 
 def layer_rows(one: Pictured, first: Frames, times: Sequence[int], horizon: int) -> list[Row]:
     """Rows of the first sample: keypoints, every picture layer, final frames last."""
-    assert one.layers is not None  # asked by the caller
+    assert one.intermediates is not None  # asked by the caller
     rows: list[Row] = []
-    points = one.layers.at(0, 0, horizon)
+    points = one.intermediates.at(0, 0, horizon)
     if points is not None:
         rows.append(points_row("keypoints", first, one.frames[0], points, times))
-    for name, images in one.layers.images.items():
+    for name, images in one.intermediates.images.items():
         if name != "final":
             rows.append(Row(name, [Cell(None), *(Cell(images[0, 0, t]) for t in times)]))
     rows.append(frame_row("final", first, one.frames[0], times))

@@ -43,9 +43,9 @@ class LoadedMethod:
         return self.run.method.capabilities.oracle
 
     @property
-    def layered(self) -> bool:
+    def has_intermediates(self) -> bool:
         """Whether it can show how its frames come about."""
-        return callable(getattr(self.instance, "layers", None))
+        return callable(getattr(self.instance, "intermediates", None))
 
     def stages(self) -> list[dict[str, str]]:
         """The trained stages that it uses, for records."""
@@ -53,7 +53,7 @@ class LoadedMethod:
             {"stage": s.node.label, "key": s.node.key, "origin": s.origin} for s in self.run.stages
         ]
 
-    def layers(
+    def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds, future: Frames | None = None
     ) -> Intermediates | None:
         """How the frames of some clips come about; None where the method does not tell.
@@ -61,16 +61,16 @@ class LoadedMethod:
         Raises:
             MethodFailed: it raised, or its answer has another shape than it should.
         """
-        if not self.layered:
+        if not self.has_intermediates:
             return None
         extra = () if future is None else (future,)
         try:
-            found = self.instance.layers(given, *extra, horizon, seeds)
+            found = self.instance.intermediates(given, *extra, horizon, seeds)
         except VpbenchError:
             raise
         except Exception as error:  # a plugin may raise anything
             raise MethodFailed(
-                f"{self.name} failed while making its layers: {describe_error(error)}"
+                f"{self.name} failed while computing its intermediates: {describe_error(error)}"
             ) from error
         return check_intermediates(
             found, (*seeds.shape, horizon, *given.frames.shape[2:]), self.name
@@ -84,7 +84,7 @@ class Intermediates:
     Attributes:
         points: float32 [B,S,n+T,K,3], of given and predicted frames, or [B,S,T,K,3]; None if it
             has no keypoints.
-        images: name -> uint8 [B,S,T,H,W,3], such as mask, crude, final.
+        images: name -> uint8 [B,S,T,H,W,3], such as mask, coarse, final.
         others: name -> arrays that are no pictures, such as flow.
     """
 
@@ -104,25 +104,27 @@ class Intermediates:
 
 
 def check_intermediates(found: Any, shape: tuple[int, ...], name: str) -> Intermediates:
-    """Sort the layers of a method; `shape` is that of its prediction, [B,S,T,H,W,3].
+    """Sort the intermediates of a method; `shape` is that of its prediction, [B,S,T,H,W,3].
 
     Raises:
-        MethodFailed: names the layer and what is wrong with it.
+        MethodFailed: names the intermediate and what is wrong with it.
     """
     if not isinstance(found, Mapping):
-        raise MethodFailed(f"{name}.layers returned a {type(found).__name__}, not a dictionary.")
+        raise MethodFailed(
+            f"{name}.intermediates returned a {type(found).__name__}, not a dictionary."
+        )
     points, images, others = None, dict[str, Frames](), dict[str, npt.NDArray[Any]]()
     for key, value in found.items():
         array = np.asarray(value)
         if array.dtype == object or array.shape[:2] != shape[:2]:
             raise MethodFailed(
-                f"{name}: the layer {key!r} is {array.dtype} {list(array.shape)}; layers begin "
-                f"with the axes [B,S] = {list(shape[:2])}."
+                f"{name}: intermediate {key!r} is {array.dtype} {list(array.shape)}; "
+                f"intermediates must begin with the axes [B,S] = {list(shape[:2])}."
             )
         if key == "keypoints":
             if array.ndim != 5 or array.shape[-1] != 3 or array.shape[2] < shape[2]:
                 raise MethodFailed(
-                    f"{name}: the layer 'keypoints' is {list(array.shape)}, not [B,S,n+T,K,3]."
+                    f"{name}: intermediate 'keypoints' is {list(array.shape)}, not [B,S,n+T,K,3]."
                 )
             points = array.astype(np.float32)
         else:
@@ -131,18 +133,21 @@ def check_intermediates(found: Any, shape: tuple[int, ...], name: str) -> Interm
                 others[str(key)] = array
             else:
                 images[str(key)] = picture
-    usual = {"mask": 0, "crude": 1, "final": 3}
+    usual = {"mask": 0, "coarse": 1, "final": 3}
     order = sorted(images, key=lambda name: (usual.get(name, 2), name))
     return Intermediates(points, {name: images[name] for name in order}, others)
 
 
 def _as_picture(key: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> Frames | None:
-    """A layer as uint8 [B,S,T,H,W,3]: grey becomes RGB, mask, crude and final may be in [0,1]."""
+    """An intermediate as uint8 [B,S,T,H,W,3], or None where it is not a picture.
+
+    Grey becomes RGB; mask, coarse and final may be floats in [0,1].
+    """
     grey = array[..., None] if array.shape == shape[:-1] else array
     if grey.shape[:-1] != shape[:-1] or grey.shape[-1] not in (1, 3):
         return None
     if grey.dtype != np.uint8:
-        usual = key in ("mask", "crude", "final") and np.issubdtype(grey.dtype, np.floating)
+        usual = key in ("mask", "coarse", "final") and np.issubdtype(grey.dtype, np.floating)
         if not usual or not (np.isfinite(grey).all() and grey.min() >= 0 and grey.max() <= 1):
             return None
         grey = np.floor(grey * 255 + 0.5).astype(np.uint8)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from vpbench import __version__
 from vpbench.api.errors import BadData, HashMismatch
 from vpbench.core import schema
-from vpbench.core.acceptance import notes_of_stage
-from vpbench.core.checkpoints import StagePlan, loads
+from vpbench.core.acceptance import StageNotes
+from vpbench.core.checkpoints import loads
 from vpbench.core.hashing import file_sha256
 from vpbench.core.lock import lock_or_wait
 from vpbench.core.paths import Paths
@@ -112,25 +111,19 @@ def _stage_rows(run: RunPlan, task: Task) -> list[StageRow]:
         if not loads(stage.node, run.method) or not stage.folder.complete():
             continue
         record = stage.folder.read()
-        notes = notes_of_stage(record)
+        notes = StageNotes.of(record)
+        if record["data"] != task.training_hash:
+            notes.add_note(f"{stage.node.label} was fitted on other data")
         rows.append(
             {
                 "stage": stage.node.label,
                 "origin": "fitted here" if stage.origin in ("to fit", "fitted") else stage.origin,
-                "gates": notes["gates"],
-                "marks": [*notes["marks"], *_other_data(stage, record, task)],
+                "checks": [check.json() for check in notes.checks.values()],
+                "notes": notes.notes,
+                "not_comparable": notes.not_comparable,
                 "seconds": record["seconds"],
                 "device": record["device"],
                 "threads": record["threads"],
             }
         )
     return rows
-
-
-def _other_data(stage: StagePlan, record: Mapping[str, Any], task: Task) -> list[str]:
-    """A note for a checkpoint that was fitted on other clips than are here."""
-    return (
-        [f"{stage.node.label} was fitted on other data"]
-        if record["data"] != task.training_hash
-        else []
-    )

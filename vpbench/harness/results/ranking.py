@@ -91,8 +91,8 @@ def rank(
             pools[row["conditioning_frames"], tuple(row["uses"])].append(k)
     for pool in pools.values():
         lucky = any(shown[k]["checkpoint"] and len(shown[k]["fit_seeds"]) < 3 for k in pool)
-        limited = any(m.startswith("not comparable") for k in pool for m in shown[k]["marks"])
-        if len(pool) < 2 or lucky or limited:
+        excluded = any(shown[k]["not_comparable"] for k in pool)
+        if len(pool) < 2 or lucky or excluded:
             continue
 
         def differ(i: int, j: int, pool: list[int] = pool) -> bool:
@@ -109,7 +109,7 @@ def rank(
 def note_nulls(
     rows: Sequence[Row], shown: Sequence[schema.RowJson], frames: int, column: Column
 ) -> None:
-    """Mark methods whose difference to a null may be nothing."""
+    """Note where a method cannot be told apart from a null."""
     nulls = [r for r in rows if r.name in NULLS and r.runs]
     for row, entry in zip(rows, shown, strict=True):
         if entry["kind"] != "method":
@@ -117,6 +117,6 @@ def note_nulls(
         for null in nulls:
             found = difference(row, null, frames, column)
             if found is not None and found.low is not None and not found.excludes(0.0):
-                mark = f"not distinguishable from {null.name} ({column.metric})"
-                if mark not in entry["marks"]:
-                    entry["marks"].append(mark)
+                note = f"not distinguishable from {null.name} ({column.metric})"
+                if note not in entry["notes"]:
+                    entry["notes"].append(note)

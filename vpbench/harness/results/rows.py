@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from vpbench.core import schema, stats
-from vpbench.core.acceptance import table_notes
+from vpbench.core.acceptance import StageNotes, not_comparable_notes
 from vpbench.core.records import RunInputs, ScoreRecord
 from vpbench.core.tasks import TRAIN
-from vpbench.harness.results.finished_runs import training
+from vpbench.harness.results.finished_runs import FinishedRun, training
 from vpbench.harness.results.ranking import Column, Row, per_clip
 from vpbench.harness.scoring.score import clip_interval
 
@@ -49,7 +49,8 @@ def row_json(
             "fit_seeds": [],
             "checkpoint": None,
             "scores": scores,
-            "marks": [] if scores else [why],
+            "notes": [] if scores else [why],
+            "not_comparable": [],
         }
     first = row.runs[0].inputs
     return {
@@ -63,7 +64,8 @@ def row_json(
         "fit_seeds": sorted({s for r in row.runs if (s := r.inputs["fit_seed"]) is not None}),
         "checkpoint": training(row.runs[0]),
         "scores": {name: _score(row, frames, c) for name, c in columns.items()},
-        "marks": _marks(row),
+        "notes": _notes(row),
+        "not_comparable": _not_comparable(row),
     }
 
 
@@ -82,21 +84,37 @@ def run_command(method: str, inputs: RunInputs) -> str:
     return f"vpbench run {named} --dataset {quoted}{own}{limit}"
 
 
-def _marks(row: Row) -> list[str]:
-    marks = [
+def _notes(row: Row) -> list[str]:
+    """What a reader of the row must know, each once."""
+    notes = [
         f"{text}: `{run_command(row.name, row.runs[0].inputs)}` checks it" for text in row.doubts
     ]
     for run in row.runs:
-        marks += run.manifest["notes"]
-        if run.inputs["task"]["limit"]:
-            marks.append(f"not comparable: --limit {run.inputs['task']['limit']}")
+        notes += run.manifest["notes"]
+        notes += not_comparable_notes(_limited(run))
         if run.train_on != TRAIN:
-            marks.append(f"trained on {run.train_on}")
-        marks += table_notes(run.stages)
-        marks += run.inputs["footnotes"]
+            notes.append(f"trained on {run.train_on}")
+        for stage in run.stages:
+            notes += StageNotes.of(stage).table_notes(stage["stage"])
+        notes += run.inputs["notes"]
     if row.runs[0].inputs["kind"] == "oracle":
-        marks.append("oracle: sees the true future")
-    return list(dict.fromkeys(marks))
+        notes.append("oracle: sees the true future")
+    return list(dict.fromkeys(notes))
+
+
+def _not_comparable(row: Row) -> list[str]:
+    """Why the row may not be ranked, each reason once; empty for a row that may."""
+    reasons: list[str] = []
+    for run in row.runs:
+        reasons += _limited(run)
+        for stage in run.stages:
+            reasons += StageNotes.of(stage).not_comparable
+    return list(dict.fromkeys(reasons))
+
+
+def _limited(run: FinishedRun) -> list[str]:
+    limit = run.inputs["task"]["limit"]
+    return [f"--limit {limit}"] if limit else []
 
 
 def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:

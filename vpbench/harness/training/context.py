@@ -43,7 +43,7 @@ class StageContext:
     report: Report
     slots: Mapping[str, Any] = field(default_factory=dict[str, Any])
     guard: Callable[[], None] = lambda: None
-    remarks: StageNotes = field(default_factory=StageNotes)
+    notes: StageNotes = field(default_factory=StageNotes)
     earlier: float = 0.0
     """Seconds that earlier processes have spent up to the checkpoint that this one went on from."""
     _begun: float = field(default_factory=time.monotonic)
@@ -98,7 +98,7 @@ class StageContext:
             raise UsageError(f"the picture name {name!r} may hold no path.")
         write_png(make_folder(self.stage.path / "pictures") / f"{name}.png", array)
 
-    def gate(
+    def check(
         self,
         name: str,
         value: float,
@@ -107,16 +107,21 @@ class StageContext:
         at_most: float | None = None,
         unit: str = "",
     ) -> bool:
-        """Hold a figure against a bound; stored with the stage, printed where it is missed."""
-        gate = Check(name, float(value), at_least, at_most, unit)
-        passed = self.remarks.add_check(gate)
+        """An acceptance check; stored with the stage, printed in tables where it is missed."""
+        check = Check(name, float(value), at_least, at_most, unit)
+        passed = self.notes.add_check(check)
         verdict = "passed" if passed else "missed"
-        self.report({"event": "note", "text": f"{self.label}: gate {verdict}: {gate.text()}"})
+        text = f"{self.label}: acceptance check {verdict}: {check.text()}"
+        self.report({"event": "note", "text": text})
         return passed
 
-    def mark(self, text: str) -> None:
-        """A remark that stands beside every row that uses this stage."""
-        self.remarks.add_note(text)
+    def note(self, text: str) -> None:
+        """Print a note beside every row that uses this stage."""
+        self.notes.add_note(text)
+
+    def not_comparable(self, reason: str) -> None:
+        """Exclude every row that uses this stage from rankings; tables print the reason."""
+        self.notes.add_not_comparable(reason)
 
     def checkpoint(self, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Store the state inside the stage in one file, whole or not at all."""

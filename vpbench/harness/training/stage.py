@@ -188,7 +188,7 @@ def _fit(
     report: Report,
     claim: RunLock,
 ) -> dict[str, Any]:
-    """Train and save; tells what the record says of it: clips skipped, gates, marks.
+    """Train and save; returns its fields of the record: clips skipped, checks, notes.
 
     And `earlier`, the seconds that processes before this one have trained.
     """
@@ -232,7 +232,7 @@ def _fit(
         target.save(folder.checkpoint)
     else:
         target.save(node.stage, folder.checkpoint)
-    return {"skipped": dict(data.skipped), **ctx.remarks.json(), "earlier": ctx.earlier}
+    return {"skipped": dict(data.skipped), **ctx.notes.json(), "earlier": ctx.earlier}
 
 
 def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFailed:

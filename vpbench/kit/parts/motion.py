@@ -21,7 +21,9 @@ class Frozen:
     ) -> None:
         """Nothing is set up."""
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """float32 [B,n,K,3] -> [B,horizon,K,3]; neither label nor seeds are used."""
         return keypoints[:, -1:].repeat(1, horizon, 1, 1)
 
@@ -39,9 +41,11 @@ class ConstantVelocity(Frozen):
     a single frame is given: then this is `Frozen`. Points may leave the picture.
     """
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """float32 [B,n,K,3] -> [B,horizon,K,3]; neither label nor seeds are used."""
-        future = super().roll(keypoints, label, horizon, seeds)
+        future = super().rollout(keypoints, label, horizon, seeds)
         if keypoints.shape[1] < 2:
             return future
         before, last = keypoints[:, -2], keypoints[:, -1]
@@ -95,7 +99,9 @@ class NearestTrain:
             self.motion = _motion(stored)
             self.label = torch.tensor([labels[i] for i in order], dtype=torch.int64)
 
-    def roll(self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor) -> Tensor:
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
         """Keypoints [B,n,K,3] and labels int64 [B] -> [B,horizon,K,3]; seeds are not used.
 
         Beyond the task's horizon the points stand still, and so they do without training;

@@ -16,7 +16,7 @@ MASKED = ComponentSpec(
     "tiny-masked",
     "translator",
     f"{HERE}:Masked",
-    "a translator that shows mask and crude image",
+    "a translator that shows mask and coarse image",
     space=("points", "unsupervised"),
     params=PARAMS,
     trained_by="tiny:keypoints",
@@ -36,7 +36,7 @@ GREEDY = MethodSpec(
 JOINTED = MethodSpec(
     "jointed", f"{HERE}:Plain", "wants joints", capabilities=Capabilities(pose="required")
 )
-CHATTY = MethodSpec("chatty", f"{HERE}:Chatty", "prints, and has layers of wrong shapes")
+CHATTY = MethodSpec("chatty", f"{HERE}:Chatty", "prints, and has intermediates of wrong shapes")
 
 
 class Plain:
@@ -52,7 +52,7 @@ class Chatty(Plain):
         sys.stdout.write("{chatter}\n")
         return super().predict(given, horizon, seeds)
 
-    def layers(self, given, horizon, seeds):
+    def intermediates(self, given, horizon, seeds):
         return {"keypoints": np.zeros((1, 1, 2, 2))}
 
 
@@ -64,12 +64,12 @@ def __getattr__(name):
         base = load_object(f"{TINY}:Translator")
 
         class Masked(base):
-            def layers(self, frame, source, target):
+            def intermediates(self, frame, source, target):
                 final = self.render(frame, source, target)
                 mask = 1 - self._maps(target, frame.shape[-1]).amax(2, keepdim=True)
-                crude = (frame.mean((2, 3), keepdim=True)[:, None] + 0.0 * final).clamp(0, 1)
+                coarse = (frame.mean((2, 3), keepdim=True)[:, None] + 0.0 * final).clamp(0, 1)
                 flow = torch.zeros_like(final)[:, :, :2]
-                return {"mask": mask, "crude": crude, "flow": flow}
+                return {"mask": mask, "coarse": coarse, "flow": flow}
 
             def render(self, frame, source, target):
                 final = super().render(frame, source, target)
@@ -84,7 +84,7 @@ def __getattr__(name):
             def __init__(self):
                 self.points = None
 
-            def roll(self, keypoints, label, horizon, seeds):
+            def rollout(self, keypoints, label, horizon, seeds):
                 return self.points
 
         class Oracle(ComposedMethod):
@@ -95,9 +95,9 @@ def __getattr__(name):
                 self._listen(future)
                 return super().predict(given, horizon, seeds)
 
-            def layers(self, given, future, horizon, seeds):
+            def intermediates(self, given, future, horizon, seeds):
                 self._listen(future)
-                return super().layers(given, horizon, seeds)
+                return super().intermediates(given, horizon, seeds)
 
             def _listen(self, future):
                 self.slots["motion"].points = self.slots["detector"].detect(to_tensor(future), None)

@@ -10,7 +10,7 @@ from vpbench.api import FitContext
 OWN = "own settings"
 
 
-def tier(
+def preset_of(
     params: Mapping[str, Any],
     base: Mapping[str, Any],
     presets: Mapping[str, Mapping[str, Any]],
@@ -29,10 +29,10 @@ def tier(
     return OWN
 
 
-def mark_stage(ctx: FitContext, tier_name: str, native_frames: int) -> None:
-    """The marks that every baseline gives: its tier, and what the task made of it."""
-    ctx.mark(f"reimplementation (rewritten for vpbench), tier: {tier_name}")
-    if tier_name == "smoke":
-        ctx.mark("not comparable: preset smoke")
+def note_stage(ctx: FitContext, preset: str, native_frames: int) -> None:
+    """The notes of every baseline: its preset, and what the task made of it."""
+    ctx.note(f"reimplementation (rewritten for vpbench), preset {preset}")
+    if preset == "smoke":
+        ctx.not_comparable("preset smoke")
     if native_frames > 1 and ctx.task.n_max == 1:
-        ctx.mark("adapted n=1")
+        ctx.note("adapted n=1")
