@@ -55,10 +55,12 @@ def open_task(
     offline: bool,
     train_on: str = "train",
     prepare: bool = False,
+    recompute: bool = False,
 ) -> Any:
     """Names, plugin values, registry, folders and the opened task of a command.
 
-    With `prepare` the dataset is made ready before its clips are asked for, with a bar.
+    With `prepare` the dataset is made ready before its clips are asked for, with a bar; with
+    `recompute` its clips are hashed again.
     """
     from vpbench.core.registry import registry
     from vpbench.harness.inputs.task_data import TaskRef, absolute, open_dataset, open_task_data
@@ -74,7 +76,8 @@ def open_task(
     place = TaskRef(absolute(dataset), task_name, full_root, limit, train_on)
     if prepare:
         with Progress() as progress:
-            prepare_dataset(open_dataset(place.dataset, found, paths, full_root)[0], progress)
+            opened = open_dataset(place.dataset, found, paths, full_root)[0]
+            prepare_dataset(opened, progress, fresh=recompute)
     task_data = open_task_data(place, found, paths)
     return names, plugins, found, paths, task_data
 
@@ -124,6 +127,7 @@ def execute(
         fields["offline"],
         fields["train_on"],
         prepare=True,
+        recompute=fields.get("recompute", False),
     )
     asked = options.split_names(metrics)
     wanted = wanted_metrics(asked, found) if until == "score" else []
@@ -163,28 +167,32 @@ def execute(
     return _exit_code(outcomes, plan, asked is not None or strict)
 
 
-def prepare_dataset(dataset: Any, progress: Any) -> None:
-    """Convert or render the dataset once, with a bar, and pass its warnings on."""
+def prepare_dataset(dataset: Any, progress: Any, *, fresh: bool = False) -> None:
+    """Convert or render the dataset once, with a bar, and pass its warnings on.
+
+    Args:
+        fresh: hash and decode all clips again, where the dataset keeps an index of them.
+    """
     import inspect
 
-    prepare = dataset.prepare
-    if "tell" in inspect.signature(prepare).parameters:
+    takes = inspect.signature(dataset.prepare).parameters
+    options: dict[str, Any] = {"fresh": True} if fresh and "fresh" in takes else {}
+    if "report" in takes:
         name = dataset.spec.name
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             progress(
                 {
                     "event": "progress",
-                    "what": "render",
+                    "what": "prepare",
                     "method": name,
                     "done": done,
                     "total": total,
                 }
             )
 
-        prepare(tell=tell)
-    else:
-        prepare()
+        options["report"] = report
+    dataset.prepare(**options)
     for line in getattr(dataset, "warnings", list)():
         click.echo(f"warning: {line}", err=True)
 
@@ -252,7 +260,11 @@ def _exit_code(outcomes: Sequence[Any], plan: Any, insist: bool) -> int:
 @options.effort
 @options.metrics
 @click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
-@click.option("--recompute", is_flag=True, help="Do not use features that come with vpbench.")
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="Hash all clips again, and use no features that come with vpbench.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 5 if any metric could not be scored.")
 @options.storage
 @options.output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +13,19 @@ from vpbench.core import schema
 from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, write_json
 from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.names import safe_name
+from vpbench.core.shipped import REINSTALL
 
 
 @dataclass(frozen=True)
 class StageDir:
-    """RUNS/<task>/stages/<owner>.<stage>-<key>/: one trained stage, shared by all runs."""
+    """RUNS/<task>/stages/<owner>.<stage>-<key>/: one trained stage, shared by all runs.
+
+    Attributes:
+        shipped: it came with a package.
+    """
 
     path: Path
+    shipped: bool = False
 
     @property
     def record(self) -> Path:
@@ -49,8 +56,31 @@ class StageDir:
 
         Raises:
             HashMismatch: a file is missing or differs from what was written.
-            Corrupt: the record is no record.
+            Corrupt: the record is not one.
         """
+        with self._remedy():
+            return self._read()
+
+    def content(self) -> Mapping[str, Any]:
+        """The record, without checking files.
+
+        Raises:
+            Corrupt: it is not one.
+        """
+        with self._remedy():
+            return read_object(self.record)
+
+    @contextmanager
+    def _remedy(self) -> Generator[None]:
+        """What is to be done about damage: nobody should delete what came with a package."""
+        try:
+            yield
+        except Corrupt as error:
+            if not self.shipped:
+                raise
+            raise type(error)(error.message, fix=REINSTALL) from error
+
+    def _read(self) -> dict[str, Any]:
         record = read_sealed(self.record, schema.STAGE)
         files = record.get("files")
         if not isinstance(files, dict):

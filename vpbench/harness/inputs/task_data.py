@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,19 @@ from vpbench.media.geometry import Geometry
 
 BATCH = 8
 """Clips that a method sees at once when it predicts. Fixed: it helps to decide the bytes."""
+
+
+def given_hash(frames: Frames) -> str:
+    """sha256 of given frames as a method saw them, for the record of what it predicted from.
+
+    Args:
+        frames: uint8 [B,n,H,W,3], in the order of the clips.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 5:
+        raise ValueError(f"given frames are uint8 [B,n,H,W,3], not {frames.dtype} {frames.shape}")
+    found = hashlib.sha256(f"{list(frames.shape)}\n".encode())
+    found.update(np.ascontiguousarray(frames).data)
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ class Session:
         found = registry(job.plugins)
         place = TaskRef(job.dataset, job.task, job.root, job.limit, job.train_on)
         task_data = self.task_data(place, found, paths)
+        task_data.clip_cache.note = lambda text: report({"event": "note", "text": text})
         run = plan_again(job, task_data, found, paths)
         if job.kind == "stage":
             device = _device(job.device)
