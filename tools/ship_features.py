@@ -16,7 +16,7 @@ from vpbench.core.hashing import digest
 from vpbench.core.paths import user_paths
 from vpbench.core.plan import REFERENCES
 from vpbench.core.registry import registry
-from vpbench.core.rundir import runs_of
+from vpbench.core.run_folders import runs_of
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.harness.scoring.feature_cache import fake_clips, real_clips
 from vpbench.harness.training.context import ScoreContext
@@ -43,8 +43,9 @@ def main(runs: Path) -> int:
         return 1
     SHIPPED.mkdir(exist_ok=True)
     path = SHIPPED / "puppets.npz"
-    write_shipped(path, fingerprint, {k: v for k, v in found.items() if v is not None})
+    sha256 = write_shipped(path, fingerprint, {k: v for k, v in found.items() if v is not None})
     sys.stdout.write(f"{path}: {len(found)} features, {path.stat().st_size / 1e6:.2f} MB\n")
+    sys.stdout.write(f"PINS of vpbench.metrics.video: {path.name!r}: {sha256!r}\n")
     return 0
 
 

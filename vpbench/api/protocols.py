@@ -330,8 +330,8 @@ class Dataset(Protocol):
     `subsets() -> Mapping[str, frozenset[str]]`, named parts of the test split by clip id on which
     every method is scored once more (the first stands in every table); `published() ->
     Mapping[str, int]`, clips of each split as published; `instructions() -> str`, how to get it;
-    `download(tell) -> Path`, which gets it; a parameter `tell(done, total)` of `prepare` and
-    `verify`.
+    `download(report) -> Path`, which gets it; a parameter `report(done, total)` of `prepare` and
+    `verify`; a parameter `fresh` of `prepare`: True to hash all clips again.
     """
 
     spec: DatasetSpec

@@ -70,10 +70,12 @@ class ClipInfo:
         label: class number or None.
         fps: source frame rate or None.
         group: clips of one group (a person, a film) are not independent; "" = the clip alone.
-        sha256: of the source bytes.
+        sha256: of the source bytes, and of whatever option changes the frames that are read from
+            them.
         source: "lossless" or "codec".
         note: what a table should count about it, such as "with interpolated joints"; "" for
             nothing.
+        pose_sha256: of the source bytes of its joints, where `sha256` does not cover them.
     """
 
     id: str
@@ -86,6 +88,7 @@ class ClipInfo:
     sha256: str = ""
     source: Literal["lossless", "codec"] = "lossless"
     note: str = ""
+    pose_sha256: str = ""
 
 
 @dataclass(frozen=True)

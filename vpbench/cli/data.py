@@ -123,9 +123,9 @@ def prepare(
     if download and not _download(opened, paths.offline):
         return 5
     with Progress() as progress:
-        prepare_dataset(opened, progress)
+        prepare_dataset(opened, progress, fresh=True)
         task_data = open_task_data(task_ref(dataset, task_name, root), registry(), paths)
-        convert_clips(task_data, SPLITS, workers, progress)
+        convert_clips(task_data, SPLITS, workers, progress, check=True)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
         emit_json(
@@ -159,7 +159,7 @@ def _download(opened: Any, offline: bool) -> bool:
                 fix="Leave --offline out, and unset VPBENCH_OFFLINE.",
             )
         with Progress() as progress:
-            place = opened.download(_teller(progress, name, "MiB"))
+            place = opened.download(_reporter(progress, name, "MiB"))
         click.echo(f"{name} lies in {place}.", err=True)
         return True
     if not hasattr(opened, "instructions"):
@@ -168,11 +168,11 @@ def _download(opened: Any, offline: bool) -> bool:
     return False
 
 
-def _teller(progress: Progress, name: str, what: str) -> Any:
-    def tell(done: int, total: int) -> None:
+def _reporter(progress: Progress, name: str, what: str) -> Any:
+    def report(done: int, total: int) -> None:
         progress({"event": "progress", "what": what, "method": name, "done": done, "total": total})
 
-    return tell
+    return report
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data verify folder:clips --json")
@@ -183,7 +183,7 @@ def _teller(progress: Progress, name: str, what: str) -> Any:
 def verify(
     dataset: str, root: str | None, runs: str | None, offline: bool, as_json: bool, debug: bool
 ) -> int:
-    """Check every clip and list all problems at once.
+    """Hash and check every clip, in its folder and in the cache, and list all problems at once.
 
     Test clips that look like training clips are listed as warnings.
     """
@@ -191,6 +191,8 @@ def verify(
 
     opened = _open(dataset, root, runs, offline)
     problems = _problems(opened)
+    if not any(p.level == "error" for p in problems):
+        problems += _cache_problems(opened, dataset, options.folders(runs, offline).cache)
     errors = [p for p in problems if p.level == "error"]
     counts: dict[str, int] = {}
     excluded: dict[str, int] = {}
@@ -227,13 +229,36 @@ def verify(
 
 
 def _problems(opened: Any) -> list[Any]:
-    """What `verify` finds, with a bar where the dataset tells how far it is."""
+    """What `verify` finds, with a bar where the dataset reports how far it is."""
     import inspect
 
-    if "tell" not in inspect.signature(opened.verify).parameters:
+    if "report" not in inspect.signature(opened.verify).parameters:
         return opened.verify()
     with Progress() as progress:
-        return opened.verify(tell=_teller(progress, opened.spec.name, "verify"))
+        return opened.verify(report=_reporter(progress, opened.spec.name, "verify"))
+
+
+def _cache_problems(opened: Any, dataset: str, cache: Path) -> list[Any]:
+    """Damaged files among the clips of a dataset that were converted for its tasks."""
+    from vpbench.api.types import Problem
+    from vpbench.harness.inputs.clip_cache import ClipCache, damaged_files
+    from vpbench.media.geometry import Geometry
+
+    tasks = opened.tasks() if hasattr(opened, "tasks") else opened.spec.tasks
+    folders = {
+        ClipCache(opened, Geometry(task.size, task.resize, task.native), cache).folder
+        for task in tasks
+    }
+    return [
+        Problem(
+            "error",
+            str(path),
+            f"{path} in the cache is not what was written.",
+            f"Make it again: vpbench data prepare {dataset}",
+        )
+        for folder in sorted(folders)
+        for path in damaged_files(folder)
+    ]
 
 
 def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -> dict[str, int]:

@@ -19,6 +19,7 @@ Examples:
 @options.metrics
 @click.option("--frames", type=int, metavar="T", help="The first T frames of every clip.")
 @click.option("--size", type=click.IntRange(4), metavar="PX", help="Resize and crop to PX x PX.")
+@click.option("--recompute", is_flag=True, help="Hash and decode all clips again.")
 @options.storage
 @options.output
 def measure(
@@ -27,6 +28,7 @@ def measure(
     metrics: str | None,
     frames: int | None,
     size: int | None,
+    recompute: bool,
     runs: str | None,
     offline: bool,
     as_json: bool,
@@ -47,9 +49,9 @@ def measure(
     found = registry()
     wanted = wanted_metrics(options.split_names(metrics), found)
     fetch_metric_weights([w.spec for w in wanted], paths, lambda _: None)
-    sides = open_side(real, found, paths), open_side(fake, found, paths)
+    sides = tuple(open_side(text, found, paths, fresh=recompute) for text in (real, fake))
     with Progress() as progress:
-        result = work(*sides, wanted, frames, size, found, paths, progress)
+        result = work(sides[0], sides[1], wanted, frames, size, found, paths, progress)
     if as_json:
         emit_json(result.json())
         return 0

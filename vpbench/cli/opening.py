@@ -76,9 +76,20 @@ def task_ref(
 
 
 def open_task(
-    methods: Sequence[str], ref: TaskRef, runs: str | None, offline: bool, *, prepare: bool = False
+    methods: Sequence[str],
+    ref: TaskRef,
+    runs: str | None,
+    offline: bool,
+    *,
+    prepare: bool = False,
+    recompute: bool = False,
 ) -> Opened:
-    """Open everything; with `prepare` the dataset is made ready first, with a bar."""
+    """Open everything.
+
+    Args:
+        prepare: make the dataset ready first, with a bar.
+        recompute: hash its clips again.
+    """
     from vpbench.core.registry import registry
     from vpbench.harness.inputs.task_data import open_dataset, open_task_data
 
@@ -89,7 +100,8 @@ def open_task(
     paths = options.folders(runs, offline)
     if prepare:
         with Progress() as progress:
-            prepare_dataset(open_dataset(ref.dataset, plugins, paths, ref.root)[0], progress)
+            dataset = open_dataset(ref.dataset, plugins, paths, ref.root)[0]
+            prepare_dataset(dataset, progress, fresh=recompute)
     return Opened(refs, values, plugins, paths, open_task_data(ref, plugins, paths))
 
 
@@ -135,27 +147,31 @@ def run_options(
     )
 
 
-def prepare_dataset(dataset: Any, progress: Any) -> None:
-    """Convert or render the dataset once, with a bar, and pass its warnings on."""
+def prepare_dataset(dataset: Any, progress: Any, *, fresh: bool = False) -> None:
+    """Convert or render the dataset once, with a bar, and pass its warnings on.
+
+    Args:
+        fresh: hash and decode all clips again, where the dataset keeps an index of them.
+    """
     import inspect
 
-    prepare = dataset.prepare
-    if "tell" in inspect.signature(prepare).parameters:
+    takes = inspect.signature(dataset.prepare).parameters
+    extra: dict[str, Any] = {"fresh": True} if fresh and "fresh" in takes else {}
+    if "report" in takes:
         name = dataset.spec.name
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             progress(
                 {
                     "event": "progress",
-                    "what": "render",
+                    "what": "prepare",
                     "method": name,
                     "done": done,
                     "total": total,
                 }
             )
 
-        prepare(tell=tell)
-    else:
-        prepare()
+        extra["report"] = report
+    dataset.prepare(**extra)
     for line in getattr(dataset, "warnings", list)():
         click.echo(f"warning: {line}", err=True)

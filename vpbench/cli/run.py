@@ -39,7 +39,14 @@ def execute(
     from vpbench.harness.results.run_result import floors, refusal_json, run_json
     from vpbench.harness.scoring.score import wanted_metrics
 
-    opened = open_task(methods, _task_ref(fields), fields["runs"], fields["offline"], prepare=True)
+    opened = open_task(
+        methods,
+        _task_ref(fields),
+        fields["runs"],
+        fields["offline"],
+        prepare=True,
+        recompute=fields.get("recompute", False),
+    )
     chosen = run_options(until, opened.plugins, metrics, references, **fields)
     task = opened.task_data.task
     wanted = wanted_metrics(chosen.metrics, opened.registry) if until == "score" else []
@@ -147,7 +154,11 @@ def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
 @click.option(
     "--again", is_flag=True, help="Predict and score anew even if a run is finished; it is kept."
 )
-@click.option("--recompute", is_flag=True, help="Do not use features that come with vpbench.")
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="Hash all clips again, and use no features that come with vpbench.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 5 if any metric could not be scored.")
 @options.storage
 @options.output

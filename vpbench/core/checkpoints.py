@@ -123,7 +123,7 @@ def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> S
     home = _plugin_home(node.method.spec.factory, node.method.home)
     if home is None or not (home / checkpoint.source / "stage.json").is_file():
         return None
-    return StagePlan(node, "bundled", StageDir(home / checkpoint.source), checkpoint)
+    return StagePlan(node, "bundled", StageDir(home / checkpoint.source, shipped=True), checkpoint)
 
 
 def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
@@ -133,7 +133,7 @@ def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
         return True
     if not stage.folder.complete():  # not fetched yet: all of one author's checkpoints, or none
         return all(s.origin in ("bundled", "downloaded") for s in before)
-    parents = read_object(stage.folder.record).get("parents")
+    parents = stage.folder.content().get("parents")
     return isinstance(parents, dict) and all(
         s.origin == "downloaded"
         if not s.folder.complete()
@@ -156,7 +156,7 @@ def fitted_ancestors(node: StageNode, planned: Mapping[str, StagePlan]) -> list[
 
 def content(folder: StageDir) -> str:
     """Hash of what a finished stage has learned."""
-    return digest(read_object(folder.record).get("files"))
+    return digest(folder.content().get("files"))
 
 
 def _plugin_home(factory: str, home: str) -> Path | None:

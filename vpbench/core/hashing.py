@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,7 +45,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def tree_sha256(folder: Path, pattern: str = "*") -> str:
-    """sha256 over the relative names and contents of all matching files below `folder`."""
-    files = sorted(p for p in folder.rglob(pattern) if p.is_file() and "__pycache__" not in p.parts)
+def tree_sha256(folder: Path, pattern: str = "*", leave_out: Collection[str] = ()) -> str:
+    """sha256 over the relative names and contents of matching files below `folder`.
+
+    Args:
+        leave_out: names of files that do not count.
+    """
+    files = sorted(
+        p
+        for p in folder.rglob(pattern)
+        if p.is_file() and "__pycache__" not in p.parts and p.name not in leave_out
+    )
     return digest([[p.relative_to(folder).as_posix(), file_sha256(p)] for p in files])

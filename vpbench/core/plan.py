@@ -65,7 +65,7 @@ class RunPlan:
             "spec": self.method.identity(),
             "preset": self.method.preset,
             "task": task.fields(trained=bool(self.stages)),
-            "data": task.data_hash,
+            "data": task.clips_hash,
             "dataset": task.dataset,
             "gives": {"label": task.has_label, "pose": task.has_pose},
             "seed": self.seed,
@@ -221,7 +221,7 @@ def _run(
     key = digest(
         [
             task.fields(trained=bool(stages)),
-            task.data_hash,
+            task.clips_hash,
             method.identity(),
             seed if method.capabilities.stochastic else 0,
             fit_seed if stages else None,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,17 +12,23 @@ from typing import Any, cast
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
 from vpbench.core.code import CodeTable, table_id
-from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, storage, write_json
+from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, write_json
 from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.names import safe_name
-from vpbench.core.records import Manifest, RunInputs, RunRecord, ScoreRecord
+from vpbench.core.records import Manifest, RunRecord, ScoreRecord
+from vpbench.core.shipped import REINSTALL
 
 
 @dataclass(frozen=True)
 class StageDir:
-    """RUNS/<task>/stages/<owner>.<stage>-<key>/: one trained stage, shared by all runs."""
+    """RUNS/<task>/stages/<owner>.<stage>-<key>/: one trained stage, shared by all runs.
+
+    Attributes:
+        shipped: it came with a package.
+    """
 
     path: Path
+    shipped: bool = False
 
     @property
     def record(self) -> Path:
@@ -54,8 +59,31 @@ class StageDir:
 
         Raises:
             HashMismatch: a file is missing or differs from what was written.
-            Corrupt: the record is no record.
+            Corrupt: the record is not one.
         """
+        with self._remedy():
+            return self._read()
+
+    def content(self) -> Mapping[str, Any]:
+        """The record, without checking files.
+
+        Raises:
+            Corrupt: it is not one.
+        """
+        with self._remedy():
+            return read_object(self.record)
+
+    @contextmanager
+    def _remedy(self) -> Generator[None]:
+        """What is to be done about damage: nobody should delete what came with a package."""
+        try:
+            yield
+        except Corrupt as error:
+            if not self.shipped:
+                raise
+            raise type(error)(error.message, fix=REINSTALL) from error
+
+    def _read(self) -> dict[str, Any]:
         record = read_sealed(self.record, schema.STAGE)
         files = record.get("files")
         if not isinstance(files, dict):
@@ -330,61 +358,3 @@ def read_sealed(path: Path, kind: str) -> dict[str, Any]:
     if value.get("schema") != kind:
         raise Corrupt(f"{path} has the schema {value.get('schema')!r}, not {kind!r}.")
     return value
-
-
-RETIRED = ".retired-"
-"""In names of run and stage folders that were set aside: results that no longer hold."""
-
-
-def runs_of(runs: Path, task: str | None = None) -> Iterator[RunDir]:
-    """All run folders below the runs folder, of one task or of all, in the order of their names."""
-    for folder in task_folders(runs, task):
-        for record in sorted(folder.glob("*/*/run.json")):
-            if record.parent.parent.name != "stages" and RETIRED not in record.parent.name:
-                yield RunDir(record.parent)
-
-
-def task_folders(runs: Path, task: str | None = None) -> list[Path]:
-    """Folders of tasks below the runs folder, all or the one named."""
-    if not runs.is_dir():
-        return []
-    tasks = [runs / task] if task else sorted(p for p in runs.iterdir() if p.is_dir())
-    return [folder for folder in tasks if folder.is_dir()]
-
-
-def retired(runs: Path) -> list[Path]:
-    """Run and stage folders that were set aside, in the order of their names."""
-    folders = [p for f in task_folders(runs) for p in f.glob(f"*/*{RETIRED}*") if p.is_dir()]
-    return sorted(folders)
-
-
-def retire(folder: Path) -> Path:
-    """Set a run or stage folder aside: nothing is lost, nothing of it is used again.
-
-    Returns:
-        Where it lies now.
-    """
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    for k in itertools.count():
-        target = folder.with_name(f"{folder.name}{RETIRED}{stamp}{f'-{k}' if k else ''}")
-        if not target.exists():
-            with storage(target):
-                folder.rename(target)
-            return target
-    raise AssertionError("unreachable")  # pragma: no cover - count() does not end
-
-
-def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:
-    """Run folders with complete predictions, and the inputs of each.
-
-    Only run.json is verified yet. Runs of an earlier vpbench, which say nothing of their code and
-    data, are left out.
-    """
-    for folder in runs_of(runs, task):
-        if folder.manifest.is_file() and not of_earlier_version(folder):
-            yield folder, folder.read_record()["inputs"]
-
-
-def of_earlier_version(folder: RunDir) -> bool:
-    """Whether a run folder was made by a vpbench that recorded neither code nor data."""
-    return read_object(folder.record).get("schema") == schema.RUN

@@ -103,14 +103,53 @@ class Task:
 
     @functools.cached_property
     def data_hash(self) -> str:
-        """sha256 over the source bytes of the test clips."""
+        """sha256 over the source bytes of the test clips: what a score is measured on.
+
+        It is part of a score's fingerprint. Windows, labels and geometry stand beside it there;
+        poses do not move a score of given predictions. For all that a run reads, see `clips_hash`.
+        """
         return digest(sorted([item.id, item.clip.sha256] for item in self.test))
+
+    @functools.cached_property
+    def clips_hash(self) -> str:
+        """sha256 over everything of the real test clips that a run depends on.
+
+        By content: source bytes of the frames and of the joints, label, native size and number of
+        frames, and which frames are given and which are the future. What a trained method was
+        trained on is `training_hash`.
+        """
+        return digest(
+            sorted(
+                [
+                    [
+                        item.id,
+                        item.clip.sha256,
+                        item.clip.pose_sha256,
+                        item.clip.label,
+                        [item.clip.frames, item.clip.height, item.clip.width],
+                        item.given,
+                        item.targets,
+                    ]
+                    for item in self.test
+                ],
+                key=lambda row: str(row[0]),
+            )
+        )
 
     @functools.cached_property
     def training_hash(self) -> str:
         """sha256 over the source bytes of the training and validation clips."""
         clips = [[s, i.id, i.clip.sha256] for s in ("train", "val") for i in self.items[s]]
         return digest(sorted(clips))
+
+    @functools.cached_property
+    def training_pose_hash(self) -> str:
+        """sha256 over the joints of the training and validation clips.
+
+        "" where `training_hash` covers them, or there are none.
+        """
+        clips = [[s, i.id, i.clip.pose_sha256] for s in ("train", "val") for i in self.items[s]]
+        return digest(sorted(clips)) if any(sha for _, _, sha in clips) else ""
 
     @property
     def source(self) -> str:

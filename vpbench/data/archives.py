@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vpbench.api.errors import BadData, MissingData, UnknownName
+from vpbench.api.errors import MissingData, UnknownName
 from vpbench.api.specs import DatasetSpec
 from vpbench.api.types import ClipInfo, Frames, Problem
 from vpbench.data import duplicates
 from vpbench.data.folder.findings import Findings
-from vpbench.data.folder.scan import Facts, Tell, scan, silent
+from vpbench.data.folder.index import Facts
+from vpbench.data.folder.scan import OnProgress, SourceCheck, scan, silent
 from vpbench.data.folder.split import ROLES, by_folder, completed
-from vpbench.data.folder.walk import Source, signature
+from vpbench.data.folder.walk import Source
 from vpbench.data.sources import MGIF_SOURCE, NEMO_SOURCE, DataSource
 from vpbench.data.specs import MGIF, NEMO
 from vpbench.media import decode
@@ -91,6 +92,7 @@ class Archive:
             raise UnknownName(f"option of {self.spec.name}", name, self.spec.options)
         self.root, self.cache = root, cache
         self._contents: tuple[dict[str, list[ClipInfo]], dict[str, Source]] | None = None
+        self._check: SourceCheck | None = None
 
     def splits(self) -> tuple[str, ...]:
         """train, val and test."""
@@ -110,10 +112,10 @@ class Archive:
     def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
         """uint8 [len(indices),H,W,3] at native size."""
         root, source = self._folder(), self._read()[1][clip.id]
-        path = root / source.rel
-        if signature(root, source.rel) != source.signature:
-            raise BadData(f"{path} changed while it was in use.", fix="Start again.")
-        return decode.read(path, indices, layout=self.strips.layout)
+        if self._check is None:
+            self._check = SourceCheck(root)
+        self._check.check(source.rel, clip.sha256)
+        return decode.read(root / source.rel, indices, layout=self.strips.layout)
 
     def pose(self, clip: ClipInfo) -> None:
         """None: there are no joints."""
@@ -131,10 +133,16 @@ class Archive:
         """Clips of the archive's train and test; 10 % of train become val."""
         return dict(self.counts)
 
-    def prepare(self, root: Path | None = None, tell: Tell = silent) -> None:
-        """Decode and hash every clip once."""
+    def prepare(
+        self, root: Path | None = None, report: OnProgress = silent, *, fresh: bool = False
+    ) -> None:
+        """Decode and hash every clip once.
+
+        Args:
+            fresh: hash and decode all of them again.
+        """
         own = self if root is None else type(self)({}, root, self.cache)
-        own._read(tell)
+        own._read(report, fresh=fresh)
 
     def warnings(self) -> list[str]:
         """A sentence if there are more or fewer clips than in the published archive."""
@@ -147,16 +155,16 @@ class Archive:
             if found[part] != count
         ]
 
-    def verify(self, root: Path | None = None, tell: Tell = silent) -> list[Problem]:
+    def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
         """All that is wrong, at once; everything is decoded again."""
         if root is not None:
-            return type(self)({}, root, self.cache).verify(tell=tell)
+            return type(self)({}, root, self.cache).verify(report=report)
         try:
             folder = self._folder()
         except MissingData as error:
             return [Problem("error", str(self.root), error.message, error.fix or "")]
         findings = Findings(folder, self.spec.name)
-        parts, sources = self._build(findings, True, tell)
+        parts, sources = self._build(findings, report, fresh=True)
         if not findings.problems():
             self._contents = None
             for line in self.warnings():
@@ -210,18 +218,21 @@ class Archive:
         ]
         return f"It lies deeper: give --root {' or --root '.join(inner)}" if inner else ""
 
-    def _read(self, tell: Tell = silent) -> tuple[dict[str, list[ClipInfo]], dict[str, Source]]:
-        if self._contents is None:
+    def _read(
+        self, report: OnProgress = silent, *, fresh: bool = False
+    ) -> tuple[dict[str, list[ClipInfo]], dict[str, Source]]:
+        if self._contents is None or fresh:
             findings = Findings(self._folder(), self.spec.name)
-            self._contents = self._build(findings, False, tell)
+            contents = self._build(findings, report, fresh=fresh)
             findings.raise_first()
+            self._contents = contents
         return self._contents
 
     def _build(
-        self, findings: Findings, fresh: bool, tell: Tell
+        self, findings: Findings, report: OnProgress, *, fresh: bool
     ) -> tuple[dict[str, list[ClipInfo]], dict[str, Source]]:
         root = self._folder()
-        scanned = scan(root, self.strips, self.cache, findings, fresh, tell)
+        scanned = scan(root, self.strips, self.cache, findings, fresh=fresh, report=report)
         facts = {source.id: fact for source, fact in scanned.items() if fact is not None}
         self.check(facts, {source.id: root / source.rel for source in scanned}, findings)
         roles = by_folder({name: name.split("/")[:-1] for name in facts}, findings)

@@ -6,6 +6,8 @@ an error, never a shorter clip.
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,12 +20,27 @@ from vpbench.media import images
 from vpbench.media.images import read_image
 from vpbench.media.kinds import Kind, Layout, Probe, Strips, kind
 
-__all__ = ["VERSION", "Probe", "Strips", "probe", "read", "read_image"]
+__all__ = ["VERSION", "Probe", "Strips", "probe", "read", "read_image", "versions"]
 
 VERSION = 1
 """Raise it when the number, size or pixels of any clip can change."""
 
+_LIBRARIES = ("av", "pillow")
+"""Distributions whose codecs decide about pixels; another release may decode otherwise."""
+
 StrPath = str | os.PathLike[str]
+
+
+@functools.cache
+def versions() -> dict[str, int | str]:
+    """All that can change what a stored clip is decoded to; part of the key of every cache."""
+    known: dict[str, int | str] = {"vpbench": VERSION}
+    for name in _LIBRARIES:
+        try:
+            known[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            known[name] = ""
+    return known
 
 
 def probe(path: StrPath, *, layout: Layout = "auto", frame: tuple[int, int] | None = None) -> Probe:

@@ -27,11 +27,18 @@ _BROKEN = (
     ValueError,
     EOFError,
     IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+"""What Pillow's decoders raise at damaged files."""
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _STILL = frozenset({"MPO"})
 """Stereo pictures: several views, but no animation."""

@@ -1,5 +1,8 @@
 """Features of clips, computed once: a cache keyed by what a clip holds, and a queue before it.
 
+key: the extractor's fingerprint (weights, recipe, dtype, batch), and sha256 of the shape and the
+bytes of the clip's frames.
+
 A feature is float32 [dim]. It depends on the clip and the extractor only, because every forward
 pass has exactly the extractor's batch shape.
 """
@@ -18,11 +21,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.api.errors import BadData, Corrupt, UsageError, VpbenchError
+from vpbench.api.errors import BadData, UsageError, VpbenchError
 from vpbench.api.specs import Value
 from vpbench.api.types import Frames
 from vpbench.core.files import write_bytes
 from vpbench.core.hashing import canonical_json, digest
+from vpbench.core.shipped import shipped_bytes
 
 Feature = npt.NDArray[np.float32]
 """float32 [dim], or [n,dim] of several clips."""
@@ -86,40 +90,32 @@ class Shipped:
     features: Mapping[str, Feature]
 
     @classmethod
-    def read(cls, path: Path) -> Shipped:
+    def read(cls, path: Path, sha256: str) -> Shipped:
         """Read what `write_shipped` wrote.
 
         Raises:
-            Corrupt: it is something else.
+            HashMismatch: its bytes are not those of this hash.
         """
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                extractor = digest(json.loads(stored["extractor"].tobytes()))
-                hashes, values = stored["hashes"], stored["features"]
-        except (OSError, ValueError, KeyError, EOFError, *_ZIP_ERRORS) as error:
-            raise Corrupt(f"{path} holds no features ({error}).", fix="Install it anew.") from error
-        if (
-            hashes.ndim != 2
-            or hashes.shape[1] != 32
-            or hashes.dtype != np.uint8
-            or values.ndim != 2
-            or values.dtype != np.float32
-            or len(values) != len(hashes)
-        ):
-            raise Corrupt(f"{path} holds features of a wrong shape.", fix="Install it anew.")
+        data = shipped_bytes(path, sha256)
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            extractor = digest(json.loads(stored["extractor"].tobytes()))
+            hashes, values = stored["hashes"], stored["features"]
         names = (row.tobytes().hex() for row in hashes)
         return cls(extractor, dict(zip(names, values, strict=True)))
 
 
 def write_shipped(
     path: Path, fingerprint: Mapping[str, Value | None], features: Mapping[str, Feature]
-) -> None:
+) -> str:
     """Write features of one extractor into one .npz; the same features give the same bytes.
 
     Args:
         path: file to write.
         fingerprint: of the extractor.
         features: clip hash -> float32 [dim].
+
+    Returns:
+        The sha256 of the file.
     """
     keys = sorted(features)
     rows = [np.frombuffer(bytes.fromhex(k), np.uint8) for k in keys]
@@ -131,6 +127,7 @@ def write_shipped(
         features=np.stack([np.asarray(features[k], np.float32) for k in keys]),
     )
     write_bytes(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 class FeatureCache:
@@ -383,13 +380,3 @@ def _stack(features: Mapping[str, Feature], clips: Sequence[str]) -> Feature:
 
 def _usable(value: npt.NDArray[Any]) -> bool:
     return value.ndim == 1 and value.dtype == np.float32 and bool(np.isfinite(value).all())
-
-
-def _zip_errors() -> tuple[type[Exception], ...]:
-    import zipfile
-    import zlib
-
-    return (zipfile.BadZipFile, zlib.error)
-
-
-_ZIP_ERRORS = _zip_errors()

@@ -9,7 +9,8 @@ from vpbench.api import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
 from vpbench.core.files import TEMPORARY, write_json
 from vpbench.core.hashing import file_sha256
-from vpbench.core.rundir import RunDir, StageDir, read_sealed, runs_of, write_sealed
+from vpbench.core.run_folders import runs_of
+from vpbench.core.rundir import RunDir, StageDir, read_sealed, write_sealed
 
 
 def damaged(data):

@@ -185,11 +185,12 @@ def test_two_metrics_side_by_side_share_the_work(ctx):
     assert results == [fill(kind(None, {}, ctx), 7).result() for kind in (Fvd, Kvd)]
 
 
-def test_shipped_features(ctx):
+def test_shipped_features(ctx, monkeypatch):
     found = fill(Fvd(None, {}, ctx), 4).result()
     net = Net(None, "tf2018", "float32")
     made = {clip_hash(v): net(v[None])[0] for k in range(4) for v in (frames(k), frames(k + 1000))}
-    write_shipped(module.SHIPPED / "some.npz", net.fingerprint(), made)
+    pin = write_shipped(module.SHIPPED / "some.npz", net.fingerprint(), made)
+    monkeypatch.setattr(module, "PINS", {"some.npz": pin})
     Net.built = 0
     own = Context(ctx.root / "fresh")
     assert fill(Fvd(None, {}, own), 4).result() == found

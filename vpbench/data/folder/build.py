@@ -8,10 +8,12 @@ from pathlib import Path
 
 from vpbench.api.errors import MissingData, UnknownName, VpbenchError
 from vpbench.api.types import ClipInfo
+from vpbench.core.hashing import digest
 from vpbench.data.folder import labels, split
 from vpbench.data.folder.findings import Findings
+from vpbench.data.folder.index import Facts
 from vpbench.data.folder.options import Options
-from vpbench.data.folder.scan import Facts, scan
+from vpbench.data.folder.scan import OnProgress, scan, silent
 from vpbench.data.folder.split import ROLES, Role
 from vpbench.data.folder.walk import LABELS, Source
 
@@ -24,20 +26,29 @@ class Contents:
         clips: of each split, in the order of their ids.
         classes: names of the classes; () without labels.
         sources: where each clip id lies.
+        hashes: sha256 of the source bytes by clip id.
     """
 
     clips: Mapping[Role, tuple[ClipInfo, ...]]
     classes: tuple[str, ...]
     sources: Mapping[str, Source]
+    hashes: Mapping[str, str]
 
     def all(self) -> list[ClipInfo]:
         """The clips of all splits, in the order of their ids."""
         return sorted((c for part in self.clips.values() for c in part), key=lambda c: c.id)
 
 
-def build(options: Options, cache: Path, findings: Findings, fresh: bool = False) -> Contents:
+def build(
+    options: Options,
+    cache: Path,
+    findings: Findings,
+    *,
+    fresh: bool = False,
+    report: OnProgress = silent,
+) -> Contents:
     """Scan a folder; what is wrong goes to `findings`, clips with errors are left out."""
-    scanned = scan(options.path, options.strips, cache, findings, fresh)
+    scanned = scan(options.path, options.strips, cache, findings, fresh=fresh, report=report)
     facts = {source: fact for source, fact in scanned.items() if fact is not None}
     if not scanned:
         findings.error(
@@ -59,15 +70,18 @@ def build(options: Options, cache: Path, findings: Findings, fresh: bool = False
     for source, fact in facts.items():
         label = numbers[named[source.id]] if source.id in named else None
         if source.id in roles and (label is not None or not classes):
-            clip = _clip(source, fact, label, groups.get(source.id, ""))
+            clip = _clip(options, source, fact, label, groups.get(source.id, ""))
             parts[roles[source.id]].append(clip)
     clips: dict[Role, tuple[ClipInfo, ...]] = {
         part: tuple(found) for part, found in parts.items() if found
     }
-    return Contents(clips, classes, {source.id: source for source in scanned})
+    hashes = {source.id: fact.sha256 for source, fact in facts.items()}
+    return Contents(clips, classes, {source.id: source for source in scanned}, hashes)
 
 
-def _clip(source: Source, facts: Facts, label: int | None, group: str) -> ClipInfo:
+def _clip(
+    options: Options, source: Source, facts: Facts, label: int | None, group: str
+) -> ClipInfo:
     return ClipInfo(
         id=source.id,
         frames=facts.frames,
@@ -76,9 +90,21 @@ def _clip(source: Source, facts: Facts, label: int | None, group: str) -> ClipIn
         label=label,
         fps=facts.fps,
         group=group,
-        sha256=facts.sha256,
+        sha256=_content(options, source, facts),
         source=facts.source,
     )
+
+
+def _content(options: Options, source: Source, facts: Facts) -> str:
+    """The hash of a clip's frames: of its bytes, and of the cut where that is not into squares.
+
+    The same image may be read as 8 frames of 64x64 or as 4 of 128x64; results of one must not pass
+    for results of the other.
+    """
+    frame = options.strips.frame if source.image else None
+    if frame is None or frame[0] == frame[1]:
+        return facts.sha256
+    return digest([facts.sha256, frame])
 
 
 class _Columns:

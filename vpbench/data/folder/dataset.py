@@ -19,8 +19,10 @@ from vpbench.data.folder.build import Contents, build
 from vpbench.data.folder.findings import Findings
 from vpbench.data.folder.labels import load, match
 from vpbench.data.folder.options import Options, parse
+from vpbench.data.folder.scan import OnProgress, SourceCheck, silent
 from vpbench.data.folder.split import ROLES
-from vpbench.data.folder.walk import LABELS, signature
+from vpbench.data.folder.walk import LABELS
+from vpbench.media import decode
 
 
 class FolderDataset:
@@ -43,6 +45,7 @@ class FolderDataset:
         self._options: Options = parse(options, root)
         self._cache = Path(cache)
         self._contents: Contents | None = None
+        self._check = SourceCheck(self._options.path)
 
     @property
     def path(self) -> Path:
@@ -69,16 +72,15 @@ class FolderDataset:
         Raises:
             BadData: the clip changed or broke since it was scanned, or has no such frame.
         """
-        from vpbench.media import decode
-
-        source = self._read_folder().sources.get(clip.id)
+        contents = self._read_folder()
+        source = contents.sources.get(clip.id)
         if source is None:
             raise BadData(f"{self.path} has no clip {clip.id!r}.")
-        path = self.path / source.rel
-        if signature(self.path, source.rel) != source.signature:
-            raise BadData(f"{path} changed while it was in use.", fix="Start again.")
+        self._check.check(source.rel, contents.hashes[clip.id])
         strips = self._options.strips
-        return decode.read(path, indices, layout=strips.layout, frame=strips.frame)
+        return decode.read(
+            self.path / source.rel, indices, layout=strips.layout, frame=strips.frame
+        )
 
     def pose(self, clip: ClipInfo) -> Pose | None:
         """None: a folder has no joints."""
@@ -92,16 +94,23 @@ class FolderDataset:
         """()."""
         return ()
 
-    def prepare(self, root: Path | None = None) -> None:
-        """Decode and hash every clip once; later scans take the index in the cache."""
-        (self if root is None else self._at(root))._read_folder()
+    def prepare(
+        self, root: Path | None = None, report: OnProgress = silent, *, fresh: bool = False
+    ) -> None:
+        """Decode and hash every clip once; later scans take the index in the cache.
 
-    def verify(self, root: Path | None = None) -> list[Problem]:
+        Args:
+            fresh: hash and decode all of them again.
+        """
+        (self if root is None else self._at(root))._read_folder(report, fresh=fresh)
+
+    def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
         """All that is wrong, at once: everything is decoded and hashed again."""
         if root is not None:
-            return self._at(root).verify()
+            return self._at(root).verify(report=report)
         findings = Findings(self.path)
-        contents = build(self._options, self._cache, findings, fresh=True)
+        contents = build(self._options, self._cache, findings, fresh=True, report=report)
+        self._contents = None
         self._check_unused_labels(contents, findings)
         self._check_lengths(contents, findings)
         self._check_duplicates(contents, findings)
@@ -137,10 +146,10 @@ class FolderDataset:
     def _at(self, root: Path) -> FolderDataset:
         return FolderDataset(self._given, root, self._cache)
 
-    def _read_folder(self) -> Contents:
-        if self._contents is None:
+    def _read_folder(self, report: OnProgress = silent, *, fresh: bool = False) -> Contents:
+        if self._contents is None or fresh:
             findings = Findings(self.path)
-            contents = build(self._options, self._cache, findings)
+            contents = build(self._options, self._cache, findings, fresh=fresh, report=report)
             findings.raise_first()
             self._contents = contents
         return self._contents

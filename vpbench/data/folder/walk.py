@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vpbench.api.errors import BadData, VpbenchError
+from vpbench.core.stamps import GONE, Stamp, file_stamp, joint_stamp, stamp_of
 from vpbench.data.folder.findings import Findings
 from vpbench.media import kinds
 from vpbench.media.kinds import CLIP_SUFFIXES, IMAGE_SUFFIXES, Strips
@@ -49,23 +50,22 @@ class Source:
     Attributes:
         id: NFC POSIX path without extension.
         rel: path under the root as it is stored, POSIX; "." for the root itself.
-        signature: changes when the bytes may have changed (size and time of each file).
+        stamp: shows whether its bytes may have changed since.
         image: whether `layout=` and `frame=` say how to read it.
     """
 
     id: str
     rel: str
-    signature: str
+    stamp: Stamp
     image: bool
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file and what tells that it changed."""
+    """A file and how it looked."""
 
     name: str
-    size: int
-    mtime_ns: int
+    stamp: Stamp
 
     @property
     def suffix(self) -> str:
@@ -86,8 +86,8 @@ class Folder:
         return tuple(file for file in self.files if file.suffix in IMAGE_SUFFIXES)
 
 
-Decision = Callable[[str, str, Callable[[], str]], str]
-"""decision(rel, signature, decide): the stored answer of `decide`, or a new one."""
+Decision = Callable[[str, Stamp, Callable[[], str]], str]
+"""decision(rel, stamp, decide): the stored answer of `decide`, or a new one."""
 
 
 def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) -> list[Source]:
@@ -105,19 +105,17 @@ def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) 
     return _unique(root, found, findings)
 
 
-def signature(root: Path, rel: str) -> str:
-    """The present signature of a clip; "" when it is gone."""
+def present_stamp(root: Path, rel: str) -> Stamp:
+    """The stamp of a clip as it is now; GONE when it is not there."""
     path = root / rel
     try:
         if not path.is_dir():
-            return _file_signature(_entry(path.name, path.stat()))
+            return file_stamp(path)
         with os.scandir(path) as listing:
-            files = [
-                _entry(e.name, e.stat()) for e in listing if e.is_file() and not _hidden(e.name)
-            ]
+            files = [_entry(e) for e in listing if e.is_file() and not _hidden(e.name)]
     except OSError:
-        return ""
-    return _images_signature(tuple(f for f in files if f.suffix in IMAGE_SUFFIXES))
+        return GONE
+    return _images_stamp(tuple(f for f in files if f.suffix in IMAGE_SUFFIXES))
 
 
 def _clips(
@@ -127,22 +125,22 @@ def _clips(
     single = [file for file in folder.files if file.suffix not in IMAGE_SUFFIXES]
     clips: list[Source] = []
     if images:
-        mark = _images_signature(images)
+        stamp = _images_stamp(images)
         paths = [root / folder.rel / file.name for file in images]
         try:
-            how = remember(folder.rel, mark, lambda: _meaning(root / folder.rel, paths, strips))
+            how = remember(folder.rel, stamp, lambda: _meaning(root / folder.rel, paths, strips))
         except VpbenchError as error:
             findings.error(root / folder.rel, error)
             how = "unknown"
         if how == "frames":
             name = root.name if folder.rel == "." else folder.rel
-            clips.append(Source(_nfc(name), folder.rel, mark, True))
+            clips.append(Source(_nfc(name), folder.rel, stamp, True))
         elif how == "files":
             single.extend(images)
     for file in single:
         rel = file.name if folder.rel == "." else f"{folder.rel}/{file.name}"
         image = file.suffix in IMAGE_SUFFIXES
-        clips.append(Source(_nfc(os.path.splitext(rel)[0]), rel, _file_signature(file), image))
+        clips.append(Source(_nfc(os.path.splitext(rel)[0]), rel, file.stamp, image))
     return clips
 
 
@@ -235,7 +233,7 @@ def _listing(path: Path, top: bool, findings: Findings) -> tuple[list[Entry], li
                     item.path, f"{item.path} is a broken link or no file.", "Repair or remove it."
                 )
             elif os.path.splitext(item.name)[1].lower() in CLIP_SUFFIXES:
-                files.append(_entry(item.name, item.stat()))
+                files.append(_entry(item))
             elif not _describes(item.name, top):
                 findings.bad(
                     item.path,
@@ -263,17 +261,13 @@ def _encodable(name: str) -> bool:
     return True
 
 
-def _entry(name: str, status: os.stat_result) -> Entry:
-    return Entry(name, status.st_size, status.st_mtime_ns)
+def _entry(item: os.DirEntry[str]) -> Entry:
+    looked = time.time_ns()
+    return Entry(item.name, stamp_of(item.stat(), looked))
 
 
-def _file_signature(file: Entry) -> str:
-    return f"{file.size}:{file.mtime_ns}"
-
-
-def _images_signature(files: tuple[Entry, ...]) -> str:
-    lines = sorted(f"{file.name}\0{file.size}\0{file.mtime_ns}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+def _images_stamp(files: tuple[Entry, ...]) -> Stamp:
+    return joint_stamp((file.name, file.stamp) for file in files)
 
 
 def _nfc(text: str) -> str:

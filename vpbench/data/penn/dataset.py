@@ -9,23 +9,34 @@ from typing import Any, cast
 
 import numpy as np
 
-from vpbench.api.errors import BadData, UnknownName, UsageError, VpbenchError
+from vpbench.api.errors import BadData, UnknownName, UsageError
 from vpbench.api.specs import Resize, TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Pose, Problem
+from vpbench.core.stamps import Stamp, file_stamp, joint_stamp
 from vpbench.data.folder.findings import Findings
-from vpbench.data.folder.scan import Facts, Index, Tell, examined, sha256_of, silent
+from vpbench.data.folder.index import Facts, Index
+from vpbench.data.folder.scan import (
+    OnProgress,
+    SourceCheck,
+    changed,
+    examined,
+    sha256_of,
+    silent,
+)
 from vpbench.data.folder.split import ROLES, completed
-from vpbench.data.folder.walk import Source, signature
+from vpbench.data.folder.walk import Source, present_stamp
 from vpbench.data.penn import layout
-from vpbench.data.penn.labels import SPELLED, Annotation, read_annotation
+from vpbench.data.penn.download import fetch
+from vpbench.data.penn.frames import AGAIN, check_frames, sized
+from vpbench.data.penn.labels import SPELLED, read_annotation
 from vpbench.data.penn.subsets import subsets_of
+from vpbench.data.penn.verify import verify_archive
 from vpbench.data.puppets.skeleton import JOINT_NAMES
+from vpbench.data.sources import PENN_SOURCE
 from vpbench.data.specs import PENN
 from vpbench.data.splits import Split, load
-from vpbench.media import images
 from vpbench.media.kinds import Strips
 
-AGAIN = "Extract Penn_Action.tar.gz again."
 _RULES: tuple[Resize, ...] = ("antialias", "nearest")
 
 
@@ -52,6 +63,7 @@ class Penn:
         self.resize = cast(Resize, rule)
         self.root, self.cache = root, cache
         self._contents: dict[str, list[ClipInfo]] | None = None
+        self._check: SourceCheck | None = None
 
     def tasks(self) -> tuple[TaskSpec, ...]:
         """The tasks `penn` and `penn-context`; with resize=nearest they are tasks of their own."""
@@ -73,12 +85,20 @@ class Penn:
         if split not in ROLES:
             raise UnknownName("split of penn", split, ROLES)
         if self._contents is None:
-            self._contents = self._read(silent)
+            self._contents = self._read(silent, fresh=False)
         return self._contents[split]
 
     def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
-        """uint8 [len(indices),H,W,3]."""
-        folder = layout.clip_folder(layout.frames_root(self.root), clip.id)
+        """uint8 [len(indices),H,W,3].
+
+        Raises:
+            BadData: the video changed since its hash was taken, or a frame is broken.
+        """
+        root = layout.frames_root(self.root)
+        if self._check is None:
+            self._check = SourceCheck(root)
+        self._check.check(f"frames/{clip.id}", clip.sha256)
+        folder = layout.clip_folder(root, clip.id)
         out = np.empty((len(indices), clip.height, clip.width, 3), np.uint8)
         for row, k in zip(out, indices, strict=True):
             path = folder / f"{int(k) + 1:06d}.jpg"
@@ -87,7 +107,10 @@ class Penn:
 
     def pose(self, clip: ClipInfo) -> Pose:
         """float32 [L,13,3] in pixels; the third is 1 where the annotators saw the joint, else 0."""
-        found = read_annotation(layout.frames_root(self.root) / "labels" / f"{clip.id}.mat")
+        path = layout.frames_root(self.root) / "labels" / f"{clip.id}.mat"
+        found = read_annotation(path)
+        if found.sha256 != clip.pose_sha256:
+            raise changed(path)
         joints = np.zeros((found.frames, 13, 3), np.float32)
         # A few visible joints are written slightly outside of the picture.
         joints[..., 0] = np.clip(found.xy[..., 0], 0, found.width - 1)
@@ -113,28 +136,36 @@ class Penn:
         split = load("penn")
         return {"train": len(split.of("train")), "test": len(split.of("test"))}
 
-    def prepare(self, root: Path | None = None, tell: Tell = silent) -> None:
-        """Hash every video of the split once."""
+    def prepare(
+        self, root: Path | None = None, report: OnProgress = silent, *, fresh: bool = False
+    ) -> None:
+        """Hash every video of the split once.
+
+        Args:
+            fresh: hash all of them again.
+        """
         own = self if root is None else replace_root(self, root)
-        own._contents = own._read(tell)
+        own._contents = own._read(report, fresh=fresh)
 
     def warnings(self) -> list[str]:
         """A sentence if another split than the published one lies in the folder."""
-        return split_warnings("penn", self.split())
+        return layout.split_warnings("penn", self.split())
 
-    def verify(self, root: Path | None = None, tell: Tell = silent) -> list[Problem]:
-        """All that is wrong, at once; every frame is decoded."""
-        from vpbench.data.penn.verify import verify_archive
-
-        return verify_archive(self if root is None else replace_root(self, root), tell)
+    def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
+        """All that is wrong, at once; every video is hashed and every frame decoded."""
+        own = self if root is None else replace_root(self, root)
+        problems = verify_archive(own.root, report)
+        if not any(problem.level == "error" for problem in problems):
+            findings = Findings(layout.frames_root(own.root), "penn")
+            own._facts(findings, report, fresh=True)
+            problems = [*findings.problems(), *problems]
+        return problems
 
     def instructions(self) -> str:
         """How to get it."""
-        from vpbench.data.sources import PENN_SOURCE
-
         return PENN_SOURCE.text(self.root)
 
-    def download(self, tell: Tell = silent) -> Path:
+    def download(self, report: OnProgress = silent) -> Path:
         """Fetch and extract the archive into the root; goes on where an earlier call broke off.
 
         Raises:
@@ -142,40 +173,29 @@ class Penn:
             Missing: the address does not answer, or there is not enough space.
             BadData: what came is not Penn Action.
         """
-        from vpbench.data.penn.download import fetch
-
         if self.root is None:
-            raise UsageError("say where Penn Action shall lie.", fix="Give --root DIR.")
-        return fetch(self.root, tell)
+            raise UsageError("no dataset folder given.", fix="Give --root DIR.")
+        return fetch(self.root, report)
 
     def split(self) -> Split:
         """The published split, or the one in the folder."""
         return layout.own_split(layout.frames_root(self.root)) or load("penn")
 
-    def _read(self, tell: Tell) -> dict[str, list[ClipInfo]]:
-        root = layout.frames_root(self.root)
-        split = self.split()
-        findings = Findings(root, "penn")
-        facts = facts_of(root, split, self.cache, findings, tell)
+    def _read(self, report: OnProgress, *, fresh: bool) -> dict[str, list[ClipInfo]]:
+        findings = Findings(layout.frames_root(self.root), "penn")
+        facts = self._facts(findings, report, fresh=fresh)
         findings.raise_first()
-        return clips_of(split, facts, findings)
+        return clips_of(self.split(), facts, findings)
+
+    def _facts(self, findings: Findings, report: OnProgress, *, fresh: bool) -> dict[str, Facts]:
+        root = layout.frames_root(self.root)
+        index = Index(self.cache, root, Strips(), fresh=fresh)
+        return facts_of(root, self.split(), index, findings, report)
 
 
 def replace_root(dataset: Penn, root: Path) -> Penn:
     """The same dataset in another folder."""
     return Penn({"resize": dataset.resize}, root, dataset.cache)
-
-
-def split_warnings(name: str, split: Split) -> list[str]:
-    """What to say when a split is not the published one."""
-    published = load("penn")
-    if split.sha256() == published.sha256():
-        return []
-    return [
-        f"{name}: train_set.txt and test_set.txt name {len(split.of('train'))} training and "
-        f"{len(split.of('test'))} test videos, not the published 1172 and 90; scores get a "
-        "fingerprint of their own."
-    ]
 
 
 def clips_of(
@@ -196,41 +216,36 @@ def clips_of(
                 split.labels[video],
                 sha256=own.sha256,
                 source=own.source,
+                pose_sha256=own.pose_sha256,
             )
         )
     return out
 
 
 def facts_of(
-    root: Path, split: Split, cache: Path, findings: Findings, tell: Tell
+    root: Path, split: Split, index: Index, findings: Findings, report: OnProgress
 ) -> dict[str, Facts]:
     """Facts of all videos of a split; what is wrong goes to `findings`."""
-    index = Index(cache, root, Strips())
-    found = [_source(root, video, split.labels[video]) for video in sorted(split.roles)]
-    known = examined(
-        root, found, lambda source: _examine(root, source, split), index, findings, tell
-    )
-    index.save(root)
-    return {source.id: facts for source, facts in known.items() if facts is not None}
 
+    def look(source: Source) -> Stamp:
+        return _stamp(root, source.id, split.labels[source.id])
 
-def _source(root: Path, video: str, label: int) -> Source:
-    rel = f"frames/{video}"
-    try:
-        status = (root / "labels" / f"{video}.mat").stat()
-        mark = f"{status.st_size}:{status.st_mtime_ns}"
-    except OSError:
-        mark = ""
-    return Source(video, rel, f"{signature(root, rel)} {mark} {label}", False)
-
-
-def _examine(root: Path, source: Source, split: Split) -> Facts | VpbenchError:
-    try:
+    def facts(source: Source) -> Facts:
         return examine(root, source.id, split.classes[split.labels[source.id]])
-    except VpbenchError as error:
-        return error
-    except OSError as error:
-        return BadData(f"{root / source.rel} cannot be read: {error.strerror or error}.")
+
+    listed = [
+        Source(video, f"frames/{video}", _stamp(root, video, split.labels[video]), image=False)
+        for video in sorted(split.roles)
+    ]
+    known = examined(root, listed, facts, index, findings, report, look)
+    return {source.id: own for source, own in known.items() if own is not None}
+
+
+def _stamp(root: Path, video: str, label: int) -> Stamp:
+    """Of frames and annotation; the class is in it because both were held against it."""
+    frames = present_stamp(root, f"frames/{video}")
+    annotation = file_stamp(root / "labels" / f"{video}.mat")
+    return joint_stamp([(f"frames of class {label}", frames), ("annotation", annotation)])
 
 
 def examine(root: Path, video: str, label: str) -> Facts:
@@ -240,63 +255,11 @@ def examine(root: Path, video: str, label: str) -> Facts:
         MissingData, BadData: names the first thing that is wrong.
     """
     folder = layout.clip_folder(root, video)
-    found = read_annotation(root / "labels" / f"{video}.mat")
+    path = root / "labels" / f"{video}.mat"
+    found = read_annotation(path)
     action = SPELLED.get(found.action, found.action)
     if action != label:
-        raise BadData(
-            f"{root / 'labels' / f'{video}.mat'} says {found.action}, the split says {label}.",
-            fix=AGAIN,
-        )
+        raise BadData(f"{path} says {found.action}, the split says {label}.", fix=AGAIN)
     check_frames(folder, found)
-    return Facts(sha256_of(folder), found.frames, found.height, found.width, None, "codec")
-
-
-def check_frames(folder: Path, found: Annotation) -> None:
-    """All frames of a video are there, none is empty, and the first has the announced size.
-
-    Raises:
-        MissingData, BadData: names the folder or file.
-    """
-    from vpbench.api.errors import MissingData
-
-    if not folder.is_dir():
-        raise MissingData(f"{folder} is not there.", fix=AGAIN)
-    there = {p.name: p.stat().st_size for p in folder.iterdir() if p.suffix == ".jpg"}
-    wanted = [p.name for p in layout.frame_files(folder, found.frames)]
-    missing = [name for name in wanted if not there.get(name)]
-    if missing:
-        raise MissingData(
-            f"{folder} has {len(wanted) - len(missing)} of {len(wanted)} frames; the first that "
-            f"is missing or empty is {missing[0]}.",
-            fix=AGAIN,
-        )
-    extra = sorted(there.keys() - set(wanted))
-    if extra:
-        raise BadData(
-            f"{folder / extra[0]} is one frame more than the {found.frames} that the annotation "
-            "speaks of.",
-            fix="Remove it, or extract Penn_Action.tar.gz again.",
-        )
-    head = images.header(folder / wanted[0])
-    if (head.height, head.width) != (found.height, found.width):
-        raise BadData(
-            f"{folder / wanted[0]} is {head.width}x{head.height} px, its annotation speaks of "
-            f"{found.width}x{found.height} px.",
-            fix=AGAIN,
-        )
-
-
-def sized(path: Path, height: int, width: int) -> Frames:
-    """One frame, uint8 [height,width,3].
-
-    Raises:
-        MissingData, BadData: it is not there, broken, or of another size.
-    """
-    frame = images.read_image(path)
-    if frame.shape[:2] != (height, width):
-        raise BadData(
-            f"{path} is {frame.shape[1]}x{frame.shape[0]} px, the first frame of its video is "
-            f"{width}x{height} px.",
-            fix=AGAIN,
-        )
-    return frame
+    sha256 = sha256_of(folder)
+    return Facts(sha256, found.frames, found.height, found.width, None, "codec", found.sha256)

@@ -16,7 +16,7 @@ from vpbench.core.download import transfer
 from vpbench.core.files import make_folder, storage
 from vpbench.core.lock import lock_or_wait
 from vpbench.data.folder.findings import Findings
-from vpbench.data.folder.scan import Tell, silent
+from vpbench.data.folder.scan import OnProgress, silent
 from vpbench.data.penn import layout
 from vpbench.data.penn.labels import FRAMES, VIDEOS
 from vpbench.data.penn.verify import check_labels
@@ -33,7 +33,7 @@ _BROKEN = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 def fetch(
     root: Path,
-    tell: Tell = silent,
+    report: OnProgress = silent,
     *,
     link: str = layout.LINK,
     allow_http: bool = False,
@@ -43,7 +43,7 @@ def fetch(
     """Download, extract and check Penn Action, and give it the name `root`.
 
     Args:
-        tell: told bytes (of 2^20) that are here and their total.
+        report: called with the MiB that are here and their total.
         allow_http, videos, frames: for tests with a small archive.
 
     A folder that holds frames and labels already is left as it is.
@@ -64,7 +64,7 @@ def fetch(
     claim = lock_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
     if claim is not None:  # one process fetches, others wait
         with claim:
-            _fetch(root, tell, link, allow_http, videos, frames)
+            _fetch(root, report, link, allow_http, videos, frames)
     return root
 
 
@@ -73,7 +73,7 @@ def _there(root: Path) -> bool:
 
 
 def _fetch(
-    root: Path, tell: Tell, link: str, allow_http: bool, videos: int, frames: int | None
+    root: Path, report: OnProgress, link: str, allow_http: bool, videos: int, frames: int | None
 ) -> None:
     work = make_folder(root.with_name(f"{root.name}.part"))
     archive = work / "Penn_Action.tar.gz"
@@ -84,7 +84,7 @@ def _fetch(
             archive,
             None,
             LIMIT,
-            _in_mebibytes(tell),
+            _in_mebibytes(report),
             allow_http=allow_http,
             begin=lambda have, total: _check_space(work, have, total),
         )
@@ -104,11 +104,11 @@ def _fetch(
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _in_mebibytes(tell: Tell) -> Callable[[int, int | None], None]:
-    def told(have: int, total: int | None) -> None:
-        tell(have >> 20, max((total or have) >> 20, 1))
+def _in_mebibytes(report: OnProgress) -> Callable[[int, int | None], None]:
+    def in_mebibytes(have: int, total: int | None) -> None:
+        report(have >> 20, max((total or have) >> 20, 1))
 
-    return told
+    return in_mebibytes
 
 
 def _check_space(folder: Path, have: int, total: int | None) -> None:

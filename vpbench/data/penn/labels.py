@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import warnings
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import BadData, MissingData
+from vpbench.data.penn.matlab import MatlabError, Variable, read_matlab
 
 ACTIONS: dict[str, tuple[int, int]] = {
     "baseball_pitch": (1, 167),
@@ -43,11 +44,12 @@ _KEYS = ("action", "pose", "x", "y", "visibility", "train", "bbox", "dimensions"
 _AGAIN = "Extract it again from the archive."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Annotation:
     """What one file says of a video of L frames.
 
     Attributes:
+        sha256: of the file's bytes.
         action: as the file spells it.
         viewpoint: front, back, left or right: which way the person looks.
         height, width: of the frames in pixels.
@@ -60,6 +62,7 @@ class Annotation:
         official_train: whether the video belongs to the data set's own training half.
     """
 
+    sha256: str
     action: str
     viewpoint: str
     height: int
@@ -76,24 +79,42 @@ class Annotation:
         return len(self.xy)
 
 
-@functools.lru_cache(maxsize=64)
 def read_annotation(path: Path) -> Annotation:
     """Read one annotation file; the arrays are read-only.
 
     Raises:
         MissingData: it is not there.
-        BadData: it is no such file, or its parts do not fit each other.
+        BadData: it is not such a file, or its parts do not fit each other.
     """
-    stored = _load(path)
-    action, viewpoint = (str(np.ravel(stored[key])[0]) for key in ("action", "pose"))
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise MissingData(
+            f"{path} is not there.", fix="Extract the folder labels of Penn_Action.tar.gz again."
+        ) from None
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror or error}.") from error
+    return _annotation(path, data)
+
+
+@functools.lru_cache(maxsize=64)
+def _annotation(path: Path, data: bytes) -> Annotation:
+    try:
+        stored = read_matlab(data)
+    except MatlabError as error:
+        raise BadData(f"{path} is not a readable annotation file: {error}.", fix=_AGAIN) from error
+    missing = [key for key in _KEYS if key not in stored]
+    if missing:
+        raise BadData(f"{path} has no {', '.join(missing)}.", fix=_AGAIN)
+    action, viewpoint = (_text(path, stored, key) for key in ("action", "pose"))
     if action not in ACTIONS:
         raise BadData(f"{path} has the action {action!r}, none of Penn Action's.", fix=_AGAIN)
     # Some files hold coordinates in bytes: differences would wrap around.
-    x, y, boxes = (np.array(stored[key], np.float64) for key in ("x", "y", "bbox"))
-    visible = np.array(stored["visibility"]).astype(bool)
-    height, width, frames = (int(v) for v in np.ravel(stored["dimensions"]))
-    count = int(np.ravel(stored["nframes"])[0])
-    if not x.shape == y.shape == visible.shape == (frames, 13) or count != frames or frames < 1:
+    x, y, boxes = (_numbers(path, stored, key) for key in ("x", "y", "bbox"))
+    visible = _numbers(path, stored, "visibility").astype(bool)
+    height, width, frames = _counts(path, stored, "dimensions", 3)
+    (count,) = _counts(path, stored, "nframes", 1)
+    if not x.shape == y.shape == visible.shape == (frames, 13) or count != frames:
         raise BadData(
             f"{path} speaks of {frames} and {count} frames, and holds joints for "
             f"{', '.join(str(list(a.shape)) for a in (x, y, visible))}.",
@@ -103,10 +124,11 @@ def read_annotation(path: Path) -> Annotation:
         boxes = np.concatenate([boxes, boxes[-1:]])
     if boxes.shape != (frames, 4) or not np.isfinite(x).all() or not np.isfinite(y).all():
         raise BadData(
-            f"{path} holds no box for each frame, or joints that are no numbers.", fix=_AGAIN
+            f"{path} holds no box for each frame, or joints that are not numbers.", fix=_AGAIN
         )
     written = ~(((x == 1) & (y == 1)) | ((x == 0) & (y == 0)))
     found = Annotation(
+        hashlib.sha256(data).hexdigest(),
         action,
         viewpoint,
         height,
@@ -115,39 +137,30 @@ def read_annotation(path: Path) -> Annotation:
         visible,
         written | visible,
         boxes,
-        int(np.ravel(stored["train"])[0]) == 1,
+        _numbers(path, stored, "train").ravel().tolist() == [1.0],
     )
     for array in (found.xy, found.visible, found.known, found.boxes):
         array.setflags(write=False)
     return found
 
 
-def _load(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+def _text(path: Path, stored: Mapping[str, Variable], key: str) -> str:
+    value = stored[key]
+    if not isinstance(value, str):
+        raise BadData(f"{path} has numbers for {key}, not a word.", fix=_AGAIN)
+    return value
 
-    if not path.is_file():
-        raise MissingData(
-            f"{path} is not there.", fix="Extract the folder labels of Penn_Action.tar.gz again."
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            stored = loadmat(path)
-    except (
-        MatReadError,
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        EOFError,
-        Warning,
-        NotImplementedError,
-        MemoryError,
-    ) as error:
-        raise BadData(f"{path} is no readable annotation file: {error}.", fix=_AGAIN) from error
-    missing = [key for key in _KEYS if key not in stored]
-    if missing:
-        raise BadData(f"{path} has no {', '.join(missing)}.", fix=_AGAIN)
-    return stored
+
+def _numbers(path: Path, stored: Mapping[str, Variable], key: str) -> npt.NDArray[np.float64]:
+    value = stored[key]
+    if isinstance(value, str):
+        raise BadData(f"{path} has a word for {key}, not numbers.", fix=_AGAIN)
+    return np.array(value, np.float64)
+
+
+def _counts(path: Path, stored: Mapping[str, Variable], key: str, n: int) -> list[int]:
+    """Numbers of pixels or frames: whole and at least 1."""
+    values = _numbers(path, stored, key).ravel().tolist()
+    if len(values) != n or not all(v.is_integer() and 1 <= v < 2**31 for v in values):
+        raise BadData(f"{path} has {values} for {key}.", fix=_AGAIN)
+    return [int(v) for v in values]

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a copy of Penn Action, told at once."""
+"""Everything that can be wrong with a copy of Penn Action, listed at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,37 +15,32 @@ from vpbench.api.errors import Missing, VpbenchError
 from vpbench.api.types import Problem
 from vpbench.data import duplicates
 from vpbench.data.folder.findings import Findings
-from vpbench.data.folder.scan import Tell
+from vpbench.data.folder.scan import OnProgress
 from vpbench.data.penn import layout
+from vpbench.data.penn.frames import AGAIN, check_frames, sized
 from vpbench.data.penn.labels import ACTIONS, FRAMES, SPELLED, VIDEOS, read_annotation
 from vpbench.data.splits import Split, load
 
-if TYPE_CHECKING:
-    from vpbench.data.penn.dataset import Penn
-
 _THREADS = 4
-_ARCHIVE = "Extract Penn_Action.tar.gz again."
 
 
-def verify_archive(dataset: Penn, tell: Tell) -> list[Problem]:
+def verify_archive(where: Path | None, report: OnProgress) -> list[Problem]:
     """Problems of frames, annotations and split, and test videos that look like training videos."""
-    from vpbench.data.penn.dataset import split_warnings
-
     try:
-        root = layout.frames_root(dataset.root)
-        split = dataset.split()
+        root = layout.frames_root(where)
+        split = layout.own_split(root) or load("penn")
     except VpbenchError as error:
-        return [Problem("error", str(dataset.root), error.message, error.fix or "")]
+        return [Problem("error", str(where), error.message, error.fix or "")]
     findings = Findings(root, "penn")
     videos = _videos(split)
-    for line in split_warnings("penn", split):
+    for line in layout.split_warnings("penn", split):
         findings.warning(root / "train_set.txt", line, "Remove both to use the published split.")
     lengths = check_labels(root / "labels", split, findings, videos)
-    looks = _check_frames(root, videos, lengths, findings, tell)
+    looks = _check_frames(root, videos, lengths, findings, report)
     whole = split.sha256() == load("penn").sha256()
     if whole and not findings.problems() and sum(lengths.values()) != FRAMES:
         findings.bad(
-            root, f"{root} has {sum(lengths.values())} frames, Penn Action {FRAMES}.", _ARCHIVE
+            root, f"{root} has {sum(lengths.values())} frames, Penn Action {FRAMES}.", AGAIN
         )
     train, test = (
         {v: looks[v] for v in split.of(role) if v in looks} for role in ("train", "test")
@@ -88,7 +82,7 @@ def check_labels(
         action = SPELLED.get(found.action, found.action)
         if video in split.roles and action != split.classes[split.labels[video]]:
             said = split.classes[split.labels[video]]
-            findings.bad(path, f"{path} says {found.action}, the split says {said}.", _ARCHIVE)
+            findings.bad(path, f"{path} says {found.action}, the split says {said}.", AGAIN)
     if gone:
         findings.bad(
             folder,
@@ -102,7 +96,7 @@ def check_labels(
                     folder,
                     f"{folder} holds {actions[action]} videos of {action}, Penn Action "
                     f"{last - first + 1}.",
-                    _ARCHIVE,
+                    AGAIN,
                 )
     return lengths
 
@@ -120,7 +114,7 @@ class _Looked:
 
 
 def _check_frames(
-    root: Path, videos: list[str], lengths: dict[str, int], findings: Findings, tell: Tell
+    root: Path, videos: list[str], lengths: dict[str, int], findings: Findings, report: OnProgress
 ) -> dict[str, duplicates.Views]:
     there = [v for v in videos if layout.clip_folder(root, v).is_dir()]
     if len(there) < len(videos):
@@ -129,25 +123,27 @@ def _check_frames(
             root / "frames",
             f"{root / 'frames'} has {len(there)} of {len(videos)} videos; the first that is "
             f"missing is {gone}.",
-            _ARCHIVE,
+            AGAIN,
         )
     todo = [v for v in there if v in lengths]
     looks: dict[str, duplicates.Views] = {}
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        results = pool.map(lambda v: _look(root, v), todo)
-        for number, (video, looked) in enumerate(zip(todo, results, strict=True), 1):
-            tell(number, len(todo))
-            if looked.error is not None:
-                findings.error(layout.clip_folder(root, video), looked.error)
-            elif looked.views is not None:
-                looks[video] = looked.views
+        try:
+            results = pool.map(lambda v: _look(root, v), todo)
+            for number, (video, looked) in enumerate(zip(todo, results, strict=True), 1):
+                report(number, len(todo))
+                if looked.error is not None:
+                    findings.error(layout.clip_folder(root, video), looked.error)
+                elif looked.views is not None:
+                    looks[video] = looked.views
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for all
+            raise
     return looks
 
 
 def _look(root: Path, video: str) -> _Looked:
     """Decode all frames of a video."""
-    from vpbench.data.penn.dataset import check_frames, sized
-
     folder = layout.clip_folder(root, video)
     try:
         found = read_annotation(root / "labels" / f"{video}.mat")

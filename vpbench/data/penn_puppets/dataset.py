@@ -1,14 +1,16 @@
-"""The dataset `penn-puppets`: real motion of nine actions, drawn; no film is needed."""
+"""The dataset `penn-puppets`: real motion of nine actions, drawn; no film is needed.
+
+Hashes of rendered test clips are kept in the cache (`penn-puppets/rendered.json`). key: sha256 of
+the annotation file, of the sources of the renderer, the clip's role and its size. The file carries
+its own sha256; one that does not match counts as empty.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +20,28 @@ from vpbench.api.errors import Corrupt, UnknownName, VpbenchError
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Pose, Problem
 from vpbench.core.files import read_json, write_json
-from vpbench.core.hashing import digest, file_sha256, tree_sha256
+from vpbench.core.hashing import digest, tree_sha256
+from vpbench.core.pools import in_processes
 from vpbench.core.provenance import cores
+from vpbench.data import duplicates
 from vpbench.data.folder.findings import Findings
-from vpbench.data.folder.scan import Tell, silent
+from vpbench.data.folder.scan import OnProgress, changed, silent
 from vpbench.data.folder.split import ROLES, Role, completed
 from vpbench.data.penn import layout
-from vpbench.data.penn.dataset import split_warnings
-from vpbench.data.penn.labels import SPELLED, read_annotation
+from vpbench.data.penn.labels import SPELLED, Annotation, read_annotation
 from vpbench.data.penn.subsets import subsets_of
 from vpbench.data.penn_puppets.joints import filled, incomplete, to_picture
 from vpbench.data.penn_puppets.render import VERSION, Figure, figure_of, render
+from vpbench.data.penn_puppets.verify import alike, check_annotations
+from vpbench.data.puppets.rendered import NOT_RENDERING
 from vpbench.data.puppets.skeleton import JOINT_NAMES
+from vpbench.data.sources import PENN_SOURCE
 from vpbench.data.specs import PENN_PUPPETS
 from vpbench.data.splits import Split, load, read
 
 SIZE = 64
+RENDERED = "penn-puppets/rendered.json"
+"""Within the cache."""
 INTERPOLATED = "with interpolated joints"
 """`ClipInfo.note` of videos in which a joint was not annotated in every frame."""
 
@@ -80,11 +88,11 @@ class PennPuppets:
 
     def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
         """uint8 [len(indices),64,64,3]."""
-        return render(self._figure(clip.id), indices, SIZE)
+        return render(self._figure(clip), indices, SIZE)
 
     def pose(self, clip: ClipInfo) -> Pose:
         """float32 [L,13,3] in pixels; the third is 1 for annotated joints, 0.5 for interpolated."""
-        found = read_annotation(self._labels() / f"{clip.id}.mat")
+        found = self._annotation(clip)
         xy, guessed = filled(found)
         joints = np.ones((found.frames, 13, 3), np.float32)
         joints[..., :2] = to_picture(xy, found.height, found.width, SIZE)
@@ -120,14 +128,14 @@ class PennPuppets:
         }
         return {video: reason for video, reason in reasons.items() if reason}
 
-    def prepare(self, root: Path | None = None, tell: Tell = silent) -> None:
+    def prepare(self, root: Path | None = None, report: OnProgress = silent) -> None:
         """Render the test clips once for their hashes."""
         own = self if root is None else PennPuppets({}, root, self.cache)
-        own._contents = own._read(tell)
+        own._contents = own._read(report)
 
     def warnings(self) -> list[str]:
         """Sentences about another split, other exclusions, and pixels that differ here."""
-        lines = split_warnings("penn-puppets", self.split())
+        lines = layout.split_warnings("penn-puppets", self.split())
         manifest = read("penn-puppets")
         if not lines and sorted(self.left_out()) != sorted(manifest["excluded"]):
             lines.append(
@@ -144,17 +152,37 @@ class PennPuppets:
             )
         return lines
 
-    def verify(self, root: Path | None = None, tell: Tell = silent) -> list[Problem]:
-        """All that is wrong with the annotation files, and which videos are left out."""
-        from vpbench.data.penn_puppets.verify import verify_labels
+    def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
+        """All that is wrong with the annotation files, and which videos are left out.
 
-        own = self if root is None else PennPuppets({}, root, self.cache)
-        return verify_labels(own, tell)
+        Every test clip is rendered again.
+        """
+        if root is not None:
+            return PennPuppets({}, root, self.cache).verify(report=report)
+        try:
+            folder, split = self._labels(), self.split()
+        except VpbenchError as error:
+            return [Problem("error", str(self.root), error.message, error.fix or "")]
+        findings = Findings(folder, "penn-puppets")
+        readable = check_annotations(folder, split, findings)
+        if findings.problems():
+            return findings.problems()
+        (self.cache / RENDERED).unlink(missing_ok=True)
+        self._contents = self._read(report)
+        for line in self.warnings():
+            findings.warning(folder, line, "")
+        left_out = self.left_out()
+        for video, reason in left_out.items():
+            findings.warning(
+                folder / f"{video}.mat",
+                f"{video} ({split.roles[video]}) is left out: {reason}.",
+                "",
+            )
+        similar = alike(folder, split, readable.keys() - left_out.keys())
+        return [*findings.problems(), *duplicates.problems(similar, "moves like")]
 
     def instructions(self) -> str:
         """How to get it."""
-        from vpbench.data.sources import PENN_SOURCE
-
         return PENN_SOURCE.text(self.root)
 
     def split(self) -> Split:
@@ -175,10 +203,22 @@ class PennPuppets:
             findings.raise_first()
         return self._by_video
 
-    def _figure(self, video: str) -> Figure:
-        return _figure(self._labels(), video, self._roles()[video])
+    def _annotation(self, clip: ClipInfo) -> Annotation:
+        """What the clip is drawn from.
 
-    def _read(self, tell: Tell) -> dict[str, list[ClipInfo]]:
+        Raises:
+            BadData: its file changed since its hash was taken.
+        """
+        path = self._labels() / f"{clip.id}.mat"
+        found = read_annotation(path)
+        if found.sha256 != clip.pose_sha256:
+            raise changed(path)
+        return found
+
+    def _figure(self, clip: ClipInfo) -> Figure:
+        return _figure(self._annotation(clip), clip.id, self._roles()[clip.id])
+
+    def _read(self, report: OnProgress) -> dict[str, list[ClipInfo]]:
         folder, split = self._labels(), self.split()
         findings = Findings(folder, "penn-puppets")
         renderer = _renderer()
@@ -196,52 +236,58 @@ class PennPuppets:
                 findings.bad(path, what, "Extract it again from the archive.")
             elif not incomplete(found):
                 note = "" if found.known.all() else INTERPOLATED
-                own = digest([file_sha256(path), renderer, role, SIZE])
-                out[role].append(
-                    ClipInfo(video, found.frames, SIZE, SIZE, label, sha256=own, note=note)
-                )
+                own = digest([found.sha256, renderer, role, SIZE])
+                clip = ClipInfo(video, found.frames, SIZE, SIZE, label, sha256=own, note=note)
+                out[role].append(replace(clip, pose_sha256=found.sha256))
         findings.raise_first()
-        out["test"] = self._rendered(out["test"], tell)
+        out["test"] = self._rendered(out["test"], report)
         return out
 
-    def _rendered(self, clips: list[ClipInfo], tell: Tell) -> list[ClipInfo]:
+    def _rendered(self, clips: list[ClipInfo], report: OnProgress) -> list[ClipInfo]:
         """Test clips with the hash of what this machine renders, instead of that of its inputs."""
-        path = self.cache / "penn-puppets" / "rendered.json"
-        known: dict[str, str] = {}
-        if path.is_file():
-            with suppress(Corrupt):
-                known = {str(k): str(v) for k, v in read_json(path).items()}
+        path = self.cache / RENDERED
+        known = _load(path)
         todo = [clip for clip in clips if clip.sha256 not in known]
         if todo:
             work = [(self._labels(), clip.id) for clip in todo]
             for number, sha256 in enumerate(_in_parallel(work), 1):
                 known[todo[number - 1].sha256] = sha256
-                tell(number, len(todo))
-            write_json(path, known)
+                report(number, len(todo))
+            write_json(path, {"rendered": known, "sha256": digest(known)})
         return [replace(clip, sha256=known[clip.sha256]) for clip in clips]
+
+
+def _load(path: Path) -> dict[str, str]:
+    """Hashes of rendered clips by those of what they are rendered from; {} if the file is bad."""
+    try:
+        stored = read_json(path)
+        known, seal = stored["rendered"], stored["sha256"]
+    except (OSError, Corrupt, KeyError, TypeError):
+        return {}
+    return known if seal == digest(known) else {}
 
 
 @functools.cache
 def _renderer() -> str:
     """Changes with everything that can change a pixel."""
     data = Path(__file__).parents[1]
-    return digest([VERSION, *(tree_sha256(data / p, "*.py") for p in ("penn_puppets", "puppets"))])
+    parts = ("penn_puppets", "puppets")
+    return digest([VERSION, *(tree_sha256(data / p, "*.py", NOT_RENDERING) for p in parts)])
 
 
 @functools.lru_cache(maxsize=64)
-def _figure(folder: Path, video: str, role: str) -> Figure:
-    return figure_of(read_annotation(folder / f"{video}.mat"), video, role, SIZE)
+def _figure(found: Annotation, video: str, role: str) -> Figure:
+    return figure_of(found, video, role, SIZE)
 
 
 def _hash_rendered(work: tuple[Path, str]) -> str:
     folder, video = work
-    figure = _figure(folder, video, "test")
+    figure = _figure(read_annotation(folder / f"{video}.mat"), video, "test")
     pixels = render(figure, range(len(figure.track.joints)), SIZE)
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
-def _in_parallel(work: list[tuple[Path, str]]) -> Sequence[str]:
+def _in_parallel(work: list[tuple[Path, str]]) -> Iterator[str]:
     if cores() == 1 or len(work) < 16:  # starting processes would cost more than it saves
-        return [_hash_rendered(w) for w in work]
-    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_hash_rendered, work, chunksize=4))
+        return map(_hash_rendered, work)
+    return in_processes(_hash_rendered, work, cores(), "renders clips", chunk=4)

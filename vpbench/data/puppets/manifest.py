@@ -1,7 +1,7 @@
 """The hash of every clip at 64 pixels, so that a drift of the renderer is seen and named.
 
 `python -m vpbench.data.puppets.manifest` renders all clips and prints what differs from the
-packaged manifest; with `--write` it replaces the manifest.
+packaged manifest; with `--write` it replaces the manifest and prints its new `PIN`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,28 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from vpbench.core.hashing import digest
+from vpbench.core.shipped import shipped_json
 from vpbench.data.puppets.clips import SPLITS, VERSION, render_clip
 
 MANIFEST = "manifest.json"
 MANIFEST_SIZE = 64
+PIN = "95259b60167f9929a28f3aeab067b45f659c487ddffbf26a6e33f70f7a9c6025"
+"""Digest of the manifest."""
 
 
 @cache
 def load_manifest() -> dict[str, tuple[str, ...]]:
-    """Hashes by split in the order of clip numbers; empty if there is no such file."""
-    try:
-        text = (resources.files("vpbench.data.puppets") / MANIFEST).read_text(encoding="utf-8")
-        stored = json.loads(text)["sha256"]
-        return {split: tuple(stored[split]) for split in SPLITS}
-    except (OSError, ValueError, KeyError, TypeError):
+    """Hashes by split in the order of clip numbers; empty if there is no such file.
+
+    Raises:
+        HashMismatch: the manifest is not the one that was shipped.
+    """
+    file = resources.files("vpbench.data.puppets") / MANIFEST
+    if not file.is_file():
         return {}
+    stored = shipped_json(file, PIN)["sha256"]
+    return {split: tuple(stored[split]) for split in SPLITS}
 
 
 def expected_sha256(split: str, index: int) -> str | None:
@@ -67,6 +74,7 @@ def write_manifest(path: Path, hashes: dict[str, tuple[str, ...]]) -> None:
         "sha256": {split: list(values) for split, values in hashes.items()},
     }
     path.write_text(json.dumps(body, indent=0) + "\n", encoding="utf-8")
+    sys.stdout.write(f"PIN = {digest(body)!r}\n")
 
 
 def main(arguments: list[str]) -> int:

@@ -17,7 +17,7 @@ from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import finished
+from vpbench.core.run_folders import finished
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH, TaskData
 from vpbench.harness.prediction.loaded import LoadedMethod, load_trained

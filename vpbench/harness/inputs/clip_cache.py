@@ -1,9 +1,21 @@
-"""Clips at the task's size, from a cache of uncropped uint8 arrays that are made once."""
+"""Clips at the task's size, from a cache of uncropped uint8 arrays that are made once.
+
+key: `VERSION`; the geometry; the versions of the decoders (`decode.versions`); the dataset's name
+and, for a dataset that does not come with vpbench, the source file of its class; the clip's
+`sha256`, its numbers of frames, height and width; and the frames of the window, or that it is the
+whole clip. A file is an .npy array followed by the sha256 of its key and its bytes, which is
+checked at its first read in a process and again when the file changes: a damaged or foreign file is
+made again from its source.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import inspect
+import mmap
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,22 +23,44 @@ from vpbench.api.errors import BadData
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames, Pose
 from vpbench.core.files import atomic_file
-from vpbench.core.hashing import digest
+from vpbench.core.hashing import digest, file_sha256
+from vpbench.core.stamps import file_stamp
+from vpbench.media import decode
 from vpbench.media.geometry import Geometry
 from vpbench.media.resize import fitted
 
-VERSION = 1
-"""Raise it when the cached bytes can change for another reason than geometry."""
+VERSION = 2
+"""Raise it when the cached bytes can change for a reason that is not in the key."""
+
+_SEAL = 32
+"""Bytes of the sha256 at the end of a file."""
+
+_verified: dict[Path, str] = {}
+"""Files whose seal this process has checked, with their stamps at that time."""
+
+Note = Callable[[str], None]
+
+
+def _no_note(text: str) -> None:
+    """Drop it."""
 
 
 class ClipCache:
-    """Reads clips of a dataset at one geometry. Picklable."""
+    """Reads clips of a dataset at one geometry. Picklable.
+
+    Attributes:
+        note: told, in a sentence, of a damaged file that was made again.
+    """
 
     def __init__(self, dataset: Dataset, geometry: Geometry, cache: Path) -> None:
         self.dataset = dataset
         self.geometry = geometry
-        key = digest([VERSION, geometry.fingerprint()])[:16]
-        self.folder = cache / "clips" / key
+        self.note: Note = _no_note
+        key = [VERSION, geometry.fingerprint(), decode.versions(), _reader(dataset)]
+        self.folder = cache / "clips" / digest(key)[:16]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "note": _no_note}
 
     def whole(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:
         """Frames of a clip that is read again and again: the whole clip is converted once.
@@ -45,13 +79,19 @@ class ClipCache:
         return self._cropped(self._cached(clip, tuple(indices)))
 
     def converted(self, clip: ClipInfo, indices: Sequence[int] | None = None) -> bool:
-        """Whether a clip (a window of it) is read without converting anything."""
+        """Whether a clip (a window of it) is read without converting anything.
+
+        Files are looked for, not read; see `damaged`.
+        """
         if self._direct() or not clip.sha256:
             return self._direct()
-        paths = [self._path(clip, None)]
-        if indices is not None:
-            paths.append(self._path(clip, tuple(indices)))
-        return any(path.is_file() for path in paths)
+        return any(path.is_file() for path in self._paths(clip, indices))
+
+    def damaged(self, clip: ClipInfo, indices: Sequence[int] | None = None) -> list[Path]:
+        """Files of a clip (a window of it) that are there and not what was written."""
+        if self._direct() or not clip.sha256:
+            return []
+        return [p for p in self._paths(clip, indices) if p.is_file() and not _intact(p)]
 
     def size_of(self, clip: ClipInfo) -> int:
         """Bytes that a whole clip takes in the cache."""
@@ -80,25 +120,24 @@ class ClipCache:
         path = self._path(clip, indices)
         if indices is not None and not path.is_file() and self._path(clip, None).is_file():
             return self._cached(clip, None)[list(indices)]
-        if not path.is_file():
-            frames = self._convert(clip, indices)
-            with atomic_file(path) as temporary, temporary.open("wb") as stream:
-                np.save(stream, frames)
-        try:
-            frames = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError):
-            frames = None
-        expected = clip.frames if indices is None else len(indices)
-        if frames is None or frames.dtype != np.uint8 or len(frames) != expected:
-            path.unlink(missing_ok=True)  # a damaged cache file is made again
-            return self._convert(clip, indices)
+        if path.is_file():
+            if _intact(path):
+                return np.load(path, mmap_mode="r", allow_pickle=False)
+            self.note(f"{path} in the cache was damaged; it is made again from clip {clip.id!r}.")
+        frames = self._convert(clip, indices)
+        _write(path, frames)
         return frames
 
     def _direct(self) -> bool:
         return self.geometry.native and bool(getattr(self.dataset, "random_access", False))
 
+    def _paths(self, clip: ClipInfo, indices: Sequence[int] | None) -> list[Path]:
+        """Where a clip lies; a window may be read from the whole clip too."""
+        whole = self._path(clip, None)
+        return [whole] if indices is None else [self._path(clip, tuple(indices)), whole]
+
     def _path(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Path:
-        name = digest([clip.sha256, indices])[:32]
+        name = digest([clip.sha256, clip.frames, clip.height, clip.width, indices])[:32]
         return self.folder / name[:2] / f"{name}.npy"
 
     def _convert(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Frames:
@@ -110,3 +149,57 @@ class ClipCache:
                 "frames are uint8 [T,H,W,3]."
             )
         return self.geometry.frames(native, crop=False)
+
+
+def damaged_files(folder: Path) -> list[Path]:
+    """Files of a cache folder that are not what was written; every one is hashed."""
+    return [path for path in sorted(folder.glob("??/*.npy")) if not _intact(path, again=True)]
+
+
+def _reader(dataset: Dataset) -> list[str]:
+    """What reads the clips: the dataset's name, and its source where that is not vpbench's."""
+    kind = type(dataset)
+    if kind.__module__.partition(".")[0] == "vpbench":
+        return [dataset.spec.name]
+    try:
+        source = file_sha256(Path(inspect.getfile(kind)))
+    except (OSError, TypeError):  # made in an interpreter or in memory
+        source = ""
+    return [dataset.spec.name, source]
+
+
+def _write(path: Path, frames: Frames) -> None:
+    with atomic_file(path) as temporary:
+        with temporary.open("wb") as stream:
+            np.save(stream, np.ascontiguousarray(frames))
+        with temporary.open("rb") as stream:
+            seal = hashlib.file_digest(stream, lambda: hashlib.sha256(_salt(path)))
+        with temporary.open("ab") as stream:
+            stream.write(seal.digest())
+
+
+def _intact(path: Path, *, again: bool = False) -> bool:
+    """Whether a file is what was written; hashed once in a process unless it changes."""
+    stamp = file_stamp(path).text
+    if not again and _verified.get(path) == stamp:
+        return True
+    try:
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
+            memoryview(data) as view,
+            view[:-_SEAL] as body,
+        ):
+            seal = hashlib.sha256(_salt(path))
+            seal.update(body)
+            whole = seal.digest() == data[-_SEAL:]
+    except (OSError, ValueError):  # gone, or empty
+        return False
+    if whole:
+        _verified[path] = stamp
+    return whole
+
+
+def _salt(path: Path) -> bytes:
+    """Binds the bytes to their key: a file under another name is a foreign one."""
+    return f"{path.parent.parent.name}/{path.stem}\n".encode()

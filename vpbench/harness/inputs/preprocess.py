@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from pathlib import Path
 
 from vpbench.api.errors import Unwritable, VpbenchError
 from vpbench.api.types import ClipInfo
 from vpbench.core.files import make_folder
+from vpbench.core.pools import in_processes
 from vpbench.core.progress import Report
 from vpbench.core.provenance import cores
 from vpbench.harness.inputs.clip_cache import ClipCache
@@ -20,6 +19,7 @@ from vpbench.harness.inputs.task_data import TaskData, training_clips
 FEW = 8
 """Clips that are converted in this process: starting others would cost more than it saves."""
 _CHUNK = 4
+"""Clips that a process takes at a time."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,31 @@ class Piece:
 
 
 def convert_clips(
-    task_data: TaskData, splits: Iterable[str], workers: int | None, report: Report
+    task_data: TaskData,
+    splits: Iterable[str],
+    workers: int | None,
+    report: Report,
+    *,
+    check: bool = False,
 ) -> None:
     """Fill the cache: training and validation clips whole, test clips their windows.
 
     Args:
         splits: which of train, val and test.
         workers: processes; None is one a free core.
+        check: hash all that was converted before, and convert what is damaged again. Without it
+            test clips are checked, the others when they are first read.
 
     Raises:
         Unwritable: the disk has no room for it; nothing is converted.
         BadData: a clip cannot be read; names the file.
     """
-    todo = pieces(task_data, splits)
+    wanted = set(splits)
+    for path in _damaged(task_data, wanted if check else wanted & {"test"}):
+        path.unlink(missing_ok=True)
+        text = f"{path} in the cache was damaged; it is made again from its clip."
+        report({"event": "note", "text": text})
+    todo = pieces(task_data, wanted)
     if not todo:
         return
     _check_space(task_data.clip_cache, todo)
@@ -56,21 +68,16 @@ def convert_clips(
 
 def pieces(task_data: TaskData, splits: Iterable[str]) -> list[Piece]:
     """What is not in the cache yet."""
-    clip_cache, wanted = task_data.clip_cache, set(splits)
-    found = [
-        Piece(clip)
-        for split, clips in training_clips(task_data).items()
-        if split in wanted
-        for clip in clips
-        if clip.sha256 and not clip_cache.converted(clip)
-    ]
-    if "test" in wanted:
-        for item in task_data.task.test:
-            windows = (item.given, item.targets)
-            missing = tuple(w for w in windows if not clip_cache.converted(item.clip, w))
-            if missing and item.clip.sha256:
-                found.append(Piece(item.clip, missing))
-    return found
+    clip_cache, todo = task_data.clip_cache, list[Piece]()
+    for piece in _needed(task_data, set(splits)):
+        if not piece.windows:
+            if not clip_cache.converted(piece.clip):
+                todo.append(piece)
+            continue
+        missing = tuple(w for w in piece.windows if not clip_cache.converted(piece.clip, w))
+        if missing:
+            todo.append(Piece(piece.clip, missing))
+    return todo
 
 
 def convert(clip_cache: ClipCache, piece: Piece) -> None:
@@ -81,40 +88,51 @@ def convert(clip_cache: ClipCache, piece: Piece) -> None:
         clip_cache.window(piece.clip, window)
 
 
+def _needed(task_data: TaskData, splits: set[str]) -> Iterator[Piece]:
+    """All that the clips of some splits need in the cache."""
+    for split, clips in training_clips(task_data).items():
+        if split in splits:
+            yield from (Piece(clip) for clip in clips if clip.sha256)
+    if "test" in splits:
+        for item in task_data.task.test:
+            if item.clip.sha256:
+                yield Piece(item.clip, (item.given, item.targets))
+
+
+def _damaged(task_data: TaskData, splits: set[str]) -> list[Path]:
+    damaged: dict[Path, None] = {}
+    for piece in _needed(task_data, splits):
+        for window in piece.windows or (None,):
+            damaged.update(dict.fromkeys(task_data.clip_cache.damaged(piece.clip, window)))
+    return list(damaged)
+
+
 def _all(clip_cache: ClipCache, todo: Sequence[Piece], workers: int) -> Iterator[None]:
     if workers == 1 or len(todo) <= FEW:
         for piece in todo:
             yield convert(clip_cache, piece)
         return
     workers = min(workers, -(-len(todo) // _CHUNK))
-    try:
-        with ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_begin, initargs=(clip_cache,)
-        ) as pool:
-            for failure in pool.map(_work, todo, chunksize=_CHUNK):
-                if failure is not None:
-                    pool.shutdown(cancel_futures=True)
-                    raise failure
-                yield
-    except BrokenProcessPool as error:
-        raise VpbenchError(
-            "a process that converts clips was ended from outside, perhaps for lack of memory.",
-            fix="Try again with --workers 1.",
-        ) from error
+    for failure in in_processes(
+        _work, todo, workers, "converts clips", chunk=_CHUNK, begin=_begin, arguments=(clip_cache,)
+    ):
+        if failure is not None:
+            raise failure
+        yield
 
 
-_store: list[ClipCache] = []
-"""In a worker process: the clip_cache that it was started with."""
+_of_process: list[ClipCache] = []
+"""In a worker process: the clip cache that it was started with."""
 
 
 def _begin(clip_cache: ClipCache) -> None:
-    _store[:] = [clip_cache]
+    _of_process[:] = [clip_cache]
 
 
 def _work(piece: Piece) -> VpbenchError | None:
     """Errors are handed back: not all of them survive a pickle on their way through a pool."""
     try:
-        convert(_store[0], piece)
+        convert(_of_process[0], piece)
     except VpbenchError as error:
         kind = type(error)
         try:

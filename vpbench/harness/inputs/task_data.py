@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,19 @@ BATCH = 8
 """Clips that a method sees at once when it predicts. Fixed: it helps to decide the bytes."""
 
 
+def given_hash(frames: Frames) -> str:
+    """sha256 of given frames as a method saw them, for the record of what it predicted from.
+
+    Args:
+        frames: uint8 [B,n,H,W,3], in the order of the clips.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 5:
+        raise ValueError(f"given frames are uint8 [B,n,H,W,3], not {frames.dtype} {frames.shape}")
+    total = hashlib.sha256(f"{list(frames.shape)}\n".encode())
+    total.update(np.ascontiguousarray(frames).data)
+    return total.hexdigest()
+
+
 @dataclass
 class TaskData:
     """A task on a dataset, with its clips at the task's size."""
@@ -70,6 +84,10 @@ class TaskData:
     def targets(self, item: Item) -> Frames:
         """The true future, uint8 [T,H,W,3]."""
         return self.clip_cache.window(item.clip, item.targets)
+
+    def given_hash(self, items: Sequence[Item]) -> str:
+        """Hash of all given frames of some items, in their order."""
+        return given_hash(np.stack([self.given(item) for item in items]))
 
     def seeds(self, items: Sequence[Item], seed: int, samples: int) -> Seeds:
         """int64 [B,S]."""

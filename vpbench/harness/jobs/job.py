@@ -15,7 +15,7 @@ from vpbench.core.names import MethodRef, parse_name
 from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
-from vpbench.core.progress import Report
+from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry, registry, scoring_registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
@@ -159,12 +159,15 @@ class Session:
     def __init__(self) -> None:
         self._tasks: dict[tuple[TaskRef, str], TaskData] = {}
         self._method: tuple[str, RecordedMethod] | None = None
+        self._report: Report = silent
 
     def task_data(self, job: JobSpec, plugins: Registry) -> TaskData:
         """The opened task, kept for the next job."""
         key = (job.ref, str(job.paths.cache))
         if key not in self._tasks:
-            self._tasks = {key: open_task_data(job.ref, plugins, job.paths)}
+            task_data = open_task_data(job.ref, plugins, job.paths)
+            task_data.clip_cache.note = lambda text: self._report({"event": "note", "text": text})
+            self._tasks = {key: task_data}
         return self._tasks[key]
 
     def do(self, job: JobSpec, report: Report) -> str:
@@ -176,6 +179,7 @@ class Session:
         Raises:
             VpbenchError: it failed, for a reason in one sentence.
         """
+        self._report = report
         if job.kind in SCORING:
             metrics = [name.partition("@")[0] for name in job.metrics]
             dataset = parse_name(job.ref.dataset).base.partition(":")[0]
@@ -267,7 +271,14 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
         seed=planned.seed,
         fit_seed=planned.fit_seed,
         samples=planned.samples,
-        stages=tuple(StagePlan(by_key[s.key], s.origin, StageDir(Path(s.folder))) for s in stages),
+        stages=tuple(
+            StagePlan(
+                by_key[s.key],
+                s.origin,
+                StageDir(Path(s.folder), shipped=s.origin == "bundled"),
+            )
+            for s in stages
+        ),
         key=planned.key,
         folder=RunDir(Path(planned.folder)),
         requested=True,

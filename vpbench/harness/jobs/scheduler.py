@@ -18,7 +18,7 @@ from vpbench.core.paths import Paths
 from vpbench.core.plan import Plan, RunPlan
 from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
-from vpbench.core.rundir import retire
+from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import provide
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.jobs.events import EventTail

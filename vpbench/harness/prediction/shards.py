@@ -156,7 +156,7 @@ def _predict_shard(
             "items": [item.id for item in shard.items],
             "shape": list(frames.shape),
             "array": file_sha256(path),
-            "given": given_hash(task_data, shard.items),
+            "given": task_data.given_hash(shard.items),
             "code": run.folder.write_code(maker.code()),
             "inputs": maker.opened(),
             "changed_settings": maker.changed_settings(),
@@ -165,14 +165,6 @@ def _predict_shard(
         },
         lock.check,
     )
-
-
-def given_hash(task_data: TaskData, items: Sequence[Item]) -> str:
-    """sha256 over the frames that methods may see of some items, in their order."""
-    total = hashlib.sha256()
-    for item in items:
-        total.update(np.ascontiguousarray(task_data.given(item)).data)
-    return total.hexdigest()
 
 
 def pack(frames: Frames) -> bytes:

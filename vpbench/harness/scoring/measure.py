@@ -16,6 +16,7 @@ from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry
 from vpbench.core.tasks import SPLITS, Item, Task
+from vpbench.data.folder.dataset import FolderDataset
 from vpbench.harness.inputs.clip_cache import ClipCache
 from vpbench.harness.inputs.task_data import open_dataset
 from vpbench.harness.scoring.score import (
@@ -59,14 +60,19 @@ class Measured:
         }
 
 
-def open_side(text: str, registry: Registry, paths: Paths) -> Side:
+def open_side(text: str, registry: Registry, paths: Paths, *, fresh: bool = False) -> Side:
     """Open a folder of clips, or `folder:PATH[layout=...]`; all splits together.
+
+    Args:
+        fresh: hash and decode every clip again, whatever an earlier call has stored.
 
     Raises:
         MissingData, BadData: nothing is there, or something is wrong with it.
     """
     named = text if text.startswith("folder:") else f"folder:{text}"
     dataset, _ = open_dataset(named, registry, paths)
+    if fresh and isinstance(dataset, FolderDataset):
+        dataset.prepare(fresh=True)
     clips = {c.id: c for s in SPLITS if s in dataset.splits() for c in dataset.clips(s)}
     if not clips:
         raise MissingData(f"{text} holds no clips.")

@@ -12,7 +12,8 @@ from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry, registry
-from vpbench.core.rundir import RunDir, finished
+from vpbench.core.run_folders import finished
+from vpbench.core.rundir import RunDir
 from vpbench.harness.inputs.task_data import absolute, open_task_data
 from vpbench.harness.scoring.score import Wanted, score_json, score_run
 from vpbench.harness.training.context import ScoreContext
@@ -65,7 +66,7 @@ def rescore(
     if (
         task_data.task.id != inputs["task"]["id"]
         or task_data.task.split_hash != inputs["task"]["split_hash"]
-        or task_data.task.data_hash != inputs["data"]
+        or task_data.task.clips_hash != inputs["data"]
     ):
         raise BadData(
             f"{inputs['dataset']} has changed since {folder.path} was made.",

@@ -23,7 +23,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir, is_close, mean_of, write_sealed
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import TaskData
-from vpbench.harness.prediction.shards import given_hash, read_shard
+from vpbench.harness.prediction.shards import read_shard
 from vpbench.harness.training.context import ScoreContext
 
 MIN_CLUSTERS = 5
@@ -261,7 +261,7 @@ def feed(
     done = 0
     for row in folder.read_manifest()["shards"]:
         fakes = read_shard(folder, row)
-        if given_hash(task_data, [items[name] for name in row["items"]]) != row["given"]:
+        if task_data.given_hash([items[name] for name in row["items"]]) != row["given"]:
             raise HashMismatch(
                 f"{folder.predictions / row['name']}.npz was predicted from other frames than "
                 f"{task_data.ref.dataset} has.",

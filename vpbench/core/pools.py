@@ -1,0 +1,80 @@
+"""Work in several processes that stop when this one does."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from vpbench.api.errors import VpbenchError
+
+_WATCH_S = 1.0
+"""Between two looks of a worker at its parent: after a SIGKILL nothing else ends it."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_processes(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    what: str,
+    *,
+    chunk: int = 1,
+    begin: Callable[..., None] | None = None,
+    arguments: tuple[Any, ...] = (),
+) -> Iterator[Result]:
+    """`work(item)` of every item, in order, as the results come.
+
+    When the caller stops early (an error, an interrupt) the processes are ended at once; when this
+    process is killed they end by themselves.
+
+    Args:
+        work: a function of a module; what it raises must be picklable.
+        what: what a process does, for the error: "renders clips".
+        chunk: items that a process takes at a time.
+        begin: called in every process first, with `arguments`.
+
+    Raises:
+        VpbenchError: a process was killed.
+    """
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(os.getpid(), begin, arguments),
+    )
+    try:
+        yield from pool.map(work, items, chunksize=chunk)
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise VpbenchError(
+            f"a process that {what} was ended from outside, perhaps for lack of memory.",
+            fix="Try again with --workers 1.",
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+
+
+def _begin(parent: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    # An interrupt reaches all processes of a terminal; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True, name="parent").start()
+    if begin is not None:
+        begin(*arguments)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_S)
+    os._exit(1)

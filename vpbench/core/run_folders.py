@@ -1,0 +1,70 @@
+"""Lists the folders below the runs folder, and sets aside what no longer holds."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vpbench.core import schema
+from vpbench.core.files import storage
+from vpbench.core.records import RunInputs
+from vpbench.core.rundir import RunDir, read_object
+
+RETIRED = ".retired-"
+"""In names of run and stage folders that were set aside: results that no longer hold."""
+
+
+def runs_of(runs: Path, task: str | None = None) -> Iterator[RunDir]:
+    """All run folders below the runs folder, of one task or of all, in the order of their names."""
+    for folder in task_folders(runs, task):
+        for record in sorted(folder.glob("*/*/run.json")):
+            if record.parent.parent.name != "stages" and RETIRED not in record.parent.name:
+                yield RunDir(record.parent)
+
+
+def task_folders(runs: Path, task: str | None = None) -> list[Path]:
+    """Folders of tasks below the runs folder, all or the one named."""
+    if not runs.is_dir():
+        return []
+    tasks = [runs / task] if task else sorted(p for p in runs.iterdir() if p.is_dir())
+    return [folder for folder in tasks if folder.is_dir()]
+
+
+def retired(runs: Path) -> list[Path]:
+    """Run and stage folders that were set aside, in the order of their names."""
+    folders = [p for f in task_folders(runs) for p in f.glob(f"*/*{RETIRED}*") if p.is_dir()]
+    return sorted(folders)
+
+
+def retire(folder: Path) -> Path:
+    """Set a run or stage folder aside: nothing is lost, nothing of it is used again.
+
+    Returns:
+        Where it lies now.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    for k in itertools.count():
+        target = folder.with_name(f"{folder.name}{RETIRED}{stamp}{f'-{k}' if k else ''}")
+        if not target.exists():
+            with storage(target):
+                folder.rename(target)
+            return target
+    raise AssertionError("unreachable")  # pragma: no cover - count() does not end
+
+
+def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:
+    """Run folders with complete predictions, and the inputs of each.
+
+    Only run.json is verified yet. Runs of an earlier vpbench, which say nothing of their code and
+    data, are left out.
+    """
+    for folder in runs_of(runs, task):
+        if folder.manifest.is_file() and not of_earlier_version(folder):
+            yield folder, folder.read_record()["inputs"]
+
+
+def of_earlier_version(folder: RunDir) -> bool:
+    """Whether a run folder was made by a vpbench that recorded neither code nor data."""
+    return read_object(folder.record).get("schema") == schema.RUN

@@ -1,0 +1,62 @@
+"""The frames of one video of Penn Action, held against its annotation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpbench.api.errors import BadData, MissingData
+from vpbench.api.types import Frames
+from vpbench.data.penn import layout
+from vpbench.data.penn.labels import Annotation
+from vpbench.media import images
+
+AGAIN = "Extract Penn_Action.tar.gz again."
+
+
+def check_frames(folder: Path, found: Annotation) -> None:
+    """All frames of a video are there, none is empty, and the first has the announced size.
+
+    Raises:
+        MissingData, BadData: names the folder or file.
+    """
+    if not folder.is_dir():
+        raise MissingData(f"{folder} is not there.", fix=AGAIN)
+    there = {p.name: p.stat().st_size for p in folder.iterdir() if p.suffix == ".jpg"}
+    wanted = [p.name for p in layout.frame_files(folder, found.frames)]
+    missing = [name for name in wanted if not there.get(name)]
+    if missing:
+        raise MissingData(
+            f"{folder} has {len(wanted) - len(missing)} of {len(wanted)} frames; the first that "
+            f"is missing or empty is {missing[0]}.",
+            fix=AGAIN,
+        )
+    extra = sorted(there.keys() - set(wanted))
+    if extra:
+        raise BadData(
+            f"{folder / extra[0]} is one frame more than the {found.frames} that the annotation "
+            "speaks of.",
+            fix="Remove it, or extract Penn_Action.tar.gz again.",
+        )
+    head = images.header(folder / wanted[0])
+    if (head.height, head.width) != (found.height, found.width):
+        raise BadData(
+            f"{folder / wanted[0]} is {head.width}x{head.height} px, its annotation speaks of "
+            f"{found.width}x{found.height} px.",
+            fix=AGAIN,
+        )
+
+
+def sized(path: Path, height: int, width: int) -> Frames:
+    """One frame, uint8 [height,width,3].
+
+    Raises:
+        MissingData, BadData: it is not there, broken, or of another size.
+    """
+    frame = images.read_image(path)
+    if frame.shape[:2] != (height, width):
+        raise BadData(
+            f"{path} is {frame.shape[1]}x{frame.shape[0]} px, the first frame of its video is "
+            f"{width}x{height} px.",
+            fix=AGAIN,
+        )
+    return frame
