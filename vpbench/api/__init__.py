@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from vpbench.api.specs import ComponentSpec as ComponentSpec
     from vpbench.api.specs import DatasetSpec as DatasetSpec
     from vpbench.api.specs import ExecutorSpec as ExecutorSpec
+    from vpbench.api.specs import HttpsSource as HttpsSource
     from vpbench.api.specs import MethodSpec as MethodSpec
     from vpbench.api.specs import MetricSpec as MetricSpec
+    from vpbench.api.specs import PyPISource as PyPISource
     from vpbench.api.specs import StageSpec as StageSpec
     from vpbench.api.specs import TaskSpec as TaskSpec
     from vpbench.api.specs import WeightSpec as WeightSpec
@@ -77,8 +79,8 @@ _HOME = {
     "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView "
     "HasIntermediates Method Metric MetricContext MotionModel OracleMethod Recorder Trainable "
     "TrainView Translator",
-    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec MethodSpec MetricSpec StageSpec "
-    "TaskSpec WeightSpec",
+    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
+    "PyPISource StageSpec TaskSpec WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Frames Labels Pair Pose Problem "
     "Score Seeds TaskInfo",
     "version": "API check_api",
@@ -110,6 +112,7 @@ __all__ = [
     "Handle",
     "HasIntermediates",
     "HashMismatch",
+    "HttpsSource",
     "Incomparable",
     "KeypointView",
     "Labels",
@@ -129,6 +132,7 @@ __all__ = [
     "Pair",
     "Pose",
     "Problem",
+    "PyPISource",
     "Recorder",
     "Refused",
     "Score",

@@ -49,7 +49,7 @@ class MetricSubject(Subject):
         """A new instance; parameters not given take their defaults."""
         frames = max(8, self.metric_spec.min_frames)
         info = sample_bench(1, frames, SIZE, self.request.work / "given" / "cache").task.info
-        ctx = ScoreContext("cpu", 1, self.request.cache)
+        ctx = ScoreContext("cpu", 1, self.request.cache, declared=self.metric_spec.weights)
         create = self.registry.factory("metric", self.row.name)
         values = {**self.metric_spec.params, **params}
         return self.call("the factory", _unless_missing, create, info, values, ctx)

@@ -101,7 +101,8 @@ def start_metric(
             f"{spec.name} needs at least {spec.min_clips} clips, there are {len(task.test)}."
         )
     params: dict[str, Any] = {**spec.params, **({"recipe": wanted.recipe} if wanted.recipe else {})}
-    instance = registry.factory("metric", spec.name)(task.info, params, ctx)
+    own_ctx = replace(ctx, declared=spec.weights)
+    instance = registry.factory("metric", spec.name)(task.info, params, own_ctx)
     own = dict(instance.fingerprint())
     fingerprint = {
         "metric": spec.name,
