@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vpbench.api.optional import Downloads, HasInstructions, HasPublishedCounts
 from vpbench.cli import options
 from vpbench.cli.show import Progress, console, emit_json
+
+if TYPE_CHECKING:
+    from vpbench.api.protocols import Dataset
+    from vpbench.api.types import Problem
 
 _EPILOG = """\b
 Examples:
@@ -144,36 +149,29 @@ def prepare(
     return 0
 
 
-def _published(opened: Any) -> dict[str, int]:
-    return dict(getattr(opened, "published", dict)())
+def _published(opened: Dataset) -> dict[str, int]:
+    return dict(opened.published()) if isinstance(opened, HasPublishedCounts) else {}
 
 
-def _download(opened: Any, offline: bool) -> bool:
+def _download(opened: Dataset, offline: bool) -> bool:
     """Fetch the dataset; False where somebody has to do it by hand, which is then explained."""
     from vpbench.api.errors import MissingData, UsageError
 
     name = opened.spec.name
-    if hasattr(opened, "download"):
+    if isinstance(opened, Downloads):
         if offline:
             raise MissingData(
                 f"{name} cannot be downloaded without network.",
                 fix="Leave --offline out, and unset VPBENCH_OFFLINE.",
             )
         with Progress() as progress:
-            place = opened.download(_teller(progress, name, "MiB"))
-        click.echo(f"{name} lies in {place}.", err=True)
+            folder = opened.download(progress.of(name, "MiB"))
+        click.echo(f"{name} is in {folder}.", err=True)
         return True
-    if not hasattr(opened, "instructions"):
+    if not isinstance(opened, HasInstructions):
         raise UsageError(f"{name} is not downloaded.", fix=f"Leave --download out of {name}.")
     click.echo(f"{name} has to be fetched by hand.\n{opened.instructions()}", err=True)
     return False
-
-
-def _teller(progress: Progress, name: str, what: str) -> Any:
-    def tell(done: int, total: int) -> None:
-        progress({"event": "progress", "what": what, "method": name, "done": done, "total": total})
-
-    return tell
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data verify folder:clips --json")
@@ -227,14 +225,15 @@ def verify(
     return 4 if errors else 0
 
 
-def _problems(opened: Any) -> list[Any]:
-    """What `verify` finds, with a bar where the dataset tells how far it is."""
-    import inspect
+def _problems(opened: Dataset) -> list[Problem]:
+    """What `verify` finds, with a bar where the dataset says how far it is."""
+    from vpbench.cli.run import reports_progress
 
-    if "tell" not in inspect.signature(opened.verify).parameters:
+    reporting = reports_progress(opened)
+    if reporting is None:
         return opened.verify()
     with Progress() as progress:
-        return opened.verify(tell=_teller(progress, opened.spec.name, "verify"))
+        return reporting.verify(None, progress.of(opened.spec.name, "verify"))
 
 
 def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -> dict[str, int]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vpbench.api.optional import HasWarnings, ReportsProgress
 from vpbench.cli import options
 from vpbench.cli.show import Progress, emit_json, print_comparison
+
+if TYPE_CHECKING:
+    from vpbench.api.protocols import Dataset
 
 _RUN_EPILOG = """\b
 Examples:
@@ -163,30 +167,23 @@ def execute(
     return _exit_code(outcomes, plan, asked is not None or strict)
 
 
-def prepare_dataset(dataset: Any, progress: Any) -> None:
+def prepare_dataset(dataset: Dataset, progress: Progress) -> None:
     """Convert or render the dataset once, with a bar, and pass its warnings on."""
-    import inspect
-
-    prepare = dataset.prepare
-    if "tell" in inspect.signature(prepare).parameters:
-        name = dataset.spec.name
-
-        def tell(done: int, total: int) -> None:
-            progress(
-                {
-                    "event": "progress",
-                    "what": "render",
-                    "method": name,
-                    "done": done,
-                    "total": total,
-                }
-            )
-
-        prepare(tell=tell)
+    reporting = reports_progress(dataset)
+    if reporting is not None:
+        reporting.prepare(None, progress.of(dataset.spec.name, "render"))
     else:
-        prepare()
-    for line in getattr(dataset, "warnings", list)():
-        click.echo(f"warning: {line}", err=True)
+        dataset.prepare()
+    if isinstance(dataset, HasWarnings):
+        for line in dataset.warnings():
+            click.echo(f"warning: {line}", err=True)
+
+
+def reports_progress(dataset: object) -> ReportsProgress | None:
+    """The dataset, where it says how far `prepare` and `verify` are."""
+    if isinstance(dataset, ReportsProgress) and dataset.reports_progress:
+        return dataset
+    return None
 
 
 def _say_excluded(task: Any) -> None:

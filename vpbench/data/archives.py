@@ -82,6 +82,7 @@ class Archive:
     """
 
     spec: DatasetSpec
+    reports_progress = True
     source: ClassVar[DataSource]
     strips: ClassVar[Strips] = Strips()
     counts: ClassVar[Mapping[str, int]]

@@ -41,6 +41,7 @@ class Penn:
     """
 
     spec = PENN
+    reports_progress = True
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
         for name in options:

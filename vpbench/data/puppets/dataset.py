@@ -46,6 +46,7 @@ class Puppets:
     """
 
     random_access = True
+    reports_progress = True
     """Reads are as fast as a cache: the harness keeps no copies."""
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
@@ -128,9 +129,9 @@ class Puppets:
             f"(first: {drifted[0]}); scores get a fingerprint of their own."
         ]
 
-    def verify(self, root: Path | None = None) -> list[Problem]:
+    def verify(self, root: Path | None = None, tell: Tell = _silent) -> list[Problem]:
         """Compare all rendered clips with the packaged hashes."""
-        self.prepare()
+        self.prepare(tell=tell)
         problems: list[Problem] = []
         for split in SPLITS:
             drifted = self._drift(split)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vpbench.api.errors import BadData
+from vpbench.api.optional import HasRandomAccess
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames, Pose
 from vpbench.core.files import atomic_file
@@ -95,7 +96,9 @@ class ClipCache:
         return frames
 
     def _direct(self) -> bool:
-        return self.geometry.native and bool(getattr(self.dataset, "random_access", False))
+        dataset = self.dataset
+        fast = isinstance(dataset, HasRandomAccess) and dataset.random_access
+        return self.geometry.native and fast
 
     def _path(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Path:
         name = digest([clip.sha256, indices])[:32]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.api.errors import Corrupt, UnknownName, UsageError
+from vpbench.api.errors import Corrupt, UsageError
 from vpbench.api.specs import WeightSpec
 from vpbench.api.types import Frames, TaskInfo
 from vpbench.core.acceptance import Check, StageNotes
@@ -213,8 +213,8 @@ def find_weights(name: str, declared: Sequence[WeightSpec], cache: Path) -> Path
         declared: the files that the plugin may ask for.
 
     Raises:
-        UnknownName: the plugin's spec does not declare them.
-        UsageError: two specs declare different files under the name.
+        UsageError: the plugin's spec does not declare them, or two specs declare different files
+            under the name.
         MissingWeights: they are not there.
     """
     from vpbench.metrics.weights.fetch import locate
@@ -223,11 +223,9 @@ def find_weights(name: str, declared: Sequence[WeightSpec], cache: Path) -> Path
 
     files = {weight_file(spec).sha256: spec for spec in declared if spec.name == name}
     if not files:
-        raise UnknownName(
-            "weights",
-            name,
-            [spec.name for spec in declared],
-            hint="A plugin declares them in its spec: weights=(WeightSpec(...),).",
+        raise UsageError(
+            f"the plugin asks for the weights {name!r}, which its spec does not declare.",
+            fix="Declare them: weights=(WeightSpec(...),).",
         )
     if len(files) > 1:
         raise UsageError(
