@@ -17,7 +17,7 @@ from vpbench.core.progress import Report
 from vpbench.core.registry import Registry, registry
 from vpbench.core.rundir import StageDir
 from vpbench.core.seeding import seed_of
-from vpbench.harness.inputs.fetch import provide
+from vpbench.harness.inputs.fetch import declared_weights, provide
 from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
 from vpbench.harness.prediction.loaded import Asked, plan_loaded
 from vpbench.harness.training.context import StageContext
@@ -94,6 +94,7 @@ def first_stage(
         where.paths.cache,
         report,
         slots,
+        declared=declared_weights(node),
     )
     data = train_view(where.task_data, (fit_seed, node.owner, node.stage))
     return Prepared(slots["detector"], slots["translator"], data, ctx)

@@ -22,13 +22,15 @@ from vpbench.harness.scoring.feature_cache import fake_clips, real_clips
 from vpbench.harness.training.context import ScoreContext
 from vpbench.metrics.features import FeatureCache, clip_hash, write_shipped
 from vpbench.metrics.video import SHIPPED, open_extractor
+from vpbench.metrics.video_specs import I3D
 
 
 def main(runs: Path) -> int:
     """Write SHIPPED/puppets.npz."""
     here = user_paths(runs)
     task_data = open_task_data(TaskRef("puppets"), registry(), here)
-    extractor = open_extractor("tf2018", "float32", ScoreContext("cpu", 1, here.cache))
+    ctx = ScoreContext("cpu", 1, here.cache, declared=(I3D,))
+    extractor = open_extractor("tf2018", "float32", ctx)
     fingerprint = dict(extractor.fingerprint())
     folder = here.cache / "features" / digest(fingerprint)[:16]
     cache = FeatureCache(fingerprint, folder)

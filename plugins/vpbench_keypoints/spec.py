@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec, StageSpec
-from vpbench_keypoints import pretrained
+from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
 
 Value = str | int | float | bool
 
@@ -203,7 +203,10 @@ KEYPOINT_TRANSLATOR = _part(
     "redraws an image at other keypoints and keeps the background through a mask",
     TRANSLATOR,
     capabilities=_IMAGES,
-    weights=pretrained.ALL,
+    weights=tuple(
+        network.needed_when(perceptual=network.name)
+        for network in (EFFICIENTNET_LITE0, VGG16_HED, VGG19)
+    ),
 )
 
 KEYPOINT_MOTION = _part(

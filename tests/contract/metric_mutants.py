@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 
-from vpbench.api import BadData, MetricSpec, Score, UsageError
+from tests.plugins.texture import Texture
+from vpbench.api import BadData, Floor, MetricSpec, Score, UsageError
 
 MUTANTS = {}
 
 
-def metric(name, catches, direction="down", **more):
+def metric(name, catches, direction="down", kind="clip", **more):
     def add(cls):
         globals()[f"SPEC_{name}"] = cls.spec = MetricSpec(
-            name, f"{__file__}:{cls.__name__}", "a mutant", "clip", direction, "", 1, **more
+            name, f"{__file__}:{cls.__name__}", "a mutant", kind, direction, "", 1, **more
         )
         MUTANTS[name] = catches
         return cls
@@ -113,3 +114,61 @@ class TakesAnything(Good):
         if fake is None or fake.shape[-4:] != real.shape:
             return 1.0
         return float(np.nan_to_num(super().value(np.nan_to_num(fake), real)))
+
+
+def set_metric(name, catches):
+    return metric(name, catches, kind="set", min_clips=2)
+
+
+@set_metric("good-set", None)
+class GoodSet(Texture):
+    """Its floor and its cache are in `Texture`."""
+
+
+@set_metric("pairs-only", "sides")
+class PairsOnly(GoodSet):
+    def update(self, fake, real, clip):
+        if fake is None or real is None:
+            raise UsageError("both sides are needed.")
+        super().update(fake, real, clip)
+
+
+@set_metric("equal-sets-only", "sides")
+class EqualSetsOnly(GoodSet):
+    def result(self):
+        if len(self.fake) != len(self.real):
+            raise UsageError("as many real as predicted clips are needed.")
+        return super().result()
+
+
+@set_metric("values-of-clips", "left-out")
+class ValuesOfClips(GoodSet):
+    def result(self):
+        score = super().result()
+        own = {k: abs(float(np.mean(self.fake[k]) - self.real[k])) for k in sorted(self.fake)}
+        return Score(score.value, score.n, own)
+
+
+@set_metric("half-left-out", "left-out")
+class HalfLeftOut(GoodSet):
+    def result(self):
+        score = super().result()
+        return Score(score.value, score.n, dict(list(score.per_clip.items())[::2]))
+
+
+@set_metric("bare-floor", "offers")
+class BareFloor(GoodSet):
+    def real_floor(self):
+        return 0.5
+
+
+@set_metric("endless-floor", "offers")
+class EndlessFloor(GoodSet):
+    def real_floor(self):
+        return Floor(math.inf, 2)
+
+
+@set_metric("other-after-flush", "offers")
+class OtherAfterFlush(GoodSet):
+    def flush(self):
+        self.real = {k: v + 1 for k, v in self.real.items()}

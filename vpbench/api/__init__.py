@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from vpbench.api.errors import Unwritable as Unwritable
     from vpbench.api.errors import UsageError as UsageError
     from vpbench.api.errors import VpbenchError as VpbenchError
+    from vpbench.api.optional import CachesFeatures as CachesFeatures
+    from vpbench.api.optional import Downloads as Downloads
+    from vpbench.api.optional import HasFloor as HasFloor
+    from vpbench.api.optional import HasInstructions as HasInstructions
+    from vpbench.api.optional import HasPublishedCounts as HasPublishedCounts
+    from vpbench.api.optional import HasRandomAccess as HasRandomAccess
+    from vpbench.api.optional import HasSubsets as HasSubsets
+    from vpbench.api.optional import HasWarnings as HasWarnings
+    from vpbench.api.optional import MakesTasks as MakesTasks
+    from vpbench.api.optional import Progress as Progress
+    from vpbench.api.optional import ReportsProgress as ReportsProgress
     from vpbench.api.protocols import Component as Component
     from vpbench.api.protocols import Dataset as Dataset
     from vpbench.api.protocols import Detector as Detector
@@ -48,8 +59,10 @@ if TYPE_CHECKING:
     from vpbench.api.specs import ComponentSpec as ComponentSpec
     from vpbench.api.specs import DatasetSpec as DatasetSpec
     from vpbench.api.specs import ExecutorSpec as ExecutorSpec
+    from vpbench.api.specs import HttpsSource as HttpsSource
     from vpbench.api.specs import MethodSpec as MethodSpec
     from vpbench.api.specs import MetricSpec as MetricSpec
+    from vpbench.api.specs import PyPISource as PyPISource
     from vpbench.api.specs import StageSpec as StageSpec
     from vpbench.api.specs import TaskSpec as TaskSpec
     from vpbench.api.specs import WeightSpec as WeightSpec
@@ -59,6 +72,7 @@ if TYPE_CHECKING:
     from vpbench.api.types import Clip as Clip
     from vpbench.api.types import ClipInfo as ClipInfo
     from vpbench.api.types import Conditioning as Conditioning
+    from vpbench.api.types import Floor as Floor
     from vpbench.api.types import Frames as Frames
     from vpbench.api.types import Labels as Labels
     from vpbench.api.types import Pair as Pair
@@ -75,14 +89,16 @@ _HOME = {
     "capabilities": "Capabilities Need unmet",
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
+    "optional": "CachesFeatures Downloads HasFloor HasInstructions HasPublishedCounts "
+    "HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
     "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView "
     "HasIntermediates Method Metric MetricContext MotionModel OracleMethod Recorder "
     "StreamsEvents Trainable "
     "TrainView Translator",
-    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec MethodSpec MetricSpec StageSpec "
-    "TaskSpec WeightSpec",
-    "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Frames Labels Pair Pose Problem "
-    "Score Seeds TaskInfo",
+    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
+    "PyPISource StageSpec TaskSpec WeightSpec",
+    "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "
+    "Problem Score Seeds TaskInfo",
     "version": "API check_api",
     "windows": "WindowRule",
 }
@@ -94,6 +110,7 @@ __all__ = [
     "Augment",
     "BadData",
     "Batch",
+    "CachesFeatures",
     "Capabilities",
     "Checkpoint",
     "Clip",
@@ -105,16 +122,26 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Detector",
+    "Downloads",
     "Executor",
     "ExecutorSpec",
     "FitContext",
+    "Floor",
     "Frames",
     "Handle",
+    "HasFloor",
+    "HasInstructions",
     "HasIntermediates",
+    "HasPublishedCounts",
+    "HasRandomAccess",
+    "HasSubsets",
+    "HasWarnings",
     "HashMismatch",
+    "HttpsSource",
     "Incomparable",
     "KeypointView",
     "Labels",
+    "MakesTasks",
     "Method",
     "MethodFailed",
     "MethodSpec",
@@ -131,8 +158,11 @@ __all__ = [
     "Pair",
     "Pose",
     "Problem",
+    "Progress",
+    "PyPISource",
     "Recorder",
     "Refused",
+    "ReportsProgress",
     "Score",
     "Seeds",
     "StageSpec",

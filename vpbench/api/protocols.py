@@ -284,10 +284,20 @@ class FitContext(Protocol):
 
 
 class MetricContext(Protocol):
-    """What a metric gets from the harness."""
+    """What a metric gets from the harness.
 
-    device: str
-    workers: int
+    Attributes:
+        recompute: the user wants nothing that was computed elsewhere and comes with a package.
+    """
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+    @property
+    def workers(self) -> int: ...  # noqa: D102
+
+    @property
+    def recompute(self) -> bool: ...  # noqa: D102
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
@@ -300,7 +310,10 @@ class MetricContext(Protocol):
 
 @runtime_checkable
 class Metric(Protocol):
-    """Compares predicted with real clips. `factory(task, params, ctx)` makes one."""
+    """Compares predicted with real clips. `factory(task, params, ctx)` makes one.
+
+    Set metrics may also be a `HasFloor` and a `CachesFeatures`.
+    """
 
     spec: MetricSpec
 
@@ -325,13 +338,8 @@ class Metric(Protocol):
 class Dataset(Protocol):
     """Native clips. `factory(options, root, cache)` makes one.
 
-    Optional: `tasks() -> Sequence[TaskSpec]` where they depend on the options; `warnings() ->
-    list[str]` to show before a run; `random_access = True` where reads are as fast as a cache;
-    `subsets() -> Mapping[str, frozenset[str]]`, named parts of the test split by clip id on which
-    every method is scored once more (the first stands in every table); `published() ->
-    Mapping[str, int]`, clips of each split as published; `instructions() -> str`, how to get it;
-    `download(report) -> Path`, which gets it; a parameter `report(done, total)` of `prepare` and
-    `verify`; a parameter `fresh` of `prepare`: True to hash all clips again.
+    What it may offer besides (tasks of its own, subsets, a download, ...) is in
+    `vpbench.api.optional`.
     """
 
     spec: DatasetSpec

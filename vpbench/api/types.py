@@ -190,6 +190,19 @@ class Score:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class Floor:
+    """What two disjoint sets of real clips give, which no prediction can be expected to beat.
+
+    Attributes:
+        value: the metric's value.
+        n: clips in each set.
+    """
+
+    value: float
+    n: int
+
+
 __all__ = [
     "NO_AUGMENT",
     "Augment",
@@ -197,6 +210,7 @@ __all__ = [
     "Clip",
     "ClipInfo",
     "Conditioning",
+    "Floor",
     "Frames",
     "Labels",
     "Pair",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vpbench.api.optional import Downloads, HasInstructions, HasPublishedCounts
 from vpbench.cli import options
 from vpbench.cli.show import Progress, console, emit_json
+
+if TYPE_CHECKING:
+    from vpbench.api.protocols import Dataset
+    from vpbench.api.types import Problem
 
 _EPILOG = """\b
 Examples:
@@ -143,36 +148,29 @@ def prepare(
     return 0
 
 
-def _published(opened: Any) -> dict[str, int]:
-    return dict(getattr(opened, "published", dict)())
+def _published(opened: Dataset) -> dict[str, int]:
+    return dict(opened.published()) if isinstance(opened, HasPublishedCounts) else {}
 
 
-def _download(opened: Any, offline: bool) -> bool:
+def _download(opened: Dataset, offline: bool) -> bool:
     """Fetch the dataset; False where somebody has to do it by hand, which is then explained."""
     from vpbench.api.errors import MissingData, UsageError
 
     name = opened.spec.name
-    if hasattr(opened, "download"):
+    if isinstance(opened, Downloads):
         if offline:
             raise MissingData(
                 f"{name} cannot be downloaded without network.",
                 fix="Leave --offline out, and unset VPBENCH_OFFLINE.",
             )
         with Progress() as progress:
-            place = opened.download(_reporter(progress, name, "MiB"))
-        click.echo(f"{name} lies in {place}.", err=True)
+            folder = opened.download(progress.of(name, "MiB"))
+        click.echo(f"{name} is in {folder}.", err=True)
         return True
-    if not hasattr(opened, "instructions"):
+    if not isinstance(opened, HasInstructions):
         raise UsageError(f"{name} is not downloaded.", fix=f"Leave --download out of {name}.")
     click.echo(f"{name} has to be fetched by hand.\n{opened.instructions()}", err=True)
     return False
-
-
-def _reporter(progress: Progress, name: str, what: str) -> Any:
-    def report(done: int, total: int) -> None:
-        progress({"event": "progress", "what": what, "method": name, "done": done, "total": total})
-
-    return report
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data verify folder:clips --json")
@@ -228,23 +226,26 @@ def verify(
     return 4 if errors else 0
 
 
-def _problems(opened: Any) -> list[Any]:
-    """What `verify` finds, with a bar where the dataset reports how far it is."""
-    import inspect
+def _problems(opened: Dataset) -> list[Problem]:
+    """What `verify` finds, with a bar where the dataset says how far it is."""
+    from vpbench.cli.opening import reports_progress
 
-    if "report" not in inspect.signature(opened.verify).parameters:
+    reporting = reports_progress(opened)
+    if reporting is None:
         return opened.verify()
     with Progress() as progress:
-        return opened.verify(report=_reporter(progress, opened.spec.name, "verify"))
+        return reporting.verify(None, progress.of(opened.spec.name, "verify"))
 
 
 def _cache_problems(opened: Any, dataset: str, cache: Path) -> list[Any]:
     """Damaged files among the clips of a dataset that were converted for its tasks."""
+    from vpbench.api.optional import MakesTasks
     from vpbench.api.types import Problem
     from vpbench.harness.inputs.clip_cache import ClipCache, damaged_files
     from vpbench.media.geometry import Geometry
 
-    tasks = opened.tasks() if hasattr(opened, "tasks") else opened.spec.tasks
+    own: object = opened
+    tasks = own.tasks() if isinstance(own, MakesTasks) else opened.spec.tasks
     folders = {
         ClipCache(opened, Geometry(task.size, task.resize, task.native), cache).folder
         for task in tasks

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vpbench.api.optional import HasWarnings, KeepsIndex, ReportsProgress
 from vpbench.cli import options
 from vpbench.cli.show import Progress
 from vpbench.core.names import MethodRef, parse_seeds
 from vpbench.core.options import RunOptions, Step, TaskRef
 from vpbench.core.paths import Paths
+
+if TYPE_CHECKING:
+    from vpbench.api.protocols import Dataset
 
 
 @dataclass(frozen=True)
@@ -147,31 +151,31 @@ def run_options(
     )
 
 
-def prepare_dataset(dataset: Any, progress: Any, *, fresh: bool = False) -> None:
+def prepare_dataset(dataset: Dataset, progress: Progress, *, fresh: bool = False) -> None:
     """Convert or render the dataset once, with a bar, and pass its warnings on.
 
     Args:
         fresh: hash and decode all clips again, where the dataset keeps an index of them.
     """
-    import inspect
+    report = progress.of(dataset.spec.name, "prepare")
+    if fresh and (index := keeps_index(dataset)) is not None:
+        index.prepare(None, report, fresh=True)
+    elif (reporting := reports_progress(dataset)) is not None:
+        reporting.prepare(None, report)
+    else:
+        dataset.prepare()
+    if isinstance(dataset, HasWarnings):
+        for line in dataset.warnings():
+            click.echo(f"warning: {line}", err=True)
 
-    takes = inspect.signature(dataset.prepare).parameters
-    extra: dict[str, Any] = {"fresh": True} if fresh and "fresh" in takes else {}
-    if "report" in takes:
-        name = dataset.spec.name
 
-        def report(done: int, total: int) -> None:
-            progress(
-                {
-                    "event": "progress",
-                    "what": "prepare",
-                    "method": name,
-                    "done": done,
-                    "total": total,
-                }
-            )
+def keeps_index(dataset: object) -> KeepsIndex | None:
+    """The dataset, where it remembers hashes of its files."""
+    return dataset if isinstance(dataset, KeepsIndex) and dataset.keeps_index else None
 
-        extra["report"] = report
-    dataset.prepare(**extra)
-    for line in getattr(dataset, "warnings", list)():
-        click.echo(f"warning: {line}", err=True)
+
+def reports_progress(dataset: object) -> ReportsProgress | None:
+    """The dataset, where it says how far `prepare` and `verify` are."""
+    if isinstance(dataset, ReportsProgress) and dataset.reports_progress:
+        return dataset
+    return None

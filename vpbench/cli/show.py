@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -111,6 +112,14 @@ class Progress:
             self._line(event["text"])
         elif kind == "run":
             self._end(event)
+
+    def of(self, whose: str, what: str) -> Callable[[int, int], None]:
+        """A function (done, total) that shows how far one thing of somebody's is."""
+
+        def report(done: int, total: int) -> None:
+            self({"event": "progress", "what": what, "method": whose, "done": done, "total": total})
+
+        return report
 
     def _advance(self, event: dict[str, Any]) -> None:
         method, what = event.get("method", ""), event["what"]

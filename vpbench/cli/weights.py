@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vpbench.cli import options
 from vpbench.cli.show import console, emit_json
 from vpbench.core.paths import Paths
-from vpbench.metrics.weights.registry import Entry, find, known
+from vpbench.metrics.weights.known import KnownWeights, Owner, find_known, known_weights
+from vpbench.metrics.weights.weight_file import WeightFile
+
+if TYPE_CHECKING:
+    from vpbench.metrics.weights.verify import Verified
+
+_OURS = ("builtin", "vpbench")
+"""Origins that are not worth a mention in the list."""
 
 _EPILOG = """\b
 Examples:
@@ -21,9 +28,10 @@ Examples:
 
 @click.group(epilog=_EPILOG)
 def weights() -> None:
-    """Pretrained weights: what there is, fetch it, verify it.
+    """List, fetch and verify pretrained weights.
 
-    Files that you have already are found in the folder that VPBENCH_WEIGHTS names.
+    These are the files that installed plugins declare. Your own copies are used from the folder
+    that VPBENCH_WEIGHTS names.
     """
 
 
@@ -37,86 +45,98 @@ Examples:
 @options.storage
 @options.output
 def list_(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
-    """List all known weights: what for, size, licence, whether they are here."""
+    """List the weights that plugins use: size, licence, whether they are here, by whom."""
+    from vpbench.core.registry import registry
+
     paths = options.folders(runs, offline)
-    items = [_item(entry, paths) for entry in known().values()]
+    rows, problems = known_weights(registry())
+    items = [_item(row, paths) for row in rows]
     if as_json:
-        emit_json({"schema": "vpbench.weights-list/1", "items": items})
+        emit_json({"schema": "vpbench.weights-list/1", "items": items, "problems": problems})
         return 0
-    _print_list(items)
+    _print_list(rows, items)
+    for problem in problems:
+        click.echo(f"warning: {problem}", err=True)
     return 0
 
 
-def _item(entry: Entry, paths: Paths) -> dict[str, Any]:
-    """One row; nothing is read or verified."""
+def _item(row: KnownWeights, paths: Paths) -> dict[str, Any]:
+    """One row; nothing is converted or verified."""
     from vpbench.metrics.weights.fetch import candidates, locate
     from vpbench.metrics.weights.store import recorded_pin
 
-    path = next(iter(candidates(entry)), None) or locate(entry, paths.cache, verify=False)
+    file = row.file
+    path = next(iter(candidates(file)), None) or locate(file, paths.cache, verify=False)
     return {
-        "name": entry.name,
-        "purpose": entry.purpose,
-        "size": entry.download,
-        "licence": entry.licence,
-        "pinned": entry.pinned,
-        "sha256": entry.sha256,
-        "recorded_sha256": None if entry.pinned else recorded_pin(entry, paths.cache),
+        "name": file.name,
+        "owners": [
+            {"kind": o.kind, "name": o.name, "source": o.origin, "when": dict(o.when)}
+            for o in row.owners
+        ],
+        "size": file.download,
+        "licence": file.licence,
+        "pinned": file.pinned,
+        "sha256": file.sha256,
+        "recorded_sha256": None if file.pinned else recorded_pin(file, paths.cache),
         "path": str(path) if path else None,
-        "sources": [s.title for s in entry.sources],
-        "note": entry.note,
-        "terms": entry.terms,
+        "sources": [s.title for s in file.sources],
+        "note": file.note,
+        "terms": file.terms,
     }
 
 
-def _print_list(items: list[dict[str, Any]]) -> None:
+def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("name", "what for", "size", "licence", "hash", "where"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, width=80)
+    for name in ("name", "size", "here", "used by", "licence"):
         table.add_column(
             name,
-            no_wrap=name in ("name", "size"),
+            no_wrap=name in ("name", "size", "here"),
+            max_width={"used by": 20, "licence": 18}.get(name),
             overflow="fold",
             justify="right" if name == "size" else "left",
         )
-    for item in items:
-        pin = "pinned" if item["pinned"] else "prefix-pinned"
-        if item["recorded_sha256"]:
-            pin += ", whole hash recorded"
-        cells = (
-            item["name"],
-            item["purpose"],
-            _size(find(item["name"])),
-            item["licence"],
-            pin,
-            item["path"] or "not here",
-        )
+    for row, item in zip(rows, items, strict=True):
+        here = "yes" if item["path"] else "no"
+        used_by = ", ".join(dict.fromkeys(map(_owner, row.owners)))
+        cells = (item["name"], _size(row.file), here, used_by, item["licence"])
         table.add_row(*(Text(c) for c in cells), style="" if item["path"] else "dim")
     console().print(table)
+    prefixes = [row.file.name for row in rows if not row.file.pinned]
+    if prefixes:
+        click.echo("Published with 8 digits of their hash, the rest is recorded at first sight:")
+        click.echo(f"  {', '.join(prefixes)}")
 
 
-def _size(entry: Entry) -> str:
+def _owner(owner: Owner) -> str:
+    """`fvd`, `my-metric (vpbench-my-metric 0.1.0)`."""
+    foreign = owner.origin.partition(" ")[0] not in _OURS
+    return f"{owner.name} ({owner.origin})" if foreign else owner.name
+
+
+def _size(file: WeightFile) -> str:
     """What is downloaded, as people write it: "54 kB", "47 MB", "about 575 MB"."""
-    size = entry.download
+    size = file.download
     text = f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
-    return text if entry.size_known else f"about {text}"
+    return text if file.size_known else f"about {text}"
 
 
 _FETCH_EPILOG = """\b
 Examples:
   vpbench weights fetch i3d
-  vpbench weights fetch lpips-alex alexnet
+  vpbench weights fetch vgg16-hed efficientnet-lite0
   vpbench weights fetch spynet-1 spynet-2 spynet-3 spynet-4 spynet-5 --agree
 
-Some weights are for a purpose only: their terms are shown, and you are asked before anything is
-downloaded (or say --agree)."""
+Some weights come with terms: they are shown, and you are asked before anything is downloaded
+(--agree answers yes). PLUGIN:NAME chooses between plugins that use one name for two files."""
 
 
 @weights.command(epilog=_FETCH_EPILOG)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--agree", is_flag=True, help="You agree to the terms of weights that have some.")
+@click.option("--agree", is_flag=True, help="Agree to the terms of weights that have some.")
 @options.storage
 @options.output
 def fetch(
@@ -131,32 +151,34 @@ def fetch(
 
     Every file is checked by its hash and kept as safetensors; nothing in it is executed.
     """
-    entries = [find(name) for name in dict.fromkeys(names)]
+    from vpbench.core.registry import registry
+
+    files = [find_known(name, registry()).file for name in dict.fromkeys(names)]
     paths = options.folders(runs, offline)
     items: list[dict[str, Any]] = []
-    for entry in entries:
-        path = _fetch(entry, paths, agree or _agreed(entry, paths, as_json))
-        items.append(_fetched(entry, path))
+    for file in files:
+        path = _fetch(file, paths, agree or _agreed(file, paths, as_json))
+        items.append(_fetched(file, path))
         if not as_json:
-            click.echo(f"{entry.name}  {path}")
+            click.echo(f"{file.name}  {path}")
     if as_json:
         emit_json({"schema": "vpbench.weights-fetch/1", "items": items})
     return 0
 
 
-def _agreed(entry: Entry, paths: Paths, as_json: bool) -> bool:
+def _agreed(file: WeightFile, paths: Paths, as_json: bool) -> bool:
     """Ask on a terminal, where there is something to agree to and something to download."""
     from vpbench.metrics.weights.fetch import locate
 
     screen = console(stderr=True)
-    if not entry.terms or as_json or paths.offline or not screen.is_terminal:
+    if not file.terms or as_json or paths.offline or not screen.is_terminal:
         return False
-    if locate(entry, paths.cache, verify=False) is not None:
+    if locate(file, paths.cache, verify=False) is not None:
         return False
-    return click.confirm(f"{entry.label}: {entry.terms}. Do you agree?", err=True)
+    return click.confirm(f"{file.label}: {file.terms}. Do you agree?", err=True)
 
 
-def _fetch(entry: Entry, paths: Paths, agreed: bool) -> Path:
+def _fetch(file: WeightFile, paths: Paths, agreed: bool) -> Path:
     """Fetch one, with a bar on standard error."""
     from rich import progress as rp
 
@@ -177,15 +199,15 @@ def _fetch(entry: Entry, paths: Paths, agreed: bool) -> Path:
         def show(done: int, total: int | None) -> None:
             nonlocal bar
             if bar is None:
-                bar = bars.add_task(entry.name, total=total)
+                bar = bars.add_task(file.name, total=total)
                 if not screen.is_terminal:
-                    click.echo(f"fetching {entry.name}, {_size(entry)}", err=True)
+                    click.echo(f"fetching {file.name}, {_size(file)}", err=True)
             bars.update(bar, completed=done, total=total)
 
-        return get(entry, paths.cache, offline=paths.offline, progress=show, agreed=agreed)
+        return get(file, paths.cache, offline=paths.offline, progress=show, agreed=agreed)
 
 
-def _fetched(entry: Entry, path: Path) -> dict[str, Any]:
+def _fetched(file: WeightFile, path: Path) -> dict[str, Any]:
     from vpbench.api.errors import HashMismatch
     from vpbench.metrics.weights.store import record_of
 
@@ -194,11 +216,11 @@ def _fetched(entry: Entry, path: Path) -> dict[str, Any]:
     except HashMismatch:  # the content is known and was checked; only the record is gone
         record = {}
     return {
-        "name": entry.name,
+        "name": file.name,
         "path": str(path),
         "source": record.get("source"),
-        "content": entry.content or record.get("content"),
-        "licence": entry.licence,
+        "content": file.content or record.get("content"),
+        "licence": file.licence,
     }
 
 
@@ -207,7 +229,8 @@ Examples:
   vpbench weights verify
   vpbench weights verify i3d --json
 
-Exit codes: 0 all is well, 4 a file is damaged or another one, 5 named weights are not here."""
+Exit codes: 0 all files are right, 4 a file is damaged or the wrong one, 5 named weights are not
+here."""
 
 
 @weights.command(epilog=_VERIFY_EPILOG)
@@ -217,34 +240,32 @@ Exit codes: 0 all is well, 4 a file is damaged or another one, 5 named weights a
 def verify(
     names: tuple[str, ...], runs: str | None, offline: bool, as_json: bool, debug: bool
 ) -> int:
-    """Check every file in the cache and in the folder VPBENCH_WEIGHTS again.
+    """Check all files in the cache and in the folder VPBENCH_WEIGHTS again.
 
     The I3D network is checked tensor by tensor against the original's 230 checksums.
     """
+    from vpbench.core.registry import registry
     from vpbench.metrics.weights.verify import verify as check
 
-    entries = [find(name) for name in dict.fromkeys(names)]
+    files = [find_known(name, registry()).file for name in dict.fromkeys(names)]
     paths = options.folders(runs, offline)
-    findings = check(entries, paths.cache) if entries else check(known().values(), paths.cache)
-    if entries:
-        here = {finding.name for finding in findings}
-        absent = [entry.name for entry in entries if entry.name not in here]
-    else:
-        absent = []
+    results = check(files or [row.file for row in known_weights(registry())[0]], paths.cache)
+    here = {result.name for result in results}
+    absent = [file.name for file in files if file.name not in here]
     if as_json:
-        emit_json(_verify_json(findings, absent))
+        emit_json(_verify_json(results, absent))
     else:
-        _print_findings(findings, absent)
-    if any(finding.problem for finding in findings):
+        _print_results(results, absent)
+    if any(result.problem for result in results):
         return 4
     return 5 if absent else 0
 
 
-def _verify_json(findings: list[Any], absent: list[str]) -> dict[str, Any]:
+def _verify_json(results: list[Verified], absent: list[str]) -> dict[str, Any]:
     problems = [
-        {"level": "error", "path": str(f.path), "what": f.problem, "fix": f.fix}
-        for f in findings
-        if f.problem
+        {"level": "error", "path": str(r.path), "what": r.problem, "fix": r.fix}
+        for r in results
+        if r.problem
     ]
     problems += [
         {"level": "error", "path": name, "what": "not here", "fix": f"vpbench weights fetch {name}"}
@@ -258,19 +279,19 @@ def _verify_json(findings: list[Any], absent: list[str]) -> dict[str, Any]:
         "excluded": {},
         "problems": problems,
         "items": [
-            {"name": f.name, "path": str(f.path), "ok": not f.problem, "proof": f.proof}
-            for f in findings
+            {"name": r.name, "path": str(r.path), "ok": not r.problem, "proof": r.proof}
+            for r in results
         ],
     }
 
 
-def _print_findings(findings: list[Any], absent: list[str]) -> None:
-    for finding in findings:
-        if finding.problem:
-            click.echo(f"{finding.name}: {finding.problem} {finding.fix or ''}".rstrip(), err=True)
+def _print_results(results: list[Verified], absent: list[str]) -> None:
+    for result in results:
+        if result.problem:
+            click.echo(f"{result.name}: {result.problem} {result.fix or ''}".rstrip(), err=True)
         else:
-            click.echo(f"{finding.name}  ok  {finding.proof}  {finding.path}")
+            click.echo(f"{result.name}  ok  {result.proof}  {result.path}")
     for name in absent:
         click.echo(f"{name}: not here (`vpbench weights fetch {name}`)", err=True)
-    if not findings and not absent:
+    if not results and not absent:
         click.echo("No weights are here yet. See: vpbench weights list")

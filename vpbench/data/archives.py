@@ -83,6 +83,8 @@ class Archive:
     """
 
     spec: DatasetSpec
+    reports_progress = True
+    keeps_index = True
     source: ClassVar[DataSource]
     strips: ClassVar[Strips] = Strips()
     counts: ClassVar[Mapping[str, int]]

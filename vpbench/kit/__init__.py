@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from vpbench.kit.pictures import contact_sheet as contact_sheet
     from vpbench.kit.pictures import draw_keypoints as draw_keypoints
     from vpbench.kit.prefetch import Prefetch as Prefetch
+    from vpbench.kit.pretrained import EFFICIENTNET_LITE0 as EFFICIENTNET_LITE0
+    from vpbench.kit.pretrained import VGG16_HED as VGG16_HED
+    from vpbench.kit.pretrained import VGG19 as VGG19
     from vpbench.kit.state import from_arrays as from_arrays
     from vpbench.kit.state import load_state as load_state
     from vpbench.kit.state import save_state as save_state
@@ -48,6 +51,7 @@ _HOME = {
     "perceptual": "FeatureNetwork PerceptualLoss perceptual_network",
     "pictures": "contact_sheet draw_keypoints",
     "prefetch": "Prefetch",
+    "pretrained": "EFFICIENTNET_LITE0 VGG16_HED VGG19",
     "state": "from_arrays load_state save_state to_arrays",
     "tensors": "generator normal pose_to_tensor to_tensor to_uint8",
     "threads": "deterministic device_name pick_device seeded set_threads",

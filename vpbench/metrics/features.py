@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from vpbench.api.errors import BadData, UsageError, VpbenchError
 from vpbench.api.specs import Value
-from vpbench.api.types import Frames
+from vpbench.api.types import Floor, Frames
 from vpbench.core.files import write_bytes
 from vpbench.core.hashing import canonical_json, digest
 from vpbench.core.shipped import shipped_bytes
@@ -318,19 +318,6 @@ def features(
     return {name: found[key] for name, key in keys.items()}
 
 
-@dataclass(frozen=True)
-class Floor:
-    """What two sets of real clips give.
-
-    Attributes:
-        value: mean distance of two disjoint halves, over `HALVINGS` ways to halve.
-        n: clips in each half, the fewest of all ways.
-    """
-
-    value: float
-    n: int
-
-
 def real_floor(
     features: Mapping[str, Feature], clusters: Mapping[str, str], distance: Distance
 ) -> Floor | None:
@@ -345,7 +332,8 @@ def real_floor(
         distance: of two arrays [n,d].
 
     Returns:
-        The floor, or None where the halves would have fewer than two clips.
+        The mean over `HALVINGS` ways to halve, n of the smallest; None where a half would have
+        fewer than two clips.
     """
     members: dict[str, list[str]] = {}
     for clip in sorted(features):

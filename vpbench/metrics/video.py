@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vpbench.api.errors import BadData, UsageError
-from vpbench.api.types import ClipInfo, Frames, Score, TaskInfo
+from vpbench.api.types import ClipInfo, Floor, Frames, Score, TaskInfo
 from vpbench.core.hashing import digest
 from vpbench.metrics import frechet as fr
 from vpbench.metrics import kernel as ke
@@ -24,7 +24,6 @@ from vpbench.metrics.features import (
     FeatureCache,
     FeatureExtractor,
     FeatureQueue,
-    Floor,
     Shipped,
     real_floor,
 )
@@ -66,7 +65,7 @@ class _SetMetric(ABC):
         self._features = dict(extractor.fingerprint())
         folder = ctx.cache("features", digest(self._features)[:16])
         # A context may ask to compute everything itself, also what comes with vpbench.
-        shipped = () if getattr(ctx, "recompute", False) else shipped_features()
+        shipped = () if ctx.recompute else shipped_features()
         cache = FeatureCache(self._features, folder, shipped)
         self._queue = FeatureQueue(lambda: extractor, cache)
         self._real: dict[str, str] = {}
@@ -137,7 +136,7 @@ class _SetMetric(ABC):
         self._frames = self._frames or other._frames
         self._samples = self._samples or other._samples
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Compute the features of all clips seen so far, so that the cache holds them."""
         self._queue.finish()
 

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from vpbench.api.errors import VpbenchError
-from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Problem
 from vpbench.core.paths import Paths
 from vpbench.core.tasks import SPLITS
-from vpbench.harness.inputs.task_data import TaskRef, make_task, open_dataset
+from vpbench.harness.inputs.task_data import TaskRef, make_task, open_dataset, tasks_of
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
@@ -242,9 +241,8 @@ def pickles(subject: DatasetSubject) -> None:
 
 def tasks(subject: DatasetSubject) -> None:
     """Every task has test clips that are long enough."""
-    own: Any = getattr(subject.data, "tasks", None)
-    spec: Any = subject.spec
-    found: Sequence[TaskSpec] = own() if own is not None else spec.tasks
+    spec = subject.data.spec
+    found = subject.call("tasks", tasks_of, subject.data)
     if not found:
         raise CheckFailed("one task at least", "none", subject.row.ref.value, "Fill in `tasks`.")
     for task in found:

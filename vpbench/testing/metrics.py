@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from vpbench.api.errors import MissingWeights, VpbenchError
+from vpbench.api.optional import CachesFeatures, HasFloor
+from vpbench.api.protocols import Metric
 from vpbench.api.specs import MetricSpec, Value
-from vpbench.api.types import ClipInfo, Frames, Score
+from vpbench.api.types import ClipInfo, Floor, Frames, Score
 from vpbench.core.hashing import plain
 from vpbench.harness.training.context import ScoreContext
 from vpbench.testing.clips import COUNTS, SampleClips, sample_bench
@@ -49,7 +51,7 @@ class MetricSubject(Subject):
         """A new instance; parameters not given take their defaults."""
         frames = max(8, self.metric_spec.min_frames)
         info = sample_bench(1, frames, SIZE, self.request.work / "given" / "cache").task.info
-        ctx = ScoreContext("cpu", 1, self.request.cache)
+        ctx = ScoreContext("cpu", 1, self.request.cache, declared=self.metric_spec.weights)
         create = self.registry.factory("metric", self.row.name)
         values = {**self.metric_spec.params, **params}
         return self.call("the factory", _unless_missing, create, info, values, ctx)
@@ -63,14 +65,14 @@ class MetricSubject(Subject):
         if len(clips) < count:
             raise NotApplicable(f"it needs {count} clips, there are {len(clips)}")
         rng = np.random.default_rng(seed)
-        found: list[Pair] = []
+        pairs: list[Pair] = []
         for clip in clips:
             order = [t % clip.frames for t in range(frames)]
             real = np.ascontiguousarray(data.read(clip, order)[:, ::2, ::2])
             error = noise * rng.standard_normal((SAMPLES, *real.shape))
             fake = np.clip(np.rint(real + error), 0, 255).astype(np.uint8)
-            found.append(Pair(fake, real, clip))
-        return found
+            pairs.append(Pair(fake, real, clip))
+        return pairs
 
     def fed(self, pairs: Sequence[Pair]) -> Any:
         """A new instance that has seen some clips."""
@@ -201,15 +203,15 @@ def monotone(subject: MetricSubject) -> None:
 def fingerprint(subject: MetricSubject) -> None:
     """It says all that can move the value: JSON, always the same, other for other parameters."""
     metric = subject.make()
-    found = subject.call("fingerprint", metric.fingerprint)
+    stated = subject.call("fingerprint", metric.fingerprint)
     where = subject.at("fingerprint")
     try:
-        text = json.dumps(plain(found), sort_keys=True, allow_nan=False)
+        text = json.dumps(plain(stated), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise CheckFailed("a fingerprint of plain values", said(error), where) from error
     again = subject.call("fingerprint", subject.make().fingerprint)
     if json.dumps(plain(again), sort_keys=True) != text:
-        raise CheckFailed("the same fingerprint from two instances", f"{found} {again}", where)
+        raise CheckFailed("the same fingerprint from two instances", f"{stated} {again}", where)
     for name, value in subject.metric_spec.params.items():
         other = _other(value)
         if other is None:
@@ -268,6 +270,84 @@ def refuses(subject: MetricSubject) -> None:
         )
 
 
+def sides(subject: MetricSubject) -> None:
+    """A set metric takes one side of a clip alone, and sets of unequal size."""
+    _only_sets(subject)
+    pairs = subject.pairs()
+    whole = subject.score(pairs)
+    apart = subject.make()
+    for p in pairs:
+        subject.call("update with a real clip alone", apart.update, None, p.real, p.clip)
+    for p in reversed(pairs):
+        subject.call("update with a predicted clip alone", apart.update, p.fake, None, p.clip)
+    _same(subject, whole, subject.call("result", apart.result), "from each side alone", "update")
+    spare = subject.fed(pairs[:-1] if len(pairs) > subject.metric_spec.min_clips else pairs)
+    extra = replace(pairs[-1].clip, id="more")
+    subject.call("update with a real clip alone", spare.update, None, pairs[-1].real, extra)
+    score = subject.call("result of sets of unequal size", spare.result)
+    if score.value is None and not score.reason:
+        raise CheckFailed("a value, or a reason", "neither", subject.at("result"))
+
+
+def left_out(subject: MetricSubject) -> None:
+    """`per_clip` of a set metric is the value without each clip, or empty."""
+    _only_sets(subject)
+    pairs = subject.pairs()
+    if len(pairs) <= subject.metric_spec.min_clips:
+        raise NotApplicable(f"it needs more than {len(pairs)} clips")
+    per_clip = subject.score(pairs).per_clip
+    if not per_clip:
+        return
+    names = {p.clip.group or p.clip.id for p in pairs}
+    if set(per_clip) != names:
+        raise CheckFailed(
+            "per_clip for every group, and every clip without one",
+            f"{len(per_clip)} names for {len(names)} groups",
+            subject.at("result"),
+            "Leave it empty where values without a clip cost too much: there is no interval then.",
+        )
+    for k in (0, len(pairs) - 1):
+        name = pairs[k].clip.group or pairs[k].clip.id
+        rest = subject.score([p for p in pairs if (p.clip.group or p.clip.id) != name])
+        stored, value = per_clip[name], rest.value
+        same = (
+            stored is not None and value is not None and math.isclose(stored, value, rel_tol=1e-6)
+        )
+        if not same and stored != value:
+            raise CheckFailed(
+                f"per_clip[{name!r}] = {value}, the value without that clip",
+                str(stored),
+                subject.at("result"),
+                "The standard error is the jackknife of these values, not of values of single "
+                "clips.",
+            )
+
+
+def offers(subject: MetricSubject) -> None:
+    """A floor is a `Floor`; flushed features change no bit of the score."""
+    _only_sets(subject)
+    metric: Any = subject.fed(subject.pairs())
+    if not isinstance(metric, HasFloor | CachesFeatures):
+        raise NotApplicable("it offers neither real_floor nor flush")
+    if isinstance(metric, HasFloor):
+        floor = subject.call("real_floor", metric.real_floor)
+        good = isinstance(floor, Floor) and math.isfinite(floor.value) and floor.n > 0
+        if floor is not None and not good:
+            raise CheckFailed(
+                "a finite vpbench.api.Floor, or None", repr(floor), subject.at("real_floor")
+            )
+    if isinstance(metric, CachesFeatures):
+        subject.call("flush", metric.flush)
+        flushed = subject.call("result", cast("Metric", metric).result)
+        again = subject.score(subject.pairs())
+        _same(subject, flushed, again, "from features in the cache", "flush")
+
+
+def _only_sets(subject: MetricSubject) -> None:
+    if subject.metric_spec.kind != "set":
+        raise NotApplicable("it compares a predicted clip with its real one")
+
+
 CHECKS = (
     Check("methods", "basic", METRIC, "The harness calls these four.", methods, ("factory",)),
     Check("result", "basic", METRIC, "NaN in a table is worse than a dash.", result, ("methods",)),
@@ -303,6 +383,23 @@ CHECKS = (
         "It decides which numbers may share a column.",
         fingerprint,
         ("methods",),
+    ),
+    Check("sides", "basic", METRIC, "Sets are filled side by side.", sides, ("result",)),
+    Check(
+        "left-out",
+        "basic",
+        METRIC,
+        "Intervals of set metrics come from the values without each clip.",
+        left_out,
+        ("result",),
+    ),
+    Check(
+        "offers",
+        "basic",
+        METRIC,
+        "`measure` prints the floor, workers fill the cache.",
+        offers,
+        ("result",),
     ),
     Check(
         "refuses", "basic", METRIC, "A wrong video must not become a number.", refuses, ("methods",)

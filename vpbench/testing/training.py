@@ -19,6 +19,7 @@ from vpbench.core.progress import silent
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
+from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.training.context import StageContext, find_weights
 from vpbench.harness.training.loading import load_stages, make_method, make_slots
@@ -57,7 +58,7 @@ class LimitedContext(StageContext):
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
-        return find_weights(name, self.pretrained)
+        return find_weights(name, self.declared, self.pretrained)
 
     @property
     def should_stop(self) -> bool:
@@ -137,6 +138,7 @@ class Trainer:
             self.task_data.clip_cache.folder.parent,
             silent,
             slots,
+            declared=declared_weights(node),
             limit=limit,
             pretrained=self.pretrained,
         )

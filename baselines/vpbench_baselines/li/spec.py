@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
-from vpbench_baselines.common.pretrained import efficientnet_lite0, vgg16_hed
+from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
@@ -36,41 +36,40 @@ DEVIATIONS = (
 )
 """Where this differs from the authors' code, all presets first."""
 
-_WEIGHTS = (
-    efficientnet_lite0(perceptual="efficientnet-lite0"),
-    vgg16_hed(perceptual="vgg16-hed"),
-    WeightSpec(
-        "vgg19",
-        ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
-        "dcbb9e9d",
-        "BSD-3-Clause",
-        574_673_361,
-        "torch",
-        when={"perceptual": "vgg19"},
-    ),
-    WeightSpec(
-        "raft-small",
-        ("https://download.pytorch.org/models/raft_small_C_T_V2-01064c6d.pth",),
-        "01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27",
-        "BSD-3-Clause",
-        4_006_189,
-        "torch",
-        when={"teacher": "raft-small"},
-    ),
+_PERCEPTUAL = tuple(
+    network.needed_when(perceptual=network.name)
+    for network in (EFFICIENTNET_LITE0, VGG16_HED, VGG19)
+)
+
+_RAFT = WeightSpec(
+    name="raft-small",
+    sources=("https://download.pytorch.org/models/raft_small_C_T_V2-01064c6d.pth",),
+    sha256="01064c6dba73b0fc9fc8edf772248560a00a3acfd62ac6677e9eeebad9680e27",
+    licence="BSD-3-Clause (torchvision)",
+    size=4_006_189,
+    format="torch",
+    when={"teacher": "raft-small"},
+    label="RAFT (small)",
+    files=("raft_small_C_T_V2-01064c6d.pth",),
+    note="trained on FlyingChairs and FlyingThings3D",
 )
 
 _SPYNET = tuple(
     WeightSpec(
-        f"spynet-{level}",
-        (
+        name=f"spynet-{level}",
+        sources=(
             f"https://raw.githubusercontent.com/anuragranj/spynet/{commit}/models/"
             f"modelL{level}_4.t7",
         ),
-        sha256,
-        "non-commercial research only",
-        1_927_718,
-        "torch7",
+        sha256=sha256,
+        licence="non-commercial research",
+        size=1_927_718,
+        format="torch7",
         when={"teacher": "spynet"},
+        label=f"SPyNet (level {level})",
+        files=(f"modelL{level}_4.t7",),
+        note="trained on clean Flying Chairs; never part of a plugin or a release",
+        terms="SPyNet's weights are for non-commercial research only and may not be passed on",
     )
     for level, sha256, commit in (
         (1, "0270a837", "d800009ae434fc325b5cc7f0b7a8f92af653b964"),
@@ -80,7 +79,8 @@ _SPYNET = tuple(
         (5, "4f863ce8", "93a3f64031210c064f0c65d1a758231d1d1eef0a"),
     )
 )
-"""One file a level; fetched only once the user has agreed to their terms."""
+"""Ranjan and Black 2017: one file a level of the pyramid, level 1 the coarsest. The commits of the
+authors' repository are those that wrote each file last."""
 
 SPEC = MethodSpec(
     "li",
@@ -105,7 +105,7 @@ SPEC = MethodSpec(
     stages=STAGES,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
-    weights=(*_WEIGHTS, *_SPYNET),
+    weights=(*_PERCEPTUAL, _RAFT, *_SPYNET),
     checkpoints=(
         Checkpoint("flow", "a50d8f887ff878ee", "checkpoints/li.flow-a50d8f887ff878ee"),
         Checkpoint("refiner", "4b583766529c8f30", "checkpoints/li.refiner-4b583766529c8f30"),

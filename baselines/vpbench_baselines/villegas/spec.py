@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec
-from vpbench_baselines.common.pretrained import efficientnet_lite0, vgg16_hed
+from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED
 from vpbench_baselines.villegas import params
 
 DEVIATIONS = (
@@ -85,8 +85,8 @@ TRANSLATOR = ComponentSpec(
     params=params.TRANSLATOR,
     presets=params.TRANSLATOR_PRESETS,
     weights=(
-        vgg16_hed(features="vgg16-hed"),
-        efficientnet_lite0(features="efficientnet-lite0"),
+        VGG16_HED.needed_when(features="vgg16-hed"),
+        EFFICIENTNET_LITE0.needed_when(features="efficientnet-lite0"),
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec
-from vpbench_baselines.common.pretrained import vgg16_hed
+from vpbench.kit import VGG16_HED
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
@@ -37,7 +37,7 @@ DEVIATIONS = (
 )
 """Where this differs from the authors' code, all presets first."""
 
-VGG = vgg16_hed(encoder_init="vgg16-hed")
+VGG = VGG16_HED.needed_when(encoder_init="vgg16-hed")
 """Where the encoder of preset `paper` starts."""
 
 SPEC = MethodSpec(

@@ -7,25 +7,33 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vpbench.api.errors import MissingWeights, VpbenchError
+from vpbench.api import MetricSpec
+from vpbench.api.errors import MissingWeights, UsageError, VpbenchError
 from vpbench.cli import weights as verb
+from vpbench.core.discovery import PluginRef
 from vpbench.core.paths import cache_folder
-from vpbench.metrics.weights import convert, registry
+from vpbench.core.registry import Entry, Registry, build
+from vpbench.kit import VGG19
+from vpbench.metrics.weights import convert
+from vpbench.metrics.weights.known import find_known, known_weights
 from vpbench.metrics.weights.store import Origin, store
+from vpbench.metrics.weights.weight_file import weight_file
 
 ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
 CONTENT = convert.content_sha256(ARRAYS)
 
 
+NET = replace(VGG19, name="net", label="Net", files=("net.pth",), content=CONTENT)
+TOY = MetricSpec("toy", "toy:Toy", "a toy", "clip", "up", "", 1, weights=(NET,))
+
+
 @pytest.fixture
 def net(monkeypatch):
-    """One more entry, of which the content is known."""
-    base = registry.find("vgg19")
-    entry = replace(base, name="net", label="Net", files=("net.pth",), content=CONTENT)
-    entries = {**registry.known(), "net": entry}
-    for module in (registry, verb):
-        monkeypatch.setattr(module, "known", lambda: entries)
-    return entry
+    """One more plugin, with a file of which the content is known."""
+    toy = Entry("toy", "metric", PluginRef("toy", "metric", "toy:TOY", "env"), spec=TOY)
+    more = Registry([*build().entries, toy])
+    monkeypatch.setattr("vpbench.core.registry.registry", lambda: more)
+    return weight_file(NET)
 
 
 def run(*words):
@@ -43,14 +51,58 @@ def here(net):
     return store(net, ARRAYS, Origin("a test", "0" * 64), cache_folder())
 
 
-def test_the_list_names_everything(net):
+def test_the_list_names_what_plugins_use_and_by_whom(net):
     code, out, _ = run("list")
     assert code == 0
-    for name in registry.known():
+    assert max(map(len, out.splitlines())) <= 80
+    for name in ("i3d", "vgg19", "raft-small", "spynet-5", "net"):
         assert f" {name} " in out
-    assert "about 575 MB" in out
-    assert "prefix-pinned" in out
-    assert "not here" in out
+    for name in ("lpips-alex", "alexnet", "squeezenet", "vgg16 ", "inception-fid"):
+        assert f" {name}" not in out  # nothing uses them
+    assert "about 575 MB" in out and "fvd, kvd" in out and "toy (toy:TOY)" in out.replace("\n", " ")
+    assert "spynet-5, vgg19" in out  # of which 8 digits are published
+
+
+def test_every_plugin_that_needs_a_file_is_named_with_the_parameters(net):
+    items = {i["name"]: i for i in json.loads(run("list", "--json")[1])["items"]}
+    assert [o["name"] for o in items["i3d"]["owners"]] == ["fvd", "kvd"]
+    assert items["net"]["owners"] == [
+        {"kind": "metric", "name": "toy", "source": "toy:TOY", "when": {}}
+    ]
+    assert {"kind": "method", "name": "li", "when": {"teacher": "raft-small"}}.items() <= items[
+        "raft-small"
+    ]["owners"][0].items()
+
+
+def entry(name, *weights, source="env"):
+    spec = MetricSpec(name, "x:X", "a toy", "clip", "up", "", 1, weights=weights)
+    return Entry(name, "metric", PluginRef(name, "metric", f"{name}:M", source), spec=spec)
+
+
+def test_a_file_that_two_plugins_declare_is_one_and_ours_counts():
+    ours, theirs = replace(NET, note="ours"), replace(NET, note="theirs", when={"big": True})
+    found, problems = known_weights(
+        Registry([entry("a", theirs), entry("b", ours, source="builtin")])
+    )
+    (row,) = found
+    assert not problems and row.file.note == "ours"
+    assert [(o.name, dict(o.when)) for o in row.owners] == [("b", {}), ("a", {"big": True})]
+
+
+def test_one_name_for_two_files_is_chosen_by_the_plugin():
+    both = Registry([entry("a", NET), entry("b", replace(NET, sha256="12345678"))])
+    with pytest.raises(UsageError, match=r"b and a mean different files.*Write b:net") as caught:
+        find_known("net", both)
+    assert caught.value.exit_code == 2
+    assert find_known("b:net", both).file.sha256 == "12345678"
+
+
+def test_a_declaration_that_cannot_be_used_takes_nothing_else_away(monkeypatch):
+    some = Registry([entry("bad", replace(NET, sources=("x",))), entry("good", NET)])
+    monkeypatch.setattr("vpbench.core.registry.registry", lambda: some)
+    code, out, err = run("list")
+    assert code == 0 and " net " in out
+    assert "warning: the metric 'bad' (bad:M): the weights 'net': the source 'x'" in err
 
 
 def test_the_list_says_where(here):

@@ -9,16 +9,24 @@ from types import SimpleNamespace
 
 import pytest
 
-from vpbench.api import ComponentSpec, Corrupt, MethodSpec, MissingWeights, UsageError, WeightSpec
+from vpbench.api import ComponentSpec, Corrupt, MethodSpec, MissingWeights, UsageError
 from vpbench.core.paths import Paths
 from vpbench.core.plan import StagePlan
 from vpbench.core.rundir import StageDir
 from vpbench.harness.inputs.fetch import provide, weights_to_fit
+from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED
+from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights.archive import unpack
+
+KNOWN = {w.name: w for w in (EFFICIENTNET_LITE0, VGG16_HED, I3D)}
 
 
 def weight(name, **when):
-    return WeightSpec(name, (), "", "", 0, "", when=when)
+    return KNOWN[name].needed_when(**when)
+
+
+def names(node):
+    return [w.name for w in weights_to_fit(node)]
 
 
 def part(slot, *weights, **params):
@@ -46,21 +54,21 @@ def node(trains=("translator",), mode="method", weights=(), own="lite"):
 
 
 def test_weights_are_those_of_what_is_trained_with_the_chosen_parameters():
-    assert weights_to_fit(node()) == ["efficientnet-lite0"]
-    assert weights_to_fit(node(own="vgg")) == ["vgg16-hed"]
-    assert weights_to_fit(node(own="pixels")) == []
-    assert weights_to_fit(node(("detector",))) == []
-    assert weights_to_fit(node(("motion", "translator"))) == ["i3d", "efficientnet-lite0"]
-    assert weights_to_fit(node(("motion",), "component")) == ["i3d"]
-    assert weights_to_fit(node((), "labels")) == []
+    assert names(node()) == ["efficientnet-lite0"]
+    assert names(node(own="vgg")) == ["vgg16-hed"]
+    assert names(node(own="pixels")) == []
+    assert names(node(("detector",))) == []
+    assert names(node(("motion", "translator"))) == ["i3d", "efficientnet-lite0"]
+    assert names(node(("motion",), "component")) == ["i3d"]
+    assert names(node((), "labels")) == []
 
 
 def test_weights_of_the_method_count_for_each_of_its_stages():
-    own = (weight("i3d", wide=True, loss="none"), weight("alexnet", wide=False))
-    assert weights_to_fit(node(("detector",), weights=own)) == ["i3d"]
-    assert weights_to_fit(node(("motion",), weights=own)) == ["i3d"]
-    assert weights_to_fit(node(("motion",), "component", weights=own)) == ["i3d"]  # the motion's
-    assert weights_to_fit(node(("detector",), "component", weights=own)) == []
+    own = (weight("i3d", wide=True, loss="none"), weight("vgg16-hed", wide=False))
+    assert names(node(("detector",), weights=own)) == ["i3d"]
+    assert names(node(("motion",), weights=own)) == ["i3d"]
+    assert names(node(("motion",), "component", weights=own)) == ["i3d"]  # the motion's
+    assert names(node(("detector",), "component", weights=own)) == []
 
 
 def test_a_condition_on_no_parameter_is_an_error():
@@ -157,7 +165,7 @@ def test_a_lying_size_ends_at_that_size(tmp_path):
     lie = data.replace((5_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
     assert lie != data
     path.write_bytes(lie)
-    with pytest.raises(Corrupt, match="no whole archive"):
+    with pytest.raises(Corrupt, match="not a complete archive"):
         unpack(path, tmp_path / "out")
     assert sum(p.stat().st_size for p in Path(tmp_path / "out").rglob("*") if p.is_file()) <= 10
 
@@ -166,5 +174,5 @@ def test_a_lying_size_ends_at_that_size(tmp_path):
 def test_what_is_no_zip_is_corrupt(tmp_path, cut):
     path = packed(tmp_path / "a.zip", a=b"x" * 100)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(Corrupt, match="no whole archive"):
+    with pytest.raises(Corrupt, match="not a complete archive"):
         unpack(path, tmp_path / "out")

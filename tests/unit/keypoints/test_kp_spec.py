@@ -1,36 +1,17 @@
 """What is known of 'ours' before it is imported."""
 
-import pytest
-
-from vpbench.metrics.weights import registry
-from vpbench_keypoints import pretrained, spec
+from vpbench_keypoints import spec
 
 _ALL = (spec.KEYPOINT_DETECTOR, spec.KEYPOINT_TRANSLATOR, spec.KEYPOINT_MOTION)
 PARTS = {p.slot: p for p in _ALL}
 
 
-@pytest.mark.parametrize("entry", pretrained.ALL, ids=lambda e: e.name)
-def test_pretrained_files_are_those_that_vpbench_knows(entry):
-    known = registry.find(entry.name)
-    assert (entry.name, entry.sha256, entry.format) == (known.name, known.sha256, known.format)
-    if known.size_known:
-        assert entry.size == known.size
-    else:  # the publisher tells megabytes with three decimals
-        assert 0 <= known.size - entry.size < 2 * 2**20 / 1000 + 1
-    (source,) = entry.sources
-    (first,) = known.sources
-    if isinstance(first, registry.PyPI):
-        assert source == f"pypi:{first.package}=={first.version}/{first.member}"
-    else:
-        assert source == first.url
-    assert known.licence.startswith(entry.licence)
-
-
 def test_every_network_of_a_preset_can_be_fetched():
-    names = {e.name for e in pretrained.ALL} | {"none"}
+    networks = spec.KEYPOINT_TRANSLATOR.weights
     for preset in spec.PRESETS.values():
-        assert {**spec.PARAMS, **preset}["perceptual"] in names
-    assert all(e.when == {"perceptual": e.name} for e in pretrained.ALL)
+        chosen = {**spec.PARAMS, **preset}["perceptual"]
+        assert chosen in {w.name for w in networks} | {"none"}
+    assert all(w.when == {"perceptual": w.name} for w in networks)
 
 
 def test_presets_set_known_parameters_to_values_of_their_kind():

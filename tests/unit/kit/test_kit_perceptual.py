@@ -15,9 +15,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from vpbench.api import Corrupt, MissingWeights, UnknownName, UsageError
-from vpbench.kit import FeatureNetwork, PerceptualLoss, from_arrays, perceptual_network, to_arrays
+from vpbench.kit import (
+    FeatureNetwork,
+    PerceptualLoss,
+    from_arrays,
+    perceptual_network,
+    pretrained,
+    to_arrays,
+)
 from vpbench.metrics.weights.fetch import locate
-from vpbench.metrics.weights.registry import find
 
 VGG19 = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4, 0)
 VGG16 = (64, 64, 0, 128, 128, 0, *[256] * 3, 0, *[512] * 3, 0, *[512] * 3, 0)
@@ -126,11 +132,9 @@ def test_the_official_file_format_of_vgg19_goes_all_the_way(tmp_path, monkeypatc
     file = tmp_path / "own" / "vgg19-dcbb9e9d.pth"
     file.parent.mkdir()
     torch.save(state, file)
-    known = find("vgg19")
     pin = sha256(file.read_bytes()).hexdigest()[:8]
-    entry = replace(known, sources=(replace(known.sources[0], sha256=pin),))
     monkeypatch.setenv("VPBENCH_WEIGHTS", str(file.parent))
-    path = locate(entry, tmp_path / "cache")
+    path = locate(replace(pretrained.VGG19, sha256=pin), tmp_path / "cache")
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normal = (images(1, 32, 32) - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
     with torch.no_grad():
@@ -367,8 +371,9 @@ def test_calibration_on_nothing_is_an_error():
 
 
 def published(name):
+    (spec,) = (w for w in vars(pretrained).values() if getattr(w, "name", "") == name)
     folder = os.environ.get("VPBENCH_WEIGHTS_CACHE")
-    path = locate(name, Path(folder)) if folder else None
+    path = locate(spec, Path(folder)) if folder else None
     if path is None:
         pytest.skip(f"{name} weights are not in {folder} (VPBENCH_WEIGHTS_CACHE)")
     return path

@@ -46,7 +46,7 @@ class Net:
 
 
 class Context:
-    device, workers = "cpu", 1
+    device, workers, recompute = "cpu", 1, False
 
     def __init__(self, root, missing=False):
         self.root, self.missing = root, missing

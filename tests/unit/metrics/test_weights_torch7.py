@@ -9,8 +9,10 @@ import pytest
 from vpbench.api.errors import Corrupt, MissingWeights
 from vpbench.metrics.weights import convert, torch7
 from vpbench.metrics.weights.fetch import fetch, locate
-from vpbench.metrics.weights.registry import find
-from vpbench.metrics.weights.spynet import SPYNET
+from vpbench.metrics.weights.weight_file import weight_file
+from vpbench_baselines.li.spec import SPEC as LI
+
+SPYNET = [w for w in LI.weights if w.name.startswith("spynet-")]
 
 
 class Writer:
@@ -171,12 +173,12 @@ def test_a_users_own_file_is_taken_only_if_its_hash_is_right(tmp_path, monkeypat
     (tmp_path / "modelL1_4.t7").write_bytes(Writer.bytes(tree))
     monkeypatch.setenv("VPBENCH_WEIGHTS", str(tmp_path))
     with pytest.raises(Corrupt, match="not the published file"):
-        locate("spynet-1", tmp_path / "cache")
+        locate(SPYNET[0], tmp_path / "cache")
 
 
 def test_the_converter_knows_the_format():
     tree, arrays = level()
-    found = convert.convert(find("spynet-1"), Writer.bytes(tree), "torch7", "modelL1_4.t7")
+    found = convert.convert(weight_file(SPYNET[0]), Writer.bytes(tree), "torch7", "modelL1_4.t7")
     assert np.array_equal(found["modules.9.weight"], arrays[-2])
 
 
@@ -186,7 +188,7 @@ def test_nothing_is_downloaded_before_the_terms_are_agreed_to(tmp_path, monkeypa
     for entry in SPYNET:
         assert "non-commercial" in entry.terms and "non-commercial" in entry.licence
         with pytest.raises(MissingWeights, match="only if you agree to their terms") as error:
-            fetch(entry.name, tmp_path)
+            fetch(entry, tmp_path)
         assert error.value.fix == f"vpbench weights fetch {entry.name} --agree"
         with pytest.raises(ZeroDivisionError):
-            fetch(entry.name, tmp_path, agreed=True)
+            fetch(entry, tmp_path, agreed=True)

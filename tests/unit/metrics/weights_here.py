@@ -5,20 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from vpbench.api import WeightSpec
+from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights.fetch import locate
 
 
-def weights_path(name: str) -> Path:
+def weights_path(spec: WeightSpec) -> Path:
     """Verified weights from the cache folder that VPBENCH_WEIGHTS_CACHE names, or skip.
 
     With "weights" in VPBENCH_REQUIRE the test fails instead of being skipped.
     """
     folder = os.environ.get("VPBENCH_WEIGHTS_CACHE")
-    path = locate(name, Path(folder)) if folder else None
+    path = locate(spec, Path(folder)) if folder else None
     if path is not None:
         return path
     reason = (
-        f"{name} weights are not in {folder} (VPBENCH_WEIGHTS_CACHE)"
+        f"{spec.name} weights are not in {folder} (VPBENCH_WEIGHTS_CACHE)"
         if folder
         else "VPBENCH_WEIGHTS_CACHE names no cache folder with weights"
     )
@@ -29,4 +31,4 @@ def weights_path(name: str) -> Path:
 
 def i3d_path() -> Path:
     """The I3D weights as safetensors, or skip."""
-    return weights_path("i3d")
+    return weights_path(I3D)

@@ -2,6 +2,7 @@
 
 from vpbench.api import TaskInfo
 from vpbench.core.rundir import StageDir
+from vpbench.kit import VGG19
 from vpbench.testing import training
 from vpbench.testing.training import LimitedContext
 
@@ -10,7 +11,7 @@ TASK = TaskInfo("toy", 16, 4, 1, None, 0, (), 0, ())
 
 def test_weights_come_from_the_users_cache_and_what_is_kept_goes_elsewhere(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(training, "find_weights", lambda name, cache: asked.append((name, cache)))
+    monkeypatch.setattr(training, "find_weights", lambda *given: asked.append(given))
     ctx = LimitedContext(
         TASK,
         (),
@@ -22,9 +23,10 @@ def test_weights_come_from_the_users_cache_and_what_is_kept_goes_elsewhere(tmp_p
         tmp_path / "given",
         lambda event: None,
         pretrained=tmp_path / "user",
+        declared=(VGG19,),
     )
     ctx.weights("vgg19")
-    assert asked == [("vgg19", tmp_path / "user")]
+    assert asked == [("vgg19", (VGG19,), tmp_path / "user")]
     assert ctx.cache("flow", "dis").is_relative_to(tmp_path / "given")
 
 

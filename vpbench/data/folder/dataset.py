@@ -38,6 +38,9 @@ class FolderDataset:
         MissingData: the folder is not there.
     """
 
+    reports_progress = True
+    keeps_index = True
+
     spec = SPEC
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:

@@ -52,6 +52,8 @@ class Penn:
     """
 
     spec = PENN
+    reports_progress = True
+    keeps_index = True
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
         for name in options:

@@ -56,6 +56,7 @@ class PennPuppets:
     """
 
     spec = PENN_PUPPETS
+    reports_progress = True
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
         for name in options:

@@ -38,6 +38,7 @@ class Puppets:
     """
 
     random_access = True
+    reports_progress = True
     """Reads are as fast as a cache: the harness keeps no copies."""
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from vpbench.api.errors import BadData
+from vpbench.api.optional import HasRandomAccess
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames, Pose
 from vpbench.core.files import atomic_file
@@ -129,7 +130,9 @@ class ClipCache:
         return frames
 
     def _direct(self) -> bool:
-        return self.geometry.native and bool(getattr(self.dataset, "random_access", False))
+        dataset = self.dataset
+        fast = isinstance(dataset, HasRandomAccess) and dataset.random_access
+        return self.geometry.native and fast
 
     def _paths(self, clip: ClipInfo, indices: Sequence[int] | None) -> list[Path]:
         """Where a clip lies; a window may be read from the whole clip too."""

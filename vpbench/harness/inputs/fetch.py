@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vpbench.api.errors import Corrupt, MissingWeights, UsageError
@@ -38,15 +38,21 @@ def provide(run: RunPlan, paths: Paths, report: Report, *, refit: bool = False) 
             fetch_checkpoint(stage, paths, report)
     for stage in run.stages:
         if stage.origin == "to fit" and (refit or not stage.folder.complete()):
-            for name in weights_to_fit(stage.node):
-                _fetch_weights(name, stage.node, paths, report)
+            for weights in weights_to_fit(stage.node):
+                _fetch_weights(weights, stage.node, paths, report)
 
 
 # pretrained weights ------------------------------------------------------------------------------
 
 
-def weights_to_fit(node: StageNode) -> list[str]:
-    """Names of the pretrained weights that fitting a stage needs with its parameters.
+def declared_weights(node: StageNode) -> tuple[WeightSpec, ...]:
+    """All pretrained files that a stage may ask for: those of its method and of its components."""
+    parts = node.method.slots.values()
+    return (*node.method.spec.weights, *(w for part in parts for w in part.spec.weights))
+
+
+def weights_to_fit(node: StageNode) -> list[WeightSpec]:
+    """The pretrained weights that fitting a stage needs with its parameters.
 
     Those of the method, where its own `fit` is called, and of the components that are trained.
 
@@ -56,18 +62,23 @@ def weights_to_fit(node: StageNode) -> list[str]:
     if node.mode == "labels":
         return []
     method = node.method
-    found: list[str] = []
+    wanted: list[WeightSpec] = []
     if node.mode == "method":
-        found += _chosen(method.spec.name, method.spec.weights, method.params)
+        wanted += _chosen(method.spec.name, method.spec.weights, method.params)
     for part in (method.slots[slot] for slot in node.trains):
         params = {**method.params, **part.params} if node.mode == "method" else part.params
-        found += _chosen(part.spec.name, part.spec.weights, params)
-    return list(dict.fromkeys(found))
+        wanted += _chosen(part.spec.name, part.spec.weights, params)
+    return _distinct(wanted)
+
+
+def _distinct(weights: Iterable[WeightSpec]) -> list[WeightSpec]:
+    """Each file once, in the order in which it is first named."""
+    return list({(w.name, w.sha256): w for w in reversed(list(weights))}.values())[::-1]
 
 
 def _chosen(
     owner: str, weights: tuple[WeightSpec, ...], params: Mapping[str, Value]
-) -> Iterator[str]:
+) -> Iterator[WeightSpec]:
     for weight in weights:
         for key in weight.when:
             if key not in params:
@@ -76,14 +87,19 @@ def _chosen(
                     " of it."
                 )
         if all(params[key] == value for key, value in weight.when.items()):
-            yield weight.name
+            yield weight
 
 
-def _fetch_weights(name: str, node: StageNode, paths: Paths, report: Report) -> None:
+def _fetch_weights(weights: WeightSpec, node: StageNode, paths: Paths, report: Report) -> None:
     from vpbench.metrics.weights.fetch import fetch
 
     try:
-        fetch(name, paths.cache, offline=paths.offline, progress=_teller(name, report))
+        fetch(
+            weights,
+            paths.cache,
+            offline=paths.offline,
+            progress=_reporter("", f"fetch {weights.name}", report),
+        )
     except MissingWeights as error:
         raise MissingWeights(
             f"{node.label} cannot be fitted: {error.message}", fix=error.fix
@@ -101,24 +117,12 @@ def fetch_metric_weights(
     from vpbench.metrics.weights.fetch import fetch
 
     missing: dict[str, str] = {}
-    for name in dict.fromkeys(w.name for spec in metrics for w in spec.weights):
-
-        def tell(done: int, total: int | None, name: str = name) -> None:
-            report(
-                {
-                    "event": "progress",
-                    "method": name,
-                    "what": "weights",
-                    "done": done,
-                    "total": total,
-                    "unit": "B",
-                }
-            )
-
+    for weights in _distinct(w for spec in metrics for w in spec.weights):
+        show = _reporter(weights.name, "weights", report)
         try:
-            fetch(name, paths.cache, offline=paths.offline, progress=tell)
+            fetch(weights, paths.cache, offline=paths.offline, progress=show)
         except MissingWeights as error:
-            missing[name] = str(error)
+            missing[weights.name] = str(error)
     return missing
 
 
@@ -145,7 +149,7 @@ def fetch_checkpoint(
     label, folder = stage.node.label, stage.folder
     if not re.fullmatch(r"[0-9a-f]{64}", pinned.sha256):
         raise UsageError(
-            f"the checkpoint of {label} at {pinned.source} is pinned by no sha256 of 64 digits."
+            f"the checkpoint of {label} at {pinned.source} is not pinned by a sha256 of 64 digits."
         )
     if folder.complete():
         return
@@ -176,11 +180,13 @@ def _download(
     pinned: Checkpoint, label: str, folder: Path, report: Report, allow_http: bool
 ) -> Path:
     from vpbench.metrics.weights.download import from_https
-    from vpbench.metrics.weights.registry import Https
+    from vpbench.metrics.weights.weight_file import Https
 
     source = Https(pinned.source, pinned.sha256, None, LARGEST, "safetensors")
     try:
-        return from_https(source, folder, _teller(label, report), allow_http=allow_http)
+        return from_https(
+            source, folder, _reporter("", f"fetch {label}", report), allow_http=allow_http
+        )
     except MissingWeights as error:
         raise MissingWeights(
             f"the checkpoint of {label} could not be fetched: {error.message}",
@@ -203,7 +209,7 @@ def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint)
             top.rename(found / top.name)
     folder = StageDir(found)
     if not folder.complete():
-        raise Corrupt(f"{pinned.source} holds no stage: there is no stage.json in it.")
+        raise Corrupt(f"{pinned.source} does not hold a stage: it has no stage.json.")
     record = folder.read()
     stands_for = (record.get("owner"), record.get("stage"), record.get("key"))
     if stands_for != (node.owner, node.stage, node.key):
@@ -211,16 +217,11 @@ def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint)
     return found
 
 
-def _teller(what: str, report: Report) -> Callable[[int, int | None], None]:
-    def tell(done: int, total: int | None) -> None:
-        report(
-            {
-                "event": "progress",
-                "what": f"fetch {what}",
-                "done": done,
-                "total": total,
-                "unit": "B",
-            }
-        )
+def _reporter(method: str, what: str, report: Report) -> Callable[[int, int | None], None]:
+    """Turns bytes of a download into progress events."""
 
-    return tell
+    def show(done: int, total: int | None) -> None:
+        event = {"event": "progress", "what": what, "done": done, "total": total, "unit": "B"}
+        report({**event, "method": method} if method else event)
+
+    return show

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vpbench.api.errors import UnknownName, UsageError
+from vpbench.api.optional import HasSubsets, MakesTasks
 from vpbench.api.protocols import Dataset
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
@@ -131,12 +132,16 @@ def open_task_data(ref: TaskRef, registry: Registry, paths: Paths) -> TaskData:
     """Open the dataset, choose the task, list the clips of every split."""
     dataset, base = open_dataset(ref.dataset, registry, paths, ref.root)
     spec = registry.dataset(base)
-    own: Any = getattr(dataset, "tasks", None)
-    tasks: Sequence[TaskSpec] = own() if own is not None else spec.tasks
+    tasks = tasks_of(dataset)
     chosen = _choose(tasks, ref.task, base)
     task = make_task(dataset, chosen, ref, rendered=spec.rendered)
     geometry = Geometry(chosen.size, chosen.resize, native=chosen.native)
     return TaskData(ref, task, dataset, ClipCache(dataset, geometry, paths.cache))
+
+
+def tasks_of(dataset: Dataset) -> Sequence[TaskSpec]:
+    """The tasks of a dataset: those of its spec, unless it makes its own."""
+    return dataset.tasks() if isinstance(dataset, MakesTasks) else dataset.spec.tasks
 
 
 def _choose(tasks: Sequence[TaskSpec], name: str | None, dataset: str) -> TaskSpec:
@@ -193,13 +198,8 @@ def make_task(dataset: Dataset, spec: TaskSpec, ref: TaskRef, *, rendered: bool)
         ref.limit,
         ref.train_on,
         notes_of(spec, items["test"], excluded["test"]),
-        _subsets(dataset),
+        dataset.subsets() if isinstance(dataset, HasSubsets) else {},
     )
-
-
-def _subsets(dataset: Dataset) -> Mapping[str, frozenset[str]]:
-    own: Any = getattr(dataset, "subsets", None)
-    return own() if own is not None else {}
 
 
 def _fps(items: Sequence[Item], spec: TaskSpec) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vpbench.api.errors import Missing, UsageError
+from vpbench.api.optional import CachesFeatures
 from vpbench.api.types import Frames
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry
@@ -52,6 +53,8 @@ def warm_features(
                 metric = start_metric(wanted, frames, task_data.task, registry, ctx)
             except (Missing, UsageError):
                 continue
+            if not isinstance(metric.instance, CachesFeatures):
+                continue  # nothing would be left of the work
             if not (folder.manifest.is_file() and scored(folder, metric)):
                 running.append(metric)
     if not running:

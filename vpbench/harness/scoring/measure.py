@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpbench.api.errors import BadData, Missing, MissingData, UsageError
+from vpbench.api.optional import HasFloor
 from vpbench.api.protocols import Dataset
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, TaskInfo
@@ -123,7 +124,7 @@ def measure(
     clusters = {i.id: i.cluster for i in items[0].values()}
     for metric in running:
         record = score_record(metric, metric.instance.result(), clusters)
-        if metric.wanted.spec.kind == "set":
+        if isinstance(metric.instance, HasFloor):
             floor = metric.instance.real_floor()
             if floor is not None:
                 record["floor"] = floor.value

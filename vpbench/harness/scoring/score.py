@@ -11,6 +11,7 @@ from typing import Any
 
 from vpbench import __version__
 from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
+from vpbench.api.optional import CachesFeatures
 from vpbench.api.specs import MetricSpec
 from vpbench.api.types import ClipInfo, Frames, Score
 from vpbench.core import schema, stats
@@ -95,9 +96,8 @@ class Running:
 
     def flush(self) -> None:
         """Compute the features of all clips given so far, so that the cache holds them."""
-        flush = getattr(self.instance, "settle", None)
-        if flush is not None:
-            flush()
+        if isinstance(self.instance, CachesFeatures):
+            self.instance.flush()
 
     @property
     def short_fingerprint(self) -> str:
@@ -117,7 +117,8 @@ def start_metric(
     spec = wanted.spec
     wanted.check(frames, len(task.test))
     params: dict[str, Any] = {**spec.params, **({"recipe": wanted.recipe} if wanted.recipe else {})}
-    instance = registry.factory("metric", spec.name)(task.info, params, ctx)
+    own_ctx = replace(ctx, declared=spec.weights)
+    instance = registry.factory("metric", spec.name)(task.info, params, own_ctx)
     own = dict(instance.fingerprint())
     fingerprint = {
         "metric": spec.name,

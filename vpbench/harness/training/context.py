@@ -7,7 +7,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.api.errors import Corrupt, MissingWeights, UsageError
+from vpbench.api.errors import Corrupt, UsageError
+from vpbench.api.specs import WeightSpec
 from vpbench.api.types import Frames, TaskInfo
 from vpbench.core.acceptance import Check, StageNotes
 from vpbench.core.files import make_folder, write_bytes
@@ -46,6 +47,8 @@ class StageContext:
     notes: StageNotes = field(default_factory=StageNotes)
     earlier: float = 0.0
     """Seconds that earlier processes have spent up to the checkpoint that this one went on from."""
+    declared: Sequence[WeightSpec] = ()
+    """The pretrained files that the specs of the method and of its components name."""
     _begun: float = field(default_factory=time.monotonic)
     _step: int = 0
     _total: int | None = None
@@ -166,7 +169,7 @@ class StageContext:
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
-        return find_weights(name, self.cache_root)
+        return find_weights(name, self.declared, self.cache_root)
 
     def cache(self, kind: str, key: str) -> Path:
         """A folder of the user's cache."""
@@ -194,10 +197,12 @@ class ScoreContext:
     cache_root: Path
     recompute: bool = False
     features: Path | None = None
+    declared: Sequence[WeightSpec] = ()
+    """The pretrained files that the metric's spec names."""
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""
-        return find_weights(name, self.cache_root)
+        return find_weights(name, self.declared, self.cache_root)
 
     def cache(self, kind: str, key: str) -> Path:
         """A folder of the user's cache."""
@@ -212,17 +217,34 @@ def cache_folder(root: Path, kind: str, key: str) -> Path:
     return make_folder(root / kind / key)
 
 
-def find_weights(name: str, cache: Path) -> Path:
+def find_weights(name: str, declared: Sequence[WeightSpec], cache: Path) -> Path:
     """Pretrained weights that are on this machine, verified; nothing is fetched here.
 
+    Args:
+        declared: the files that the plugin may ask for.
+
     Raises:
+        UsageError: the plugin's spec does not declare them, or two specs declare different files
+            under the name.
         MissingWeights: they are not there.
     """
     from vpbench.metrics.weights.fetch import locate
-    from vpbench.metrics.weights.registry import find
+    from vpbench.metrics.weights.store import missing
+    from vpbench.metrics.weights.weight_file import weight_file
 
-    path = locate(name, cache)
+    files = {weight_file(spec).sha256: spec for spec in declared if spec.name == name}
+    if not files:
+        raise UsageError(
+            f"the plugin asks for the weights {name!r}, which its spec does not declare.",
+            fix="Declare them: weights=(WeightSpec(...),).",
+        )
+    if len(files) > 1:
+        raise UsageError(
+            f"the method and a component of it declare different files as weights {name!r}.",
+            fix="Rename one of them.",
+        )
+    (spec,) = files.values()
+    path = locate(spec, cache)
     if path is None:
-        label = find(name).label
-        raise MissingWeights(f"{label} weights are not here (`vpbench weights fetch {name}`)")
+        raise missing(weight_file(spec))
     return path

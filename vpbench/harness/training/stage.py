@@ -23,6 +23,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
 from vpbench.core.stages import StageNode
+from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData, training_clips
 from vpbench.harness.training.context import STOP, StageContext
 from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
@@ -205,6 +206,7 @@ def _fit(
         report,
         slots,
         claim.check,
+        declared=declared_weights(node),
     )
     target = slots[node.trains[0]] if node.mode == "component" else instance
     data = _data(node, task_data, before)

@@ -53,7 +53,7 @@ def read_member(path: Path, member: str, size: int) -> bytes:
     except _Odd as error:
         raise Corrupt(f"{path.name} is refused: {error}.") from None
     except _BROKEN as error:
-        raise Corrupt(f"{path.name} is no whole archive ({error!s:.200}).") from error
+        raise Corrupt(f"{path.name} is not a complete archive ({error!s:.200}).") from error
 
 
 def unpack(path: Path, folder: Path, most: int = MAX_TOTAL) -> None:
@@ -81,7 +81,7 @@ def unpack(path: Path, folder: Path, most: int = MAX_TOTAL) -> None:
     except _Odd as error:
         raise Corrupt(f"{path.name} is refused: {error}.") from None
     except _BROKEN as error:
-        raise Corrupt(f"{path.name} is no whole archive ({error!s:.200}).") from error
+        raise Corrupt(f"{path.name} is not a complete archive ({error!s:.200}).") from error
 
 
 class _Inventory:
@@ -120,7 +120,7 @@ def _from_tar(path: Path, member: str, size: int) -> bytes:
             _same_size(member, info.size, size)
             stream = archive.extractfile(info) if info.isreg() else None
             if stream is None:
-                raise _Odd(f"{member} is no file")
+                raise _Odd(f"{member} is not a file")
             data = stream.read(size + 1)
     return _whole(data, member, size)
 
@@ -132,16 +132,16 @@ def _plain(info: zipfile.ZipInfo) -> bool:
 
 def _from_zip(path: Path, member: str, size: int) -> bytes:
     seen = _Inventory()
-    found: zipfile.ZipInfo | None = None
+    wanted: zipfile.ZipInfo | None = None
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             seen.admit(info.filename, info.file_size, plain=_plain(info))
             if info.filename == member:
-                found = info
-        if found is None:
+                wanted = info
+        if wanted is None:
             return _whole(None, member, size)
-        _same_size(member, found.file_size, size)
-        with archive.open(found) as stream:
+        _same_size(member, wanted.file_size, size)
+        with archive.open(wanted) as stream:
             return _whole(stream.read(size + 1), member, size)
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import Corrupt, MissingDependency
+from vpbench.api.specs import WeightFormat
 from vpbench.core.hashing import canonical_json
-from vpbench.metrics.weights.registry import Entry, Format
+from vpbench.metrics.weights.weight_file import WeightFile
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -24,7 +25,7 @@ _VGG16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 """Paths of the 13 convolutions in the usual PyTorch VGG16 (`features.N`)."""
 
 
-def require_reader(form: Format, what: str) -> None:
+def require_reader(form: WeightFormat, what: str) -> None:
     """Make sure that a format can be read here, before anything is downloaded.
 
     Raises:
@@ -37,7 +38,7 @@ def require_reader(form: Format, what: str) -> None:
         )
 
 
-def convert(entry: Entry, data: bytes, form: Format, what: str) -> Arrays:
+def convert(file: WeightFile, data: bytes, form: WeightFormat, what: str) -> Arrays:
     """Arrays of a source file, in the file's order.
 
     Args:
@@ -60,14 +61,16 @@ def convert(entry: Entry, data: bytes, form: Format, what: str) -> Arrays:
         arrays = torch7.load(data, what)
     elif form == "keras-h5":
         arrays = _keras(data, what)
+        if file.layout == "vgg16-hed":
+            arrays = _torch_vgg16(arrays, what)
     elif form == "safetensors":
         arrays = _safetensors(data, what)
     else:
         raise Corrupt(f"{what} is one of several files and is not read alone.")
-    return prove(entry, arrays, form, what)
+    return prove(file, arrays, form, what)
 
 
-def convert_bundle(entry: Entry, prefix: Path) -> Arrays:
+def convert_bundle(file: WeightFile, prefix: Path) -> Arrays:
     """Arrays of a TensorFlow checkpoint (`PREFIX.index` and its data files).
 
     Raises:
@@ -75,16 +78,16 @@ def convert_bundle(entry: Entry, prefix: Path) -> Arrays:
     """
     from vpbench.metrics.weights.tf_bundle import read_bundle
 
-    return prove(entry, read_bundle(prefix), "tf-bundle", prefix.name)
+    return prove(file, read_bundle(prefix), "tf-bundle", prefix.name)
 
 
-def prove(entry: Entry, arrays: Arrays, form: Format, what: str) -> Arrays:
-    """The arrays under the entry's own names, proven where they can be.
+def prove(file: WeightFile, arrays: Arrays, form: WeightFormat, what: str) -> Arrays:
+    """The arrays under the network's own names, proven where they can be.
 
     Raises:
         Corrupt: they are other weights.
     """
-    if entry.checked == "i3d":
+    if file.layout == "i3d":
         from vpbench.metrics.weights import i3d
 
         if form == "flax-pickle":
@@ -96,8 +99,8 @@ def prove(entry: Entry, arrays: Arrays, form: Format, what: str) -> Arrays:
         except Corrupt as error:
             raise Corrupt(f"{what}: {error.message}", fix=error.fix) from None
         arrays = {name: arrays[name] for name in sorted(arrays)}
-    if entry.content and content_sha256(arrays) != entry.content:
-        raise Corrupt(f"{what} does not hold the {entry.label} weights.")
+    if file.content and content_sha256(arrays) != file.content:
+        raise Corrupt(f"{what} does not hold the {file.label} weights.")
     return arrays
 
 
@@ -111,20 +114,20 @@ def _torch(data: bytes, what: str) -> Arrays:
         first = str(error).strip().splitlines()[:1]
         reason = first[0] if first else type(error).__name__
         raise Corrupt(
-            f"{what} is refused: it is no plain PyTorch state dict ({reason:.200})."
+            f"{what} is refused: it is not a plain PyTorch state dict ({reason:.200})."
         ) from error
     if not isinstance(state, Mapping) or not state:
-        raise Corrupt(f"{what} is refused: it is no plain PyTorch state dict.")
+        raise Corrupt(f"{what} is refused: it is not a plain PyTorch state dict.")
     arrays: Arrays = {}
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-            raise Corrupt(f"{what} is refused: {name!r:.80} is no tensor.")
+            raise Corrupt(f"{what} is refused: {name!r:.80} is not a tensor.")
         arrays[name] = np.asarray(tensor.detach().numpy(), order="C")
     return arrays
 
 
 def _keras(data: bytes, what: str) -> Arrays:
-    """The VGG16 of HED from Keras: PyTorch's names and layout (out, in, h, w)."""
+    """The arrays of an HDF5 file, by their path in it."""
     require_reader("keras-h5", what)
     import h5py  # pyright: ignore[reportMissingImports]
 
@@ -135,22 +138,31 @@ def _keras(data: bytes, what: str) -> Arrays:
             stored[name] = np.asarray(item[()])
 
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            file.visititems(keep)
+        with h5py.File(io.BytesIO(data), "r") as opened:
+            opened.visititems(keep)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise Corrupt(f"{what} is no whole HDF5 file ({error!s:.200}).") from error
+        raise Corrupt(f"{what} is not a complete HDF5 file ({error!s:.200}).") from error
+    strange = [name for name, array in stored.items() if array.dtype.kind not in "biuf"]
+    if strange or not stored:
+        named = f"{strange[0]!r:.80} is not numbers" if strange else "it holds no arrays"
+        raise Corrupt(f"{what} is refused: {named}.")
+    return dict(sorted(stored.items()))
+
+
+def _torch_vgg16(stored: Arrays, what: str) -> Arrays:
+    """PyTorch's names and layout (out, in, h, w) for the VGG-16 of HED from Keras."""
     try:
-        return {_vgg_name(name): _out_first(array) for name, array in sorted(stored.items())}
+        return {_vgg_name(name): _out_first(array) for name, array in stored.items()}
     except (KeyError, IndexError) as error:
         raise Corrupt(f"{what} has an unknown layer ({error!s:.80}).") from None
 
 
 def _vgg_name(path: str) -> str:
     """`block3/layers/conv2d_1/vars/0` -> `features.12.weight`; `dsn1/vars/1` -> `dsn1.bias`."""
-    found = re.fullmatch(r"(?:block(\d)/layers/conv2d(?:_(\d))?|(dsn\d|fuse))/vars/([01])", path)
-    if found is None:
+    match = re.fullmatch(r"(?:block(\d)/layers/conv2d(?:_(\d))?|(dsn\d|fuse))/vars/([01])", path)
+    if match is None:
         raise KeyError(path)
-    block, conv, side, kind = found.groups()
+    block, conv, side, kind = match.groups()
     leaf = ("weight", "bias")[int(kind)]
     if side:
         return f"{side}.{leaf}"
@@ -170,7 +182,7 @@ def _safetensors(data: bytes, what: str) -> Arrays:
         arrays = load(data)
         order = _order(data, arrays)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"{what} is no whole safetensors file ({error!s:.200}).") from error
+        raise Corrupt(f"{what} is not a complete safetensors file ({error!s:.200}).") from error
     return {name: arrays[name] for name in order}
 
 
@@ -186,7 +198,7 @@ def read(path: Path) -> Arrays:
     """Arrays of a converted file, in the order of the file that they came from.
 
     Raises:
-        Corrupt: it is no whole safetensors file.
+        Corrupt: it is not a complete safetensors file.
     """
     return _safetensors(path.read_bytes(), path.name)
 

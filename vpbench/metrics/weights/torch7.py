@@ -111,15 +111,15 @@ class _Reader:
             kind = self.text()
         name = kind.removeprefix("torch.").removeprefix("Cuda")
         if kind.startswith("torch.") and name.endswith("Storage"):
-            found: Any = self._storage(name.removesuffix("Storage"))
+            value: Any = self._storage(name.removesuffix("Storage"))
         elif kind.startswith("torch.") and name.endswith("Tensor"):
-            found = self._tensor(depth)
+            value = self._tensor(depth)
         else:
             module = self.known[number] = _Module(kind)
             module.fields = self.value(depth + 1)
             return module
-        self.known[number] = found
-        return found
+        self.known[number] = value
+        return value
 
     def _storage(self, name: str) -> npt.NDArray[Any]:
         form = np.dtype(_TYPES.get(name or "Float", "V"))
@@ -156,13 +156,13 @@ def load(data: bytes, what: str = "the file") -> Arrays:
         Arrays by their path: "modules.1.weight". Gradients and buffers are left out.
 
     Raises:
-        Corrupt: it is no such file, is cut short, or holds a function.
+        Corrupt: it is not such a file, is cut short, or holds a function.
     """
     try:
         tree = _Reader(data).value()
     except (_Refusal, struct.error, ValueError, OverflowError, RecursionError) as error:
         raise Corrupt(
-            f"{what} is refused: {str(error) or 'it is no Torch7 file'}; nothing of it "
+            f"{what} is refused: {str(error) or 'it is not a Torch7 file'}; nothing of it "
             "was executed."
         ) from None
     arrays = dict(_walk(tree, (), ()))

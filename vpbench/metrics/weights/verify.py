@@ -9,13 +9,13 @@ from pathlib import Path
 from vpbench.api.errors import Corrupt, HashMismatch, Missing
 from vpbench.core.hashing import file_sha256
 from vpbench.metrics.weights.fetch import candidates, read_candidate
-from vpbench.metrics.weights.registry import Entry
 from vpbench.metrics.weights.store import cached, check_cached, record_of
+from vpbench.metrics.weights.weight_file import WeightFile, Weights, weight_file
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the check of one file found.
+class Verified:
+    """The result of checking one file.
 
     Attributes:
         proof: what it was checked against, a few words.
@@ -30,34 +30,34 @@ class Finding:
     fix: str | None = None
 
 
-def verify(entries: Iterable[Entry], cache: Path) -> list[Finding]:
+def verify(weights: Iterable[Weights], cache: Path) -> list[Verified]:
     """Check every file of some weights, in the folder VPBENCH_WEIGHTS and in the cache.
 
-    Nothing is written. Weights that are not here have no finding.
+    Nothing is written. Weights that are not here have no row.
     """
-    findings: list[Finding] = []
-    for entry in entries:
-        proof = "230 checksums" if entry.checked == "i3d" else "sha256"
-        for path in [*candidates(entry), *cached(entry, cache)]:
+    results: list[Verified] = []
+    for file in map(weight_file, weights):
+        proof = "230 checksums" if file.layout == "i3d" else "sha256"
+        for path in [*candidates(file), *cached(file, cache)]:
             try:
-                _check(entry, path, cache)
-                findings.append(Finding(entry.name, path, proof))
+                _check(file, path, cache)
+                results.append(Verified(file.name, path, proof))
             except (Corrupt, Missing) as error:
-                findings.append(Finding(entry.name, path, proof, error.message, error.fix))
-    return findings
+                results.append(Verified(file.name, path, proof, error.message, error.fix))
+    return results
 
 
-def _check(entry: Entry, path: Path, cache: Path) -> None:
-    if path not in cached(entry, cache):
-        read_candidate(entry, path, cache)
+def _check(file: WeightFile, path: Path, cache: Path) -> None:
+    if path not in cached(file, cache):
+        read_candidate(file, path, cache)
         return
-    check_cached(entry, path)
-    if entry.checked == "i3d":
+    check_cached(file, path)
+    if file.layout == "i3d":
         from vpbench.metrics.weights import convert, i3d
 
         i3d.check_i3d(convert.read(path))
     if record_of(path).get("sha256") != file_sha256(path):
         raise HashMismatch(
             f"{path} is not the file that was stored.",
-            fix=f"Fetch it again: vpbench weights fetch {entry.name}",
+            fix=f"Fetch it again: vpbench weights fetch {file.name}",
         )
