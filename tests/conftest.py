@@ -1,6 +1,8 @@
 """What all tests share: no network, own folders, clips made on the spot."""
 
+import fcntl
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -9,6 +11,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when numpy is 
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+from tests import warm  # noqa: E402
+
+
+def pytest_sessionfinish():
+    warm.close()
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +47,50 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """`once(name, make)`: a folder that `make(folder)` fills once for all workers of this session.
+
+    Nobody may change it; copy it, or link to it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def made(name, make):
+        folder, half = base / f"once-{name}", base / f"once-{name}-half"
+        with (base / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                shutil.rmtree(half, ignore_errors=True)
+                half.mkdir()
+                make(half)
+                half.rename(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def rendered_puppets(once):
+    """A cache that holds all rendered clips of puppets: link its `puppets` into one's own."""
+
+    def render(folder):
+        from vpbench.data.puppets.dataset import Puppets
+
+        Puppets({}, None, folder).prepare()
+
+    return once("puppets", render)
+
+
+@pytest.fixture
+def puppets(rendered_puppets, own_places, tmp_path):
+    """The clips of puppets are in the cache of this test already; they are not to be changed."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    (home / "puppets").symlink_to(rendered_puppets / "puppets")
 
 
 @pytest.fixture

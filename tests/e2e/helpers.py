@@ -1,11 +1,17 @@
-"""Running the command line as a user does, in a process of its own."""
+"""Running the command line as a user does: every command is a process of its own.
+
+`start` and `real` start Python afresh; `vpbench` forks a process that is warm (`tests.warm`).
+"""
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import warm
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 TINY = str(PLUGINS / "tiny_method.py")
@@ -33,11 +39,37 @@ def start(*words, cwd, env=None, **more):
     )
 
 
-def vpbench(*words, cwd, env=None, timeout=240):
+def real(*words, cwd=None, env=None, timeout=240):
+    """A command in a fresh process: where Python's start is part of what is tested."""
     process = start(*words, cwd=cwd, env=env)
     out, err = process.communicate(timeout=timeout)
     assert "Traceback" not in err, err
     return Result(process.returncode, out, err)
+
+
+def vpbench(*words, cwd, env=None, timeout=240):
+    """A command, its exit code and what it has written."""
+    if not warm.AVAILABLE:
+        return real(*words, cwd=cwd, env=env, timeout=timeout)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = warm.server().start(
+            "vpbench",
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdout=out,
+            stderr=err,
+            strict=True,
+        )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        out.seek(0), err.seek(0)
+        result = Result(code, out.read(), err.read())
+    assert "Traceback" not in result.err, result.err
+    return result
 
 
 def folder(clips, **options):

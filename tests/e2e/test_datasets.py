@@ -56,6 +56,7 @@ def test_copy_last_with_all_references(dataset, env, tmp_path):
         assert "label" in runs["class-random"]["reason"]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_learned_methods_run_or_say_why_not(dataset, env, tmp_path):
     """All in one command: a refused one, for want of poses or labels, stops no other."""

@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import write_clips
 from tests.e2e.helpers import TINY, folder
 
+pytestmark = pytest.mark.e2e
+
 METHODS = {"end-to-end": "my-method", "composed": "my-composed"}
 PARTS = {"detector": "my-detector", "motion": "my-motion", "translator": "my-translator"}
 NAMES = {**METHODS, **PARTS, "metric": "my-metric", "dataset": "my-dataset"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import moving_square, write_clips
-from tests.e2e.helpers import PLUGINS, checkpoints, folder, predictions, vpbench
+from tests.e2e.helpers import PLUGINS, checkpoints, folder, predictions, real, vpbench
 
 SMALL = (
     "preset=smoke,steps=2,motion_steps=2,detector_width=2,detector_decoder=8,"
@@ -163,13 +163,14 @@ if os.environ.get("KILL_IN"):
 """
 
 
+@pytest.mark.e2e
 def test_a_fit_that_is_killed_in_every_stage_ends_with_the_same_bytes(movies, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(KILLER)
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
     name = ours(steps=6, motion_steps=6)
     words = ("fit", name, "--dataset", dataset(movies), "--threads", 1)
-    assert vpbench(*words, "--runs", "whole", cwd=tmp_path).code == 0
+    assert real(*words, "--runs", "whole", cwd=tmp_path).code == 0
     cases = (
         ("ours:keypoints@4", "resume/state.npz"),
         ("ours-detector:labels@3", "checkpoint"),
@@ -178,11 +179,11 @@ def test_a_fit_that_is_killed_in_every_stage_ends_with_the_same_bytes(movies, tm
     for kill, left in cases:
         stage = kill.partition(":")[2].partition("@")[0]
         env = {"PYTHONPATH": path, "KILL_IN": kill}
-        cut = vpbench(*words, "--runs", "cut", cwd=tmp_path, env=env)
+        cut = real(*words, "--runs", "cut", cwd=tmp_path, env=env)
         assert cut.code == 1 and "SIGKILL" in cut.err, cut.err
         (place,) = tmp_path.glob(f"cut/*/stages/ours*.{stage}-*")
         assert (place / left).exists() and not (place / "stage.json").exists()
-    done = vpbench(*words, "--runs", "cut", cwd=tmp_path)
+    done = real(*words, "--runs", "cut", cwd=tmp_path)
     assert done.code == 0, done.err
     whole, cut = checkpoints(tmp_path / "whole"), checkpoints(tmp_path / "cut")
     assert len(whole) > 10 and whole == cut

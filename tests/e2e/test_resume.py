@@ -1,4 +1,4 @@
-"""Killed, resumed, shared: the same bytes."""
+"""Killed, resumed, shared: the same bytes. All processes start afresh here, as a user's do."""
 
 import json
 import os
@@ -8,7 +8,10 @@ import time
 import pytest
 
 from tests.conftest import write_clips
-from tests.e2e.helpers import PLUGINS, TINY, checkpoints, folder, predictions, start, vpbench
+from tests.e2e.helpers import PLUGINS, TINY, checkpoints, folder, predictions, start
+from tests.e2e.helpers import real as vpbench
+
+pytestmark = pytest.mark.e2e
 
 SLOW = str(PLUGINS / "slow.py")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_clips
-from tests.e2e.helpers import TINY, checkpoints, folder, predictions, vpbench
+from tests.e2e.helpers import TINY, checkpoints, folder, predictions, real, vpbench
 
 
 def test_run_prints_a_table_with_all_references_and_where_things_are(clips, tmp_path):
@@ -61,15 +61,16 @@ def test_a_finished_run_does_nothing_and_says_so(clips, tmp_path):
     assert scores and scores == {p: p.stat().st_mtime_ns for p in scores}
 
 
+@pytest.mark.e2e
 def test_workers_and_clip_order_do_not_change_a_byte(clips, tmp_path):
     """Twelve test clips make two shards; the second dataset lists its clips the other way round."""
     many = write_clips(tmp_path / "many", (("train", 6), ("val", 2), ("test", 12)), seed=5)
     words = ("run", "noise", "tiny", "--dataset", folder(many), "--no-references")
     env = {"VPBENCH_PLUGINS": TINY}
-    vpbench(*words, "--workers", 1, "--threads", 1, "--runs", "one", cwd=tmp_path, env=env)
-    vpbench(*words, "--workers", 2, "--threads", 1, "--runs", "two", cwd=tmp_path, env=env)
+    real(*words, "--workers", 1, "--threads", 1, "--runs", "one", cwd=tmp_path, env=env)
+    real(*words, "--workers", 2, "--threads", 1, "--runs", "two", cwd=tmp_path, env=env)
     backwards = {**env, "VPBENCH_PLUGINS": f"{TINY},tests.plugins.backwards:SPEC"}
-    vpbench(
+    real(
         "run",
         "noise",
         "tiny",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_clips
-from tests.e2e.helpers import checkpoints, folder, predictions, vpbench
+from tests.e2e.helpers import checkpoints, folder, predictions, real, vpbench
 
 SMOKE = "wichers[preset=smoke]"
 METRICS = ("--metrics", "psnr,ssim", "--no-references", "--threads", 1)
@@ -92,6 +92,7 @@ if os.environ.get("KILL_AT"):
 """
 
 
+@pytest.mark.e2e
 def test_stages_that_were_killed_go_on_to_the_same_bytes(movies, tmp_path):
     """Once in each stage; in the first between two checkpoints."""
     site, flags = tmp_path / "site", tmp_path / "flags"
@@ -100,11 +101,11 @@ def test_stages_that_were_killed_go_on_to_the_same_bytes(movies, tmp_path):
     (site / "sitecustomize.py").write_text(KILLER)
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     words = ("fit", "wichers[preset=smoke,steps=100]", "--dataset", dataset(movies), "--threads", 1)
-    assert vpbench(*words, "--runs", "whole", cwd=tmp_path).code == 0
+    assert real(*words, "--runs", "whole", cwd=tmp_path).code == 0
     at = "wichers:epva@63,wichers:adversarial@3"
     env = {"PYTHONPATH": path, "KILL_FLAGS": str(flags), "KILL_AT": at}
     for _ in range(3):
-        done = vpbench(*words, "--runs", "cut", cwd=tmp_path, env=env)
+        done = real(*words, "--runs", "cut", cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert {p.name for p in flags.iterdir()} == set(at.split(","))
     whole, cut = checkpoints(tmp_path / "whole"), checkpoints(tmp_path / "cut")
