@@ -60,14 +60,15 @@ def once(tmp_path_factory):
         base = base.parent
 
     def made(name, make):
-        folder, half = base / f"once-{name}", base / f"once-{name}-half"
-        with (base / f"once-{name}.lock").open("w") as lock:
+        folder = base / f"once-{name}"
+        with (base / f"once-{name}.lock").open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.exists():
-                shutil.rmtree(half, ignore_errors=True)
-                half.mkdir()
-                make(half)
-                half.rename(folder)
+            lock.seek(0)
+            if lock.read() != "made":  # not by half, as by a worker whose attempt failed
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                lock.write("made")
         return folder
 
     return made
@@ -75,19 +76,19 @@ def once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rendered_puppets(once):
-    """A cache that holds all rendered clips of puppets: link its `puppets` into one's own."""
+    """A cache that holds the rendered test clips of puppets."""
 
     def render(folder):
         from vpbench.data.puppets.dataset import Puppets
 
-        Puppets({}, None, folder).prepare()
+        Puppets({}, None, folder).clips("test")
 
     return once("puppets", render)
 
 
 @pytest.fixture
 def puppets(rendered_puppets, own_places, tmp_path):
-    """The clips of puppets are in the cache of this test already; they are not to be changed."""
+    """The test clips of puppets are in this test's cache; they are not to be changed."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
     (home / "puppets").symlink_to(rendered_puppets / "puppets")

@@ -163,16 +163,24 @@ def close():
 # the server --------------------------------------------------------------------------------------
 
 
+_USED = (
+    *("entrypoints", "google_crc32c", "platformdirs", "rich.console"),
+    *("rich.progress", "rich.table", "safetensors.numpy", "safetensors.torch"),
+)
+"""What commands import when they need it."""
+
+
 def _preload():
     import torch
+
     import vpbench
 
     for found in pkgutil.walk_packages(vpbench.__path__, "vpbench."):
         if not found.name.endswith((".__main__", ".child")) and "pytest" not in found.name:
             importlib.import_module(found.name)
-    # the first optimiser imports as much as torch itself
-    weight = torch.nn.Parameter(torch.zeros(1))
-    torch.optim.Adam([weight])
+    for name in _USED:
+        importlib.import_module(name)
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports as much as torch itself
 
 
 def serve(address):
@@ -241,7 +249,7 @@ def _run(request, ends, address):
         runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - as Python does, whatever it is
         traceback.print_exc()
         code = 1
     with contextlib.suppress(OSError, ValueError):

@@ -224,15 +224,14 @@ def test_refit_makes_new_weights_and_new_predictions(clips, tmp_path):
     assert predictions(tmp_path / "runs", "tiny") != before
 
 
-def test_a_given_checkpoint_is_used_and_not_fitted(clips, tmp_path):
+def test_a_given_checkpoint_is_used_and_not_fitted(finished, finished_clips):
     env = {"VPBENCH_PLUGINS": TINY}
-    words = ("run", "tiny", "--dataset", folder(clips), "--no-references")
-    vpbench(*words, "--runs", "first", cwd=tmp_path, env=env)
-    (stages,) = (tmp_path / "first").glob("*/stages")
-    done = vpbench(*words, "--checkpoint", stages, "--runs", "second", cwd=tmp_path, env=env)
+    words = ("run", "tiny", "--dataset", folder(finished_clips), "--no-references")
+    (stages,) = (finished / "runs").glob("*/stages")
+    done = vpbench(*words, "--checkpoint", stages, "--runs", "second", cwd=finished, env=env)
     assert done.code == 0, done.err
-    assert not list((tmp_path / "second").glob("*/stages/*"))
-    assert predictions(tmp_path / "first", "tiny") == predictions(tmp_path / "second", "tiny")
+    assert not list((finished / "second").glob("*/stages/*"))
+    assert predictions(finished / "runs", "tiny") == predictions(finished / "second", "tiny")
 
 
 def test_limit_marks_a_run_not_comparable(clips, tmp_path):
@@ -315,27 +314,18 @@ def test_measure_pairs_by_name_and_agrees_with_run(clips, tmp_path):
     assert short.code == 4 and "has 8 frames, 9 are needed" in short.err
 
 
-def test_info_and_list_and_doctor(clips, tmp_path):
+def test_info_and_list_and_doctor(finished):
     env = {"VPBENCH_PLUGINS": TINY}
-    run = vpbench(
-        "run",
-        "tiny",
-        "--dataset",
-        folder(clips),
-        "--no-references",
-        "--json",
-        cwd=tmp_path,
-        env=env,
-    ).json()["runs"][0]
-    shown = vpbench("info", run["run_dir"], "--json", cwd=tmp_path).json()
+    (run_dir,) = finished.glob("runs/*/tiny/*")
+    shown = vpbench("info", run_dir, "--json", cwd=finished).json()
     assert shown["verified"] is True and shown["inputs"]["method"] == "tiny"
-    named = vpbench("info", "tiny", "--json", cwd=tmp_path, env=env).json()
+    named = vpbench("info", "tiny", "--json", cwd=finished, env=env).json()
     assert named["kind"] == "method" and named["slots"]["motion"] == "tiny-motion"
-    assert "Wang" in vpbench("info", "metric:ssim", "--bibtex", cwd=tmp_path).out
-    listed = vpbench("list", "--json", cwd=tmp_path, env=env).json()
+    assert "Wang" in vpbench("info", "metric:ssim", "--bibtex", cwd=finished).out
+    listed = vpbench("list", "--json", cwd=finished, env=env).json()
     assert listed["schema"] == "vpbench.list/1"
     assert {"tiny", "copy-last"} <= {i["name"] for i in listed["items"] if i["status"] == "ok"}
-    doctor = vpbench("doctor", "--json", cwd=tmp_path)
+    doctor = vpbench("doctor", "--json", cwd=finished)
     assert doctor.code == 0 and doctor.json()["ok"] is True
 
 

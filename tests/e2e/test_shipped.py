@@ -14,7 +14,7 @@ from vpbench.metrics.video import shipped_features
 
 
 @pytest.mark.parametrize("name", ["real", "copy-last", "blur-copy", "noise"])
-def test_every_reference_clip_has_its_feature(name, tmp_path):
+def test_every_reference_clip_has_its_feature(name, puppets):
     """Those that need no training clips; the others are covered by the collected number."""
     (shipped,) = shipped_features()
     registry = build()
@@ -35,7 +35,7 @@ def test_every_reference_clip_has_its_feature(name, tmp_path):
 
 
 @pytest.mark.weights
-def test_shipped_features_are_what_the_network_makes():
+def test_shipped_features_are_what_the_network_makes(puppets):
     """Another processor may differ in the last digits."""
     from vpbench.core.hashing import digest
     from vpbench.metrics.i3d.extract import I3DFeatures

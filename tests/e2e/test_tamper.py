@@ -8,13 +8,6 @@ import pytest
 from tests.e2e.helpers import TINY, folder, vpbench
 
 
-@pytest.fixture
-def finished(clips, tmp_path):
-    done = vpbench("run", "noise", "--dataset", folder(clips), "--no-references", cwd=tmp_path)
-    assert done.code == 0, done.err
-    return tmp_path
-
-
 def flip(path, where):
     data = bytearray(path.read_bytes())
     data[int(where * (len(data) - 1))] ^= 1
@@ -47,14 +40,13 @@ def test_a_missing_shard_is_found(finished):
     assert found.code == 4 and path.name in found.err
 
 
-def test_a_score_of_other_predictions_does_not_count(finished, clips):
+def test_a_score_of_other_predictions_does_not_count(finished, finished_clips):
     """Scores name the manifest that they belong to."""
     (run,) = finished.glob("runs/*/noise/*")
     kept = finished / "kept"
     shutil.copytree(run / "scores", kept)
-    vpbench(
-        "run", "noise", "--dataset", folder(clips), "--seeds", "5", "--no-references", cwd=finished
-    )
+    where = ("--dataset", folder(finished_clips))
+    vpbench("run", "noise", *where, "--seeds", "5", "--no-references", cwd=finished)
     (other,) = (p for p in finished.glob("runs/*/noise/*") if p != run)
     shutil.rmtree(other / "scores")
     shutil.copytree(kept, other / "scores")
@@ -64,14 +56,14 @@ def test_a_score_of_other_predictions_does_not_count(finished, clips):
     assert alone == 0
 
 
-def test_a_changed_checkpoint_is_found_before_it_is_used(clips, tmp_path):
+def test_a_changed_checkpoint_is_found_before_it_is_used(finished, finished_clips):
     env = {"VPBENCH_PLUGINS": TINY}
-    vpbench("fit", "tiny", "--dataset", folder(clips), cwd=tmp_path, env=env)
-    path = next(tmp_path.glob("runs/*/stages/tiny.motion-*/checkpoint/motion/*.safetensors"))
+    (run,) = finished.glob("runs/*/tiny")
+    shutil.rmtree(run)  # predictions are to be made
+    path = next(finished.glob("runs/*/stages/tiny.motion-*/checkpoint/motion/*.safetensors"))
     flip(path, 0.9)
-    done = vpbench(
-        "run", "tiny", "--dataset", folder(clips), "--no-references", cwd=tmp_path, env=env
-    )
+    words = ("run", "tiny", "--dataset", folder(finished_clips), "--no-references")
+    done = vpbench(*words, cwd=finished, env=env)
     assert done.code == 4 and path.name in done.err
 
 

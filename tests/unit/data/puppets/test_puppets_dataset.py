@@ -1,6 +1,7 @@
 """Puppets behind the dataset door."""
 
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,9 @@ from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """The test split is rendered once for all tests of this module."""
-    return tmp_path_factory.mktemp("home")
+def cache(rendered_puppets, tmp_path_factory):
+    """A copy of the rendered test split: one test damages it."""
+    return shutil.copytree(rendered_puppets, tmp_path_factory.mktemp("home") / "cache")
 
 
 @pytest.fixture
