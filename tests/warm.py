@@ -1,11 +1,11 @@
 """`python -m MODULE` in a process that is forked from a warm one instead of started afresh.
 
 A command of the command line, and each worker that it starts, stays a process of its own, with its
-own folder, environment, signals and exit code. Only the imports are saved: those of torch and its
-kin take longer than most commands of the tests. The server that is forked has run nothing, so a
-command sees no trace of another. All share its hash seed: what could rest on the order of sets is
-tested in real processes, which `start` of `tests.e2e.helpers` gives. `tests/e2e/test_warm.py`
-compares the two.
+own folder, environment, signals and exit code. Only the imports of other people's packages are
+saved: those of torch and its kin take longer than most commands of the tests. The server that is
+forked has imported nothing of vpbench and has run nothing, so a command sees no trace of another.
+All share its hash seed: what could rest on the order of sets is tested in real processes, which
+`start` of `tests.e2e.helpers` gives. `tests/e2e/test_warm.py` compares the two.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.abc
+import importlib.machinery
 import json
 import os
-import pkgutil
 import runpy
 import select
 import signal
@@ -163,24 +164,55 @@ def close():
 # the server --------------------------------------------------------------------------------------
 
 
-_USED = (
-    *("entrypoints", "google_crc32c", "platformdirs", "rich.console"),
-    *("rich.progress", "rich.table", "safetensors.numpy", "safetensors.torch"),
+_LIGHT = (
+    *("PIL.Image", "av", "click", "entrypoints", "google_crc32c", "jinja2", "numpy.random"),
+    *("platformdirs", "rich.console", "rich.progress", "rich.table", "safetensors.numpy"),
+    *("scipy.linalg", "scipy.ndimage"),
 )
-"""What commands import when they need it."""
+_HEAVY = (("cv2",), ("torch", "torch._dynamo", "safetensors.torch"))
+"""The first optimiser of a process imports torch._dynamo, and thereby as much as torch itself."""
+
+
+class _Shelf(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Packages that were imported and do not show: vpbench does more where torch is loaded.
+
+    All modules of a shelf come back when the first of them is imported again.
+    """
+
+    def __init__(self, names):
+        before = set(sys.modules)
+        for name in names:
+            importlib.import_module(name)
+        self.modules = {n: m for n, m in sys.modules.items() if n not in before}
+        self.specs = {n: m.__spec__ for n, m in self.modules.items()}
+        for name in self.modules:
+            del sys.modules[name]
+        sys.meta_path.insert(0, self)
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.modules:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, origin=self.specs[name].origin)
+
+    def create_module(self, spec):
+        sys.meta_path.remove(self)
+        sys.modules.update(self.modules)
+        return self.modules[spec.name]
+
+    def exec_module(self, module):
+        module.__spec__ = self.specs[module.__name__]
 
 
 def _preload():
-    import torch
+    """Import other people's packages.
 
-    import vpbench
-
-    for found in pkgutil.walk_packages(vpbench.__path__, "vpbench."):
-        if not found.name.endswith((".__main__", ".child")) and "pytest" not in found.name:
-            importlib.import_module(found.name)
-    for name in _USED:
+    Which modules of vpbench and of its plugins a process has loaded is part of what it records.
+    """
+    for name in _LIGHT:
         importlib.import_module(name)
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports as much as torch itself
+    for names in _HEAVY:
+        _Shelf(names)
+    assert not any(name.partition(".")[0].startswith("vpbench") for name in sys.modules)
 
 
 def serve(address):

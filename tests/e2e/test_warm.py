@@ -12,6 +12,36 @@ from tests.e2e.helpers import TINY, checkpoints, folder, predictions, real, vpbe
 pytestmark = pytest.mark.skipif(not warm.AVAILABLE, reason="commands start afresh here")
 
 
+NOSY = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from vpbench.api import MethodSpec
+SPEC = MethodSpec("nosy", ":Nosy", "writes down what its process has loaded")
+class Nosy:
+    def __init__(self, task, params, slots): pass
+    def predict(self, given, horizon, seeds):
+        ours = sorted(n for n in sys.modules if n.startswith("vpbench"))
+        Path(os.environ["NOSY"]).write_text("\\n".join(ours))
+        shape = (len(given), seeds.shape[1], horizon, *given.frames.shape[2:])
+        return np.zeros(shape, np.uint8)
+"""
+
+
+@pytest.mark.e2e
+def test_a_worker_has_loaded_what_it_needs_and_no_more(clips, tmp_path):
+    """The code behind a result is that of the loaded modules."""
+    (tmp_path / "nosy.py").write_text(NOSY)
+    loaded = []
+    for way in (real, vpbench):
+        env = {"NOSY": str(tmp_path / way.__name__)}
+        words = ("./nosy.py:SPEC", "--dataset", folder(clips), "--runs", f"runs-{way.__name__}")
+        done = way("run", *words, "--no-references", cwd=tmp_path, env=env)
+        assert done.code == 0, done.err
+        loaded.append((tmp_path / way.__name__).read_text().split())
+    assert "vpbench.harness.jobs.worker" in loaded[0] and loaded[0] == loaded[1]
+
+
 @pytest.mark.e2e
 def test_predictions_weights_and_output_are_the_same(clips, tmp_path):
     said = []
