@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -290,8 +290,3 @@ def code_of(kind: Kind, run: RunPlan) -> str:
     if kind in SCORING or run.method.built_in:
         return ""
     return run.name
-
-
-def with_events(job: JobSpec, path: Path) -> JobSpec:
-    """The same job, its events going to a file beside the job file."""
-    return replace(job, events=str(path.with_suffix(".jsonl")))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vpbench.api.errors import VpbenchError
-from vpbench.api.protocols import Executor, Handle, StreamsEvents
 from vpbench.core import provenance
 from vpbench.core.checkpoints import StagePlan
-from vpbench.core.files import make_folder
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import Plan, RunPlan
@@ -21,7 +17,8 @@ from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import provide
 from vpbench.harness.inputs.task_data import TaskData
-from vpbench.harness.jobs.events import EventTail
+from vpbench.harness.jobs.dispatch import Dispatcher, Job
+from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun, code_of
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
@@ -32,34 +29,8 @@ from vpbench.harness.results.run_state import inspect_run
 from vpbench.harness.results.score_state import inspect_scores
 from vpbench.harness.scoring.score import Wanted
 
-_RETRY_S = 0.3
-"""Between two looks at a job that another process is doing."""
-
-
-@dataclass
-class Job:
-    """A submitted job and what it belongs to.
-
-    Attributes:
-        handle: None while a stage waits for others.
-        tail: the events of the job.
-        end: its last event, once it has come.
-    """
-
-    spec: JobSpec
-    needs: tuple[int, int, float]
-    runs: list[RunPlan]
-    stage: StagePlan | None = None
-    handle: Handle | None = None
-    path: Path = Path()
-    tail: EventTail | None = None
-    end: Event = field(default_factory=dict[str, Any])
-    answers: list[Event] = field(default_factory=list[Event])
-
-    @property
-    def ended(self) -> bool:
-        """Whether the executor has done with it."""
-        return self.handle is not None and self.handle.done()
+_SCORING = (1, 0, 2.0)
+"""Cores, GPUs and GiB of a job that scores: the network of FVD takes most of the memory."""
 
 
 class Scheduler:
@@ -86,12 +57,14 @@ class Scheduler:
         self.absent_weights = absent_weights or {}
         self.threads = options.threads or provenance.cores()
         self.results = {str(r.folder.path): RunResult(r) for r in plan.runs}
-        self._jobs: list[Job] = []
-        self._by_path: dict[Path, Job] = {}
+        self.dispatch = Dispatcher(
+            registry.factory("executor", options.executor),
+            Slots.of_machine(options.workers),
+            self._heard,
+        )
         self._stages_done: set[Path] = set()
         self._gated: list[RunResult] = []
         self._real_begun = False
-        self._executor: Executor | None = None
         self._count = 0
 
     def run(self) -> list[RunResult]:
@@ -106,44 +79,12 @@ class Scheduler:
         try:
             for result in self.results.values():
                 self._guarded(result, self._begin)
-            while self._jobs:
-                self._pass_time()
-                for job in [j for j in self._jobs if j.ended]:
-                    self._jobs.remove(job)
-                    self._listen(job)
+            while self.dispatch.jobs:
+                for job in self.dispatch.ended():
                     self._ended(job)
         finally:
-            if self._executor is not None:
-                self._executor.close()
+            self.dispatch.close()
         return list(self.results.values())
-
-    @property
-    def executor(self) -> Executor:
-        """Where jobs go; made when the first one comes, so that finished work starts nothing."""
-        if self._executor is None:
-            executor: Executor = self.registry.factory("executor", self.options.executor)(
-                self.slots
-            )
-            if isinstance(executor, StreamsEvents):
-                executor.listen(self._heard)
-            self._executor = executor
-        return self._executor
-
-    @property
-    def slots(self) -> Any:
-        """What may be in use at once on this machine."""
-        from vpbench.harness.jobs.executors.local import Slots
-
-        return Slots.of_machine(self.options.workers)
-
-    def _pass_time(self) -> None:
-        waiting = [j for j in self._jobs if j.handle is not None]
-        if not waiting:
-            raise VpbenchError("stages wait for each other and none can start.")
-        self.executor.poll(0.5)
-        if not isinstance(self.executor, StreamsEvents):
-            for job in waiting:
-                self._listen(job)
 
     def _guarded(self, result: RunResult, step: Callable[[RunResult], None]) -> None:
         try:
@@ -166,8 +107,8 @@ class Scheduler:
                 "run": str(result.run.folder.path),
             }
         )
-        for job in self._jobs:
-            if job.runs == [result.run] and job.handle is not None:
+        for job in self.dispatch.of(result.run):
+            if job.handle is not None:
                 job.handle.cancel()
 
     # -- one run, step by step -------------------------------------------------------------
@@ -188,7 +129,7 @@ class Scheduler:
         self._advance(result)
 
     def _submit_stage(self, stage: StagePlan, run: RunPlan) -> None:
-        for job in self._jobs:
+        for job in self.dispatch.jobs:
             if job.stage is not None and job.stage.folder.path == stage.folder.path:
                 job.runs.append(run)
                 return
@@ -198,17 +139,18 @@ class Scheduler:
             retire(stage.folder.path)
         needs = run.method.capabilities
         spec = self._spec("stage", run, stage=stage.node.key, threads=self.threads)
-        self._jobs.append(Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage))
+        job = Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage)
+        self.dispatch.add(job, start=False)
         self._start_ready()
 
     def _start_ready(self) -> None:
-        for job in self._jobs:
+        for job in self.dispatch.jobs:
             if job.stage is None or job.handle is not None:
                 continue
             by_key = {s.node.key: s for s in job.runs[0].stages}
             if all(by_key[k].folder.path in self._stages_done for k in job.stage.node.needs):
                 self.results[str(job.runs[0].folder.path)].fresh = True
-                self._start(job)
+                self.dispatch.start(job)
 
     def _advance(self, result: RunResult) -> None:
         """Start what comes next for a run, once its stages are there."""
@@ -235,7 +177,7 @@ class Scheduler:
             return
         elif state.status == "changed":
             result.changed = list(state.modules)
-            self._submit(self._spec("probe", run), run, *self._needs(run))
+            self._submit(self._spec("probe", run), run, self._needs(run))
             return
         self._predict(result)
 
@@ -252,8 +194,8 @@ class Scheduler:
             return
         self._warm_real(run)
         result.fresh = True
-        for _ in range(min(len(todo), self.slots.cpus)):
-            self._submit(self._spec("predict", run), run, *self._needs(run))
+        for _ in range(min(len(todo), self.dispatch.slots.cpus)):
+            self._submit(self._spec("predict", run), run, self._needs(run))
 
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the predictions has answered."""
@@ -271,13 +213,13 @@ class Scheduler:
 
     def _predicted(self, result: RunResult) -> None:
         run = result.run
-        if any(j.runs == [run] for j in self._jobs):
+        if self.dispatch.of(run):
             return
         if not run.folder.manifest.is_file():
             close_prediction(run, self.task_data.task, self.paths)
         if self.options.until == "predict":
             if result.fresh:
-                self._submit(self._spec("score", run), run, 1, 0, 2.0)  # draws the preview
+                self._submit(self._spec("score", run), run)  # draws the preview
             else:
                 self._finished(result)
             return
@@ -289,7 +231,7 @@ class Scheduler:
         if state.changed:
             result.changed = sorted({m for names in state.changed.values() for m in names})
             spec = self._spec("score-probe", run, metrics=tuple(state.changed))
-            self._submit(spec, run, 1, 0, 2.0)
+            self._submit(spec, run)
             return
         self._score(result)
 
@@ -310,7 +252,7 @@ class Scheduler:
             self._featured(result)
             return
         self._warm_real(run)
-        if any(j.spec.side == "real" for j in self._jobs):
+        if any(j.spec.side == "real" for j in self.dispatch.jobs):
             self._gated.append(result)  # real clips first: every run needs them
         else:
             self._warm(run, "fake", result.todo)
@@ -318,44 +260,40 @@ class Scheduler:
     def _featured(self, result: RunResult) -> None:
         """Score: built-in metrics in one pass, each metric of a plugin in a worker of its own."""
         run = result.run
-        if any(j.runs == [run] for j in self._jobs):
+        if self.dispatch.of(run):
             return
-        own = [n for n in result.todo if self._is_plugin(n)]
-        groups = [tuple(n for n in result.todo if n not in own), *((n,) for n in own)]
+        foreign = [w.name for w in self.metrics if w.name in result.todo and not w.built_in]
+        groups = [tuple(n for n in result.todo if n not in foreign), *((n,) for n in foreign)]
         for names in filter(None, groups):
-            code = f"metric:{names[0]}" if names[0] in own else ""
-            self._submit(self._spec("score", run, metrics=names, code=code), run, 1, 0, 2.0)
-
-    def _is_plugin(self, metric: str) -> bool:
-        return not self.registry.metric(metric.partition("@")[0]).factory.startswith("vpbench.")
+            code = f"metric:{names[0]}" if names[0] in foreign else ""
+            self._submit(self._spec("score", run, metrics=names, code=code), run)
 
     def _set_metrics(self, names: Sequence[str]) -> tuple[str, ...]:
         """Set metrics of vpbench among some: their features are computed side by side."""
-        kinds = {w.name: w.spec.kind for w in self.metrics}
-        return tuple(n for n in names if kinds.get(n) == "set" and not self._is_plugin(n))
+        own = (w for w in self.metrics if w.name in names and w.built_in and w.spec.kind == "set")
+        return tuple(w.name for w in own)
 
     def _warm_real(self, run: RunPlan) -> None:
         """Features of the true futures, which every run is compared with; once, by the first."""
-        names = self._set_metrics([w.name for w in self.metrics])
-        names = tuple(n for n in names if not self._lacks_weights(n))
+        scored = [w for w in self.metrics if not self._absent(w)]
+        names = self._set_metrics([w.name for w in scored])
         if self._real_begun or not names:
             return
         self._real_begun = True
         self._warm(run, "real", names)
 
-    def _lacks_weights(self, metric: str) -> bool:
-        spec = self.registry.metric(metric.partition("@")[0])
-        return any(w.name in self.absent_weights for w in spec.weights)
+    def _absent(self, metric: Wanted) -> bool:
+        return any(w.name in self.absent_weights for w in metric.spec.weights)
 
     def _warm(self, run: RunPlan, side: Literal["real", "fake"], names: Sequence[str]) -> None:
-        count = min(self.slots.cpus, len(shards(self.task_data.task)))
+        count = min(self.dispatch.slots.cpus, len(shards(self.task_data.task)))
         metrics = self._set_metrics(names)
         for k in range(count):
             spec = self._spec("features", run, metrics=metrics, side=side, part=(k, count))
-            self._submit(spec, run, 1, 0, 2.0, owned=side == "fake")
+            self._submit(spec, run, owned=side == "fake")
 
     def _finished(self, result: RunResult) -> None:
-        if any(j.runs == [result.run] for j in self._jobs):
+        if self.dispatch.of(result.run):
             return
         result.run.folder.failure.unlink(missing_ok=True)
         result.seconds = seconds_of(result.run)
@@ -394,48 +332,12 @@ class Scheduler:
         self,
         spec: JobSpec,
         run: RunPlan,
-        cpus: int,
-        gpus: int,
-        memory_gib: float,
+        needs: tuple[int, int, float] = _SCORING,
         owned: bool = True,
     ) -> None:
-        job = Job(spec, (cpus, gpus, memory_gib), [run] if owned else [])
-        self._jobs.append(job)
-        self._start(job)
+        self.dispatch.add(Job(spec, needs, [run] if owned else []))
 
-    def _start(self, job: Job) -> None:
-        """Write the job file and hand it to the executor."""
-        executor = self.executor
-        folder = make_folder(Path(job.spec.run.folder) / "events")
-        stamp = time.strftime("%Y%m%dT%H%M%S")
-        job.path = folder / f"{job.spec.id}-{stamp}.json"
-        job.spec = replace(
-            job.spec,
-            events=str(job.path.with_suffix(".jsonl")),
-            log_progress=not isinstance(executor, StreamsEvents),
-        )
-        job.tail, job.end, job.answers = EventTail(Path(job.spec.events)), {}, []
-        job.spec.write(job.path)
-        self._by_path[job.path] = job
-        job.handle = executor.submit(job.path, *job.needs)
-
-    def _heard(self, path: Path, event: Event) -> None:
-        """An executor passes an event on while a job runs."""
-        job = self._by_path.get(path)
-        if job is not None and event["event"] == "progress":
-            self._tell(job, event)
-
-    def _listen(self, job: Job) -> None:
-        """Read what a job has logged since the last look."""
-        for event in [] if job.tail is None else job.tail.new():
-            if event["event"] == "end":
-                job.end = event
-            elif event["event"] in ("probe", "score-probe"):
-                job.answers.append(event)
-            else:
-                self._tell(job, event)
-
-    def _tell(self, job: Job, event: Event) -> None:
+    def _heard(self, job: Job, event: Event) -> None:
         folder = job.spec.run.folder
         if event["event"] == "missing" and folder in self.results:
             self.results[folder].missing |= event["metrics"]
@@ -452,12 +354,10 @@ class Scheduler:
 
     def _ended(self, job: Job) -> None:
         results = [self.results[str(r.folder.path)] for r in job.runs]
-        if job.end.get("status") == "busy":  # another process holds it: look again soon
-            time.sleep(_RETRY_S)
-            self._jobs.append(job)
-            self._start(job)
+        if job.busy:
+            self.dispatch.again(job)
             return
-        reason = self._trouble(job)
+        reason = job.trouble
         if job.spec.side == "real":
             self._real_ended(reason)
         elif reason is not None:
@@ -473,16 +373,8 @@ class Scheduler:
                 if result.status == "ok":
                     self._guarded(result, self._next(job))
 
-    def _trouble(self, job: Job) -> str | None:
-        """Why a job failed; None if it did not."""
-        assert job.handle is not None  # only started jobs end
-        if job.end.get("status") == "done":
-            return None
-        said = job.end.get("reason") or job.handle.error()
-        return str(said or "it ended without a result")
-
     def _real_ended(self, reason: str | None) -> None:
-        if any(j.spec.side == "real" for j in self._jobs):
+        if any(j.spec.side == "real" for j in self.dispatch.jobs):
             return
         if reason is not None:  # scoring meets the same trouble and names it
             self.report({"event": "note", "text": f"features of the real clips: {reason}"})
@@ -505,7 +397,7 @@ class Scheduler:
     def _drop_dependants(self, failed: StagePlan) -> None:
         """Stages that wait for one that failed never start; their runs have failed."""
         dead = {failed.node.key}
-        for job in [j for j in self._jobs if j.stage is not None and j.handle is None]:
+        for job in [j for j in self.dispatch.jobs if j.stage is not None and j.handle is None]:
             assert job.stage is not None  # filtered above
             if dead & set(job.stage.node.needs) or any(
                 self.results[str(r.folder.path)].status != "ok" for r in job.runs
@@ -513,4 +405,4 @@ class Scheduler:
                 dead.add(job.stage.node.key)
                 job.runs = [r for r in job.runs if self.results[str(r.folder.path)].status == "ok"]
                 if not job.runs:
-                    self._jobs.remove(job)
+                    self.dispatch.jobs.remove(job)

@@ -43,6 +43,11 @@ class Wanted:
         """As typed."""
         return f"{self.spec.name}@{self.recipe}" if self.recipe else self.spec.name
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it comes with vpbench; a plugin's metric has a worker of its own."""
+        return self.spec.factory.startswith("vpbench.")
+
     def check(self, frames: int, n: int) -> None:
         """Refuse too few frames or clips.
 
