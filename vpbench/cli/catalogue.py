@@ -114,7 +114,8 @@ def _find(what: str) -> Any:
 
 
 def _run_info(path: Path, as_json: bool) -> int:
-    from vpbench.harness.results.finished_runs import stored_run, training
+    from vpbench.core.registry import registry
+    from vpbench.harness.results.finished_runs import doubt, stored_run, training
     from vpbench.harness.scoring.score import score_json
 
     run = stored_run(path)
@@ -122,6 +123,7 @@ def _run_info(path: Path, as_json: bool) -> int:
         **run.folder.read_record(),
         "training": training(run),
         "verified": True,
+        "doubt": doubt(run, registry(), options.folders(None, True)),
         "scores": {f"{m} over {f} frames": score_json(s) for (m, f), s in run.scores.items()},
     }
     if as_json:

@@ -103,8 +103,21 @@ def _packages() -> list[dict[str, Any]]:
 def _folders(paths: Any) -> list[dict[str, Any]]:
     return [
         _writable("runs", paths.runs, "--runs DIR"),
+        *_set_aside(paths.runs),
         _writable("cache", paths.cache, "VPBENCH_HOME"),
     ]
+
+
+def _set_aside(runs: Path) -> list[dict[str, Any]]:
+    """Results that no longer hold, and what they take."""
+    from vpbench.core.run_folders import folder_size, retired
+
+    kept = retired(runs)
+    if not kept:
+        return []
+    size = sum(folder_size(folder) for folder in kept) / 1e6
+    text = f"{len(kept)} set aside, {size:.0f} MB"
+    return [_check("retired runs", text, fix="Remove them: vpbench prune")]
 
 
 def _writable(what: str, folder: Path, switch: str) -> dict[str, Any]:

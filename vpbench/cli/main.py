@@ -29,6 +29,7 @@ VERBS = {
     "plan": ("vpbench.cli.run:plan", "Show what would run, what is refused and why."),
     "data": ("vpbench.cli.data:data", "List, prepare, check and look at datasets."),
     "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),
+    "prune": ("vpbench.cli.prune:prune", "Remove runs that were set aside as out of date."),
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
     "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
     "check": ("vpbench.cli.check:check", "Run the conformance checks on a plugin."),

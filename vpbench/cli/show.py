@@ -18,6 +18,8 @@ _LINE_EVERY = 30.0
 """Between two lines about one thing in a log, seconds."""
 _FIRST_LINE = 5.0
 """Before the first one, seconds."""
+_DONE = {"fit": "fitted", "predict": "predicted", "score": "finished"}
+"""What a run is when it is done up to a step."""
 
 
 def emit_json(value: Any) -> None:
@@ -173,9 +175,9 @@ class Progress:
         if event["status"] == "failed":
             self._line(f"{event['method']} failed: {event['reason']}")
         elif event["fresh"]:
-            self._line(f"{event['method']} done")
+            self._line(f"{event['method']} {_DONE[event['until']]}")
         else:
-            self._line(f"{event['method']}: finished before, nothing to do")
+            self._line(f"{event['method']}: {_DONE[event['until']]} before, skipped")
 
     def _line(self, text: str) -> None:
         if self._progress is not None:

@@ -24,12 +24,15 @@ class StagePlan:
             or "not needed" (nothing that is to be fitted or loaded depends on it).
         folder: the stage folder, there already or to be made.
         checkpoint: what the plugin says of it, for "bundled" and "downloaded".
+        stale: there is one of its key that was fitted on other clips, or on other earlier stages;
+            it is set aside when the stage is fitted.
     """
 
     node: StageNode
     origin: str
     folder: StageDir
     checkpoint: Checkpoint | None = None
+    stale: bool = False
 
     @property
     def needed(self) -> bool:
@@ -46,12 +49,14 @@ class CheckpointSources:
         cache: the cache folder; None leaves checkpoints with an address out of account.
         given: label -> stage folder, of `--checkpoint`.
         refit: everything is to be fitted, whatever is there.
+        data: hash of the training clips; "" asks nothing of them.
     """
 
     own: Path
     cache: Path | None = None
     given: Mapping[str, Path] = field(default_factory=dict[str, Path])
     refit: bool = False
+    data: str = ""
 
 
 def plan_stages(
@@ -104,13 +109,27 @@ def _stage(
     if sources.refit:
         return StagePlan(node, "to fit", own)
     if own.complete():
-        return StagePlan(node, "fitted", own)
+        stale = not _holds(own, node, planned, sources.data)
+        return StagePlan(node, "to fit" if stale else "fitted", own, stale=stale)
     for checkpoint in node.method.spec.checkpoints:
         if checkpoint.stage == node.stage and checkpoint.key == node.key:
             found = _published(checkpoint, node, sources.cache)
             if found is not None and _fits(found, planned):
                 return found
     return StagePlan(node, "to fit", own)
+
+
+def _holds(own: StageDir, node: StageNode, planned: Mapping[str, StagePlan], data: str) -> bool:
+    """Whether a stage was fitted on the clips, and on the earlier stages, that are here."""
+    record = own.content()
+    if data and record.get("data", data) != data:
+        return False
+    parents = record.get("parents", {})
+    return all(
+        parents.get(s.node.key) == content(s.folder)
+        for s in fitted_ancestors(node, planned)
+        if s.folder.complete() and s.node.key in parents
+    )
 
 
 def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> StagePlan | None:

@@ -38,6 +38,11 @@ def retired(runs: Path) -> list[Path]:
     return sorted(folders)
 
 
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def retire(folder: Path) -> Path:
     """Set a run or stage folder aside: nothing is lost, nothing of it is used again.
 

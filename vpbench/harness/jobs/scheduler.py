@@ -98,15 +98,7 @@ class Scheduler:
         result.status, result.reason, result.code = "failed", reason, code
         if code != 130:  # interrupted: nothing is wrong with the method
             write_failure(result.run, reason, code, trace)
-        self.report(
-            {
-                "event": "run",
-                "method": result.run.name,
-                "status": "failed",
-                "reason": reason,
-                "run": str(result.run.folder.path),
-            }
-        )
+        self.report(result.event(self.options.until))
         for job in self.dispatch.of(result.run):
             if job.handle is not None:
                 job.handle.cancel()
@@ -122,7 +114,9 @@ class Scheduler:
         if result.status != "ok":
             return
         for stage in run.stages:
-            if stage.origin == "to fit" and (self.options.refit or not stage.folder.complete()):
+            if stage.origin == "to fit" and (
+                self.options.refit or stage.stale or not stage.folder.complete()
+            ):
                 self._submit_stage(stage, run)
             elif stage.needed:
                 self._stages_done.add(stage.folder.path)
@@ -297,16 +291,7 @@ class Scheduler:
             return
         result.run.folder.failure.unlink(missing_ok=True)
         result.seconds = seconds_of(result.run)
-        self.report(
-            {
-                "event": "run",
-                "method": result.run.name,
-                "status": "ok",
-                "fresh": result.fresh,
-                "until": self.options.until,
-                "run": str(result.run.folder.path),
-            }
-        )
+        self.report(result.event(self.options.until))
 
     # -- jobs --------------------------------------------------------------------------------
 

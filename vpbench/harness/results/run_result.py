@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vpbench.core import schema
 from vpbench.core.files import read_json
 from vpbench.core.plan import Refusal, RunPlan, row_kind
+from vpbench.core.progress import Event
 from vpbench.harness.scoring.score import Wanted, score_json
 
 
@@ -33,6 +34,18 @@ class RunResult:
     todo: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
     unverified: str = ""
+
+    def event(self, until: str) -> Event:
+        """What is reported when nothing more is to be done; `until` is what it was done up to."""
+        return {
+            "event": "run",
+            "method": self.run.name,
+            "status": self.status,
+            "reason": self.reason,
+            "fresh": self.fresh,
+            "until": until,
+            "run": str(self.run.folder.path),
+        }
 
 
 def seconds_of(run: RunPlan) -> dict[str, float]:

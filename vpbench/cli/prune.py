@@ -1,0 +1,43 @@
+"""prune."""
+
+from __future__ import annotations
+
+import shutil
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import emit_json
+
+_EPILOG = """\b
+Examples:
+  vpbench prune --dry-run
+  vpbench prune --runs results"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
+@options.storage
+@options.output
+def prune(dry_run: bool, runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
+    """Remove runs and stages that were set aside because they no longer hold.
+
+    Whatever is removed here was replaced when its code, its inputs or its training had changed.
+    """
+    from vpbench.core.files import storage
+    from vpbench.core.run_folders import folder_size, retired
+
+    folders = retired(options.folders(runs, offline).runs)
+    rows = [{"path": str(folder), "bytes": folder_size(folder)} for folder in folders]
+    for folder in [] if dry_run else folders:
+        with storage(folder):
+            shutil.rmtree(folder)
+    if as_json:
+        emit_json({"schema": "vpbench.prune/1", "removed": not dry_run, "folders": rows})
+        return 0
+    for row in rows:
+        click.echo(f"{row['bytes'] / 1e6:8.1f} MB  {row['path']}")
+    total = sum(int(row["bytes"]) for row in rows) / 1e6
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(rows)} folders, {total:.1f} MB {verb}." if rows else "Nothing was set aside.")
+    return 0
