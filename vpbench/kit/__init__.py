@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from vpbench.kit.tensors import to_uint8 as to_uint8
     from vpbench.kit.threads import deterministic as deterministic
     from vpbench.kit.threads import device_name as device_name
+    from vpbench.kit.threads import limited_threads as limited_threads
     from vpbench.kit.threads import pick_device as pick_device
     from vpbench.kit.threads import seeded as seeded
     from vpbench.kit.threads import set_threads as set_threads
@@ -80,7 +81,7 @@ _HOME = {
     "rate_factor require_at_least require_one_of set_rate validation_due warm_up",
     "state": "from_arrays load_state save_state to_arrays",
     "tensors": "generator normal pose_to_tensor to_tensor to_uint8",
-    "threads": "deterministic device_name pick_device seeded set_threads",
+    "threads": "deterministic device_name limited_threads pick_device seeded set_threads",
     "validation": "each_once task_window validation_clips",
     "weights": "load_weights round_weights save_weights",
 }
