@@ -38,6 +38,7 @@ from vpbench.core.progress import Report
 from vpbench.kit import deterministic, seeded, to_tensor
 from vpbench.kit.threads import set_threads
 from vpbench_keypoints.first_stage import FirstStage
+from vpbench_keypoints.schedule import ADAM_BETAS
 
 GOAL, DATA_GOAL, SHARED_THEORY = 1.6, 0.05, 1.28
 BATCHES = 4
@@ -54,9 +55,10 @@ class Ours:
         stage.detector.reset(0)
         stage.translator.reset(1)
         nets = (stage.translator.net.train(), stage.detector.net.train())
-        betas = (0.5, 0.999)
-        stage.optimiser = torch.optim.Adam([w for n in nets for w in n.parameters()], betas=betas)
-        stage.rival = torch.optim.Adam(stage.discriminator.train().parameters(), betas=betas)
+        drawing = [w for net in nets for w in net.parameters()]
+        judging = stage.discriminator.train().parameters()
+        stage.optimiser = torch.optim.Adam(drawing, betas=ADAM_BETAS)
+        stage.discriminator_optimiser = torch.optim.Adam(judging, betas=ADAM_BETAS)
 
     def step(self, frames: Tensor) -> None:
         """The last step of a training: the adversary takes part, the gaussians are narrow."""

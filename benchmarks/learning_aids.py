@@ -37,7 +37,7 @@ from vpbench.core.stats import t_interval
 from vpbench.harness.training.context import STOP
 from vpbench.kit import evaluating, set_threads
 from vpbench_keypoints.first_stage import FirstStage
-from vpbench_keypoints.validation import Translation, measure, read_joints, validation_clips
+from vpbench_keypoints.validation import Translation, measure, read_joints, validation_frames
 
 AIDS: Mapping[str, Mapping[str, str]] = {
     "as it is": {},
@@ -79,7 +79,7 @@ def train(
         return None
     translation = Translation(parts.detector, parts.translator, stage.perceptual)
     with evaluating([parts.detector, parts.translator]):
-        figures = measure(translation, *validation_clips(parts.data, parts.ctx))
+        figures = measure(translation, *validation_frames(parts.data, parts.ctx))
         joints = read_joints(parts.detector, parts.data, parts.ctx)
     return {
         "variant": variant,

@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpbench.api import FitContext, TrainView
+from vpbench.api import Batch, FitContext, TrainView
 from vpbench.kit import (
-    Made,
     PerceptualLoss,
     Training,
-    perceptual_network,
-    seeded,
-    to_tensor,
-    train,
-)
-from vpbench_keypoints.detector import KeypointDetector
-from vpbench_keypoints.losses import (
-    changed_pixels,
     discriminator_loss,
     frozen_logits,
     generator_loss,
-    pixel_pyramid,
-)
-from vpbench_keypoints.networks import ImageDiscriminator
-from vpbench_keypoints.schedule import (
-    AUGMENTS,
-    named_augment,
     named_precision,
     pair_window,
+    perceptual_network,
     ramp,
     rate_factor,
+    seeded,
     set_rate,
-    sharpness_at,
+    to_tensor,
+    training_steps,
+    validation_due,
 )
+from vpbench_keypoints.detector import KeypointDetector
+from vpbench_keypoints.losses import changed_pixels, pixel_pyramid
+from vpbench_keypoints.networks import ImageDiscriminator
+from vpbench_keypoints.schedule import ADAM_BETAS, AUGMENTS, named_augment, sharpness_at
 from vpbench_keypoints.translator import KeypointTranslator, map_sharpness
-from vpbench_keypoints.validation import Translation, Watcher
+from vpbench_keypoints.validation import Translation, Validator
 from vpbench_keypoints.warps import draw_warp
 
-_BETAS = (0.5, 0.999)
-_CALIBRATION = 256
-"""Frames on which the perceptual loss finds its scales."""
+_CALIBRATION_BATCHES = 4
+_CALIBRATION_PAIRS = 32
+"""The perceptual loss finds the scales of its layers, which differ by orders of magnitude, on 4 x
+32 pairs of frames."""
 
 
 class FirstStage:
     """One training of Q, T and D_im.
 
-    A batch is used once for both players: the discriminator learns from the detached result, then
-    the generator from the same one (the authors drew a batch for each).
+    A batch serves both networks: the discriminator learns from the detached result, then the
+    generator from the same one (the authors drew a batch for each).
 
     Args:
         detector: trained too if it stands in `ctx.trains`, else frozen.
@@ -80,51 +74,58 @@ class FirstStage:
 
     def run(self) -> bool:
         """Train to the end; False when asked to stop before."""
-        players: dict[str, nn.Module] = {"translator": self.translator.net}
-        if self.joint:
-            self.detector.reset(self.ctx.seed)
-            players["detector"] = self.detector.net
-        self.translator.reset(self.ctx.seed + 1)
-        players["translator"] = self.translator.net
-        for net in players.values():
-            net.to(self.ctx.device).train()
-        self.discriminator.train()
+        networks = self._fresh_networks()
         self.optimiser = torch.optim.Adam(
-            [w for net in players.values() for w in net.parameters()], betas=_BETAS
+            [w for net in networks.values() for w in net.parameters()], betas=ADAM_BETAS
         )
-        self.rival = torch.optim.Adam(self.discriminator.parameters(), betas=_BETAS)
+        self.discriminator_optimiser = torch.optim.Adam(
+            self.discriminator.parameters(), betas=ADAM_BETAS
+        )
         training = Training(
             "ours:keypoints",
-            {**players, "discriminator": self.discriminator},
-            {"generator": self.optimiser, "discriminator": self.rival},
+            {**networks, "discriminator": self.discriminator},
+            {"generator": self.optimiser, "discriminator": self.discriminator_optimiser},
             self.steps,
             ("batch", "translator_decoder", "detector_decoder"),
         )
         translation = Translation(self.detector, self.translator, self.perceptual)
-        watcher = Watcher(translation, players, self.data, self.ctx)
-        training.extra["watch"] = watcher.state()
-        done = train(self.ctx, training, self._begin, lambda k: watcher.after(k, training))
-        if done:
-            watcher.finish(training)
-        return done
+        validator = Validator(translation, networks, self.data, self.ctx, training)
+        with training:
+            for step, batch in training_steps(self.ctx, training, self._batches):
+                frames = to_tensor(batch.frames, self.ctx.device) * 2.0 - 1.0
+                losses = self._step(step, frames[:, 0], frames[:, 1], batch.pose)
+                done = training.log(losses, batch.index)
+                if validation_due(done, self.steps):
+                    validator.validate(done)
+        if training.finished:
+            validator.finish()
+        return training.finished
 
-    def _begin(self, done: int) -> Any:
-        batches = self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
+    def _fresh_networks(self) -> dict[str, nn.Module]:
+        """The networks of the generating side, drawn from the seed, on the device."""
+        # what is drawn depends on the seed of each network alone, not on this order; the
+        # optimiser's state does depend on it
+        if self.joint:
+            self.detector.reset(self.ctx.seed)
+        self.translator.reset(self.ctx.seed + 1)
+        networks: dict[str, nn.Module] = {"translator": self.translator.net}
+        if self.joint:
+            networks["detector"] = self.detector.net
+        for net in networks.values():
+            net.to(self.ctx.device).train()
+        self.discriminator.train()
+        return networks
 
-        def make(step: int) -> Made:
-            batch = next(batches)
-            frames = to_tensor(batch.frames, self.ctx.device) * 2.0 - 1.0
-            return Made(self._step(step, frames[:, 0], frames[:, 1], batch.pose), batch.index)
-
-        return make
+    def _batches(self, done: int) -> Iterator[Batch]:
+        return self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
 
     # -- one step -----------------------------------------------------------------------------
 
     def _step(self, step: int, source: Tensor, target: Tensor, pose: Any) -> dict[str, float]:
-        """Move both players once; tells the losses."""
+        """Update both sides once and return the losses."""
         factor = rate_factor(str(self.p["schedule"]), step, self.steps)
         set_rate(self.optimiser, float(self.p["rate"]) * factor)
-        set_rate(self.rival, float(self.p["discriminator_rate"]) * factor)
+        set_rate(self.discriminator_optimiser, float(self.p["discriminator_rate"]) * factor)
         n = len(source)
         points, bent = self._points(source, target, pose)
         final_sharpness = map_sharpness(source.shape[-1])
@@ -135,13 +136,13 @@ class FirstStage:
         terms = self._distances(fake, source, target)
         if bent is not None:
             terms["equivariance"] = float(self.p["equivariance_weight"]) * bent
-        chance = float(self.p["adversarial_weight"]) * ramp(
+        weight = float(self.p["adversarial_weight"]) * ramp(
             step, self.steps, float(self.p["adversarial_start"])
         )
         figures: dict[str, float] = {}
-        if chance > 0:
-            figures["discriminator"] = self._move_rival(target, fake.detach())
-            terms["adversarial"] = chance * generator_loss(frozen_logits(self.discriminator, fake))
+        if weight > 0:
+            figures["discriminator"] = self._update_discriminator(target, fake.detach())
+            terms["adversarial"] = weight * generator_loss(frozen_logits(self.discriminator, fake))
         total = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -157,7 +158,7 @@ class FirstStage:
             return self._frozen_points(source, target, pose), None
         images, warp = [source, target], None
         if float(self.p["equivariance_weight"]) > 0:
-            some = target[: max(1, len(target) // 2)]
+            some = target[: max(1, len(target) // 2)]  # half of a batch is enough, and costs half
             warp = draw_warp(len(some), some.device)
             images.append(warp.images(some))
         points = self.detector.points(torch.cat(images), self.precision)
@@ -171,28 +172,29 @@ class FirstStage:
     def _frozen_points(self, source: Tensor, target: Tensor, pose: Any) -> Tensor:
         frames = torch.stack([source, target], 1) / 2.0 + 0.5
         joints = None if pose is None else torch.from_numpy(np.array(pose)).to(frames.device)
-        found = self.detector.detect(frames, joints)[..., :2]
-        return torch.cat([found[:, 0], found[:, 1]])
+        points = self.detector.detect(frames, joints)[..., :2]
+        return torch.cat([points[:, 0], points[:, 1]])
 
     def _distances(self, fake: Tensor, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if float(self.p["pixel_weight"]) > 0:
-            moved = changed_pixels(source, target).to(fake)
-            weight = 1.0 + float(self.p["changed_weight"]) * moved
+            changed = changed_pixels(source, target).to(fake)
+            weight = 1.0 + float(self.p["changed_weight"]) * changed
             terms["pixels"] = float(self.p["pixel_weight"]) * pixel_pyramid(fake, target, weight)
         if self.perceptual is not None:
             distance = self.perceptual(fake / 2.0 + 0.5, target / 2.0 + 0.5)
             terms["perceptual"] = float(self.p["perceptual_weight"]) * distance
         return terms
 
-    def _move_rival(self, real: Tensor, fake: Tensor) -> float:
+    def _update_discriminator(self, real: Tensor, fake: Tensor) -> float:
+        """One step of the discriminator; `fake` carries no gradient. Returns its loss."""
         logits = self.discriminator(
             torch.cat([real, fake]).contiguous(memory_format=torch.channels_last)
         )
         loss = discriminator_loss(*logits.chunk(2))
-        self.rival.zero_grad(set_to_none=True)
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.rival.step()
+        self.discriminator_optimiser.step()
         return float(loss.detach())
 
     def _perceptual(self) -> PerceptualLoss | None:
@@ -202,8 +204,8 @@ class FirstStage:
             return None
         network = perceptual_network(name, self.ctx.weights(name))
         loss = PerceptualLoss(network).to(self.ctx.device).to(memory_format=torch.channels_last)
-        batches = self.data.batches("train", self.window, 32, stream="calibration")
-        frames = [to_tensor(next(batches).frames) for _ in range(-(-_CALIBRATION // 64))]
+        batches = self.data.batches("train", self.window, _CALIBRATION_PAIRS, stream="calibration")
+        frames = [to_tensor(next(batches).frames) for _ in range(_CALIBRATION_BATCHES)]
         pairs = torch.cat(frames).to(self.ctx.device)
         loss.calibrate(pairs.flatten(0, 1), pairs[:, 0], pairs[:, 1])
         return loss

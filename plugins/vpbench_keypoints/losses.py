@@ -1,8 +1,7 @@
-"""Loss terms of the first stage, and of both adversarial games."""
+"""Loss terms of the first stage."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,24 +28,3 @@ def pixel_pyramid(fake: Tensor, real: Tensor, weight: Tensor, scales: int = 3) -
         error = (fake - real).abs().mean(1, keepdim=True)
         total = total + (error * weight).sum() / weight.sum()
     return total / scales
-
-
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """BCE(D(real), 1) + BCE(D(fake), 0) of logits, each averaged."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
-def generator_loss(fake: Tensor) -> Tensor:
-    """BCE(D(fake), 1) of logits: the non-saturating form."""
-    return F.softplus(-fake).mean()
-
-
-def frozen_logits(discriminator: torch.nn.Module, fake: Tensor) -> Tensor:
-    """Logits through which a gradient reaches `fake` but not the discriminator's weights."""
-    trained = [w for w in discriminator.parameters() if w.requires_grad]
-    for weight in trained:
-        weight.requires_grad_(False)
-    logits = discriminator(fake)
-    for weight in trained:
-        weight.requires_grad_(True)
-    return logits

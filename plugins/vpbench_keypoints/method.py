@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 from vpbench.api import FitContext, KeypointView, Refused, TrainView
 from vpbench.kit import ComposedMethod
 from vpbench_keypoints.first_stage import FirstStage
-from vpbench_keypoints.schedule import SHORT
+from vpbench_keypoints.schedule import SMOKE_STEPS
 from vpbench_keypoints.second_stage import SecondStage
 
 
@@ -23,7 +23,7 @@ class KeypointMethod(ComposedMethod):
     def fit(self, stage: str, data: TrainView, ctx: FitContext) -> None:
         """Train one stage; stops soon, with its state stored, once `ctx.should_stop` is true."""
         parts = self.begin(stage, ctx)
-        if self.params["steps"] < SHORT or self.params["motion_steps"] < SHORT:
+        if min(self.params["steps"], self.params["motion_steps"]) < SMOKE_STEPS:
             ctx.not_comparable("a few training steps only")
         if stage == "motion":
             SecondStage(parts["motion"], cast(KeypointView, data), ctx).run()

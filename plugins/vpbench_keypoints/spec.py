@@ -52,7 +52,7 @@ TRANSLATOR: Mapping[str, Value] = {
     "batch": 32,
     "rate": 1e-4,
     "discriminator_rate": 1e-4,
-    "schedule": "paper",
+    "schedule": "exponential",
     "precision": "fp32",
 }
 """T, D_im and the training of the first stage."""
@@ -71,7 +71,7 @@ MOTION: Mapping[str, Value] = {
     "motion_steps": 100000,
     "motion_batch": 32,
     "motion_rate": 1e-4,
-    "motion_schedule": "paper",
+    "motion_schedule": "exponential",
 }
 """M, D_seq and the training of the second stage."""
 

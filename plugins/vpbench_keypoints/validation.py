@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,34 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpbench.api import BadData, Clip, FitContext, TrainView
-from vpbench.kit import PerceptualLoss, Training, evaluating, round_weights, to_tensor
+from vpbench.api import BadData, Clip, FitContext, Frames, TrainView
+from vpbench.kit import (
+    PerceptualLoss,
+    Training,
+    evaluating,
+    round_weights,
+    task_window,
+    to_tensor,
+)
 from vpbench_keypoints.losses import changed_pixels
 from vpbench_keypoints.pictures import loss_curves, translation_sheet
 from vpbench_keypoints.readout import Readout, linear_readout
-from vpbench_keypoints.schedule import SHORT
+from vpbench_keypoints.schedule import SMOKE_STEPS
 
 _CLIPS = 48
 _TARGETS = 4
-_TIMES = 16
-"""Validations in the course of a training, none less than `_RARELY` steps after another."""
-_RARELY = 50
+"""A validation draws 48 clips with 4 targets each, spread over the task's horizon; all clips would
+take longer than the steps between two validations."""
+_BATCH = 8
+"""Clips that are drawn at once, which bounds the memory."""
 _READ_FRAMES = 5
+"""The read-out of joints looks at so many frames of a clip, besides the first."""
+_READ_CLIPS = 450
+"""It looks at about so many clips of each split, which bounds its time on large datasets."""
+_SHOWN = 4
+"""Clips in the picture of a validation."""
+_HIGHEST_PSNR = 60.0
+"""dB; a cap for clips that stand still, whose error is almost 0."""
 
 
 class Translation:
@@ -81,16 +96,21 @@ class Figures:
         """What a checkpoint is chosen by: the smaller the better."""
         return -self.psnr if self.distance is None else self.distance
 
+    def logged(self) -> dict[str, float]:
+        """As the training's log has them."""
+        values = {"val_psnr": self.psnr, "val_gain": self.gain, "val_changed": self.changed}
+        return values if self.distance is None else {**values, "val_perceptual": self.distance}
+
 
 def window_of(ctx: FitContext) -> tuple[Clip, list[int]]:
     """The task's window, and the places of source and targets in it."""
     given, horizon = ctx.task.n_max, ctx.task.horizon
     count = min(_TARGETS, horizon)
     places = [given - 1 + round((k + 1) * horizon / count) for k in range(count)]
-    return Clip(given + horizon, "task", "task"), [given - 1, *places]
+    return task_window(ctx.task), [given - 1, *places]
 
 
-def validation_clips(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor | None]:
+def validation_frames(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor | None]:
     """Source and target frames of validation clips, [N,1+T,3,H,W] in [0,1], and their poses.
 
     Training clips stand in where there is no validation clip.
@@ -111,18 +131,18 @@ def validation_clips(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor |
 def measure(translation: Translation, frames: Tensor, pose: Tensor | None) -> Figures:
     """Figures of a translation on frames [N,1+T,3,H,W] in [0,1]."""
     psnr = copying = wrong = due = distance = 0.0
-    for part in range(0, len(frames), 8):
-        some = frames[part : part + 8]
-        joints = None if pose is None else pose[part : part + 8]
+    for part in range(0, len(frames), _BATCH):
+        some = frames[part : part + _BATCH]
+        joints = None if pose is None else pose[part : part + _BATCH]
         source, targets = some[:, 0], some[:, 1:]
         fake = translation(source, targets, joints)["final"]
         still = source[:, None].expand_as(targets)
         psnr += float(_psnr(fake, targets).sum())
         copying += float(_psnr(still, targets).sum())
         flat = [v.flatten(0, 1) for v in (still, targets, fake)]
-        moved = changed_pixels(flat[0] * 2.0, flat[1] * 2.0)
-        wrong += float(((flat[2] - flat[1]).abs() * moved).sum())
-        due += float(((flat[0] - flat[1]).abs() * moved).sum())
+        changed = changed_pixels(flat[0] * 2.0, flat[1] * 2.0)
+        wrong += float(((flat[2] - flat[1]).abs() * changed).sum())
+        due += float(((flat[0] - flat[1]).abs() * changed).sum())
         if translation.perceptual is not None:
             distance += float(translation.perceptual(flat[2], flat[1])) * len(some)
     n = len(frames)
@@ -135,13 +155,15 @@ def measure(translation: Translation, frames: Tensor, pose: Tensor | None) -> Fi
 
 
 def _psnr(fake: Tensor, real: Tensor) -> Tensor:
-    """[N], dB; capped at 60 for clips that stand still."""
-    error = (fake - real).double().square().mean((1, 2, 3, 4)).clamp_min(1e-6)
-    return -10.0 * torch.log10(error)
+    """[N], dB; capped, for clips that stand still."""
+    error = (fake - real).double().square().mean((1, 2, 3, 4))
+    return -10.0 * torch.log10(error.clamp_min(10.0 ** (-_HIGHEST_PSNR / 10.0)))
 
 
 @torch.no_grad()
-def read_joints(detector: Any, data: TrainView, ctx: FitContext, most: int = 450) -> Readout | None:
+def read_joints(
+    detector: Any, data: TrainView, ctx: FitContext, most: int = _READ_CLIPS
+) -> Readout | None:
     """The linear read-out of joints on validation clips; None without poses or such clips."""
     if not data.len("val") or not ctx.task.n_joints:
         return None
@@ -170,81 +192,84 @@ def _keypoints_and_joints(
     return np.concatenate(points), np.concatenate(joints), np.array(labels, np.int64)
 
 
-class Watcher:
-    """Validates while a training runs, keeps the best weights, writes pictures."""
+class Validator:
+    """Validates while a training runs, keeps the best weights, writes pictures.
+
+    Args:
+        networks: whose weights are kept.
+        training: its `extra` gets `validation`: the best cost so far, the weights that led to it,
+            and the curve, all of which are stored and resumed with the training.
+    """
 
     def __init__(
         self,
         translation: Translation,
-        players: Mapping[str, nn.Module],
+        networks: Mapping[str, nn.Module],
         data: TrainView,
         ctx: FitContext,
+        training: Training,
     ) -> None:
-        self.translation, self.players, self.data, self.ctx = translation, players, data, ctx
-        frames, pose = validation_clips(data, ctx)
+        self.translation, self.networks, self.data, self.ctx = translation, networks, data, ctx
+        self.training = training
+        training.extra["validation"] = {"best": None, "weights": None, "curve": []}
+        frames, pose = validation_frames(data, ctx)
         self.frames = frames.to(ctx.device)
         self.pose = None if pose is None else pose.to(ctx.device)
-        self.curve: list[list[float]] = []
 
-    def state(self) -> dict[str, Any]:
-        """The best weights so far and the figures that led to them."""
-        return {"best": None, "weights": None, "curve": []}
-
-    def after(self, done: int, training: Training) -> None:
-        """Validate every so often."""
-        every = max(_RARELY, training.steps // _TIMES)
-        if done % every and done != training.steps:
-            return
-        watch: dict[str, Any] = training.extra["watch"]
-        with self._resting():
+    def validate(self, done: int) -> None:
+        """Measure, log, draw, and keep the weights where they are the best so far."""
+        kept: dict[str, Any] = self.training.extra["validation"]
+        with self._evaluating():
             figures = measure(self.translation, self.frames, self.pose)
             self._picture()
-        told = {"val_psnr": figures.psnr, "val_gain": figures.gain, "val_changed": figures.changed}
-        if figures.distance is not None:
-            told["val_perceptual"] = figures.distance
-        self.ctx.log(told)
-        watch["curve"] = [*watch["curve"], [done, figures.gain, figures.changed]]
-        self.ctx.image(
-            "validation",
-            loss_curves(
-                [row[0] for row in watch["curve"]],
-                {
-                    "gain on copying, dB": [row[1] for row in watch["curve"]],
-                    "L1 on changed pixels": [row[2] for row in watch["curve"]],
-                },
-            ),
-        )
-        if watch["best"] is None or figures.cost < watch["best"]:
-            watch["best"] = figures.cost
-            watch["weights"] = {
+        self.ctx.log(figures.logged())
+        curve = [*kept["curve"], [done, figures.gain, figures.changed]]
+        self.ctx.image("validation", _curves(curve))
+        kept = {**kept, "curve": curve}
+        if kept["best"] is None or figures.cost < kept["best"]:
+            weights = {
                 name: {k: v.clone() for k, v in net.state_dict().items()}
-                for name, net in self.players.items()
+                for name, net in self.networks.items()
             }
+            kept |= {"best": figures.cost, "weights": weights}
+        self.training.extra["validation"] = kept
 
-    def finish(self, training: Training) -> None:
-        """Put the best weights back as they will be stored, and hold figures against bounds."""
-        weights = training.extra["watch"]["weights"]
-        for name, net in self.players.items():
+    def finish(self) -> None:
+        """Put the best weights back, rounded as they will be stored, and run the checks."""
+        weights = self.training.extra["validation"]["weights"]
+        for name, net in self.networks.items():
             net.load_state_dict(weights[name])
             round_weights(net)
-        if training.steps < SHORT:
+        if self.training.steps < SMOKE_STEPS:
             return
-        with self._resting():
+        with self._evaluating():
             figures = measure(self.translation, self.frames, self.pose)
             joints = read_joints(self.translation.detector, self.data, self.ctx)
-        self.ctx.check("translation above copying", figures.gain, at_least=5.0, unit="dB")
-        self.ctx.check("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
+        check = self.ctx.check
+        check("translation above copying", figures.gain, at_least=5.0, unit="dB")
+        check("L1 on changed pixels, part of copying's", figures.changed, at_most=0.4)
         if joints is not None:
-            self.ctx.check("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
-            self.ctx.check("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
+            check("joint error, part of the mean pose's", joints.ratio, at_most=0.6)
+            check("PCK@0.1 of joints read from keypoints", joints.pck, at_least=0.7)
 
-    def _resting(self) -> Any:
+    def _evaluating(self) -> Any:
         return evaluating([self.translation.detector, self.translation.translator])
 
     @torch.no_grad()
     def _picture(self) -> None:
-        some = self.frames[:4]
-        pose = None if self.pose is None else self.pose[:4]
+        some = self.frames[:_SHOWN]
+        pose = None if self.pose is None else self.pose[:_SHOWN]
         intermediates = self.translation(some[:, 0], some[:, 1:], pose)
         if math.isfinite(float(intermediates["final"].sum())):
             self.ctx.image("translation", translation_sheet(some, intermediates))
+
+
+def _curves(curve: Sequence[Sequence[float]]) -> Frames:
+    """The gain and the error on changed pixels over the steps."""
+    return loss_curves(
+        [row[0] for row in curve],
+        {
+            "gain on copying, dB": [row[1] for row in curve],
+            "L1 on changed pixels": [row[2] for row in curve],
+        },
+    )

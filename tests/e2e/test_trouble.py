@@ -44,7 +44,7 @@ def test_no_memory_says_what_to_lower_and_lowers_nothing(clips, tmp_path):
     done = fit(tmp_path, clips, what="memory", at=3)
     assert done.code == 1
     assert "trouble:all ran out of memory at step 3" in done.err
-    assert "Lower batch or width; nothing was changed by itself" in done.err
+    assert "Lower batch or width; nothing was lowered automatically" in done.err
     assert lines(tmp_path) == [1, 2]
 
 

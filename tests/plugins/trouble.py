@@ -29,7 +29,7 @@ def _make():
     from torch import nn
 
     from vpbench.api import Augment, Pair
-    from vpbench.kit import Made, Prefetch, Training, load_state, save_state, to_tensor, train
+    from vpbench.kit import Training, load_state, save_state, to_tensor, training_steps
 
     class Trouble:
         def __init__(self, task, params, slots):
@@ -49,19 +49,14 @@ def _make():
                 ("batch", "width"),
             )
 
-            def begin(done):
-                batches = data.batches(
-                    "train",
-                    Pair(1, 4),
-                    int(self.params["batch"]),
-                    Augment(flip=True),
-                    start_step=done,
-                )
-                ahead = int(self.params["ahead"])
-                source = Prefetch(batches, ahead) if ahead else batches
-                return lambda k: self._step(k, next(source), adam)
+            def batches(done):
+                size, augment = int(self.params["batch"]), Augment(flip=True)
+                return data.batches("train", Pair(1, 4), size, augment, start_step=done)
 
-            train(ctx, training, begin)
+            ahead = int(self.params["ahead"])
+            with training:
+                for step, batch in training_steps(ctx, training, batches, ahead):
+                    training.log({"loss": self._step(step, batch, adam)}, batch.index)
 
         def _step(self, k, batch, adam):
             frames = to_tensor(batch.frames).mean((2, 3, 4))
@@ -78,7 +73,7 @@ def _make():
             adam.zero_grad()
             loss.backward()
             adam.step()
-            return Made({"loss": loss.item()}, batch.index)
+            return loss.item()
 
         def predict(self, given, horizon, seeds):
             last = given.frames[:, -1:, None]

@@ -1,152 +1,224 @@
-"""A training loop that can be killed at any step and goes on to the same weights."""
+"""A training loop that can be killed at any step and resumes to the same weights.
+
+    training = Training("mine:fit", {"net": net}, {"adam": adam}, steps=1000, lower=("batch",))
+    with training:
+        for step, batch in training_steps(ctx, training, batches):
+            loss = loss_of(net, batch)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            training.log({"loss": float(loss)}, batch.index)
+    if training.finished:
+        ...  # round, validate, check
+
+`batches` is a function: given the number of steps made before, it returns the batches that follow,
+such as `lambda done: data.batches("train", Pair(1, 8), 16, start_step=done)`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
-from vpbench.api import FitContext, MethodFailed
+from vpbench.api import Corrupt, FitContext, MethodFailed
+from vpbench.kit.prefetch import Prefetch
 from vpbench.kit.state import from_arrays, to_arrays
 from vpbench.kit.threads import deterministic, seeded
 
-_LOGGED = 200
-"""A training logs its figures about this often."""
-_STORED = 40
-"""A training stores its state about this often."""
+B = TypeVar("B")
+
+N_LOGGED = 200
+"""A training logs about so many of its steps: enough for a curve, little to store."""
+N_STORED = 40
+"""A training stores its state about so often: a killed job repeats at most 1/40 of its steps."""
 
 
-@dataclass(frozen=True)
 class Training:
-    """What is trained, and for how long.
+    """What is trained, for how long, and how far it has come.
+
+    As a context manager it turns "out of memory" into a `MethodFailed` that says what to lower.
 
     Attributes:
         who: "owner:stage", for messages.
         modules, optimisers: all that changes from step to step, by name.
         steps: how many to make.
-        smaller: parameters that a user may lower when the memory does not suffice.
-        extra: further state (numbers, arrays, tensors) that steps change in place.
+        lower: parameters that a user may lower when the memory does not suffice.
+        extra: further state (numbers, arrays, tensors) that steps change; replace its values rather
+            than change them in place.
+        done: steps made, those before an interruption included.
+        stored: the step that an interrupted training would resume from.
     """
 
-    who: str
-    modules: Mapping[str, nn.Module]
-    optimisers: Mapping[str, torch.optim.Optimizer]
-    steps: int
-    smaller: tuple[str, ...] = ("batch",)
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    def __init__(
+        self,
+        who: str,
+        modules: Mapping[str, nn.Module],
+        optimisers: Mapping[str, torch.optim.Optimizer],
+        steps: int,
+        lower: tuple[str, ...] = ("batch",),
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.who, self.steps, self.lower = who, steps, lower
+        self.modules, self.optimisers = dict(modules), dict(optimisers)
+        self.extra: dict[str, Any] = dict(extra or {})
+        self.done = 0
+        self.stored = 0
+        self._ctx: FitContext | None = None
 
-    def state(self, done: int) -> dict[str, object]:
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are made; not when the job was asked to stop."""
+        return self.done >= self.steps
+
+    def log(self, figures: Mapping[str, float], clips: Iterable[int] = ()) -> int:
+        """End a step: count it, and log its figures every so often.
+
+        Args:
+            figures: losses and whatever else is worth a curve.
+            clips: numbers of the clips in the batch (`Batch.index`), named when a figure is bad.
+
+        Returns:
+            How many steps are made.
+
+        Raises:
+            MethodFailed: a figure is NaN or infinite; nothing of this step is stored.
+        """
+        self._refuse_bad(figures, clips)
+        if self._ctx is None:
+            raise RuntimeError("Training.log is called inside a loop over training_steps.")
+        self.done = self._ctx.step(self.steps)
+        if figures and (self.done == 1 or self.done % max(1, self.steps // N_LOGGED) == 0):
+            self._ctx.log(figures)
+        return self.done
+
+    def state(self) -> dict[str, object]:
         """All that the next step depends on."""
         return {
-            "done": done,
+            "done": self.done,
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
             "extra": dict(self.extra),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> int:
-        """Take over a state; tells how many steps it stands for."""
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and _about_memory(error):
+            raise MethodFailed(
+                f"{self.who} ran out of memory at step {self.done + 1}; the last good state is "
+                f"that of step {self.stored}.",
+                fix=f"Lower {' or '.join(self.lower)}; nothing was lowered automatically.",
+            ) from error
+
+    def _resume(self, ctx: FitContext) -> None:
+        """Take over the last stored state, where there is one."""
+        self._ctx = ctx
+        arrays = ctx.resume()
+        if arrays is None:
+            return
+        state: Any = from_arrays(*arrays, device=ctx.device)  # pyright: ignore[reportArgumentType]
+        for own, part in (
+            (self.modules, "modules"),
+            (self.optimisers, "optimisers"),
+            (self.extra, "extra"),
+        ):
+            if set(own) != set(state[part]):
+                raise Corrupt(
+                    f"{self.who}: the stored state has {part} {', '.join(sorted(state[part]))}, "
+                    f"this training has {', '.join(sorted(own))}.",
+                    fix="Delete the folder `resume` of the stage; it then starts from step 0.",
+                )
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.extra.update(state["extra"])
-        return int(state["done"])
+        self.done = self.stored = int(state["done"])
+
+    def _store(self, ctx: FitContext) -> None:
+        ctx.checkpoint(*to_arrays(self.state()))
+        self.stored = self.done
+
+    def _refuse_bad(self, figures: Mapping[str, float], clips: Iterable[int]) -> None:
+        bad = [f"{name} = {value}" for name, value in figures.items() if not math.isfinite(value)]
+        if bad:
+            raise MethodFailed(
+                f"{self.who} stopped at step {self.done + 1} of {self.steps}: {', '.join(bad)}; "
+                f"the last good state is that of step {self.stored}.",
+                fix="Lower the learning rate, or look at these clips.",
+                clips=map(int, clips),
+            )
 
 
-@dataclass(frozen=True)
-class Made:
-    """What one step tells: figures to log, and the numbers of the clips in its batch."""
-
-    figures: Mapping[str, float]
-    clips: np.ndarray[Any, Any]
-
-
-Step = Callable[[int], Made]
-"""Makes step k (from 0). All chance in it follows from the stage's seed and k, through torch's and
-NumPy's global generators or batches that start at k."""
-
-
-def train(
+def training_steps(
     ctx: FitContext,
     training: Training,
-    begin: Callable[[int], Step],
-    after: Callable[[int], None] | None = None,
-) -> bool:
-    """Make the steps that are left, from the last checkpoint where there is one.
+    batches: Callable[[int], Iterator[B]],
+    ahead: int = 0,
+) -> Iterator[tuple[int, B]]:
+    """The steps that are left, from the last stored state where there is one.
+
+    The body makes one step with the batch, calls `training.log`, and may then validate: the state
+    is stored after that. All randomness of a step follows from the stage's seed and its number,
+    through torch's and NumPy's global generators or batches that start at it, so that a training
+    that was interrupted ends with the same weights as one that was not.
 
     Args:
-        begin: given the number of steps made before, tells how to make the next ones.
-        after: called after each step with the number of steps made, before a checkpoint is
-            written: validation, pictures.
+        batches: given the number of steps made before, returns the batches that follow.
+        ahead: so many batches are made ahead in a thread (`Prefetch`); 0 makes each when needed.
 
-    Returns:
-        Whether all steps are made; not when the job was asked to stop.
-
-    Raises:
-        MethodFailed: a figure is NaN or infinite, or the memory does not suffice; nothing of that
-            step is kept.
+    Yields:
+        The number of the step, from 0, and its batch; until all steps are made or the job is asked
+        to stop, which `training.finished` tells apart.
     """
-    stored = ctx.resume()
-    done = 0
-    if stored is not None:
-        done = training.restore(from_arrays(*stored, device=ctx.device))  # pyright: ignore[reportArgumentType]
-    kept = done
-    make = begin(done)
-    every, told = max(1, training.steps // _STORED), max(1, training.steps // _LOGGED)
-    with deterministic():
-        while done < training.steps and not ctx.should_stop:
-            try:
-                with seeded(step_seed(ctx.seed, done)):
-                    made = make(done)
-            except (RuntimeError, MemoryError) as error:
-                if not _about_memory(error):
-                    raise
-                raise MethodFailed(
-                    f"{training.who} ran out of memory at step {done + 1}; the last good state is "
-                    f"that of step {kept}.",
-                    fix=f"Lower {' or '.join(training.smaller)}; nothing was changed by itself.",
-                ) from error
-            _check(made, training, done, kept)
-            done = ctx.step(training.steps)
-            if done == 1 or done % told == 0:
-                ctx.log(made.figures)
-            if after is not None:
-                after(done)
-            if done % every == 0 or done == training.steps or ctx.should_stop:
-                ctx.checkpoint(*to_arrays(training.state(done)))
-                kept = done
-    return done >= training.steps
+    training._resume(ctx)
+    every = max(1, training.steps // N_STORED)
+    source = batches(training.done)
+    with contextlib.ExitStack() as stack:
+        if ahead:
+            source = stack.enter_context(Prefetch(source, ahead))
+        stack.enter_context(deterministic())
+        while not training.finished and not ctx.should_stop:
+            step = training.done
+            with seeded(step_seed(ctx.seed, step)):
+                try:
+                    batch = next(source)
+                except StopIteration:
+                    raise MethodFailed(
+                        f"{training.who}: the batches ended before step {step + 1}.",
+                        fix="Batches of a training must not end.",
+                    ) from None
+                yield step, batch
+                if training.done == step:  # a step without figures counts too
+                    training.log({})
+            if training.done % every == 0 or training.finished or ctx.should_stop:
+                training._store(ctx)
 
 
 def step_seed(seed: int, step: int) -> int:
-    """The seed of one step."""
+    """The seed of one step of a training with a seed."""
     word = hashlib.sha256(f"step\x1f{seed}\x1f{step}".encode()).digest()[:8]
     return int.from_bytes(word, "big")
 
 
-def _check(made: Made, training: Training, done: int, kept: int) -> None:
-    bad = [f"{name} = {value}" for name, value in made.figures.items() if not math.isfinite(value)]
-    if bad:
-        raise MethodFailed(
-            f"{training.who} stopped at step {done + 1} of {training.steps}: {', '.join(bad)}; "
-            f"the last good state is that of step {kept}.",
-            fix="Lower the learning rate, or look at these clips.",
-            clips=tuple(map(int, made.clips)),
-        )
-
-
-def _about_memory(error: Exception) -> bool:
-    """torch on a CPU raises a bare RuntimeError when the allocator fails."""
+def _about_memory(error: BaseException) -> bool:
+    """Whether it is for want of memory: on a CPU torch raises a bare RuntimeError."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
     text = str(error).lower()
-    return (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        or "not enough memory" in text
-        or "can't allocate memory" in text
+    return isinstance(error, RuntimeError) and (
+        "not enough memory" in text or "can't allocate memory" in text
     )

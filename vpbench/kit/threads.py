@@ -34,6 +34,17 @@ def set_threads(n: int) -> None:
         cv2.setNumThreads(n)
 
 
+@contextlib.contextmanager
+def limited_threads(n: int) -> Generator[None]:
+    """Let torch's operators use `n` threads; restore their number afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def pick_device(name: str = "auto") -> str:
     """The torch device for `--device`.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpbench.api import Clip, TaskInfo, UsageError
+from vpbench.kit import require_at_least, require_one_of
 from vpbench_baselines.li.flow_model import FRAMES
 
 _CHOICES = {
@@ -15,7 +16,22 @@ _CHOICES = {
     "kl_reduction": ("sum", "mean"),
     "perceptual": ("vgg19", "vgg16-hed", "efficientnet-lite0", "none"),
 }
+_LEAST = {
+    "width": 1,
+    "latent": 1,
+    "steps": 1,
+    "batch": 1,
+    "refiner_width": 1,
+    "pair_gap": 1,
+    "refiner_steps": 1,
+    "refiner_batch": 1,
+    "moving_weight": 0,
+    "kl_weight": 0,
+    "perceptual_weight": 0,
+    "colour_weight": 0,
+}
 _REFERENCE_SIZE = 128
+"""Height and width of the original's frames, px; `flow_max` is meant at this size."""
 
 
 @dataclass(frozen=True)
@@ -53,27 +69,10 @@ class Settings:
         Raises:
             UsageError: a value that cannot be, named.
         """
-        for name, known in _CHOICES.items():
-            if params[name] not in known:
-                raise UsageError(f"{name}={params[name]!r} is one of {', '.join(known)}.")
-        counts = (
-            "width",
-            "latent",
-            "steps",
-            "batch",
-            "refiner_width",
-            "pair_gap",
-            "refiner_steps",
-            "refiner_batch",
-        )
-        for name in counts:
-            if params[name] < 1:
-                raise UsageError(f"{name}={params[name]} must be at least 1.")
-        for name in ("moving_weight", "kl_weight", "perceptual_weight", "colour_weight"):
-            if params[name] < 0:
-                raise UsageError(f"{name}={params[name]} must not be negative.")
+        require_one_of(params, _CHOICES)
+        require_at_least(params, _LEAST)
         if not 1 <= params["refiner_levels"] <= 3:
-            raise UsageError(f"refiner_levels={params['refiner_levels']} is 1, 2 or 3.")
+            raise UsageError(f"refiner_levels={params['refiner_levels']} must be 1, 2 or 3.")
         if not params["flow_max"] > 0:
             raise UsageError(f"flow_max={params['flow_max']} must be above 0.")
         if params["perceptual"] == "none" and not params["colour_weight"]:

@@ -12,16 +12,17 @@ from torch.nn import functional as F
 
 from vpbench.api import FitContext, TrainView
 from vpbench.kit import (
-    Made,
     PerceptualLoss,
-    Prefetch,
     Training,
+    autocast,
+    linear_decay,
+    named_precision,
     perceptual_network,
     seeded,
+    set_rate,
     to_tensor,
-    train,
+    training_steps,
 )
-from vpbench_baselines.common.gradients import ramp_down, set_rate
 from vpbench_baselines.li.flow_model import (
     FRAMES,
     FlowGenerator,
@@ -37,7 +38,11 @@ from vpbench_baselines.li.teachers import make_teacher
 _CALIBRATION = 8
 """Batches of pairs on which the perceptual loss finds the scales of its layers."""
 _CALIBRATION_BATCH = 16
+"""Pairs in each of them."""
+_MOVES = 0.1
+"""A place moves where the flow exceeds this part of the largest that can be drawn."""
 _VGG_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+"""Layers of the perceptual loss, as in the authors' code."""
 
 
 def open_store(settings: Settings, data: TrainView, ctx: FitContext) -> FlowStore:
@@ -81,7 +86,7 @@ def moving(flows: Tensor, bound: float, weight: float) -> Tensor | None:
     """
     if weight == 0:
         return None
-    return 1.0 + weight * (flows.abs().amax(2, keepdim=True) > 0.1 * bound)
+    return 1.0 + weight * (flows.abs().amax(2, keepdim=True) > _MOVES * bound)
 
 
 def reduced(divergence: Tensor, reduction: str) -> Tensor:
@@ -99,10 +104,9 @@ class Trainer:
     def __init__(self, settings: Settings, store: FlowStore, ctx: FitContext) -> None:
         self.settings, self.store, self.ctx = settings, store, ctx
 
-    def _layers(self) -> AbstractContextManager[object]:
+    def _autocast(self) -> AbstractContextManager[object]:
         """In which precision the layers of the networks compute."""
-        kind = torch.device(self.ctx.device).type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bf16")
+        return autocast(self.ctx.device, named_precision(self.settings.precision))
 
     def _clips(self, batch: FlowBatch) -> tuple[Tensor, Tensor]:
         frames = to_tensor(batch.frames, self.ctx.device)
@@ -114,37 +118,24 @@ class Trainer:
     def _run(
         self,
         training: Training,
-        source: Callable[[int], Iterator[FlowBatch]],
+        batches: Callable[[int], Iterator[FlowBatch]],
         rate: float,
         decay: float,
         loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]],
     ) -> bool:
+        """Minimise a loss of frames and flows; False when asked to stop before the end."""
         adam = training.optimisers["adam"]
-        opened: list[Prefetch[FlowBatch]] = []
-
-        def begin(done: int) -> Callable[[int], Made]:
-            batches = Prefetch(source(done))
-            opened.append(batches)
-
-            def step(k: int) -> Made:
-                batch = next(batches)
-                frames, flows = self._clips(batch)
-                loss, figures = loss_of(frames, flows)
-                set_rate(adam, rate * ramp_down(k, training.steps, decay))
+        bound = self.settings.bound(self.ctx.task.size)
+        with training:
+            for step, batch in training_steps(self.ctx, training, batches, ahead=2):
+                loss, figures = loss_of(*self._clips(batch))
+                set_rate(adam, rate * linear_decay(step, training.steps, decay))
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 adam.step()
-                bound = self.settings.bound(self.ctx.task.size)
                 figures["saturated"] = float(np.mean(np.abs(batch.flows) >= bound))
-                return Made(figures, batch.index)
-
-            return step
-
-        try:
-            return train(self.ctx, training, begin)
-        finally:
-            for batches in opened:
-                batches.close()
+                training.log(figures, batch.index)
+        return training.finished
 
     def flow(self, generator: FlowGenerator, posterior: PosteriorEncoder) -> bool:
         """First stage: draw the teacher's flow from the image and a code that has seen it."""
@@ -163,7 +154,7 @@ class Trainer:
         )
 
         def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
-            with self._layers():
+            with self._autocast():
                 mean, log_variance = posterior(frames[:, 0], filled(flows))
                 mean, log_variance = mean.float(), log_variance.float()
                 z = draw_code(mean, log_variance, torch.randn(mean.shape).to(mean.device))
@@ -203,12 +194,13 @@ class Trainer:
 
         def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
             real = frames[:, 1]
-            with self._layers():
+            with self._autocast():
                 fake = refiner(frames[:, 0], flows[:, 0])
             terms = {"colour": s.colour_weight * F.mse_loss(fake, real)}
             if distance is not None:
-                found = distance.network(fake)
-                apart = squared_distances(found, distance.features(real), distance.scales)
+                apart = squared_distances(
+                    distance.network(fake), distance.features(real), distance.scales
+                )
                 terms["perceptual"] = s.perceptual_weight * apart
             return torch.stack(list(terms.values())).sum(), {
                 name: float(term.detach()) for name, term in terms.items()

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vpbench.api import BadData, Clip, FitContext
-from vpbench.kit import contact_sheet, normal, to_tensor, to_uint8
+from vpbench.api import FitContext
+from vpbench.kit import contact_sheet, each_once, normal, task_window, to_tensor, to_uint8
 from vpbench_baselines.li.flow_model import FRAMES, FlowGenerator, PosteriorEncoder, divergences
 from vpbench_baselines.li.flows import FlowBatch, FlowStore, flow_batches
 from vpbench_baselines.li.pictures import flow_colours
@@ -22,6 +22,7 @@ from vpbench_baselines.li.settings import Settings
 MOST_CLIPS = 96
 """Validation clips that are looked at."""
 SHEETS = 6
+"""Clips that are drawn as pictures."""
 SAMPLES = 4
 """Codes that are drawn from the prior for a clip."""
 
@@ -71,31 +72,24 @@ class FrameFigures:
     copy_last: float
 
 
-def clips(store: FlowStore, ctx: FitContext, most: int) -> Iterator[tuple[int, FlowBatch]]:
+def flow_clips(store: FlowStore, ctx: FitContext, most: int) -> Iterator[tuple[int, FlowBatch]]:
     """Each validation clip once, from its last given frame on, as the task cuts it."""
-    window = Clip(ctx.task.n_max + ctx.task.horizon, "task", "task")
     if not store.data.len("val"):
         return
-    seen: set[int] = set()
     skip = ctx.task.n_max - 1
-    try:
-        for batch in flow_batches(store, "val", window, 1, stream="validation"):
-            number = int(batch.index[0])
-            if number in seen or len(seen) >= most:
-                return
-            seen.add(number)
-            frames, flows = batch.frames[:, skip:], batch.flows[:, skip:]
-            yield number, FlowBatch(frames[:, : FRAMES + 1], flows[:, :FRAMES], batch.index)
-    except BadData:  # none is long enough
-        return
+    batches = flow_batches(store, "val", task_window(ctx.task), 1, stream="validation")
+    for batch in each_once(batches, most):
+        frames, flows = batch.frames[:, skip:], batch.flows[:, skip:]
+        clip = FlowBatch(frames[:, : FRAMES + 1], flows[:, :FRAMES], batch.index)
+        yield int(batch.index[0]), clip
 
 
 def _unmeasured(ctx: FitContext) -> None:
     ctx.note("no validation clip is long enough: acceptance checks not measured")
 
 
-def _means(found: list[Any]) -> dict[str, float]:
-    return {f.name: float(np.mean([getattr(c, f.name) for c in found])) for f in fields(found[0])}
+def _means(clips: list[Any]) -> dict[str, float]:
+    return {f.name: float(np.mean([getattr(c, f.name) for c in clips])) for f in fields(clips[0])}
 
 
 # the flow model ----------------------------------------------------------------------------------
@@ -109,21 +103,21 @@ def validate_flow(
     ctx: FitContext,
 ) -> None:
     """Measure, log, draw contact sheets, and check the figures against their bounds."""
-    found: list[FlowFigures] = []
+    figures: list[FlowFigures] = []
     means: list[Tensor] = []
     generator.eval()
     posterior.eval()
     with torch.inference_mode():
-        for number, batch in clips(store, ctx, MOST_CLIPS):
-            seen = _Drawn(settings, generator, posterior, batch, number, ctx)
-            found.append(seen.figures())
-            means.append(seen.mean[0])
-            if len(found) <= SHEETS:
-                ctx.image(f"validation-{len(found) - 1}", seen.sheet())
-    if not found:
+        for number, batch in flow_clips(store, ctx, MOST_CLIPS):
+            clip = _DrawnFlow(settings, generator, posterior, batch, number, ctx)
+            figures.append(clip.figures())
+            means.append(clip.mean[0])
+            if len(figures) <= SHEETS:
+                ctx.image(f"validation-{len(figures) - 1}", clip.sheet())
+    if not figures:
         _unmeasured(ctx)
         return
-    mean = _means(found)
+    mean = _means(figures)
     active = int((torch.stack(means).var(0, correction=0) > ACTIVE).sum())
     ratios = {
         "flow_ratio": _ratio(mean["posterior"], mean["zero"]),
@@ -148,7 +142,7 @@ def validate_flow(
     )
 
 
-class _Drawn:
+class _DrawnFlow:
     """One validation clip, its flow drawn from the posterior and from the prior."""
 
     def __init__(
@@ -205,23 +199,24 @@ def validate_refiner(
     settings: Settings, refiner: Refiner, store: FlowStore, ctx: FitContext
 ) -> None:
     """Measure, log, draw contact sheets, and check the gain at t=1."""
-    found: list[FrameFigures] = []
+    measured: list[FrameFigures] = []
     refiner.eval()
     with torch.inference_mode():
-        for _, batch in clips(store, ctx, MOST_CLIPS):
+        for _, batch in flow_clips(store, ctx, MOST_CLIPS):
             frames = to_tensor(batch.frames, ctx.device)
             flows = torch.from_numpy(batch.flows).to(ctx.device)
-            rolled = refiner.rollout(frames[:, 0], flows)
-            found.append(_frame_figures(frames, flows, rolled))
-            if len(found) <= SHEETS:
-                rows = [("real", batch.frames[0, 1:]), ("redrawn", to_uint8(rolled[0]))]
-                ctx.image(f"validation-{len(found) - 1}", contact_sheet(rows, columns=8, first=1))
-    if not found:
+            redrawn = refiner.rollout(frames[:, 0], flows)
+            measured.append(_frame_figures(frames, flows, redrawn))
+            if len(measured) <= SHEETS:
+                rows = [("real", batch.frames[0, 1:]), ("redrawn", to_uint8(redrawn[0]))]
+                name = f"validation-{len(measured) - 1}"
+                ctx.image(name, contact_sheet(rows, columns=8, first=1))
+    if not measured:
         _unmeasured(ctx)
         return
-    mean = _means(found)
+    mean = _means(measured)
     # a clip that stands still has no gain
-    moving = [f for f in found if math.isfinite(f.gain)]
+    moving = [f for f in measured if math.isfinite(f.gain)]
     gain = float(np.mean([f.gain for f in moving])) if moving else math.nan
     warped = float(np.mean([f.gain_warp for f in moving])) if moving else math.nan
     figures = {**mean, "gain": gain, "gain_warp": warped}
@@ -234,15 +229,15 @@ def validate_refiner(
     )
 
 
-def _frame_figures(frames: Tensor, flows: Tensor, rolled: Tensor) -> FrameFigures:
-    """frames [1,L+1,3,H,W], flows [1,L,2,H,W], rolled [1,L,3,H,W]."""
+def _frame_figures(frames: Tensor, flows: Tensor, redrawn: Tensor) -> FrameFigures:
+    """frames [1,L+1,3,H,W], flows [1,L,2,H,W], redrawn [1,L,3,H,W]."""
     first, second, last = frames[:, 0], frames[:, 1], frames[:, -1]
     moves = bool((first != second).any())
     copied, warped = _psnr(first, second), _psnr(warp(first, flows[:, 0]), second)
     return FrameFigures(
-        _psnr(rolled[:, 0], second) - copied if moves else math.nan,
+        _psnr(redrawn[:, 0], second) - copied if moves else math.nan,
         warped - copied if moves else math.nan,
-        _psnr(rolled[:, -1], last),
+        _psnr(redrawn[:, -1], last),
         _psnr(first, last),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +12,38 @@ from torch import Tensor, nn
 
 from vpbench.api import BadData, Batch, Clip, FitContext, TaskInfo, TrainView
 from vpbench.kit import (
-    Made,
-    Prefetch,
     Training,
+    autocast,
     contact_sheet,
     draw_keypoints,
     evaluating,
     load_weights,
+    named_precision,
     pose_to_tensor,
+    rate_factor,
+    require_at_least,
     round_weights,
     save_weights,
     seeded,
+    set_rate,
     to_tensor,
     to_uint8,
-    train,
+    training_steps,
+    validation_due,
 )
-from vpbench_baselines.common.gradients import set_rate
 from vpbench_baselines.villegas.errors import joint_errors
 from vpbench_baselines.villegas.heatmaps import HeatMapNetwork, heat_map_loss, read_points
 from vpbench_baselines.villegas.params import DETECTOR, DETECTOR_PRESETS
-from vpbench_baselines.villegas.schedule import (
-    augment_of,
-    note_finished,
-    precision_of,
-    rate_factor,
-    require,
-)
+from vpbench_baselines.villegas.settings import augment_of, note_finished
 
 CHUNK = 64
 """Images that pass through the network at once, which bounds the memory."""
-_TIMES = 6
+_N_PICTURES = 6
 """Pictures in the course of a training."""
+_MOST_FRAMES = 256
+"""Frames of validation, and of training for the mean pose."""
+_SHOWN = 8
+"""Frames in a picture."""
 _LARGEST_ERROR = 0.4
 """Bound of the acceptance check: joint error, as a part of that of the mean pose; fixed before any
 training."""
@@ -64,8 +65,7 @@ def regression_loss(
     visible_weight: float,
 ) -> Tensor:
     """The loss on images [N,3,H,W] in [-1,1] with points [N,K,3]."""
-    low = precision != torch.float32
-    with torch.autocast(images.device.type, precision, enabled=low):
+    with autocast(images.device, precision):
         logits, seen = network(images)
     return heat_map_loss(logits, seen, points, spread, visible_weight)
 
@@ -76,7 +76,7 @@ class PoseDetector(nn.Module):
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], space: object) -> None:
         super().__init__()
         self.params = dict(params)
-        require(params, {"n_keypoints": 1, "width": 1, "steps": 1, "batch": 1})
+        require_at_least(params, {"n_keypoints": 1, "width": 1, "steps": 1, "batch": 1})
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -86,8 +86,8 @@ class PoseDetector(nn.Module):
     def detect(self, frames: Tensor, pose: Tensor | None) -> Tensor:
         """float32 [B,T,3,H,W] in [0,1] -> [B,T,J,3]; `pose` is not looked at."""
         images = frames.flatten(0, 1) * 2 - 1
-        found = torch.cat([read_points(*self.net(part)) for part in images.split(CHUNK)])
-        return found.unflatten(0, frames.shape[:2])
+        points = torch.cat([read_points(*self.net(part)) for part in images.split(CHUNK)])
+        return points.unflatten(0, frames.shape[:2])
 
     # -- training -----------------------------------------------------------------------------
 
@@ -97,11 +97,11 @@ class PoseDetector(nn.Module):
         Raises:
             BadData: the clips have no joints, or not as many as `n_keypoints` says.
         """
-        p = self.params
+        p, steps = self.params, int(self.params["steps"])
+        rate, precision = float(p["rate"]), named_precision(str(p["precision"]))
         self.reset(ctx.seed)
         self.net.to(ctx.device).train()
-        adam = torch.optim.Adam(self.net.parameters(), float(p["rate"]))
-        steps = int(p["steps"])
+        adam = torch.optim.Adam(self.net.parameters(), rate)
         training = Training(
             "villegas-detector:fit",
             {"detector": self.net},
@@ -109,16 +109,15 @@ class PoseDetector(nn.Module):
             steps,
             ("batch", "width"),
         )
-        precision = precision_of(str(p["precision"]))
         held_out = _validation(data, ctx)
 
-        def begin(done: int) -> Any:
-            batches = Prefetch(data.batches("train", Clip(1), int(p["batch"]), augment_of(p), done))
+        def batches(done: int) -> Iterator[Batch]:
+            return data.batches("train", Clip(1), int(p["batch"]), augment_of(p), done)
 
-            def step(k: int) -> Made:
-                batch = next(batches)
+        with training:
+            for step, batch in training_steps(ctx, training, batches, ahead=2):
                 images, points = self._inputs(batch, ctx.device)
-                set_rate(adam, float(p["rate"]) * rate_factor(str(p["schedule"]), k, steps))
+                set_rate(adam, rate * rate_factor(str(p["schedule"]), step, steps))
                 loss = regression_loss(
                     self.net,
                     images,
@@ -130,18 +129,13 @@ class PoseDetector(nn.Module):
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 adam.step()
-                return Made({"loss": float(loss.detach())}, batch.index)
-
-            return step
-
-        def after(done: int) -> None:
-            if held_out is not None and (done % max(50, steps // _TIMES) == 0 or done == steps):
-                self._picture(*held_out, ctx)
-
-        if train(ctx, training, begin, after):
+                done = training.log({"loss": float(loss.detach())}, batch.index)
+                if held_out is not None and validation_due(done, steps, _N_PICTURES):
+                    self._picture(*held_out, ctx)
+        if training.finished:
             round_weights(self.net)
             note_finished(ctx, p, DETECTOR, DETECTOR_PRESETS, 1)
-            self._judge(data, held_out, ctx)
+            self._check(data, held_out, ctx)
 
     def _inputs(self, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
         points = pose_to_tensor(batch.pose, device)
@@ -154,24 +148,24 @@ class PoseDetector(nn.Module):
             )
         return to_tensor(batch.frames[:, 0], device) * 2 - 1, points[:, 0]
 
-    def _found(self, frames: Tensor) -> Tensor:
+    def _detected(self, frames: Tensor) -> Tensor:
         with torch.inference_mode(), evaluating([self]):
             return self.detect(frames, None)
 
     def _picture(self, frames: Tensor, pose: Tensor, ctx: FitContext) -> None:
-        """True and found joints of some frames."""
-        some = slice(0, 8)
+        """True and detected joints of some frames."""
+        some = slice(0, _SHOWN)
         shown = to_uint8(frames[some, 0])
-        found = self._found(frames[some])[:, 0].cpu().numpy()
+        detected = self._detected(frames[some])[:, 0].cpu().numpy()
         joints = pose[some, 0].cpu().numpy()
         rows = [
             ("frame", shown),
             ("true joints", draw_keypoints(shown, joints)),
-            ("found", draw_keypoints(shown, found)),
+            ("detected", draw_keypoints(shown, detected)),
         ]
         ctx.image("joints", contact_sheet(rows, header=False))
 
-    def _judge(
+    def _check(
         self, data: TrainView, held_out: tuple[Tensor, Tensor] | None, ctx: FitContext
     ) -> None:
         if held_out is None:
@@ -180,13 +174,13 @@ class PoseDetector(nn.Module):
             )
             return
         frames, pose = held_out
-        found = self._found(frames)
+        detected = self._detected(frames)
         mean = _mean_pose(data, ctx)
-        error = float(joint_errors(found, pose).mean())
+        error = float(joint_errors(detected, pose).mean())
         usual = float(joint_errors(mean.expand_as(pose), pose).mean())
         seen = pose[..., 2] > 0
-        told = float(((found[..., 2] > 0) == seen).float().mean())
-        ctx.log({"val_joint_error": error, "val_mean_pose_error": usual, "val_seen": told})
+        right = float(((detected[..., 2] > 0) == seen).float().mean())
+        ctx.log({"val_joint_error": error, "val_mean_pose_error": usual, "val_seen": right})
         ctx.check(
             "joint error of the detector over that of the mean pose",
             error / usual if usual > 0 else float("nan"),
@@ -204,7 +198,7 @@ class PoseDetector(nn.Module):
 
 def _validation(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor] | None:
     """Frames [N,1,3,H,W] and joints [N,1,J,3] of validation clips; None without."""
-    count = min(256, 2 * data.len("val"))
+    count = min(_MOST_FRAMES, 2 * data.len("val"))  # about two frames of each clip
     if not count:
         return None
     try:
@@ -217,7 +211,9 @@ def _validation(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor] | Non
 
 def _mean_pose(data: TrainView, ctx: FitContext) -> Tensor:
     """Mean place of each joint over training frames, [1,1,J,3]."""
-    batch = next(data.batches("train", Clip(1), min(256, data.len("train")), stream="mean"))
+    batch = next(
+        data.batches("train", Clip(1), min(_MOST_FRAMES, data.len("train")), stream="mean")
+    )
     pose = np.asarray(batch.pose, np.float64)[:, 0]
     there = pose[..., 2:] > 0
     total = np.where(there, pose[..., :2], 0).sum(0) / np.maximum(there.sum(0), 1)

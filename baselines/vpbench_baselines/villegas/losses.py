@@ -1,4 +1,4 @@
-"""Losses of the generator, and the rule by which one player waits for the other."""
+"""Losses of the generator and its discriminator, and the rule that balances the two."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from vpbench.kit.adversarial import fake_loss, real_loss
 
 
 def squared_loss(fake: Tensor, real: Tensor) -> Tensor:
@@ -48,30 +50,27 @@ def matching_loss(real: Tensor, fake: Tensor, wrong: Tensor) -> dict[str, Tensor
     Returns:
         "real", and "fake" of which the two kinds of false pairs have one half each.
     """
-    false = 0.5 * F.softplus(fake).mean() + 0.5 * F.softplus(wrong).mean()
-    return {"real": F.softplus(-real).mean(), "fake": false}
-
-
-def fooling_loss(fake: Tensor) -> Tensor:
-    """BCE(D(fake), 1) of logits."""
-    return F.softplus(-fake).mean()
+    return {
+        "real": real_loss(real),
+        "fake": 0.5 * fake_loss(fake) + 0.5 * fake_loss(wrong),
+    }
 
 
 def next_turns(
-    moves: Mapping[str, bool], losses: Sequence[float], margin: float
+    turns: Mapping[str, bool], losses: Sequence[float], margin: float
 ) -> dict[str, bool]:
-    """Who moves in the next step: a player that is far ahead waits until both would wait.
+    """Which network is updated in the next step: one that is far ahead waits until both would.
 
     Args:
-        moves: "discriminator" and "generator": who has moved.
+        turns: "discriminator" and "generator": which was updated in this step.
         losses: the discriminator's two.
-        margin: a loss below it stops the discriminator, one above 1 - margin the generator; 0 stops
-            nobody.
+        margin: a loss below it stops the discriminator, one above 1 - margin the generator; 0 does
+            not balance the two.
     """
     if margin <= 0:
         return {"discriminator": True, "generator": True}
-    judge = moves["discriminator"] and not any(x < margin for x in losses)
-    draws = moves["generator"] and not any(x > 1 - margin for x in losses)
-    if not judge and not draws:
-        judge = draws = True
-    return {"discriminator": judge, "generator": draws}
+    discriminator = turns["discriminator"] and not any(x < margin for x in losses)
+    generator = turns["generator"] and not any(x > 1 - margin for x in losses)
+    if not discriminator and not generator:
+        discriminator = generator = True
+    return {"discriminator": discriminator, "generator": generator}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,6 @@ from vpbench.api import (
     TaskInfo,
 )
 from vpbench.kit import (
-    Made,
-    Prefetch,
     Training,
     contact_sheet,
     draw_keypoints,
@@ -31,22 +29,28 @@ from vpbench.kit import (
     load_state,
     load_weights,
     pose_to_tensor,
+    rate_factor,
+    require_at_least,
     round_weights,
     save_weights,
     seeded,
-    train,
+    set_rate,
+    task_window,
+    training_steps,
 )
-from vpbench_baselines.common.gradients import set_rate
 from vpbench_baselines.villegas.errors import joint_errors, masked_error
 from vpbench_baselines.villegas.networks import PoseLSTM
 from vpbench_baselines.villegas.params import MOTION, MOTION_PRESETS
-from vpbench_baselines.villegas.schedule import augment_of, note_finished, rate_factor, require
+from vpbench_baselines.villegas.settings import augment_of, note_finished
 
 MOST_GIVEN = 10
 """Frames that the original is given; more are left out."""
 _SMOOTHING = 0.9
-"""Of RMSProp's mean square."""
+"""Of RMSProp's mean square; TensorFlow's default, where torch has 0.99."""
 _MOST_CLIPS = 96
+"""Validation clips that are looked at."""
+_SHOWN = 4
+"""Clips that are drawn as pictures."""
 _LARGEST_RATIO = 0.8
 """Bound of the acceptance check: joint error over that of repeating the last pose; fixed before any
 training."""
@@ -73,7 +77,9 @@ class PoseMotion(nn.Module):
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], space: object) -> None:
         super().__init__()
         self.params = dict(params)
-        require(params, {"embedding": 1, "hidden": 1, "steps": 1, "batch": 1, "clip": 1e-9})
+        require_at_least(
+            params, {"embedding": 1, "hidden": 1, "steps": 1, "batch": 1, "clip": 1e-9}
+        )
         self.net: PoseLSTM | None = None
 
     def reset(self, count: int, seed: int) -> PoseLSTM:
@@ -111,37 +117,32 @@ class PoseMotion(nn.Module):
         window = Clip(given + ctx.task.horizon, stride="task")
         net = self.reset(_count(data, window, joints), ctx.seed).to(ctx.device).train()
         weights = [w for w in net.parameters() if w.requires_grad]
-        rms = torch.optim.RMSprop(weights, float(p["rate"]), alpha=_SMOOTHING)
+        rmsprop = torch.optim.RMSprop(weights, float(p["rate"]), alpha=_SMOOTHING)
         training = Training(
-            "villegas-motion:fit", {"lstm": net}, {"rmsprop": rms}, steps, ("batch", "hidden")
+            "villegas-motion:fit", {"lstm": net}, {"rmsprop": rmsprop}, steps, ("batch", "hidden")
         )
 
-        def begin(done: int) -> Any:
-            batches = Prefetch(
-                data.batches("train", window, int(p["batch"]), augment_of(p), done), 4
-            )
+        def batches(done: int) -> Iterator[Batch]:
+            return data.batches("train", window, int(p["batch"]), augment_of(p), done)
 
-            def step(k: int) -> Made:
-                batch = next(batches)
+        with training:
+            for step, batch in training_steps(ctx, training, batches, ahead=4):
                 poses = paths_of(batch, joints).to(ctx.device)
-                set_rate(rms, float(p["rate"]) * rate_factor(str(p["schedule"]), k, steps))
-                found = points_of(net(numbers_of(poses[:, :given]), ctx.task.horizon))
-                loss = masked_error(found, poses[:, given:])
-                rms.zero_grad(set_to_none=True)
+                set_rate(rmsprop, float(p["rate"]) * rate_factor(str(p["schedule"]), step, steps))
+                predicted = points_of(net(numbers_of(poses[:, :given]), ctx.task.horizon))
+                loss = masked_error(predicted, poses[:, given:])
+                rmsprop.zero_grad(set_to_none=True)
                 loss.backward()
                 length = nn.utils.clip_grad_norm_(weights, float(p["clip"]))
-                rms.step()
+                rmsprop.step()
                 figures = {"loss": float(loss.detach()), "gradient": float(length)}
-                return Made(figures, batch.index)
-
-            return step
-
-        if train(ctx, training, begin):
+                training.log(figures, batch.index)
+        if training.finished:
             round_weights(net)
             note_finished(ctx, p, MOTION, MOTION_PRESETS, MOST_GIVEN)
-            self._judge(data, joints, ctx)
+            self._check(data, joints, ctx)
 
-    def _judge(self, data: KeypointView, joints: bool, ctx: FitContext) -> None:
+    def _check(self, data: KeypointView, joints: bool, ctx: FitContext) -> None:
         paths = validation_paths(data, joints, ctx)
         if paths is None:
             ctx.note(
@@ -149,19 +150,20 @@ class PoseMotion(nn.Module):
             )
             return
         with torch.inference_mode(), evaluating([self]):
-            found = self.rollout(paths.given, None, ctx.task.horizon, torch.zeros(len(paths.given)))
+            seeds = torch.zeros(len(paths.given))  # which it does not use
+            predicted = self.rollout(paths.given, None, ctx.task.horizon, seeds)
         last = paths.last[:, None]
         counted = (last[..., 2] > 0).expand(paths.future.shape[:-1])
-        error = float(joint_errors(found, paths.future, counted).mean())
-        still = float(joint_errors(last.expand_as(found), paths.future, counted).mean())
+        error = float(joint_errors(predicted, paths.future, counted).mean())
+        still = float(joint_errors(last.expand_as(predicted), paths.future, counted).mean())
         ctx.log({"val_joint_error": error, "val_joint_error_repeated": still})
         ctx.check(
             "joint error of the pose LSTM over that of repeating the last pose",
             error / still if still > 0 else float("nan"),
             at_most=_LARGEST_RATIO,
         )
-        for k in range(min(4, len(found))):
-            ctx.image(f"poses-{k}", _sheet(paths, found, k, ctx.task.size))
+        for k in range(min(_SHOWN, len(predicted))):
+            ctx.image(f"poses-{k}", _sheet(paths, predicted, k, ctx.task.size))
 
     # -- files --------------------------------------------------------------------------------
 
@@ -196,10 +198,10 @@ def _count(data: KeypointView, window: Clip, joints: bool) -> int:
     return paths_of(next(data.batches("train", window, 1, stream="count")), joints).shape[2]
 
 
-def _sheet(paths: Paths, found: Tensor, k: int, size: int) -> Frames:
+def _sheet(paths: Paths, predicted: Tensor, k: int, size: int) -> Frames:
     """Given and future points of clip `k` on black: true ones, then predicted ones."""
     rows: list[tuple[str, Frames]] = []
-    for name, future in (("true", paths.future[k]), ("pose LSTM", found[k])):
+    for name, future in (("true", paths.future[k]), ("pose LSTM", predicted[k])):
         points = torch.cat([paths.given[k], future]).cpu().numpy()
         black = np.zeros((len(points), size, size, 3), np.uint8)
         rows.append((name, draw_keypoints(black, points)))
@@ -208,10 +210,11 @@ def _sheet(paths: Paths, found: Tensor, k: int, size: int) -> Frames:
 
 @dataclass(frozen=True)
 class Paths:
-    """Validation clips: what the detector found in the given frames, what was to come.
+    """Validation clips: points of the detector in the given frames, and what was to come.
 
     Attributes:
-        last: true points of the last given frame; a poor detector makes no easy rival of them.
+        last: true points of the last given frame, so that repeating them is a strong comparison
+            even where the detector is poor.
     """
 
     given: Tensor
@@ -224,9 +227,8 @@ def validation_paths(data: KeypointView, joints: bool, ctx: FitContext) -> Paths
     count, n = min(_MOST_CLIPS, data.len("val")), ctx.task.n_max
     if not count:
         return None
-    window = Clip(n + ctx.task.horizon, "task", "task")
     try:
-        batch = next(data.batches("val", window, count, stream="validation"))
+        batch = next(data.batches("val", task_window(ctx.task), count, stream="validation"))
     except BadData:  # none is long enough
         return None
     found = pose_to_tensor(batch.keypoints, ctx.device)

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vpbench.api import UsageError
-from vpbench_baselines.common.first_weights import pass_on
+from vpbench.kit import conv3x3, pass_on, upconv3x3
 
-_Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d)
 _WEAK = 0.02
 """Standard deviation of the first weights of the pose LSTM's linear layers."""
-
-
-def conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """3x3, padded; also stands for a transposed convolution of stride 1, its mirror."""
-    return _started(nn.Conv2d(inputs, outputs, 3, 1, 1))
-
-
-def double(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """Unpooling and a 3x3 convolution in one.
-
-    Unpooling puts each value to the top left of a 2x2 square of zeros. A transposed convolution of
-    stride 2 is the same sum without the zeros: a quarter of the products.
-    """
-    return _started(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, 1))
-
-
-def _started(layer: _Layer) -> _Layer:
-    nn.init.xavier_uniform_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 def encoder(inputs: int, width: int, pools: int) -> nn.Sequential:
@@ -43,7 +19,7 @@ def encoder(inputs: int, width: int, pools: int) -> nn.Sequential:
     channels = inputs
     for block, (outputs, count) in enumerate(((width, 2), (2 * width, 2), (4 * width, 3))):
         for _ in range(count):
-            layers += [conv(channels, outputs), nn.ReLU(inplace=True)]
+            layers += [conv3x3(channels, outputs), nn.ReLU(inplace=True)]
             channels = outputs
         if block < pools:
             layers.append(nn.MaxPool2d(2))
@@ -57,21 +33,21 @@ def decoder(width: int, pools: int) -> nn.Sequential:
         return nn.ReLU(inplace=True)
 
     d = width
-    enter = double if pools == 3 else conv
+    enter = upconv3x3 if pools == 3 else conv3x3
     return nn.Sequential(
         enter(4 * d, 4 * d),
         act(),
-        conv(4 * d, 4 * d),
+        conv3x3(4 * d, 4 * d),
         act(),
-        conv(4 * d, 2 * d),
+        conv3x3(4 * d, 2 * d),
         act(),
-        double(2 * d, 2 * d),
+        upconv3x3(2 * d, 2 * d),
         act(),
-        conv(2 * d, d),
+        conv3x3(2 * d, d),
         act(),
-        double(d, d),
+        upconv3x3(d, d),
         act(),
-        conv(d, 3),
+        conv3x3(d, 3),
         nn.Tanh(),
     )
 

@@ -39,15 +39,15 @@ class Poses:
             BadData: joints are wanted and a clip has none.
         """
         if not self.joints:
-            return self.found(frames, batch.pose)
+            return self.detected(frames, batch.pose)
         pose = pose_to_tensor(batch.pose, self.device)
         if pose is None:
             raise BadData("villegas-translator: a training clip has no joints.")
         return pose
 
     @torch.no_grad()
-    def found(self, frames: Tensor, pose: Pose | None) -> Tensor:
-        """What the detector finds, as in a prediction: [B,T,3,H,W] in [0,1] -> [B,T,K,3]."""
+    def detected(self, frames: Tensor, pose: Pose | None) -> Tensor:
+        """Poses of the detector, as in a prediction: [B,T,3,H,W] in [0,1] -> [B,T,K,3]."""
         wants = getattr(getattr(self.detector, "capabilities", None), "pose", "no")
         joints = pose_to_tensor(pose, self.device) if wants in ("required", "optional") else None
         with evaluating([self.detector]):

@@ -32,7 +32,7 @@ DEVIATIONS = (
     "fifth of He's weights on top; from Xavier's a short training does not even learn colours.",
     "Preset cpu: weights 20 of the pixel loss, 0.05 of both feature losses, which are taken on a "
     "quarter of each batch, and 0.01 of the adversarial one, which begins after 80 % of the steps; "
-    "nobody waits.",
+    "the two networks are not balanced.",
     "Preset cpu: pairs of frames are at most 16 apart, not 29.",
 )
 """Where this differs from the authors' code, all presets first."""

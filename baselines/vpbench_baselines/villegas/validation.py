@@ -5,32 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vpbench.api import BadData, Clip, FitContext, Frames, TrainView
-from vpbench.kit import Training, contact_sheet, draw_keypoints, evaluating, to_tensor, to_uint8
+from vpbench.api import FitContext, Frames, TrainView
+from vpbench.kit import (
+    contact_sheet,
+    draw_keypoints,
+    evaluating,
+    to_tensor,
+    to_uint8,
+    validation_clips,
+)
+from vpbench_baselines.villegas.drawer import AnalogyDrawer
 from vpbench_baselines.villegas.poses import Poses
-
-if TYPE_CHECKING:
-    from vpbench_baselines.villegas.translator import AnalogyTranslator
 
 MOST_CLIPS = 96
 """Validation clips that are looked at."""
 GENERATOR_GAIN = 3.0
 """Bound of the acceptance check, dB; fixed before any training."""
-_TIMES = 8
-"""Pictures in the course of a training, none less than `_RARELY` steps after another."""
-_RARELY = 50
+N_PICTURES = 8
+"""Pictures in the course of a training."""
 _SHOWN = 4
+"""Clips that are drawn as pictures."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One validation clip: the last given frame, what was to come, and what was drawn.
+class DrawnClip:
+    """One validation clip: the given frames, what was to come, and what was drawn.
 
     Attributes:
         before: [n,3,H,W] in [0,1], the given frames.
@@ -53,92 +57,66 @@ class Seen:
         return 10 * math.log10(still / max(error, 1e-10)) if still > 0 else None
 
     def sheet(self) -> Frames:
-        """Real, true poses on it, drawn from true poses, drawn from found ones."""
+        """Real, true poses on it, drawn from true poses, drawn from detected ones."""
         given, real = to_uint8(self.before), to_uint8(self.real)
         overlaid = draw_keypoints(real, self.poses.cpu().numpy())
         parts = (
             ("real", real),
             ("poses", overlaid),
             ("true poses", to_uint8(self.drawn)),
-            ("found poses", to_uint8(self.guided)),
+            ("detected poses", to_uint8(self.guided)),
         )
         rows = [(name, np.concatenate([given, frames])) for name, frames in parts]
         return contact_sheet(rows, columns=10, first=1 - len(given))
 
 
-def look(
-    translator: AnalogyTranslator, poses: Poses, data: TrainView, ctx: FitContext, most: int
-) -> Iterator[Seen]:
+def drawn_clips(
+    drawer: AnalogyDrawer, poses: Poses, data: TrainView, ctx: FitContext, most: int
+) -> Iterator[DrawnClip]:
     """Validation clips, each once, as the task cuts it; none where none is long enough."""
     n = ctx.task.n_max
-    if not data.len("val"):
-        return
-    batches = data.batches(
-        "val", Clip(n + ctx.task.horizon, "task", "task"), 1, stream="validation"
-    )
-    numbers: set[int] = set()
-    while True:
-        try:
-            batch = next(batches)
-        except BadData:  # none is long enough
-            return
-        number = int(batch.index[0])
-        if number in numbers or len(numbers) >= most:
-            return
-        numbers.add(number)
+    for batch in validation_clips(data, ctx.task, most):
         frames = to_tensor(batch.frames, ctx.device)
-        true, found = poses.true(batch, frames), poses.found(frames, batch.pose)
+        true, detected = poses.true(batch, frames), poses.detected(frames, batch.pose)
         last = frames[:, n - 1]
         drawn, guided = (
-            translator.render(last, points[:, n - 1], points[:, n:])[0] for points in (true, found)
+            drawer.render(last, points[:, n - 1], points[:, n:])[0] for points in (true, detected)
         )
-        yield Seen(frames[0, :n], frames[0, n:], drawn, guided, true[0, n:])
+        yield DrawnClip(frames[0, :n], frames[0, n:], drawn, guided, true[0, n:])
 
 
-class Watcher:
-    """Draws validation clips while a training runs."""
-
-    def __init__(
-        self, translator: AnalogyTranslator, poses: Poses, data: TrainView, ctx: FitContext
-    ) -> None:
-        self.translator, self.poses, self.data, self.ctx = translator, poses, data, ctx
-
-    def after(self, done: int, training: Training) -> None:
-        """Draw and log every so often."""
-        if done % max(_RARELY, training.steps // _TIMES):
-            return
-        gains: list[float] = []
-        with torch.inference_mode(), evaluating([self.translator]):
-            some = look(self.translator, self.poses, self.data, self.ctx, _SHOWN)
-            for k, seen in enumerate(some):
-                self.ctx.image(f"validation-{k}", seen.sheet())
-                gains += _known(seen.gain(seen.drawn))
-        if gains:
-            self.ctx.log({"val_gain_of_few": float(np.mean(gains))})
+def draw_validation(drawer: AnalogyDrawer, poses: Poses, data: TrainView, ctx: FitContext) -> None:
+    """Draw a few validation clips while a training runs, and log their mean gain."""
+    gains: list[float] = []
+    with torch.inference_mode(), evaluating([drawer]):
+        for k, clip in enumerate(drawn_clips(drawer, poses, data, ctx, _SHOWN)):
+            ctx.image(f"validation-{k}", clip.sheet())
+            gains += _known(clip.gain(clip.drawn))
+    if gains:
+        ctx.log({"val_gain_of_few": float(np.mean(gains))})
 
 
-def judge(translator: AnalogyTranslator, poses: Poses, data: TrainView, ctx: FitContext) -> None:
+def check_generator(drawer: AnalogyDrawer, poses: Poses, data: TrainView, ctx: FitContext) -> None:
     """Measure at the end of a stage, log, draw, and check the figure against its bound."""
     true: list[float] = []
-    found: list[float] = []
+    detected: list[float] = []
     count = 0
-    with torch.inference_mode(), evaluating([translator]):
-        for k, seen in enumerate(look(translator, poses, data, ctx, MOST_CLIPS)):
+    with torch.inference_mode(), evaluating([drawer]):
+        for k, clip in enumerate(drawn_clips(drawer, poses, data, ctx, MOST_CLIPS)):
             count += 1
-            true += _known(seen.gain(seen.drawn))
-            found += _known(seen.gain(seen.guided))
+            true += _known(clip.gain(clip.drawn))
+            detected += _known(clip.gain(clip.guided))
             if k < _SHOWN:
-                ctx.image(f"validation-{k}", seen.sheet())
+                ctx.image(f"validation-{k}", clip.sheet())
     if not count:
         ctx.note(
             "no validation clip is long enough: acceptance checks of the generator not measured"
         )
         return
-    figures: dict[str, Any] = {"val_gain": _mean(true), "val_gain_found": _mean(found)}
-    ctx.log(figures)
+    ctx.log({"val_gain": _mean(true), "val_gain_found": _mean(detected)})
     ctx.check(
         "generator with true future poses over copy-last",
-        figures["val_gain"],
+        _mean(true),
         at_least=GENERATOR_GAIN,
         unit="dB",
     )

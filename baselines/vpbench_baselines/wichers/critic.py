@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vpbench_baselines.wichers.images import conv, norm
+from vpbench.kit import conv3x3
+from vpbench_baselines.wichers.images import norm
 from vpbench_baselines.wichers.recurrent import EPSILON, PeepholeLSTM, State, dense
 
 
@@ -37,10 +38,14 @@ class Critic(nn.Module):
     def __init__(self, encoding: int, d: int, side: int, width: int) -> None:
         super().__init__()
         self.look2 = nn.Sequential(
-            conv(2 * d, width, 2), nn.ReLU(), conv(width, width, 2), nn.ReLU(), norm(width)
+            conv3x3(2 * d, width, 2), nn.ReLU(), conv3x3(width, width, 2), nn.ReLU(), norm(width)
         )
         self.look4 = nn.Sequential(
-            conv(4 * d, 2 * width, 2), nn.ReLU(), conv(2 * width, width, 2), nn.ReLU(), norm(width)
+            conv3x3(4 * d, 2 * width, 2),
+            nn.ReLU(),
+            conv3x3(2 * width, width, 2),
+            nn.ReLU(),
+            norm(width),
         )
         small = (side + 3) // 4
         units = (4 * width, 4 * width, 2 * width, width)

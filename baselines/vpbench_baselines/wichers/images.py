@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vpbench.kit import conv3x3, glorot, upconv3x3
 from vpbench_baselines.wichers.recurrent import EPSILON
 
 _MEAN = (123.68, 116.78, 103.94)
@@ -17,29 +17,10 @@ _MEAN = (123.68, 116.78, 103.94)
 _VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 _WEAK = 1e-4
 
-_Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-
 
 def norm(channels: int) -> nn.GroupNorm:
     """Normalises each frame over height, width and channels; one gain and bias a channel."""
     return nn.GroupNorm(1, channels, EPSILON)
-
-
-def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """3x3, padded; also stands for a transposed convolution of stride 1, its mirror image."""
-    return _started(nn.Conv2d(inputs, outputs, 3, stride, 1))
-
-
-def double(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """A transposed 3x3 convolution that doubles height and width."""
-    return _started(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, 1))
-
-
-def _started(layer: _Layer) -> _Layer:
-    nn.init.xavier_uniform_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 class Encoder(nn.Module):
@@ -68,13 +49,13 @@ class Encoder(nn.Module):
         channels = 3
         for block in blocks:
             for width in block:
-                layers += [conv(channels, width), nn.ReLU(inplace=True)]
+                layers += [conv3x3(channels, width), nn.ReLU(inplace=True)]
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.blocks = nn.Sequential(*layers)
         side = size >> len(blocks)
         self.dropout = nn.Dropout(dropout)
-        self.leave = _started(nn.Linear(channels * side * side, encoding))
+        self.leave = glorot(nn.Linear(channels * side * side, encoding))
         if imagenet:
             nn.init.trunc_normal_(self.leave.weight, std=_WEAK, a=-2 * _WEAK, b=2 * _WEAK)
         self.mean: Tensor
@@ -106,12 +87,12 @@ class _Features(nn.Module):
         super().__init__()
         self.side = size // 16
         numbers = self.side**2 * d
-        self.enter = _started(nn.Linear(encoding, numbers))
+        self.enter = glorot(nn.Linear(encoding, numbers))
         self.norm0 = nn.LayerNorm(numbers, EPSILON)
-        self.one, self.norm1 = conv(d, d), norm(d)
-        self.two = double(d, 2 * d)
-        self.three, self.norm3 = conv(2 * d, 2 * d), norm(2 * d)
-        self.four = conv(2 * d, 4 * d)
+        self.one, self.norm1 = conv3x3(d, d), norm(d)
+        self.two = upconv3x3(d, 2 * d)
+        self.three, self.norm3 = conv3x3(2 * d, 2 * d), norm(2 * d)
+        self.four = conv3x3(2 * d, 4 * d)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """[N,encoding] -> h2 [N,2d,H/8,W/8] and h4 [N,4d,H/8,W/8]; h4 is the result."""
@@ -130,26 +111,26 @@ def _image_features(d: int, dropout: float) -> nn.Sequential:
         return nn.ReLU(inplace=True)
 
     return nn.Sequential(
-        conv(3, d),
+        conv3x3(3, d),
         act(),
         norm(d),
-        conv(d, d),
+        conv3x3(d, d),
         act(),
         pool,
         drop,
         norm(d),
-        conv(d, 2 * d),
+        conv3x3(d, 2 * d),
         act(),
-        conv(2 * d, 2 * d),
+        conv3x3(2 * d, 2 * d),
         act(),
         pool,
         drop,
         norm(2 * d),
-        conv(2 * d, 4 * d),
+        conv3x3(2 * d, 4 * d),
         act(),
-        conv(4 * d, 4 * d),
+        conv3x3(4 * d, 4 * d),
         act(),
-        conv(4 * d, 4 * d),
+        conv3x3(4 * d, 4 * d),
         act(),
         pool,
     )
@@ -163,28 +144,28 @@ def _decoder(d: int, bottleneck: int, dropout: float) -> nn.Sequential:
         return nn.ReLU(inplace=True)
 
     return nn.Sequential(
-        double(4 * d, 4 * d),
+        upconv3x3(4 * d, 4 * d),
         act(),
         drop,
         norm(4 * d),
-        conv(4 * d, 4 * d),
+        conv3x3(4 * d, 4 * d),
         act(),
         drop,
-        conv(4 * d, 2 * d),
+        conv3x3(4 * d, 2 * d),
         act(),
         drop,
         norm(2 * d),
-        double(2 * d, 2 * d),
+        upconv3x3(2 * d, 2 * d),
         act(),
         drop,
-        conv(2 * d, d),
+        conv3x3(2 * d, d),
         act(),
         drop,
         norm(d),
-        double(d, bottleneck),
+        upconv3x3(d, bottleneck),
         act(),
         drop,
-        conv(bottleneck, 4),
+        conv3x3(bottleneck, 4),
     )
 
 
@@ -206,14 +187,14 @@ class AnalogyNetwork(nn.Module):
         super().__init__()
         self.image = _image_features(d, dropout)
         self.features = _Features(encoding, d, size)
-        self.first, self.wanted = conv(4 * d, 4 * d), conv(4 * d, 4 * d)
+        self.first, self.wanted = conv3x3(4 * d, 4 * d), conv3x3(4 * d, 4 * d)
         self.join = nn.Sequential(
-            conv(8 * d, 4 * d),
+            conv3x3(8 * d, 4 * d),
             nn.ReLU(inplace=True),
             norm(4 * d),
-            conv(4 * d, 4 * d),
+            conv3x3(4 * d, 4 * d),
             nn.ReLU(inplace=True),
-            conv(4 * d, 4 * d),
+            conv3x3(4 * d, 4 * d),
             nn.ReLU(inplace=True),
         )
         self.decode = _decoder(d, bottleneck, dropout)

@@ -71,16 +71,16 @@ class Wichers:
         self, given: Conditioning, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """For pictures: mask, what is drawn under it, and the result, uint8 [B,S,T,H,W,3]."""
-        found: dict[str, list[Frames]] = {"mask": [], "coarse": [], "final": []}
+        samples: dict[str, list[Frames]] = {"mask": [], "coarse": [], "final": []}
         with torch.inference_mode():
             self.networks.eval()
             for s in range(seeds.shape[1]):
                 frame, code, codes = self._rollout(given, horizon, seeds[:, s])
                 drawn, mask = self.networks.decoder.coarse_and_mask(frame, code, codes)
-                found["mask"].append(to_uint8(mask.expand_as(drawn)))
-                found["coarse"].append(to_uint8(drawn))
-                found["final"].append(to_uint8(mask * drawn + (1 - mask) * frame[:, None]))
-        return {name: np.stack(values, axis=1) for name, values in found.items()}
+                samples["mask"].append(to_uint8(mask.expand_as(drawn)))
+                samples["coarse"].append(to_uint8(drawn))
+                samples["final"].append(to_uint8(mask * drawn + (1 - mask) * frame[:, None]))
+        return {name: np.stack(values, axis=1) for name, values in samples.items()}
 
     def _rollout(
         self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]
@@ -94,8 +94,8 @@ class Wichers:
         if predictor.noise:
             noise = normal(seeds, (n - 1 + horizon, predictor.noise), self.device)
         # frames 1 .. n-1 are given: what the predictor says of them is not returned
-        rolled = predictor(codes, n - 1 + horizon, noise, unit)[:, n - 1 :]
-        return frames[:, 0], codes[:, 0], rolled
+        continued = predictor(codes, n - 1 + horizon, noise, unit)[:, n - 1 :]
+        return frames[:, 0], codes[:, 0], continued
 
     def _video(self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]) -> Tensor:
         frame, code, codes = self._rollout(given, horizon, seeds)
@@ -109,11 +109,14 @@ class Wichers:
         self.device = ctx.device
         self._begin(stage, ctx)
         trainer = Trainer(self.settings, self.networks, data, ctx)
-        done = {"epva": trainer.epva, "e2e": trainer.e2e, "adversarial": trainer.adversarial}[
-            stage
-        ]()
+        trainings = {
+            "epva": trainer.epva,
+            "e2e": trainer.e2e,
+            "adversarial": trainer.adversarial,
+        }
+        finished = trainings[stage]()
         round_weights(self.networks)
-        if done:
+        if finished:
             spec = next(s for s in STAGES if s.name == stage)
             note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), MOST_GIVEN)
             validate(stage, self.settings, self.networks, data, ctx)

@@ -105,14 +105,14 @@ class Predictor(nn.Module):
         """
         states = [c.start(len(given), given) for c in self._cells()]
         back = self.feedback.expand(len(given), -1)
-        found: list[Tensor] = []
+        codes: list[Tensor] = []
         for k in range(steps):
-            now = given[:, k] if k < given.shape[1] else found[-1]
+            now = given[:, k] if k < given.shape[1] else codes[-1]
             code, states = self._step(now, back, states, None if noise is None else noise[:, k])
-            found.append(F.normalize(code, dim=1) if unit else code)
+            codes.append(F.normalize(code, dim=1) if unit else code)
             # the top of the last pair but one, which is number 18 of the original's 0 to 20
             back = torch.cat(states[max(0, len(states) - 3)], 1)
-        return torch.stack(found, 1)
+        return torch.stack(codes, 1)
 
     def _cells(self) -> list[PeepholeLSTM]:
         pairs = zip(self.plain, self.skipped, strict=True)

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from vpbench.api import Augment, Clip, TaskInfo, UsageError
-from vpbench.kit import perceptual_network
-from vpbench_baselines.common.first_weights import pass_on
+from vpbench.kit import pass_on, perceptual_network, require_at_least, require_one_of
 from vpbench_baselines.wichers.critic import Critic
 from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks, vgg_blocks
 from vpbench_baselines.wichers.recurrent import Predictor
@@ -26,6 +25,24 @@ _CHOICES = {
     "encoder_init": ("vgg16-hed", "scratch"),
     "decoder_init": ("xavier", "identity"),
     "precision": ("fp32", "bf16"),
+}
+_LEAST = {
+    "width": 1,
+    "encoding": 1,
+    "encoder_width": 1,
+    "bottleneck": 1,
+    "batch": 1,
+    "steps": 1,
+    "adversarial_steps": 1,
+    "adversarial_batch": 1,
+    "critic_steps": 1,
+    "critic_width": 1,
+    "latent_delay": 1,
+    "frames": 2,  # one to see, one to predict
+    "noise": 1,
+    "action_slot": 0,
+    "counted": 0,
+    "warm": 0,
 }
 
 
@@ -82,30 +99,8 @@ class Settings:
         Raises:
             UsageError: a value that cannot be, named.
         """
-        for name, known in _CHOICES.items():
-            if params[name] not in known:
-                raise UsageError(f"{name}={params[name]!r} is one of {', '.join(known)}.")
-        least = {
-            "width": 1,
-            "encoding": 1,
-            "encoder_width": 1,
-            "bottleneck": 1,
-            "batch": 1,
-            "steps": 1,
-            "adversarial_steps": 1,
-            "adversarial_batch": 1,
-            "critic_steps": 1,
-            "critic_width": 1,
-            "latent_delay": 1,
-            "frames": 2,
-            "noise": 1,
-            "action_slot": 0,
-            "counted": 0,
-            "warm": 0,
-        }
-        for name, lowest in least.items():
-            if params[name] < lowest:
-                raise UsageError(f"{name}={params[name]} must be at least {lowest}.")
+        require_one_of(params, _CHOICES)
+        require_at_least(params, _LEAST)
         if params["cells"] < 1 or params["cells"] % 2 == 0:
             raise UsageError(f"cells={params['cells']} must be odd: one, and two for each pair.")
         if params["encoder"] == "small" and params["encoder_init"] != "scratch":

@@ -12,13 +12,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vpbench.api import Batch, FitContext, TrainView
-from vpbench.kit import Made, Prefetch, Training, seeded, to_tensor, train
-from vpbench_baselines.common.gradients import apply, clip_each, ramp_down, set_rate
+from vpbench.kit import (
+    Training,
+    apply_gradients,
+    autocast,
+    linear_decay,
+    named_precision,
+    seeded,
+    set_rate,
+    to_tensor,
+    training_steps,
+    warm_up,
+)
+from vpbench_baselines.common.gradients import clip_each
 from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
 from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
 
 _CENTRED_ON = 16
-"""Clips."""
+"""Clips whose first encodings are given a mean of 0."""
+_AHEAD = 2
+"""Batches that are made while the networks compute."""
 
 _Loss = Callable[[Tensor, int], tuple[Tensor, dict[str, float]]]
 """Frames [B,L,3,H,W] and the step -> a loss and its figures."""
@@ -31,7 +44,7 @@ def latent_weight(step: int, highest: float, delay: int) -> float:
 
 def rate_factor(step: int, s: Settings) -> float:
     """What the rate of the first stage is multiplied with: a rise over `warm`, then the fall."""
-    return min(1.0, (step + 1) / max(1, s.warm)) * ramp_down(step, s.steps, s.decay)
+    return warm_up(step, s.warm) * linear_decay(step, s.steps, s.decay)
 
 
 def chosen_times(length: int, count: int) -> list[int]:
@@ -104,7 +117,13 @@ class Trainer:
 
     def _batches(self, batch: int, start: int) -> Iterator[Batch]:
         window = self.settings.window(self.ctx.task)
-        return Prefetch(self.data.batches("train", window, batch, self.settings.augment, start))
+        return self.data.batches("train", window, batch, self.settings.augment, start)
+
+    def _grouped(self, batch: int, count: int, start: int) -> Iterator[list[Batch]]:
+        """`count` batches a step, from step number `start` on."""
+        batches = self._batches(batch, start * count)
+        while True:
+            yield [next(batches) for _ in range(count)]
 
     def _frames(self, batch: Batch) -> Tensor:
         return to_tensor(batch.frames, self.ctx.device)
@@ -135,6 +154,7 @@ class Trainer:
         encoder.leave.bias -= codes.flatten(0, 1).mean(0)
 
     def _single(self, stage: str, loss_of: _Loss) -> bool:
+        """Train all networks with one optimiser on one loss."""
         s = self.settings
         weights = list(self.networks.parameters())
         adam = torch.optim.Adam(weights, s.rate)
@@ -142,21 +162,18 @@ class Trainer:
             f"wichers:{stage}", {"networks": self.networks}, {"adam": adam}, s.steps
         )
 
-        def begin(done: int) -> Callable[[int], Made]:
-            batches = self._batches(s.batch, done)
+        def batches(done: int) -> Iterator[Batch]:
+            return self._batches(s.batch, done)
 
-            def step(k: int) -> Made:
-                batch = next(batches)
-                loss, figures = loss_of(self._frames(batch), k)
+        with training:
+            for step, batch in training_steps(self.ctx, training, batches, _AHEAD):
+                loss, figures = loss_of(self._frames(batch), step)
                 gradients = torch.autograd.grad(loss, weights, allow_unused=True)
                 clip_each(gradients, s.clip)
-                set_rate(adam, s.rate * rate_factor(k, s))
-                apply(adam, weights, gradients)
-                return Made(figures, batch.index)
-
-            return step
-
-        return train(self.ctx, training, begin)
+                set_rate(adam, s.rate * rate_factor(step, s))
+                apply_gradients(adam, weights, gradients)
+                training.log(figures, batch.index)
+        return training.finished
 
     def _encoded(self, frames: Tensor, unit: bool) -> Coded:
         times = chosen_times(frames.shape[1], self.settings.counted)
@@ -165,8 +182,7 @@ class Trainer:
     def _epva_loss(self, frames: Tensor, k: int) -> tuple[Tensor, dict[str, float]]:
         s, unit = self.settings, self.settings.unit("epva")
         coded = self._encoded(frames, unit)
-        low = s.precision == "bf16"
-        with torch.autocast(torch.device(self.ctx.device).type, torch.bfloat16, enabled=low):
+        with autocast(self.ctx.device, named_precision(s.precision)):
             drawn = image_loss(self.networks, coded, coded.true)
         predicted = rollout(self.networks, coded, unit)
         latent = latent_loss(coded, predicted)
@@ -190,33 +206,30 @@ class Trainer:
         s = self.settings
         with seeded(self.ctx.seed + 1):
             critic = make_critic(s, self.ctx.task.size).to(self.ctx.device)
-        players = _Players(self.networks, critic, s)
+        sides = Sides(self.networks, critic, s)
         training = Training(
             "wichers:adversarial",
             {"networks": self.networks, "critic": critic},
-            players.optimisers,
+            sides.optimisers,
             s.adversarial_steps,
             ("adversarial_batch", "critic_steps"),
         )
 
-        def begin(done: int) -> Callable[[int], Made]:
-            batches = self._batches(s.adversarial_batch, done * (s.critic_steps + 1))
+        def batches(done: int) -> Iterator[list[Batch]]:
+            return self._grouped(s.adversarial_batch, s.critic_steps + 1, done)
 
-            def step(k: int) -> Made:
-                players.slow_down(ramp_down(k, s.adversarial_steps, s.adversarial_decay))
-                seen = [next(batches) for _ in range(s.critic_steps + 1)]
+        with training:
+            for step, group in training_steps(self.ctx, training, batches, _AHEAD):
+                sides.set_rates(linear_decay(step, s.adversarial_steps, s.adversarial_decay))
                 figures: dict[str, float] = {}
-                for batch in seen[:-1]:
-                    figures |= players.judge(self._frames(batch), self.given)
-                figures |= players.play(self._frames(seen[-1]), self.given)
-                return Made(figures, np.concatenate([batch.index for batch in seen]))
-
-            return step
-
-        return train(self.ctx, training, begin)
+                for batch in group[:-1]:
+                    figures |= sides.update_critic(self._frames(batch), self.given)
+                figures |= sides.update_networks(self._frames(group[-1]), self.given)
+                training.log(figures, np.concatenate([batch.index for batch in group]))
+        return training.finished
 
 
-class _Players:
+class Sides:
     """The two sides of the second stage, each with its own optimiser.
 
     Encoder and predictor play against the critic; encoder and analogy network draw frames. The
@@ -226,23 +239,27 @@ class _Players:
 
     def __init__(self, networks: Networks, critic: Critic, settings: Settings) -> None:
         self.networks, self.critic, self.settings = networks, critic, settings
-        self.rollers = [*networks.encoder.parameters(), *networks.predictor.parameters()]
-        self.drawers = [*networks.encoder.parameters(), *networks.decoder.parameters()]
-        self.judges = list(critic.parameters())
+        self.predicting = [*networks.encoder.parameters(), *networks.predictor.parameters()]
+        self.drawing = [*networks.encoder.parameters(), *networks.decoder.parameters()]
+        self.judging = list(critic.parameters())
         s = settings
-        self._rates = {"roll": s.rate_predictor, "draw": s.rate_decoder, "judge": s.rate_critic}
+        self._rates = {
+            "predictor": s.rate_predictor,
+            "decoder": s.rate_decoder,
+            "critic": s.rate_critic,
+        }
         self.optimisers = {
-            "roll": torch.optim.Adam(self.rollers, s.rate_predictor),
-            "draw": torch.optim.Adam(self.drawers, s.rate_decoder),
-            "judge": torch.optim.Adam(self.judges, s.rate_critic),
+            "predictor": torch.optim.Adam(self.predicting, s.rate_predictor),
+            "decoder": torch.optim.Adam(self.drawing, s.rate_decoder),
+            "critic": torch.optim.Adam(self.judging, s.rate_critic),
         }
 
-    def slow_down(self, factor: float) -> None:
-        """Scale all learning rates."""
+    def set_rates(self, factor: float) -> None:
+        """Multiply all learning rates with a factor."""
         for name, optimiser in self.optimisers.items():
             set_rate(optimiser, self._rates[name] * factor)
 
-    def _sequences(self, frames: Tensor, given: int) -> _Played:
+    def _sequences(self, frames: Tensor, given: int) -> _Sequences:
         """Encode a batch whole, roll it out with fresh noise, and gather what the critic sees."""
         networks = self.networks
         coded = encode(networks, frames, given, list(range(1, frames.shape[1])), True)
@@ -251,47 +268,51 @@ class _Players:
         first = coded.given[:, :1]
         sequences = [torch.cat([first, rest], 1) for rest in (coded.true, predicted)]
         real, fake = (Sequence(codes, *networks.decoder.maps(codes)) for codes in sequences)
-        return _Played(coded, predicted, real, fake)
+        return _Sequences(coded, predicted, real, fake)
 
-    def judge(self, frames: Tensor, given: int) -> dict[str, float]:
+    def update_critic(self, frames: Tensor, given: int) -> dict[str, float]:
         """One step of the critic; its gradient is not clipped."""
         with torch.no_grad():
-            played = self._sequences(frames, given)
-        gap = self._gap(played)
-        penalty = gradient_penalty(self.critic, played.real, played.fake)
+            seen = self._sequences(frames, given)
+        gap = self._gap(seen)
+        penalty = gradient_penalty(self.critic, seen.real, seen.fake)
         loss = gap + self.settings.penalty * penalty
-        apply(self.optimisers["judge"], self.judges, torch.autograd.grad(loss, self.judges))
+        gradients = torch.autograd.grad(loss, self.judging)
+        apply_gradients(self.optimisers["critic"], self.judging, gradients)
         return {"critic": float(-gap.detach()), "penalty": float(penalty.detach())}
 
-    def play(self, frames: Tensor, given: int) -> dict[str, float]:
+    def update_networks(self, frames: Tensor, given: int) -> dict[str, float]:
         """One step of everything else, all gradients taken before any weight moves."""
         s = self.settings
-        played = self._sequences(frames, given)
-        latent, gap = latent_loss(played.coded, played.predicted), self._gap(played)
-        few = played.coded.few(chosen_times(frames.shape[1], s.counted))
-        drawing = image_loss(self.networks, few, few.true)
-        rolling = s.adversarial_latent * latent - gap
-        roll_by = torch.autograd.grad(rolling, self.rollers, retain_graph=True, allow_unused=True)
-        draw_by = torch.autograd.grad(drawing, self.drawers, allow_unused=True)
-        for gradients in (roll_by, draw_by):
+        seen = self._sequences(frames, given)
+        latent, gap = latent_loss(seen.coded, seen.predicted), self._gap(seen)
+        few = seen.coded.few(chosen_times(frames.shape[1], s.counted))
+        image = image_loss(self.networks, few, few.true)
+        rollout_loss = s.adversarial_latent * latent - gap
+        # the encoder is in both: its second gradient must not see the weights of the first step
+        by_rollout = torch.autograd.grad(
+            rollout_loss, self.predicting, retain_graph=True, allow_unused=True
+        )
+        by_image = torch.autograd.grad(image, self.drawing, allow_unused=True)
+        for gradients in (by_rollout, by_image):
             clip_each(gradients, s.clip)
-        apply(self.optimisers["roll"], self.rollers, roll_by)
-        apply(self.optimisers["draw"], self.drawers, draw_by)
+        apply_gradients(self.optimisers["predictor"], self.predicting, by_rollout)
+        apply_gradients(self.optimisers["decoder"], self.drawing, by_image)
         return {
-            "image": float(drawing.detach()),
+            "image": float(image.detach()),
             "latent": float(latent.detach()),
             "gap": float(gap.detach()),
-            **spreads(played.coded, played.predicted),
+            **spreads(seen.coded, seen.predicted),
         }
 
-    def _gap(self, played: _Played) -> Tensor:
+    def _gap(self, seen: _Sequences) -> Tensor:
         """E[C(fake)] - E[C(real)]."""
-        return self.critic(played.fake).mean() - self.critic(played.real).mean()
+        return self.critic(seen.fake).mean() - self.critic(seen.real).mean()
 
 
 @dataclass(frozen=True)
-class _Played:
-    """A batch as both players see it."""
+class _Sequences:
+    """A batch as both sides see it."""
 
     coded: Coded
     predicted: Tensor

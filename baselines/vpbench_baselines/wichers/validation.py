@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vpbench.api import BadData, Clip, FitContext, Frames, TrainView
-from vpbench.kit import contact_sheet, normal, to_tensor, to_uint8
+from vpbench.api import FitContext, Frames, TrainView
+from vpbench.kit import contact_sheet, normal, to_tensor, to_uint8, validation_clips
 from vpbench_baselines.wichers.settings import Networks, Settings
 
 MOST_CLIPS = 96
 """Validation clips that are looked at."""
+_SHEETS = 6
+"""Clips that are drawn as pictures."""
 
 DECODER_GAIN = 3.0
 LATENT_RATIO = 0.7
@@ -53,49 +54,27 @@ def validate(
     stage: str, settings: Settings, networks: Networks, data: TrainView, ctx: FitContext
 ) -> None:
     """Measure, log, draw a contact sheet, and check the figures against their bounds."""
-    found: list[ClipFigures] = []
+    figures: list[ClipFigures] = []
     codes: list[Tensor] = []
+    given = settings.given(ctx.task)
     networks.eval()
     with torch.inference_mode():
-        for k, frames in enumerate(_clips(settings, data, ctx)):
-            seen = _Seen(
-                networks,
-                settings,
-                stage,
-                to_tensor(frames, ctx.device)[None],
-                settings.given(ctx.task),
-                k,
-            )
-            found.append(seen.figures())
-            codes.append(seen.codes[0])
-            if k < 6:
-                ctx.image(f"validation-{k}", seen.sheet())
-    if not found:
+        for k, batch in enumerate(validation_clips(data, ctx.task, MOST_CLIPS)):
+            # the task may give more frames than the method takes: the earliest are left out
+            frames = to_tensor(batch.frames[:, ctx.task.n_max - given :], ctx.device)
+            clip = _PredictedClip(networks, settings, stage, frames, given, k)
+            figures.append(clip.figures())
+            codes.append(clip.codes[0])
+            if k < _SHEETS:
+                ctx.image(f"validation-{k}", clip.sheet())
+    if not figures:
         ctx.note("no validation clip is long enough: acceptance checks not measured")
         return
     between = float(torch.stack([c.mean(0) for c in codes]).std(0, correction=0).mean())
-    _judge(stage, found, between, ctx)
+    _check(stage, figures, between, ctx)
 
 
-def _clips(settings: Settings, data: TrainView, ctx: FitContext) -> Iterator[Frames]:
-    """Each validation clip once, as the task cuts it: given frames and all targets."""
-    window = Clip(ctx.task.n_max + ctx.task.horizon, "task", "task")
-    skipped = ctx.task.n_max - settings.given(ctx.task)
-    if not data.len("val"):
-        return
-    seen: set[int] = set()
-    try:
-        for batch in data.batches("val", window, 1, stream="validation"):
-            number = int(batch.index[0])
-            if number in seen or len(seen) >= MOST_CLIPS:
-                return
-            seen.add(number)
-            yield batch.frames[0, skipped:]
-    except BadData:  # none is long enough
-        return
-
-
-class _Seen:
+class _PredictedClip:
     """One validation clip, encoded, predicted and drawn.
 
     Args:
@@ -112,10 +91,10 @@ class _Seen:
         noise = None
         if networks.predictor.noise:
             noise = normal([seed], (steps, networks.predictor.noise), frames.device)
-        self.rolled = networks.predictor(self.codes[:, :n], steps, noise, unit)[:, n - 1 :]
+        self.continued = networks.predictor(self.codes[:, :n], steps, noise, unit)[:, n - 1 :]
         first = (frames[:, 0], self.codes[:, 0])
         self.drawn = networks.decoder(*first, self.codes[:, n:]).clamp(0, 1)
-        self.predicted = networks.decoder(*first, self.rolled).clamp(0, 1)
+        self.predicted = networks.decoder(*first, self.continued).clamp(0, 1)
 
     def figures(self) -> ClipFigures:
         """What is measured."""
@@ -125,10 +104,10 @@ class _Seen:
             _error(self.drawn, real),
             _error(last, real),
             _error(self.predicted, real),
-            _error(self.rolled, true),
+            _error(self.continued, true),
             _error(kept, true),
             _spread(true),
-            _spread(self.rolled),
+            _spread(self.continued),
             _change(real),
             _change(self.predicted),
         )
@@ -159,12 +138,11 @@ def _change(video: Tensor) -> float:
     return float((video[:, 1:] - video[:, :-1]).abs().mean()) if video.shape[1] > 1 else 0.0
 
 
-def _judge(stage: str, found: list[ClipFigures], between: float, ctx: FitContext) -> None:
+def _check(stage: str, clips: list[ClipFigures], between: float, ctx: FitContext) -> None:
     names = [f.name for f in fields(ClipFigures)]
-    mean = {name: float(np.mean([getattr(c, name) for c in found])) for name in names}
-    gains = [
-        _decibels(c.copy, c.decoder) for c in found if c.copy > 0
-    ]  # a clip that stands still has no gain
+    mean = {name: float(np.mean([getattr(c, name) for c in clips])) for name in names}
+    # a clip that stands still has no gain
+    gains = [_decibels(c.copy, c.decoder) for c in clips if c.copy > 0]
     gain = float(np.mean(gains)) if gains else math.nan
     figures = {
         "decoder_gain": gain,

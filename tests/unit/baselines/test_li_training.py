@@ -317,11 +317,11 @@ def method():
     return Li(TASK, SMOKE, {})
 
 
-def test_prediction_is_the_roll_of_the_flows_of_the_last_given_frame(method):
+def test_prediction_is_the_rollout_of_the_flows_of_the_last_given_frame(method):
     video = method.predict(given(3), 16, SEEDS)
     assert video.shape == (2, 2, 16, SIZE, SIZE, 3) and video.dtype == np.uint8
     assert np.array_equal(video, method.predict(given(3), 16, SEEDS))
-    found = method.layers(given(3), 16, SEEDS)
+    found = method.intermediates(given(3), 16, SEEDS)
     assert np.array_equal(found["final"], video)
     assert found["flow"].shape == (2, 2, 16, SIZE, SIZE, 2)
     assert np.abs(found["flow"]).max() <= method.settings.bound(SIZE)
@@ -334,7 +334,7 @@ def test_after_sixteen_frames_it_starts_again_from_its_own_last_one(method):
     long = method.predict(given(), 21, SEEDS)
     assert np.array_equal(long[:, :, :16], method.predict(given(), 16, SEEDS))
     assert np.array_equal(long[:, :, :18], method.predict(given(), 18, SEEDS))
-    flow = method.layers(given(), 32, SEEDS)["flow"]
+    flow = method.intermediates(given(), 32, SEEDS)["flow"]
     assert not np.array_equal(flow[:, :, :5], flow[:, :, 16:21])
 
 
@@ -358,7 +358,7 @@ def test_a_clip_is_predicted_the_same_in_any_batch_within_the_declared_bound(met
 def test_the_flow_of_validation_clips_begins_at_the_last_given_frame(tmp_path):
     ctx = context(tmp_path / "flow")
     store = FlowStore(Clips(), training.make_teacher("dis", ctx.weights), tmp_path / "c")
-    seen = dict(validation.clips(store, ctx, 9))
+    seen = dict(validation.flow_clips(store, ctx, 9))
     assert sorted(seen) == [0, 1]
     assert np.array_equal(seen[1].frames[0], Clips().clips[1][1:8])
     assert seen[1].flows.shape[1] == HORIZON

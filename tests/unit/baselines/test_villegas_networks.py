@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from vpbench.api import UnknownName, UsageError
-from vpbench.kit import seeded
-from vpbench_baselines.villegas import losses, maps, schedule
+from vpbench.api import UsageError
+from vpbench.kit import layers, pass_on, seeded, upconv3x3
+from vpbench_baselines.villegas import losses, maps
 from vpbench_baselines.villegas.errors import joint_errors, masked_error
 from vpbench_baselines.villegas.heatmaps import (
     HeatMapNetwork,
@@ -22,8 +23,8 @@ from vpbench_baselines.villegas.networks import (
     AnalogyGenerator,
     PairDiscriminator,
     PoseLSTM,
-    conv,
-    double,
+    decoder,
+    encoder,
 )
 
 JOINTS = (
@@ -96,7 +97,7 @@ def test_the_discriminator_has_the_published_size():
 
 def test_unpooling_with_zeros_and_convolving_is_one_transposed_convolution():
     with seeded(0):
-        layer, x = double(3, 5), torch.randn(2, 3, 6, 7)
+        layer, x = upconv3x3(3, 5), torch.randn(2, 3, 6, 7)
         torch.nn.init.normal_(layer.bias)
     sparse = torch.zeros(2, 3, 12, 14)
     sparse[:, :, ::2, ::2] = x  # top left of each 2x2
@@ -396,7 +397,6 @@ def test_the_discriminator_is_taught_real_fake_and_wrong_pairs():
     assert math.isclose(told["fake"].item(), wanted, rel_tol=1e-5)
     (told["real"] + told["fake"]).backward()
     assert (wrong.grad > 0).all() and (fake.grad > 0).all() and (real.grad < 0).all()
-    assert math.isclose(losses.fooling_loss(fake).item(), bce(fake, 1.0), rel_tol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -440,23 +440,36 @@ def test_the_feature_loss_is_half_the_squared_difference_of_scaled_features():
     assert fake.grad.abs().sum() > 0 and real.grad is None
 
 
-def test_schedules():
-    assert schedule.rate_factor("constant", 7, 10) == 1
-    factors = [schedule.rate_factor("cosine", k, 1000) for k in range(1000)]
-    assert factors[0] < 0.05 and max(factors) > 0.99 and factors[-1] < 0.01
-    assert math.isclose(factors[500], 0.5, abs_tol=1e-6)
-    pair = schedule.pair_of("1-29")
-    assert (pair.min_gap, pair.max_gap) == (1, 29)
-    for text in ("0-3", "5-2", "3", "a-b", ""):
-        with pytest.raises(UsageError, match="pair_gap"):
-            schedule.pair_of(text)
-    for wrong in (lambda: schedule.rate_factor("cosin", 0, 1), lambda: schedule.precision_of("b")):
-        with pytest.raises(UnknownName):
-            wrong()
+# -- first weights ---------------------------------------------------------------------------------
+
+INNER = (slice(None), slice(None), slice(6, -6), slice(6, -6))
+"""Away from the border, where zeros come in."""
 
 
-def test_a_convolution_starts_as_xavier_says():
-    layer = conv(30, 50)
-    bound = math.sqrt(6 / (9 * 30 + 9 * 50))
-    highest = layer.weight.abs().max().item()
-    assert 0.95 * bound < highest <= bound and not layer.bias.any()
+def plain(colours, size=32):
+    """One colour each: [N,3,size,size]."""
+    return torch.tensor(colours)[:, :, None, None].expand(-1, -1, size, size)
+
+
+@pytest.mark.parametrize("width", [6, 8, 16])
+@pytest.mark.parametrize("pools", [2, 3])
+def test_an_image_of_one_colour_comes_through_as_it_is(monkeypatch, width, pools):
+    # multiples of 3 and others: the copies of the three colours need not be equally many
+    monkeypatch.setattr(layers, "_RANDOM", 0.0)
+    way = nn.Sequential(encoder(3, width, pools), decoder(width, pools))
+    pass_on(way)
+    image = plain([[0.9, -0.4, 0.2], [-1.0, 1.0, 0.0]], 64)
+    found = way(image)
+    inner = (slice(None), slice(None), slice(24, -24), slice(24, -24))
+    assert torch.allclose(found[inner], torch.tanh(image)[inner], atol=1e-5)
+
+
+def test_a_generator_can_start_with_them_and_then_copies_roughly():
+    def error(init):
+        with seeded(0), torch.inference_mode():
+            net = AnalogyGenerator(48, 16, 2, init)
+            image = plain([[0.5, -0.5, 0.0], [-0.3, 0.3, 0.6]])
+            pose = torch.zeros(2, 48, 32, 32)
+            return float((net(image, pose, pose) - torch.tanh(image))[INNER].abs().mean())
+
+    assert error("identity") < 0.6 * error("xavier")

@@ -315,11 +315,11 @@ def test_the_motion_model_learns_from_true_joints_not_from_what_was_found(tmp_pa
     assert weights(one) == weights(two)
 
 
-# -- losses and players ----------------------------------------------------------------------------
+# -- losses and the two networks -------------------------------------------------------------------
 
 
 @pytest.fixture
-def players(tmp_path):
+def trained(tmp_path):
     part = make("translator", adversarial_start=0.0)
     made = GeneratorTraining(part, View(), context(tmp_path, "translator"))
     made.run()
@@ -347,8 +347,8 @@ def changed(networks, act):
         ({"generator": True, "discriminator": False}, {"generator"}),
     ],
 )
-def test_each_player_moves_itself_and_the_regressor_stays(players, moves, wanted):
-    made, images, poses = players
+def test_each_network_is_updated_alone_and_the_regressor_stays(trained, moves, wanted):
+    made, images, poses = trained
     made.training.extra["moves"] = dict(moves)
     networks = {
         "generator": made.net,
@@ -358,9 +358,9 @@ def test_each_player_moves_itself_and_the_regressor_stays(players, moves, wanted
     assert changed(networks, lambda: made._step(0, images, poses)) == wanted
 
 
-def test_the_wrong_pose_is_a_pair_that_the_discriminator_sees(players):
+def test_the_wrong_pose_is_a_pair_that_the_discriminator_sees(trained):
     """Its third pair is the reference frame under the pose of the wanted one."""
-    made, images, poses = players
+    made, images, poses = trained
     seen = []
     look = type(made.discriminator).forward
 
@@ -369,16 +369,16 @@ def test_the_wrong_pose_is_a_pair_that_the_discriminator_sees(players):
         return look(made.discriminator, image, maps)
 
     made.discriminator.forward = spy
-    told = made._step(0, images, poses)
-    wanted = made.translator.maps(poses[:, 1])
+    figures = made._step(0, images, poses)
+    wanted = made.drawer.maps(poses[:, 1])
     assert len(seen) == 4 and all(torch.equal(maps, wanted) for _, maps in seen)
     assert torch.equal(seen[0][0], images[:, 1]) and torch.equal(seen[2][0], images[:, 0])
-    torch.testing.assert_close(seen[1][0], seen[3][0])  # what was drawn, for both players
-    assert {"pixels", "pose", "adversarial", "judged_real", "judged_fake"} <= set(told)
+    torch.testing.assert_close(seen[1][0], seen[3][0])  # what was drawn, for both networks
+    assert {"pixels", "pose", "adversarial", "judged_real", "judged_fake"} <= set(figures)
 
 
-def test_the_pose_loss_reaches_the_frame_and_not_the_regressor(players):
-    made, images, _ = players
+def test_the_pose_loss_reaches_the_frame_and_not_the_regressor(trained):
+    made, images, _ = trained
     fake = images[:, 0].clone().requires_grad_()
     made._pose_features()(fake, images[:, 1]).backward()
     assert fake.grad.abs().sum() > 0
@@ -407,19 +407,19 @@ def test_a_few_steps_miss_the_check_and_the_row_says_so(tmp_path, slot, check, p
     _, ctx = fit(tmp_path, slot)
     (found,) = ctx.notes.checks.values()
     assert check in found.name and not found.passed
-    marks = " ".join(ctx.notes.notes)
-    assert "reimplementation" in marks and "own settings" in marks
+    notes = " ".join(ctx.notes.notes)
+    assert "reimplementation" in notes and "own settings" in notes
     assert {p.stem for p in (tmp_path / "pictures").glob("*.png")} == pictures
 
 
 def test_the_check_of_the_generator_is_psnr_over_copy_last(tmp_path):
     """A generator that is handed the answer passes, copy-last itself has a gain of 0."""
     from vpbench_baselines.villegas.poses import Poses
-    from vpbench_baselines.villegas.validation import judge
+    from vpbench_baselines.villegas.validation import check_generator
 
     clips = [v.astype(np.float64) / 255 for v in View().clips["val"]]
 
-    class Told(torch.nn.Module):
+    class Answer(torch.nn.Module):
         def __init__(self, share):
             super().__init__()
             self.share, self.k, self.task = share, 0, task()
@@ -432,7 +432,7 @@ def test_the_check_of_the_generator_is_psnr_over_copy_last(tmp_path):
 
     for share, gain in ((0.0, 0.0), (0.5, 20 * math.log10(2)), (0.9, 20.0)):
         ctx = context(tmp_path / str(share), "translator")
-        judge(Told(share), Poses(make("detector"), task(), "cpu"), View(), ctx)
+        check_generator(Answer(share), Poses(make("detector"), task(), "cpu"), View(), ctx)
         (found,) = ctx.notes.checks.values()
         assert math.isclose(found.value, gain, abs_tol=0.01) and found.passed == (gain >= 3)
 
@@ -452,7 +452,7 @@ def test_the_check_of_the_lstm_is_one_for_repeating_the_last_pose(tmp_path):
         def keypoints(self, frames, paths):
             return paths
 
-    part._judge(Exact(), True, ctx)
+    part._check(Exact(), True, ctx)
     (found,) = ctx.notes.checks.values()
     assert math.isclose(found.value, 1.0, rel_tol=1e-5) and not found.passed
 
@@ -481,7 +481,7 @@ def test_nan_stops_with_a_sentence(tmp_path, slot, data, rate):
         fit(tmp_path, slot, data(), rate=rate, steps=40)
 
 
-def test_one_given_frame_is_a_mark(tmp_path):
+def test_one_given_frame_is_a_note(tmp_path):
     _, one = fit(tmp_path / "a", "motion", info=task(given=1))
     assert "adapted n=1" in one.notes.notes
     _, three = fit(tmp_path / "b", "motion")

@@ -3,30 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
-from vpbench.kit import seeded
-from vpbench_keypoints.losses import (
-    CHANGED,
-    changed_pixels,
-    discriminator_loss,
-    frozen_logits,
-    generator_loss,
-    pixel_pyramid,
-)
+from vpbench.kit import discriminator_loss, frozen_logits, generator_loss, seeded
+from vpbench_keypoints.losses import CHANGED, changed_pixels, pixel_pyramid
 from vpbench_keypoints.networks import ImageDiscriminator, SequenceDiscriminator
-
-
-def test_adversarial_losses_are_binary_cross_entropies():
-    rng = torch.Generator().manual_seed(0)
-    real, fake = 8 * torch.randn(2, 4, 1, 6, 6, generator=rng)
-    one, zero = torch.ones_like(real), torch.zeros_like(real)
-    bce = F.binary_cross_entropy_with_logits
-    torch.testing.assert_close(discriminator_loss(real, fake), bce(real, one) + bce(fake, zero))
-    torch.testing.assert_close(generator_loss(fake), bce(fake, one))
-    undecided = torch.zeros(3)
-    assert float(discriminator_loss(undecided, undecided)) == pytest.approx(2 * np.log(2))
-    assert float(generator_loss(torch.tensor([-1e4]))) == pytest.approx(1e4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (12, 10), (9, 13)])

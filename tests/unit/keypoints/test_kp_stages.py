@@ -1,5 +1,6 @@
 """Both stages of a training, in this process, on moving squares."""
 
+import functools
 import json
 import math
 
@@ -11,8 +12,8 @@ from tests.conftest import moving_square
 from vpbench.api import Batch, Clip, MethodFailed, Pair, Refused, TaskInfo
 from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
-from vpbench.kit import PerceptualLoss, to_arrays
-from vpbench_keypoints import second_stage, validation
+from vpbench.kit import PerceptualLoss, to_arrays, validation_due
+from vpbench_keypoints import first_stage, second_stage, validation
 from vpbench_keypoints.detector import KeypointDetector
 from vpbench_keypoints.method import KeypointMethod
 from vpbench_keypoints.motion import KeypointMotion
@@ -133,6 +134,14 @@ def fit(folder, stage, made=None, data=None, trains=None, stop_after=math.inf, *
     return made, ctx
 
 
+def often(monkeypatch, between):
+    """Let validations be only so many steps apart."""
+    for module in (first_stage, second_stage):
+        monkeypatch.setattr(
+            module, "validation_due", functools.partial(validation_due, between=between)
+        )
+
+
 def weights(made, *slots):
     arrays, _ = to_arrays({s: made.slots[s].net.state_dict() for s in slots})
     return {k: v.tobytes() for k, v in arrays.items()}
@@ -145,8 +154,7 @@ def logged(folder):
 @pytest.mark.parametrize("cut", [1, 4])
 @pytest.mark.parametrize("stage", ["keypoints", "motion"])
 def test_a_stopped_stage_goes_on_to_the_same_bytes(tmp_path, stage, cut, monkeypatch):
-    for module in (validation, second_stage):  # the best weights are part of the state
-        monkeypatch.setattr(module, "_RARELY", 2)
+    often(monkeypatch, 2)  # the best weights are part of the state
     slots = KeypointMethod.trains[stage]
     whole, _ = fit(tmp_path / "whole", stage)
     fit(tmp_path / "cut", stage, stop_after=cut)
@@ -179,15 +187,15 @@ def test_figures_of_the_first_stage(tmp_path):
     assert last["step"] == 5 and {"val_psnr", "val_changed"} < set(last)
     names = {p.name.partition("-")[0].partition(".")[0] for p in (tmp_path / "pictures").iterdir()}
     assert names == {"validation", "translation"}
-    assert any("not comparable" in mark for mark in ctx.notes.json()["notes"])
+    assert ctx.notes.not_comparable == ["a few training steps only"]
 
 
 def test_the_best_weights_by_validation_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(validation, "_RARELY", 1)
+    often(monkeypatch, 1)
     made, ctx = fit(tmp_path, "keypoints", rate=0.05, steps=6)
     gains = [r["val_gain"] for r in logged(tmp_path) if "val_gain" in r]
     assert len(gains) == 6 and len(set(gains)) > 1
-    frames, pose = validation.validation_clips(View(), ctx)
+    frames, pose = validation.validation_frames(View(), ctx)
     translation = validation.Translation(made.slots["detector"], made.slots["translator"])
     for part in made.slots.values():
         part.eval()
@@ -196,7 +204,7 @@ def test_the_best_weights_by_validation_are_kept(tmp_path, monkeypatch):
 
 
 def test_the_lowest_bound_of_the_motion_model_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(second_stage, "_RARELY", 1)
+    often(monkeypatch, 1)
     made, ctx = fit(tmp_path, "motion", motion_rate=0.1, motion_steps=6)
     rows = [r for r in logged(tmp_path) if "val_kl" in r]
     bounds = [r["val_path"] + r["val_kl"] for r in rows]
@@ -296,7 +304,7 @@ def test_the_detector_alone_is_not_trained(tmp_path):
         {"soft_argmax": "marginal", "temperature": 1.0},
         {"equivariance_weight": 0.0, "adversarial_weight": 0.0},
         {"precision": "bf16"},
-        {"schedule": "paper", "augment": "none", "pair_gap": "2-3", "wide_maps": 0.0},
+        {"schedule": "exponential", "augment": "none", "pair_gap": "2-3", "wide_maps": 0.0},
     ],
     ids=lambda m: "-".join(m),
 )
@@ -340,12 +348,12 @@ def test_the_motion_model_learns_two_actions(tmp_path):
     view, index = View(), torch.arange(8)
     paths = torch.from_numpy(np.stack([view.path(i, range(HORIZON + 1), 3) for i in range(8)]))
 
-    def rolled(who, label):
+    def paths_of(who, label):
         with torch.no_grad():
             return who.slots["motion"].rollout(paths[:, :1], label, HORIZON, index)
 
-    found, wrong = rolled(made, index % 2), rolled(made, (index + 1) % 2)
-    before = rolled(method(**more), index % 2)
+    found, wrong = paths_of(made, index % 2), paths_of(made, (index + 1) % 2)
+    before = paths_of(method(**more), index % 2)
     errors = [float((path - paths[:, 1:])[..., :2].abs().mean()) for path in (before, found)]
     assert errors[1] < 0.6 * errors[0]
     # a path leads further along the axis of its label than with the other label
@@ -358,7 +366,7 @@ def test_the_motion_model_learns_two_actions(tmp_path):
 
 
 def test_checks_of_a_real_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(validation, "SHORT", 1)
+    monkeypatch.setattr(validation, "SMOKE_STEPS", 1)
     _, ctx = fit(tmp_path, "keypoints", data=View(joints=True))
     checks = {g["name"]: g for g in ctx.notes.json()["checks"]}
     assert len(checks) == 4

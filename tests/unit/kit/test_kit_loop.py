@@ -1,17 +1,19 @@
 """The training loop: killed, stopped, resumed, out of memory, not a number."""
 
+import itertools
 import json
 import math
+import threading
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from vpbench.api import MethodFailed, TaskInfo
+from vpbench.api import Corrupt, MethodFailed, TaskInfo
 from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
-from vpbench.kit import Made, Training, seeded, to_arrays, train
+from vpbench.kit import Training, seeded, to_arrays, training_steps
 from vpbench.kit.loop import step_seed
 
 TASK = TaskInfo("toy", 16, 4, 1, None, 0, (), 0, ())
@@ -34,14 +36,14 @@ def context(folder, stop_after=math.inf, seed=5):
 
 
 class Toy:
-    """A net with batch norm and Adam; chance enters through torch, NumPy and the step's batch."""
+    """A net with batch norm and Adam; randomness comes from torch, NumPy and the step's batch."""
 
     def __init__(self, steps=7, fail=None):
         with seeded(1):
             self.net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
         self.adam = torch.optim.Adam(self.net.parameters(), 0.05)
         self.fail = fail or {}
-        self.began, self.made = [], []
+        self.began, self.made, self.after, self.clips = [], [], [], [3, 0, 7]
         self.training = Training(
             "toy:all",
             {"net": self.net},
@@ -51,9 +53,19 @@ class Toy:
             {"best": None, "seen": []},
         )
 
-    def begin(self, done):
+    def batches(self, done):
         self.began.append(done)
-        return self.step
+        return itertools.count(done)
+
+    def fit(self, ctx, ahead=0):
+        """Train as a plugin does; whether all steps are made."""
+        with self.training:
+            for step, batch in training_steps(ctx, self.training, self.batches, ahead):
+                assert batch == step
+                done = self.training.log({"loss": self.step(step), "fine": 1.0}, self.clips)
+                for call in self.after:
+                    call(done)
+        return self.training.finished
 
     def step(self, k):
         self.made.append(k)
@@ -67,11 +79,11 @@ class Toy:
             raise what
         value = float(loss.detach()) if what is None else what
         self.training.extra["seen"] = [*self.training.extra["seen"], k]
-        return Made({"loss": value, "fine": 1.0}, np.array([3, 0, 7]))
+        return value
 
     def state(self):
         """All that was learned, as bytes."""
-        arrays, tree = to_arrays(self.training.state(0))
+        arrays, tree = to_arrays({**self.training.state(), "done": 0})
         return {k: v.tobytes() for k, v in arrays.items()}, tree
 
 
@@ -81,7 +93,7 @@ def stored(folder):
 
 def straight(tmp_path, steps=7):
     toy = Toy(steps)
-    assert train(context(tmp_path / "straight"), toy.training, toy.begin) is True
+    assert toy.fit(context(tmp_path / "straight")) is True
     return toy
 
 
@@ -91,10 +103,10 @@ def test_stopped_and_resumed_is_as_if_nothing_had_been(tmp_path, cuts):
     place = tmp_path / "cut"
     for cut in cuts:
         toy = Toy()
-        assert train(context(place, cut), toy.training, toy.begin) is False
+        assert toy.fit(context(place, cut)) is False
         assert toy.made[-1] == cut - 1 and stored(place)
     toy = Toy()
-    assert train(context(place), toy.training, toy.begin) is True
+    assert toy.fit(context(place)) is True
     assert toy.began == [cuts[-1]] and toy.made == list(range(cuts[-1], 7))
     assert toy.state() == whole.state()
     assert toy.training.extra["seen"] == list(range(7))
@@ -105,9 +117,9 @@ def test_a_killed_training_goes_on_from_its_last_state(tmp_path):
     whole = straight(tmp_path, 400)
     killed = Toy(400, {37: KeyError("killed")})
     with pytest.raises(KeyError):
-        train(context(tmp_path / "cut"), killed.training, killed.begin)
+        killed.fit(context(tmp_path / "cut"))
     toy = Toy(400)
-    assert train(context(tmp_path / "cut"), toy.training, toy.begin)
+    assert toy.fit(context(tmp_path / "cut"))
     assert toy.began == [30] and toy.state() == whole.state()
     lines = [json.loads(x) for x in (tmp_path / "cut" / "train.jsonl").read_text().splitlines()]
     assert [x["step"] for x in lines] == [1, *range(2, 401, 2)]
@@ -118,20 +130,20 @@ def test_a_killed_training_goes_on_from_its_last_state(tmp_path):
 def test_a_training_that_is_done_makes_no_step(tmp_path):
     whole = straight(tmp_path)
     toy = Toy()
-    assert train(context(tmp_path / "straight"), toy.training, toy.begin) is True
+    assert toy.fit(context(tmp_path / "straight")) is True
     assert toy.made == [] and toy.state() == whole.state()
 
 
 def test_no_steps_are_no_steps(tmp_path):
     toy = Toy(0)
     before = toy.state()
-    assert train(context(tmp_path), toy.training, toy.begin) is True
+    assert toy.fit(context(tmp_path)) is True
     assert toy.made == [] and toy.state() == before
 
 
 def test_a_stop_before_the_first_step_keeps_everything(tmp_path):
     toy = Toy()
-    assert train(context(tmp_path, 0), toy.training, toy.begin) is False
+    assert toy.fit(context(tmp_path, 0)) is False
     assert toy.made == [] and not stored(tmp_path)
 
 
@@ -139,7 +151,7 @@ def test_a_stop_before_the_first_step_keeps_everything(tmp_path):
 def test_a_figure_that_is_no_number_stops_with_step_clips_and_state(tmp_path, value):
     toy = Toy(400, {25: value})
     with pytest.raises(MethodFailed) as caught:
-        train(context(tmp_path / "bad"), toy.training, toy.begin)
+        toy.fit(context(tmp_path / "bad"))
     said = str(caught.value)
     assert f"toy:all stopped at step 26 of 400: loss = {value}" in said and "fine" not in said
     assert "last good state is that of step 20" in said
@@ -147,9 +159,9 @@ def test_a_figure_that_is_no_number_stops_with_step_clips_and_state(tmp_path, va
     assert caught.value.fix and "learning rate" in caught.value.fix
     # the state is that of step 20, nothing of step 26 is in it
     good = Toy(400)
-    train(context(tmp_path / "good", 20), good.training, good.begin)
+    good.fit(context(tmp_path / "good", 20))
     again = Toy(400)
-    train(context(tmp_path / "bad", 20), again.training, again.begin)
+    again.fit(context(tmp_path / "bad", 20))
     assert again.began == [20] and again.made == [] and again.state() == good.state()
 
 
@@ -168,38 +180,31 @@ def test_a_figure_that_is_no_number_stops_with_step_clips_and_state(tmp_path, va
 def test_no_memory_names_what_to_lower_and_lowers_nothing(tmp_path, error):
     toy = Toy(7, {3: error})
     with pytest.raises(MethodFailed) as caught:
-        train(context(tmp_path), toy.training, toy.begin)
+        toy.fit(context(tmp_path))
     assert "toy:all ran out of memory at step 4" in str(caught.value)
     assert "last good state is that of step 3" in str(caught.value)
     assert caught.value.fix.startswith("Lower batch or width")
     assert caught.value.__cause__ is error
     assert toy.made == [0, 1, 2, 3]  # not tried again with anything smaller
     good = Toy()
-    assert train(context(tmp_path), good.training, good.begin) and good.began == [3]
+    assert good.fit(context(tmp_path)) and good.began == [3]
 
 
 def test_torch_says_so_when_it_cannot_allocate(tmp_path):
     """The real message, not one that was made up."""
     toy = Toy(2)
-
-    def begin(done):
-        def step(k):
-            torch.empty(2**62, dtype=torch.uint8)
-            raise AssertionError("that much memory")
-
-        return step
-
+    toy.step = lambda k: torch.empty(2**62, dtype=torch.uint8)
     with pytest.raises(MethodFailed, match="ran out of memory at step 1"):
-        train(context(tmp_path), toy.training, begin)
+        toy.fit(context(tmp_path))
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(tmp_path):
     toy = Toy(7, {2: RuntimeError("shapes cannot be multiplied")})
     with pytest.raises(RuntimeError, match="shapes"):
-        train(context(tmp_path), toy.training, toy.begin)
+        toy.fit(context(tmp_path))
 
 
-def test_after_comes_after_each_step_and_before_its_state_is_stored(tmp_path):
+def test_what_follows_log_comes_before_the_state_is_stored(tmp_path):
     toy = Toy()
     seen = []
 
@@ -209,28 +214,31 @@ def test_after_comes_after_each_step_and_before_its_state_is_stored(tmp_path):
         toy.training.extra["best"] = {"at": done, "weight": toy.net[0].weight.detach().clone()}
         seen.append(done)
 
-    assert train(context(tmp_path, 4), toy.training, toy.begin, after) is False
+    toy.after = [after]
+    assert toy.fit(context(tmp_path, 4)) is False
     assert seen == [1, 2, 3, 4]
     again = Toy()
-    train(context(tmp_path, 4), again.training, again.begin)
+    again.fit(context(tmp_path, 4))
     assert again.training.extra["best"]["at"] == 4
     assert torch.equal(again.training.extra["best"]["weight"], again.net[0].weight.detach())
 
 
-def test_chance_of_a_step_is_its_own(tmp_path):
-    """Neither the process's generators before nor what `after` draws matter, nor are they moved."""
+def test_each_step_has_randomness_of_its_own(tmp_path):
+    """The process's generators before, and what is drawn after a step, change nothing."""
     whole = straight(tmp_path)
     torch.manual_seed(77)
     np.random.seed(77)
     before = torch.get_rng_state()
     toy = Toy()
-    train(context(tmp_path / "two"), toy.training, toy.begin, lambda done: None)
+    toy.fit(context(tmp_path / "two"))
     assert torch.equal(torch.get_rng_state(), before)
     noisy = Toy()
-    train(context(tmp_path / "three"), noisy.training, noisy.begin, lambda done: torch.rand(done))
+    noisy.after = [torch.rand]
+    noisy.fit(context(tmp_path / "three"))
+    assert torch.equal(torch.get_rng_state(), before)
     assert whole.state() == toy.state() == noisy.state()
     other = Toy()
-    train(context(tmp_path / "four", seed=6), other.training, other.begin)
+    other.fit(context(tmp_path / "four", seed=6))
     assert other.state() != whole.state()
 
 
@@ -244,5 +252,54 @@ def test_the_choice_of_algorithms_is_put_back(tmp_path):
     toy = Toy(2, {1: RuntimeError("trouble")})
     assert not torch.are_deterministic_algorithms_enabled()
     with pytest.raises(RuntimeError):
-        train(context(tmp_path), toy.training, toy.begin)
+        toy.fit(context(tmp_path))
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_batches_made_ahead_change_nothing(tmp_path, ahead):
+    whole = straight(tmp_path)
+    toy = Toy()
+    assert toy.fit(context(tmp_path / "ahead", 3), ahead) is False
+    again = Toy()
+    assert again.fit(context(tmp_path / "ahead"), ahead) and again.state() == whole.state()
+    assert not [t for t in threading.enumerate() if t.name == "prefetch"]
+
+
+def test_the_thread_of_batches_ends_with_a_failed_training(tmp_path):
+    toy = Toy(7, {2: KeyError("trouble")})
+    with pytest.raises(KeyError):
+        toy.fit(context(tmp_path), ahead=2)
+    assert not [t for t in threading.enumerate() if t.name == "prefetch"]
+
+
+def test_a_step_without_figures_counts_and_logs_nothing(tmp_path):
+    toy, ctx = Toy(5), context(tmp_path)
+    for step, _ in training_steps(ctx, toy.training, toy.batches):
+        toy.step(step)
+    assert toy.training.finished and toy.made == [0, 1, 2, 3, 4]
+    assert not (tmp_path / "train.jsonl").exists()
+
+
+def test_a_loop_that_is_left_early_is_not_finished(tmp_path):
+    toy = Toy(5)
+    for step, _ in training_steps(context(tmp_path), toy.training, toy.batches):
+        if step == 2:
+            break
+    assert not toy.training.finished and toy.training.done == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_batches_that_end_are_named(tmp_path):
+    toy = Toy(5)
+    toy.batches = lambda done: iter(range(3))
+    with pytest.raises(MethodFailed, match="toy:all: the batches ended before step 4"):
+        toy.fit(context(tmp_path))
+
+
+def test_the_state_of_another_training_is_refused(tmp_path):
+    Toy().fit(context(tmp_path, 3))
+    toy = Toy()
+    toy.training.optimisers = {"sgd": toy.adam}
+    with pytest.raises(Corrupt, match="optimisers adam, this training has sgd"):
+        toy.fit(context(tmp_path))

@@ -111,7 +111,7 @@ def _make(
     method = node.method
     slots = make_slots(method, task_data.task.info, registry)
     instance = make_method(method, task_data.task.info, registry, slots)
-    before = _ancestors(node, stages)
+    before = ancestors(node, stages)
     load_stages(instance, slots, method, before, device)
     report({"event": "stage", "what": node.label, "status": "started"})
     found: dict[str, Any] = {"skipped": {}, **StageNotes().json()}
@@ -164,7 +164,8 @@ def _make(
     )
 
 
-def _ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
+def ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
+    """The stages that a stage needs, directly or not, in an order in which they can be made."""
     by_key = {s.node.key: s for s in stages}
     wanted: set[str] = set()
     todo = list(node.needs)
@@ -208,10 +209,39 @@ def _fit(
         claim.check,
         declared=declared_weights(node),
     )
+    target = trained_part(node, instance, slots)
+    data = stage_data(node, task_data, before)
+    call_fit(node, target, data, ctx)
+    if STOP.is_set():
+        raise Interrupted(f"{node.label} was stopped; run the same command to go on.")
+    claim.check()
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    make_folder(folder.checkpoint)
+    if node.mode == "component":
+        target.save(folder.checkpoint)
+    else:
+        target.save(node.stage, folder.checkpoint)
+    return {"skipped": dict(data.skipped), **ctx.notes.json(), "earlier": ctx.earlier}
+
+
+def trained_part(node: StageNode, instance: Any, slots: Mapping[str, Any]) -> Any:
+    """Whose `fit` and `save` a stage calls: the method's, or those of a component.
+
+    Raises:
+        UsageError: it has no `fit`.
+    """
     target = slots[node.trains[0]] if node.mode == "component" else instance
-    data = _data(node, task_data, before)
     if not hasattr(target, "fit"):
         raise UsageError(f"{node.label} is to be fitted and has no fit.")
+    return target
+
+
+def call_fit(node: StageNode, target: Any, data: FrameView | PointView, ctx: StageContext) -> None:
+    """Call a plugin's `fit`.
+
+    Raises:
+        MethodFailed: it raised; the clips that it names by number are named by their ids.
+    """
     try:
         if node.mode == "component":
             target.fit(data, ctx)
@@ -225,16 +255,6 @@ def _fit(
         raise
     except Exception as error:  # a plugin may raise anything
         raise MethodFailed(f"{node.label} failed while fitting: {describe_error(error)}") from error
-    if STOP.is_set():
-        raise Interrupted(f"{node.label} was stopped; run the same command to go on.")
-    claim.check()
-    shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    make_folder(folder.checkpoint)
-    if node.mode == "component":
-        target.save(folder.checkpoint)
-    else:
-        target.save(node.stage, folder.checkpoint)
-    return {"skipped": dict(data.skipped), **ctx.notes.json(), "earlier": ctx.earlier}
 
 
 def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFailed:
@@ -245,9 +265,10 @@ def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFaile
     return MethodFailed(f"{error.message.rstrip('.')}{named}.", fix=error.fix)
 
 
-def _data(
+def stage_data(
     node: StageNode, task_data: TaskData, before: Sequence[StagePlan]
 ) -> FrameView | PointView:
+    """What a stage is fitted on: clips, or keypoints for a motion model after a labels stage."""
     base = (node.fit_seed, node.owner, node.stage)
     labels = [s for s in before if s.node.mode == "labels"]
     if labels and _wants_points(node):
