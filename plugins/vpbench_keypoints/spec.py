@@ -183,6 +183,7 @@ def _part(
         licence=_LICENCE,
         params=own,
         presets=_presets(own),
+        notes={rule: text for rule, text in NOTES.items() if rule.partition("=")[0] in own},
         **more,
     )
 
@@ -235,7 +236,6 @@ METHOD = MethodSpec(
     params=PARAMS,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
-    notes=NOTES,
     checkpoints=(
         Checkpoint("keypoints", "d8a63ad42ff0613c", f"{_BUNDLED}.keypoints-d8a63ad42ff0613c"),
         Checkpoint("motion", "4fe2bed7f11a0f45", f"{_BUNDLED}.motion-4fe2bed7f11a0f45"),

@@ -6,7 +6,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pytest
 
 from tests.e2e.helpers import PLUGINS, folder, predictions, vpbench
 
-ROOT = Path(__file__).parents[2]
 SPECS = ("METHOD", "DETECTOR", "MOTION", "TRANSLATOR")
 
 
@@ -42,18 +40,11 @@ def env(boxed):
 
 
 def bundle(*words):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "bundle.py"), *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+    return vpbench("bundle", *words, cwd=Path.cwd())
 
 
 def name_checkpoints(boxed, *lines):
-    """What an author does with the lines that the tool prints."""
+    """What an author does with the lines that `vpbench bundle` prints."""
     with (boxed / "spec.py").open("a") as stream:
         stream.write("from dataclasses import replace\nfrom vpbench.api import Checkpoint\n")
         stream.write(f"METHOD = replace(METHOD, checkpoints=(\n{''.join(lines)}))\n")
@@ -92,8 +83,8 @@ def row(tmp_path, env):
 def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_path, boxed, env):
     stages = trained(tmp_path, clips, env)
     lines = [bundle(stages[s], boxed) for s in ("keypoints", "motion")]
-    assert [line.returncode for line in lines] == [0, 0], lines
-    name_checkpoints(boxed, *(line.stdout for line in lines))
+    assert [line.code for line in lines] == [0, 0], lines
+    name_checkpoints(boxed, *(line.out for line in lines))
     shutil.copytree(tmp_path / "author", tmp_path / "elsewhere")
     done = run(tmp_path, clips, env)
     assert done.code == 0, done.err
@@ -172,27 +163,32 @@ def test_what_nothing_needs_is_not_made(clips, tmp_path, boxed, env):
     assert "finished before, nothing to do" in both.err  # labels that came later change nothing
 
 
-def test_the_tool_refuses_what_is_no_use(clips, tmp_path, boxed, env):
+def test_what_is_of_no_use_is_refused(clips, tmp_path, boxed, env):
     stages = trained(tmp_path, clips, env)
     keypoints = stages["keypoints"]
-    assert bundle(keypoints, boxed, "--limit-mb", "0.001").returncode == 2
-    assert bundle(tmp_path, boxed).returncode == 5
-    assert bundle(keypoints, tmp_path / "nowhere").returncode == 5
-    assert bundle(keypoints).returncode == 2
+    assert bundle(keypoints, boxed, "--limit-mb", "0.001").code == 2
+    assert bundle(tmp_path, boxed).code == 5
+    assert bundle(keypoints, tmp_path / "nowhere").code == 5
+    assert bundle(keypoints).code == 2
+    assert bundle(keypoints, "--zip", tmp_path / "x.zip").code == 2
+    plain = bundle(keypoints, "--zip", tmp_path / "x.zip", "--url", "http://example.org/x.zip")
+    assert plain.code == 2 and "https://" in plain.err and not (tmp_path / "x.zip").exists()
     assert not list((boxed / "checkpoints").iterdir())
-    assert bundle(keypoints, boxed).returncode == 0
+    assert bundle(keypoints, boxed).code == 0
     (made,) = (boxed / "checkpoints").iterdir()
     assert made.name == keypoints.name
     assert {p.name for p in made.iterdir()} == {"checkpoint", "stage.json", "train.jsonl"}
     assert (keypoints / "pictures" / "last.png").is_file()
     record = json.loads((made / "stage.json").read_text())
     assert "host" not in record["machine"] and str(tmp_path) not in json.dumps(record)
-    assert bundle(keypoints, boxed).returncode == 2
-    assert bundle(keypoints, boxed, "--replace").returncode == 0
+    assert bundle(keypoints, boxed).code == 2
+    told = bundle("add", keypoints, boxed, "--replace", "--json").json()
+    assert told["schema"] == "vpbench.bundle/1" and told["path"] == str(made)
+    assert told["source"] == f"checkpoints/{made.name}" and told["key"] in told["checkpoint"]
     weights = next(keypoints.rglob("tensors.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])
     broken = bundle(keypoints, boxed, "--replace")
-    assert broken.returncode == 4 and str(weights) in broken.stderr
+    assert broken.code == 4 and str(weights) in broken.err
     assert (made / "stage.json").is_file()
 
 
@@ -255,7 +251,7 @@ def test_checkpoints_are_fetched_from_their_address_once(clips, tmp_path, boxed,
         first = (home / f"{stage}.zip").read_bytes()
         bundle(stages[stage], *words)
         assert (home / f"{stage}.zip").read_bytes() == first
-    name_checkpoints(boxed, *(line.stdout for line in lines))
+    name_checkpoints(boxed, *(line.out for line in lines))
     env |= {
         "SSL_CERT_FILE": str(tmp_path / "certificate.pem"),
         "VPBENCH_OFFLINE": "0",

@@ -74,8 +74,9 @@ def test_references_run_without_importing_torch(clips, tmp_path):
 def test_every_verb_has_help_with_an_example(tmp_path):
     from vpbench.cli.main import VERBS
 
-    words = [[v] for v in VERBS if v not in ("data", "weights", "figure")]
+    words = [[v] for v in VERBS if v not in ("data", "weights", "figure", "bundle")]
     words += [["data", v] for v in ("list", "prepare", "verify", "preview")]
+    words += [["bundle", "add"]]
     kinds = ("predictions", "sweep", "translation", "ablation", "failures")
     words += [["figure", v] for v in kinds]
     for verb in words:

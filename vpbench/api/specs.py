@@ -219,6 +219,8 @@ class ComponentSpec:
         factory: "pkg.mod:Class", called as factory(task, params, space).
         trained_by: "owner:stage" that trains it, "self" for its own `fit`, None if nothing does.
         overrides: {"param=value": capability changes}, as for a method.
+        notes: as for a method, of the component's parameters; they stand beside every row that has
+            the component in a slot.
     """
 
     registry: ClassVar[str] = "component"
@@ -241,6 +243,7 @@ class ComponentSpec:
     )
     weights: tuple[WeightSpec, ...] = ()
     expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vpbench.cli import options
 from vpbench.cli.show import console, emit_json
+from vpbench.core.names import MethodRef, parse_name
+
+if TYPE_CHECKING:
+    from vpbench.api.capabilities import Capabilities
 
 _KINDS = {
     "methods": "method",
@@ -68,7 +72,8 @@ def list_(kind: str | None, broken: bool, as_json: bool, debug: bool) -> int:
 
 _INFO_EPILOG = """\b
 Examples:
-  vpbench info copy-last
+  vpbench info ours
+  vpbench info 'ours[motion=frozen]' --json
   vpbench info metric:psnr --bibtex
   vpbench info runs/folder-clips-1a2b3c4d/copy-last/0f1e2d3c"""
 
@@ -78,21 +83,74 @@ Examples:
 @click.option("--bibtex", is_flag=True, help="Only the citation.")
 @options.output
 def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
-    """Show what a plugin declares, or what a run folder holds."""
+    """Show what a plugin declares, or what a run folder holds.
+
+    What a method needs is shown for its parameters and with the components in its slots, by default
+    those that it takes at 64 px; NAME[key=value] changes them.
+    """
     if (Path(what) / "run.json").is_file():
         return _run_info(Path(what), as_json)
-    entry = _find(what)
+    named = parse_name(what)
+    entry = _find(named.base)
     assert entry.spec is not None  # find() refuses broken rows
     if bibtex:
         click.echo(entry.spec.citation or f"{entry.name} names no citation.")
         return 0
     record = {"name": entry.name, "kind": entry.kind, "source": entry.origin}
     record |= {f.name: getattr(entry.spec, f.name) for f in fields(entry.spec) if f.name != "name"}
+    record |= _with_parameters(
+        entry.kind, MethodRef(named.base.removeprefix("method:"), named.params)
+    )
     if as_json:
         emit_json({"schema": "vpbench.info/1", **record})
         return 0
+    if "capabilities" in record:
+        record = {**record, "capabilities": _needs(record["capabilities"])}
     _print_record(record)
     return 0
+
+
+def _with_parameters(kind: str, ref: MethodRef) -> dict[str, Any]:
+    """What a method needs, uses and is noted for with all that its name says filled in.
+
+    Raises:
+        UsageError: another kind of plugin has no parameters in brackets.
+    """
+    from vpbench.api.errors import UsageError
+    from vpbench.core.registry import registry
+    from vpbench.core.resolve import resolve
+
+    if kind != "method":
+        if ref.params:
+            raise UsageError(f"{ref.base} is a {kind}; only methods take parameters in brackets.")
+        return {}
+    method = resolve(ref, registry(), 64)
+    return {
+        "name": method.name,
+        "capabilities": method.capabilities,
+        "uses": method.uses,
+        "notes": method.notes,
+    }
+
+
+def _needs(capabilities: Capabilities) -> str:
+    """`1 given frame; label: optional; stochastic; sizes divisible by 8, at least 16 px`."""
+    fewest, most = capabilities.conditioning_frames
+    count = str(most) if fewest == most else f"{fewest} to {most}"
+    words = [f"{count} given frame{'s' * (most > 1)}"]
+    for name, need in (("label", capabilities.label), ("pose", capabilities.pose)):
+        if need != "no":
+            words.append(f"{name}: {'in training only' if need == 'training' else need}")
+    words += ["stochastic"] if capabilities.stochastic else ["deterministic"]
+    if capabilities.max_horizon is not None:
+        words.append(f"at most {capabilities.max_horizon} frames ahead")
+    if capabilities.size_multiple > 1 or capabilities.min_size > 1:
+        words.append(
+            f"sizes divisible by {capabilities.size_multiple}, at least {capabilities.min_size} px"
+        )
+    if capabilities.oracle:
+        words.append("sees the true future")
+    return "; ".join(words)
 
 
 def _find(what: str) -> Any:

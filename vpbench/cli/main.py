@@ -34,6 +34,7 @@ VERBS = {
     "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
     "check": ("vpbench.cli.check:check", "Run the conformance checks on a plugin."),
     "new-plugin": ("vpbench.cli.new_plugin:new_plugin", "Write a new plugin package."),
+    "bundle": ("vpbench.cli.bundle:bundle", "Put a trained stage into a plugin's package."),
     "doctor": ("vpbench.cli.doctor:doctor", "Check the installation, the folders and the plugins."),
 }
 

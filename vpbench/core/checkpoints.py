@@ -83,10 +83,20 @@ def loads(node: StageNode, method: ResolvedMethod) -> bool:
     if node.mode == "labels":
         return False
     if node.mode == "component":
-        return node.trains[0] in method.slots
+        return filled_slot(node, method) is not None
     if node.method.name == method.name:
         return True
     return any(part.spec.trained_by == node.label for part in method.slots.values())
+
+
+def filled_slot(node: StageNode, method: ResolvedMethod) -> str | None:
+    """The slot with the component that a stage of its own has trained; None if it has another.
+
+    The graph also holds the trainings of what foreign components were trained beside.
+    """
+    slot = node.trains[0]
+    part, trained = method.slots.get(slot), node.method.slots[slot]
+    return slot if part is not None and part.identity() == trained.identity() else None
 
 
 def _needed(planned: Mapping[str, StagePlan], method: ResolvedMethod) -> set[str]:

@@ -146,8 +146,9 @@ class ResolvedMethod:
 
     @property
     def notes(self) -> list[str]:
-        """What its spec says of these parameters, for tables."""
-        return [text for rule, text in self.spec.notes.items() if _holds(rule, self.params)]
+        """What its spec and those of its components say of their parameters, for tables."""
+        parts = [note for p in self.slots.values() for note in _notes(p.spec, p.params)]
+        return [*_notes(self.spec, self.params), *parts]
 
     @functools.cached_property
     def uses(self) -> list[str]:
@@ -168,6 +169,10 @@ def overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) ->
         if _holds(rule, params):
             found = found.changed(changes)
     return found
+
+
+def _notes(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> list[str]:
+    return [text for rule, text in spec.notes.items() if _holds(rule, params)]
 
 
 def _holds(rule: str, params: Mapping[str, Value]) -> bool:

@@ -59,7 +59,11 @@ PLUGIN_KINDS = ("method", "oracle")
 
 @dataclass
 class Entry:
-    """One row of `vpbench list`."""
+    """One row of `vpbench list`.
+
+    Attributes:
+        clashes: it has the name of a plugin that comes with vpbench, and cannot be used.
+    """
 
     name: str
     kind: str
@@ -67,6 +71,12 @@ class Entry:
     status: Literal["ok", "broken", "shadowed"] = "ok"
     reason: str = ""
     spec: Spec | None = None
+    clashes: bool = False
+
+    @property
+    def ours(self) -> bool:
+        """Whether it comes with vpbench."""
+        return self.ref.source == "builtin" or self.ref.dist == "vpbench"
 
     @property
     def origin(self) -> str:
@@ -170,14 +180,15 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """Names of one kind that are in force, broken ones included."""
-        return [e.name for e in self.of(kind) if e.status != "shadowed"]
+        return [e.name for e in self.of(kind) if e.status != "shadowed" and not e.clashes]
 
     def find(self, kind: str, name: str) -> Entry:
         """The row in force under a name, or `dist:name` to choose between packages.
 
         Raises:
             UnknownName: nothing is registered under it; the nearest names are offered.
-            UsageError: two packages offer it, or its spec is broken.
+            UsageError: two packages offer it, its spec is broken, or the command line names a
+                plugin of that name that clashes with one of vpbench's.
         """
         dist, _, short = name.rpartition(":")
         dist = normal_name(dist)
@@ -185,7 +196,8 @@ class Registry:
         if not rows:
             listed = f"See all with: vpbench list {kind}s"
             raise UnknownName(kind, name, self.names(kind), hint=listed)
-        entry = rows[0]
+        refused = [e for e in rows if e.clashes and e.ref.source == "cli"]
+        entry = refused[0] if refused else rows[0]
         if entry.status == "broken":
             raise UsageError(f"the {kind} {name!r} ({entry.origin}) is broken: {entry.reason}")
         rivals = _offers(rows, entry)
@@ -237,7 +249,7 @@ def _offers(rows: Iterable[Entry], entry: Entry) -> set[str]:
     return {
         f"{e.ref.dist}=={e.ref.version}"
         for e in rows
-        if e.ref.source == entry.ref.source == "entry-point"
+        if e.ref.source == entry.ref.source == "entry-point" and not e.clashes
     }
 
 
@@ -312,18 +324,34 @@ def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
     builtin = [PluginRef("", "", value, "builtin") for value in BUILTIN_MODULES]
     found = discover(builtin, extra)
     registry = Registry(finder=found.finder, trouble=found.trouble)
+    rows = [
+        row
+        for ref in found.refs
+        if not wanted or ref.source == "builtin" or ref.kind in wanted
+        for row in _rows(ref)
+    ]
+    registry.entries = rows
+    _refuse_our_names(rows)
     winners: dict[tuple[str, str], Entry] = {}
-    for ref in found.refs:
-        if wanted and ref.source != "builtin" and ref.kind not in wanted:
-            continue
-        for row in _rows(ref):
-            winner = winners.setdefault((row.kind, row.name), row)
-            same_shelf = winner.ref.source == row.ref.source == "entry-point"
-            if winner is not row and not same_shelf:  # two packages: an error only on use
-                row.status = "shadowed"
-                row.reason = f"by {winner.origin}"
-            registry.entries.append(row)
+    for row in (row for row in rows if not row.clashes):
+        winner = winners.setdefault((row.kind, row.name), row)
+        same_shelf = winner.ref.source == row.ref.source == "entry-point"
+        if winner is not row and not same_shelf:  # two packages: an error only on use
+            row.status = "shadowed"
+            row.reason = f"by {winner.origin}"
     return registry
+
+
+def _refuse_our_names(rows: Iterable[Entry]) -> None:
+    """Break plugins that have the name of one that comes with vpbench.
+
+    Another "copy-last" would stand in its place in every later comparison.
+    """
+    ours = {(row.kind, row.name): row for row in rows if row.ours}
+    for row in rows:
+        if not row.ours and (row.kind, row.name) in ours:
+            row.status, row.spec, row.clashes = "broken", None, True
+            row.reason = f"the name {row.name!r} belongs to a {row.kind} of vpbench; choose another"
 
 
 @functools.lru_cache(maxsize=8)

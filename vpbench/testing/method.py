@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.capabilities import Capabilities
+from vpbench.api.protocols import HasIntermediates
 from vpbench.api.specs import MethodSpec
 from vpbench.api.types import Conditioning, Frames, Seeds
 from vpbench.core.methods import ResolvedMethod
@@ -107,9 +108,9 @@ class Setting:
         After a few steps a picture may be too faint to show what its keypoints already do. None
         where nothing is trained, or the method shows no keypoints.
         """
-        explain = getattr(instance, "intermediates", None)
-        if not self.run.stages or not callable(explain):
+        if not self.run.stages or not isinstance(instance, HasIntermediates):
             return None
+        explain: Any = instance.intermediates
         asked = self.seeds(self.items) if seeds is None else seeds
         horizon = self.task_data.task.horizon
         future: tuple[Frames, ...] = ()

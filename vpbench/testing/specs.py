@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from vpbench.api.errors import VpbenchError
-from vpbench.api.specs import MethodSpec
+from vpbench.api.specs import ComponentSpec, MethodSpec, MetricSpec
 from vpbench.core.names import MethodRef
 from vpbench.core.resolve import resolve
+from vpbench.metrics.weights.weight_file import weight_file
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.subject import Subject
 
@@ -112,12 +113,35 @@ def spec_valid(subject: Subject) -> None:
                 repr(name),
                 f"Known: {', '.join(sorted(known))}.",
             )
+    if isinstance(row.spec, MethodSpec | ComponentSpec):
+        _notes(subject, row.spec)
+    if isinstance(row.spec, MethodSpec | ComponentSpec | MetricSpec):
+        _weights(subject, row.spec)
     if isinstance(row.spec, MethodSpec):
         _method_spec(subject, row.spec)
 
 
 def _invalid(subject: Subject, expected: str, got: str, fix: str = "") -> CheckFailed:
     return CheckFailed(expected, got, f"spec of {subject.row.name} in {subject.row.ref.value}", fix)
+
+
+def _notes(subject: Subject, spec: MethodSpec | ComponentSpec) -> None:
+    for rule in spec.notes:
+        if rule.partition("=")[0].removesuffix("!") not in spec.params:
+            raise _invalid(subject, 'notes such as {"param=value": "..."}', repr(rule))
+
+
+def _weights(subject: Subject, spec: MethodSpec | ComponentSpec | MetricSpec) -> None:
+    for weights in spec.weights:
+        try:
+            weight_file(weights)
+        except VpbenchError as error:
+            raise _invalid(
+                subject, "weights that can be fetched", error.message, error.fix or ""
+            ) from error
+        strange = sorted(set(weights.when) - set(spec.params))
+        if strange:
+            raise _invalid(subject, "weights that depend on known parameters", strange[0])
 
 
 def _method_spec(subject: Subject, spec: MethodSpec) -> None:
@@ -146,9 +170,6 @@ def _method_spec(subject: Subject, spec: MethodSpec) -> None:
         spec.capabilities.changed(changes)
         if "=" not in rule:
             raise _invalid(subject, 'overrides such as {"param=value": {...}}', repr(rule))
-    for rule in spec.notes:
-        if rule.partition("=")[0].removesuffix("!") not in spec.params:
-            raise _invalid(subject, 'notes such as {"param=value": "..."}', repr(rule))
     try:
         resolve(MethodRef.parse(subject.request.name), subject.registry, 64)
     except VpbenchError as error:

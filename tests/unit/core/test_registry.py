@@ -144,7 +144,6 @@ def test_precedence_and_shadowed_rows(site, tmp_path, monkeypatch, write_method)
     cli = tmp_path / "cli.py"
     cli.write_text(write_method("mine", licence="cli"))
     site.method("my-dist", "mine", licence="entry-point")
-    site.method("null-dist", "noise", licence="entry-point")
     monkeypatch.setenv("VPBENCH_PLUGINS", "env_specs:SPEC")
 
     def states(*extra):
@@ -161,13 +160,36 @@ def test_precedence_and_shadowed_rows(site, tmp_path, monkeypatch, write_method)
     assert found.names("method").count("mine") == 1
     assert found.method("my-dist:mine").licence == "entry-point"
     assert found.exact_name("method", "my-dist:mine") == "my-dist:mine"
-    assert [(e.status, e.ref.source) for e in found.of("method") if e.name == "noise"] == [
-        ("ok", "entry-point"),
-        ("shadowed", "builtin"),
-    ]
     monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
     assert states() == []
     assert build().method("noise").kind == "null"
+
+
+def test_a_name_of_ours_is_nobody_elses(site, tmp_path, monkeypatch, write_method):
+    """From a package, a file, the environment or the command line: ours stays in force."""
+    site.method("null-dist", "noise", licence="entry-point")
+    (tmp_path / "mine.py").write_text(write_method("copy-last"))
+    monkeypatch.setenv("VPBENCH_PLUGINS", str(tmp_path / "mine.py"))
+    found = build()
+    for name in ("noise", "copy-last"):
+        rows = [e for e in found.of("method") if e.name == name]
+        assert [(e.status, e.clashes) for e in rows] == [("ok", False), ("broken", True)]
+        assert rows[1].reason == f"the name {name!r} belongs to a method of vpbench; choose another"
+        assert found.method(name).kind == "null" and found.names("method").count(name) == 1
+        assert found.exact_name("method", name) == name
+    with pytest.raises(UsageError, match="belongs to a method of vpbench"):
+        found.find("method", "null-dist:noise")
+    monkeypatch.delenv("VPBENCH_PLUGINS")
+    with pytest.raises(UsageError, match="belongs to a method of vpbench") as caught:
+        build([str(tmp_path / "mine.py")]).find("method", "copy-last")
+    assert caught.value.exit_code == 2
+
+
+def test_another_kind_may_have_a_name_of_ours(site):
+    spec = "ComponentSpec('noise', 'motion', 'made:Up', 'summary')"
+    site.module("noisy_specs", f"from vpbench.api import *\nSPEC = {spec}\n")
+    site.add("my-dist", "[vpbench.components]\nnoise = noisy_specs:SPEC\n")
+    assert build().component("noise").name == "noise"
 
 
 def test_without_plugins_the_built_in_ones_still_work(site, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import MethodFailed, MissingData, Refused, VpbenchError
+from vpbench.api.protocols import HasIntermediates
 from vpbench.api.types import Conditioning, Frames, Pose, Seeds
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions
@@ -45,7 +46,7 @@ class LoadedMethod:
     @property
     def has_intermediates(self) -> bool:
         """Whether it can show how its frames come about."""
-        return callable(getattr(self.instance, "intermediates", None))
+        return isinstance(self.instance, HasIntermediates)
 
     def stages(self) -> list[dict[str, str]]:
         """The trained stages that it uses, for records."""

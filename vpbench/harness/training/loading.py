@@ -7,6 +7,7 @@ from typing import Any
 
 from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
 from vpbench.api.types import TaskInfo
+from vpbench.core.checkpoints import filled_slot
 from vpbench.core.methods import ResolvedComponent, ResolvedMethod
 from vpbench.core.plan import StagePlan
 from vpbench.core.registry import Registry
@@ -99,8 +100,9 @@ def load_node(
     if node.mode == "labels":
         return
     if node.mode == "component":
-        if node.trains[0] in slots:
-            slots[node.trains[0]].load(folder.checkpoint, device)
+        slot = filled_slot(node, method)
+        if slot is not None:
+            slots[slot].load(folder.checkpoint, device)
     elif node.method.name == method.name:
         if not hasattr(instance, "load"):
             raise UsageError(f"{method.name} has stages and no load(stage, folder, device).")

@@ -1,0 +1,105 @@
+"""bundle: trained stages into plugins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vpbench.cli import options
+from vpbench.cli.show import emit_json
+
+if TYPE_CHECKING:
+    from vpbench.harness.training.bundle import Bundled
+
+_ADD = "add"
+_EPILOG = """\b
+Examples:
+  vpbench bundle runs/puppets/stages/mine.keypoints-0123456789abcdef src/my_package
+  vpbench bundle STAGE_FOLDER src/my_package --limit-mb 8 --replace
+  vpbench bundle STAGE_FOLDER --zip keypoints.zip --url https://example.org/keypoints.zip
+
+`vpbench bundle add` may be written in full; its --help lists the options."""
+
+
+class _DefaultsToAdd(click.Group):
+    """`bundle STAGE PACKAGE` is short for `bundle add STAGE PACKAGE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [_ADD, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_DefaultsToAdd, epilog=_EPILOG, subcommand_metavar="STAGE_FOLDER [PACKAGE]")
+def bundle() -> None:
+    """Put a trained stage into a plugin's package, or into a zip for a web address.
+
+    Its users then need not train. Checkpoint, record and training log are copied, pictures and
+    the name of your machine are not. Prints the Checkpoint(...) for the plugin's spec.
+    """
+
+
+@bundle.command(
+    _ADD, short_help="Put one there (the default).", epilog=_EPILOG.partition("\n\n")[0]
+)
+@click.argument("stage", type=click.Path(path_type=Path), metavar="STAGE_FOLDER")
+@click.argument("package", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--limit-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    metavar="MB",
+    help="Refuse a larger stage.",
+)
+@click.option("--replace", is_flag=True, help="Replace the copy that is in the package.")
+@click.option(
+    "--zip", "archive", type=click.Path(path_type=Path), metavar="FILE", help="Write a zip instead."
+)
+@click.option("--url", metavar="ADDRESS", help="The https address that the zip will have.")
+@options.output
+def add(
+    stage: Path,
+    package: Path | None,
+    limit_mb: float,
+    replace: bool,
+    archive: Path | None,
+    url: str | None,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Put a trained stage into a plugin's package, or into a zip for a web address.
+
+    STAGE_FOLDER is a finished stage in RUNS/<task>/stages, PACKAGE the folder of the plugin's
+    Python package. Prints the Checkpoint(...) for the plugin's spec.
+    """
+    from vpbench.harness.training.bundle import bundle_into_package, bundle_into_zip
+
+    if package is not None and archive is None and url is None:
+        made = bundle_into_package(stage, package, limit_mb, replace=replace)
+    elif package is None and archive is not None and url is not None:
+        made = bundle_into_zip(stage, archive, url, limit_mb)
+    else:
+        raise click.UsageError("Name a package, or --zip FILE with --url ADDRESS.")
+    if as_json:
+        emit_json(_json(made))
+    else:
+        click.echo(made.line)
+        click.echo(f"{made.path}: {made.size / 1e6:.2f} MB", err=True)
+    return 0
+
+
+def _json(made: Bundled) -> dict[str, object]:
+    return {
+        "schema": "vpbench.bundle/1",
+        "owner": made.owner,
+        "stage": made.stage,
+        "key": made.key,
+        "path": str(made.path),
+        "size": made.size,
+        "source": made.source,
+        "sha256": made.sha256 or None,
+        "checkpoint": made.line,
+    }
