@@ -157,7 +157,7 @@ class RenderedSplit:
     def _read_hashes(self) -> list[str]:
         path = self.path("sha256")
         try:
-            lines = path.read_text(encoding="ascii").splitlines()
+            lines = path.read_bytes().decode("ascii").split("\n")
         except FileNotFoundError:
             raise self._damaged(path, "it is missing") from None
         except (OSError, ValueError) as error:

@@ -1,13 +1,15 @@
 """Penn behind the dataset door, on a small archive in the exact layout."""
 
+import os
 import pickle
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
-from tests.make_archives import VIDEOS, make_penn
+from tests.make_archives import VIDEOS, annotation, make_penn
 from vpbench.api import BadData, MissingData, UnknownName, UsageError
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
@@ -146,11 +148,54 @@ def test_resize_is_another_fingerprint(archive):
 
 
 def test_an_unchanged_archive_is_hashed_once(penn, archive, tmp_path, monkeypatch):
-    before = penn.clips("train")
+    from vpbench.core import stamps
     from vpbench.data.penn import dataset as module
 
+    monkeypatch.setattr(stamps, "SETTLE_NS", 0)
+    before = penn.clips("train")
     monkeypatch.setattr(module, "sha256_of", None)
     assert Penn({}, archive, tmp_path / "cache").clips("train") == before
+    with pytest.raises(TypeError):
+        Penn({}, archive, tmp_path / "cache").prepare(fresh=True)
+
+
+@pytest.mark.parametrize("part", ["frames/2160/000003.jpg", "labels/2160.mat"])
+def test_bytes_that_change_behind_a_scan_are_found_when_they_are_read(copy, tmp_path, part):
+    dataset = Penn({}, copy, tmp_path / "cache")
+    (clip,) = (c for c in dataset.clips("test") if c.id == "2160")
+    frames, pose = dataset.read(clip, [0]), dataset.pose(clip)
+    path = copy / part
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    reads_frames = part.startswith("frames")
+    with pytest.raises(BadData, match=r"2160.* changed while it was in use"):
+        dataset.read(clip, [0]) if reads_frames else dataset.pose(clip)
+    if reads_frames:
+        assert np.array_equal(dataset.pose(clip), pose)
+    else:
+        assert np.array_equal(dataset.read(clip, [0]), frames)
+
+
+def test_joints_are_part_of_what_a_run_depends_on(copy, tmp_path):
+    def task():
+        return bench_of(copy).task
+
+    before = task()
+    path = copy / "labels" / "2160.mat"
+    stored = annotation("2160", 0, 35, (270, 480), -1)
+    stored["x"] = stored["x"] + 1
+    savemat(path, stored)
+    after = task()
+    assert before.data_hash == after.data_hash  # the frames are the same
+    assert before.clips_hash != after.clips_hash
+    assert before.training_pose_hash == after.training_pose_hash != ""
+    savemat(
+        copy / "labels" / "2141.mat", {**annotation("2141", 0, 36, (270, 480), 1), "pose": "up"}
+    )
+    assert task().training_pose_hash != after.training_pose_hash
+    assert task().training_hash == after.training_hash
 
 
 def test_a_changed_frame_is_another_hash(copy, tmp_path):
