@@ -84,6 +84,9 @@ def test_decoders_and_version(cache, tmp_path, monkeypatch):
 
 def test_the_dataset_and_the_source_of_a_foreign_one(cache, tmp_path, monkeypatch):
     assert reads(ClipCache(Memory("other"), Geometry(16), tmp_path)) == 1
+    reader = Memory()
+    reader.reading = "another renderer"
+    assert reads(ClipCache(reader, Geometry(16), tmp_path)) == 1
     monkeypatch.setattr(module, "file_sha256", lambda path: "edited")
     assert reads(ClipCache(Memory(), Geometry(16), tmp_path)) == 1
 

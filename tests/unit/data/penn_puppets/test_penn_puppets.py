@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from tests.make_archives import VIDEOS, make_labels
+from tests.make_archives import VIDEOS, annotation, make_labels
 from vpbench.api import BadData, MissingData, UnknownName
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
@@ -172,6 +172,45 @@ def test_hashes_are_of_what_is_rendered_and_made_once(puppets, labels, tmp_path,
     (tmp_path / "cache" / "penn-puppets" / "rendered.json").write_text("{broken")
     with pytest.raises(TypeError):  # a broken note of hashes is no hash
         PennPuppets({}, labels, tmp_path / "cache").clips("test")
+
+
+def test_each_thing_in_the_key_of_rendered_clips(copy, tmp_path, monkeypatch):
+    from vpbench.data.penn_puppets import dataset as module
+
+    rendered = []
+    original = module._hash_rendered
+    monkeypatch.setattr(module, "_hash_rendered", lambda w: rendered.append(w[1]) or original(w))
+
+    def again():
+        rendered.clear()
+        PennPuppets({}, copy, tmp_path / "cache").clips("test")
+        return rendered
+
+    assert len(again()) == 3 and again() == []
+    stored = annotation("2160", 0, 35, (270, 480), -1)
+    savemat(copy / "labels" / "2160.mat", {**stored, "y": stored["y"] + 2})
+    assert again() == ["2160"]
+    monkeypatch.setattr(module, "_renderer", lambda: "another source")
+    assert len(again()) == 3
+    monkeypatch.setattr(module, "SIZE", 32)
+    assert len(again()) == 3 and again() == []
+    path = tmp_path / "cache" / "penn-puppets" / "rendered.json"
+    good, wanted = path.read_bytes(), PennPuppets({}, copy, tmp_path / "cache").clips("test")
+    for k in range(0, len(good), 29):
+        path.write_bytes(good[:k] + bytes([good[k] ^ 1]) + good[k + 1 :])
+        assert PennPuppets({}, copy, tmp_path / "cache").clips("test") == wanted
+
+
+def test_a_label_file_that_changes_behind_a_scan_is_found(puppets, copy, tmp_path):
+    dataset = PennPuppets({}, copy, tmp_path / "cache")
+    clip = dataset.clips("test")[0]
+    path = copy / "labels" / f"{clip.id}.mat"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    for use in (lambda: dataset.read(clip, [0]), lambda: dataset.pose(clip)):
+        with pytest.raises(BadData, match=rf"{clip.id}\.mat changed while it was in use"):
+            use()
 
 
 def test_errors_name_the_file(copy, tmp_path):
