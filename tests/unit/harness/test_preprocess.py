@@ -72,7 +72,7 @@ def test_a_broken_frame_is_one_sentence(penn, tmp_path, monkeypatch, workers):
     path = root / "frames" / "2141" / "000020.jpg"
     path.write_bytes(path.read_bytes()[:500])
     task_data = open_task_data(TaskRef("penn", None, str(root)), build(), user_paths())
-    with pytest.raises(BadData, match=r"2141/000020\.jpg is no readable image") as caught:
+    with pytest.raises(BadData, match=r"2141/000020\.jpg is not a readable image") as caught:
         convert_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
     assert caught.value.exit_code == 4 and caught.value.fix
 

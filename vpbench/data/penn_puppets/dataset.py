@@ -101,10 +101,10 @@ class PennPuppets:
 
     def pose(self, clip: ClipInfo) -> Pose:
         """float32 [L,13,3] in pixels; the third is 1 for annotated joints, 0.5 for interpolated."""
-        found = self._annotation(clip)
-        xy, guessed = filled(found)
-        joints = np.ones((found.frames, 13, 3), np.float32)
-        joints[..., :2] = to_picture(xy, found.height, found.width, SIZE)
+        annotation = self._annotation(clip)
+        xy, guessed = filled(annotation)
+        joints = np.ones((annotation.frames, 13, 3), np.float32)
+        joints[..., :2] = to_picture(xy, annotation.height, annotation.width, SIZE)
         joints[..., 2][guessed] = 0.5
         return joints
 
@@ -219,10 +219,10 @@ class PennPuppets:
             BadData: its file changed since its hash was taken.
         """
         path = self._labels() / f"{clip.id}.mat"
-        found = read_annotation(path)
-        if found.sha256 != clip.pose_sha256:
+        annotation = read_annotation(path)
+        if annotation.sha256 != clip.pose_sha256:
             raise changed(path)
-        return found
+        return annotation
 
     def _figure(self, clip: ClipInfo) -> Figure:
         return _figure(self._annotation(clip), clip.id, self._roles()[clip.id])
@@ -234,19 +234,19 @@ class PennPuppets:
         for video, role in sorted(self._roles().items()):
             path = folder / f"{video}.mat"
             try:
-                found = read_annotation(path)
+                annotation = read_annotation(path)
             except VpbenchError as error:
                 findings.error(path, error)
                 continue
-            said, label = SPELLED.get(found.action, found.action), split.labels[video]
-            if said != split.classes[label]:
-                what = f"{path} says {found.action}, the split says {split.classes[label]}."
+            action, label = SPELLED.get(annotation.action, annotation.action), split.labels[video]
+            if action != split.classes[label]:
+                what = f"{path} says {annotation.action}, the split says {split.classes[label]}."
                 findings.bad(path, what, "Extract it again from the archive.")
-            elif not incomplete(found):
-                note = "" if found.known.all() else INTERPOLATED
-                own = digest([found.sha256, RENDERER, role, SIZE])
-                clip = ClipInfo(video, found.frames, SIZE, SIZE, label, sha256=own, note=note)
-                out[role].append(replace(clip, pose_sha256=found.sha256))
+            elif not incomplete(annotation):
+                note = "" if annotation.known.all() else INTERPOLATED
+                own = digest([annotation.sha256, RENDERER, role, SIZE])
+                clip = ClipInfo(video, annotation.frames, SIZE, SIZE, label, sha256=own, note=note)
+                out[role].append(replace(clip, pose_sha256=annotation.sha256))
         findings.raise_first()
         out["test"] = self._rendered(out["test"], report)
         return out
@@ -285,8 +285,8 @@ def _renderer() -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _figure(found: Annotation, video: str, role: str) -> Figure:
-    return figure_of(found, video, role, SIZE)
+def _figure(annotation: Annotation, video: str, role: str) -> Figure:
+    return figure_of(annotation, video, role, SIZE)
 
 
 def _hash_rendered(work: tuple[Path, str]) -> str:

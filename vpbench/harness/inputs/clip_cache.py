@@ -50,7 +50,7 @@ class ClipCache:
     """Reads clips of a dataset at one geometry. Picklable.
 
     Attributes:
-        note: told, in a sentence, of a damaged file that was made again.
+        note: called with a sentence when a damaged file was made again.
     """
 
     def __init__(self, dataset: Dataset, geometry: Geometry, cache: Path) -> None:
@@ -135,7 +135,7 @@ class ClipCache:
         return self.geometry.native and fast
 
     def _paths(self, clip: ClipInfo, indices: Sequence[int] | None) -> list[Path]:
-        """Where a clip lies; a window may be read from the whole clip too."""
+        """Files of a clip; a window may be read from the whole clip too."""
         whole = self._path(clip, None)
         return [whole] if indices is None else [self._path(clip, tuple(indices)), whole]
 

@@ -300,7 +300,7 @@ def test_corrupt_frames(copy, tmp_path):
     path.write_bytes(path.read_bytes()[:900])
     dataset = Penn({}, copy, tmp_path / "cache")
     clip = {c.id: c for c in dataset.clips("test")}["2160"]
-    with pytest.raises(BadData, match=r"000007\.jpg is no readable image.*again"):
+    with pytest.raises(BadData, match=r"000007\.jpg is not a readable image.*again"):
         dataset.read(clip, [5, 6])
     (error,) = (p for p in dataset.verify() if p.level == "error")
     assert "000007.jpg" in error.what

@@ -170,7 +170,7 @@ def test_hashes_are_of_what_is_rendered_and_made_once(puppets, labels, tmp_path,
     monkeypatch.setattr(module, "_hash_rendered", None)
     assert PennPuppets({}, labels, tmp_path / "cache").clips("test") == clips
     (tmp_path / "cache" / "penn-puppets" / "rendered.json").write_text("{broken")
-    with pytest.raises(TypeError):  # a broken note of hashes is no hash
+    with pytest.raises(TypeError):  # hashes in a broken file do not count
         PennPuppets({}, labels, tmp_path / "cache").clips("test")
 
 
