@@ -40,7 +40,9 @@ def copy(archive, tmp_path):
 
 
 def bench_of(archive, dataset="penn", task=None):
-    return open_task_data(TaskRef(dataset, task, str(archive)), build(), user_paths())
+    return open_task_data(
+        TaskRef(dataset=dataset, task=task, root=str(archive)), build(), user_paths()
+    )
 
 
 def first_error(copy, tmp_path):
@@ -324,7 +326,7 @@ def test_split_files(copy, tmp_path):
     with pytest.raises(BadData, match=r"test_set\.txt, line 2"):
         Penn({}, copy, tmp_path / "cache").clips("test")
     (copy / "test_set.txt").write_text("frames/2160 0\nframes/2141 0\n")
-    with pytest.raises(BadData, match="2141 stands twice"):
+    with pytest.raises(BadData, match="2141 is listed twice"):
         Penn({}, copy, tmp_path / "cache").clips("test")
     (copy / "test_set.txt").unlink()
     with pytest.raises(MissingData, match="without the other"):

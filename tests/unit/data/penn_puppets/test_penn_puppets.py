@@ -58,7 +58,9 @@ def blank(joint, frames):
 
 
 def test_the_task_is_that_of_penn_at_64(labels):
-    task_data = open_task_data(TaskRef("penn-puppets", None, str(labels)), build(), user_paths())
+    task_data = open_task_data(
+        TaskRef(dataset="penn-puppets", root=str(labels)), build(), user_paths()
+    )
     assert (task_data.task.id, task_data.task.horizon, task_data.task.spec.size) == (
         "penn-puppets",
         32,
@@ -75,7 +77,7 @@ def test_labels_may_lie_in_any_of_three_places(labels, tmp_path, monkeypatch):
     for name in ("penn", "penn-labels"):  # the second, once it is there
         shutil.copytree(labels, tmp_path / "data" / name)
         monkeypatch.setenv("VPBENCH_DATA", str(tmp_path / "data"))
-        task_data = open_task_data(TaskRef("penn-puppets"), build(), user_paths())
+        task_data = open_task_data(TaskRef(dataset="penn-puppets"), build(), user_paths())
         assert [i.clip.id for i in task_data.task.test] == wanted
         assert task_data.dataset.root == tmp_path / "data" / name
 

@@ -27,7 +27,7 @@ def cache(rendered_puppets, tmp_path_factory):
 @pytest.fixture
 def task_data(cache, monkeypatch):
     monkeypatch.setenv("VPBENCH_HOME", str(cache))
-    return open_task_data(TaskRef("puppets"), build(), user_paths())
+    return open_task_data(TaskRef(dataset="puppets"), build(), user_paths())
 
 
 def test_the_task_is_the_contracts(task_data):
@@ -75,7 +75,7 @@ def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(task_data, tmp
 
     monkeypatch.setattr(rendered, "render_clip", drifted)
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "other"))
-    other = open_task_data(TaskRef("puppets"), build(), user_paths())
+    other = open_task_data(TaskRef(dataset="puppets"), build(), user_paths())
     (line,) = other.dataset.warnings()
     assert "1 of 90 test clips are rendered differently here (first: test/0003)" in line
     assert other.task.data_hash != task_data.task.data_hash
@@ -85,7 +85,7 @@ def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(task_data, tmp
 def test_other_sizes_are_other_tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPLITS", {**SPLITS, "test": 3})
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "home"))
-    task_data = open_task_data(TaskRef("puppets[size=96]"), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset="puppets[size=96]"), build(), user_paths())
     assert task_data.task.id == "puppets-96"
     assert task_data.targets(task_data.task.test[0]).shape == (16, 96, 96, 3)
     assert np.array_equal(
