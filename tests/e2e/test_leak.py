@@ -14,7 +14,9 @@ CHEATS = str(PLUGINS / "cheats.py")
 def probe(name, clips, tmp_path, monkeypatch):
     monkeypatch.setenv("CHEAT_CLIPS", str(tmp_path / "scratch" / "clips"))
     registry = build([CHEATS, TINY])
-    task_data = open_task_data(TaskRef(folder(clips)), registry, user_paths(tmp_path / "runs"))
+    task_data = open_task_data(
+        TaskRef(dataset=folder(clips)), registry, user_paths(tmp_path / "runs")
+    )
     return probe_method(name, task_data, registry, tmp_path / "runs", tmp_path / "scratch")
 
 
@@ -52,7 +54,9 @@ def test_oracles_are_marked_in_tables(clips, tmp_path):
 
 def test_conditioning_is_read_only_and_ids_are_opaque(clips, tmp_path):
     registry = build([CHEATS])
-    task_data = open_task_data(TaskRef(folder(clips)), registry, user_paths(tmp_path / "runs"))
+    task_data = open_task_data(
+        TaskRef(dataset=folder(clips)), registry, user_paths(tmp_path / "runs")
+    )
     from vpbench.core.resolve import resolve
 
     given = task_data.conditioning(task_data.task.test[:2], resolve("honest", registry, 16))

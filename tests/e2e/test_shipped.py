@@ -18,7 +18,7 @@ def test_every_reference_clip_has_its_feature(name, puppets):
     """Those that need no training clips; the others are covered by the collected number."""
     (shipped,) = shipped_features()
     registry = build()
-    task_data = open_task_data(TaskRef("puppets"), registry, user_paths())
+    task_data = open_task_data(TaskRef(dataset="puppets"), registry, user_paths())
     method = resolve(name, registry, 64)
     instance = make_method(method, task_data.task.info, registry, {})
     items = task_data.task.test
@@ -43,7 +43,7 @@ def test_shipped_features_are_what_the_network_makes(puppets):
     (shipped,) = shipped_features()
     network = I3DFeatures(i3d_path())
     assert digest(dict(network.fingerprint())) == shipped.extractor
-    task_data = open_task_data(TaskRef("puppets"), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset="puppets"), build(), user_paths())
     for item in task_data.task.test[:2]:
         frames = task_data.targets(item)
         made = network(frames[None])[0]

@@ -72,6 +72,16 @@ class HasRandomAccess(Protocol):
 
 
 @runtime_checkable
+class HasReading(Protocol):
+    """A dataset whose `read` depends on more than the source bytes of a clip."""
+
+    @property
+    def reading(self) -> str:
+        """Changes whenever `read` would make other frames of the same bytes: a cache key."""
+        ...
+
+
+@runtime_checkable
 class HasWarnings(Protocol):
     """A dataset that has something to say before a run."""
 

@@ -136,7 +136,9 @@ def _run(words: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for the end of its input
+            return _explain(error.__cause__, debug)
         click.echo("interrupted; run the same command to go on.", err=True)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -52,18 +53,26 @@ def in_processes(
         initializer=_begin,
         initargs=(os.getpid(), begin, arguments),
     )
+    futures = deque(
+        pool.submit(_work_on, work, items[k : k + chunk]) for k in range(0, len(items), chunk)
+    )
     try:
-        yield from pool.map(work, items, chunksize=chunk)
-        pool.shutdown()
+        while futures:
+            yield from futures.popleft().result()
     except BrokenProcessPool as error:
         raise VpbenchError(
             f"a process that {what} was ended from outside, perhaps for lack of memory.",
             fix="Try again with --workers 1.",
         ) from error
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
+        if futures:  # not cancelled: the pool cannot stand both that and the end of its processes
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+        pool.shutdown()
+
+
+def _work_on(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in items]
 
 
 def _begin(parent: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

@@ -149,12 +149,12 @@ class Archive:
     def warnings(self) -> list[str]:
         """A sentence if there are more or fewer clips than in the published archive."""
         parts = self._read()[0]
-        found = {"train": len(parts["train"]) + len(parts["val"]), "test": len(parts["test"])}
+        counts = {"train": len(parts["train"]) + len(parts["val"]), "test": len(parts["test"])}
         return [
-            f"{self.spec.name}: {self._folder() / part} holds {found[part]} clips, the published "
+            f"{self.spec.name}: {self._folder() / part} holds {counts[part]} clips, the published "
             f"archive {count}; scores get a fingerprint of their own."
             for part, count in self.counts.items()
-            if found[part] != count
+            if counts[part] != count
         ]
 
     def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
@@ -218,7 +218,7 @@ class Archive:
             for path in sorted(root.glob(f"{depth}/train"))
             if (path.parent / "test").is_dir()
         ]
-        return f"It lies deeper: give --root {' or --root '.join(inner)}" if inner else ""
+        return f"It is in a folder below: give --root {' or --root '.join(inner)}" if inner else ""
 
     def _read(
         self, report: OnProgress = silent, *, fresh: bool = False
@@ -282,8 +282,8 @@ class Nemo(Archive):
 
     def group(self, clip: str) -> str:
         """The person."""
-        found = _SMILE.fullmatch(clip.rpartition("/")[2])
-        return found[1] if found else ""
+        smile = _SMILE.fullmatch(clip.rpartition("/")[2])
+        return smile[1] if smile else ""
 
     def check(
         self, clips: Mapping[str, Facts], paths: Mapping[str, Path], findings: Findings

@@ -58,21 +58,21 @@ def near_duplicates(
         return []
     names = [name for name, own in train.items() for _ in own]
     flat = np.concatenate([own.reshape(len(own), -1) for own in train.values()])
-    found: list[Alike] = []
+    pairs: list[Alike] = []
     for name, own in sorted(test.items()):
         both = np.concatenate([own, np.flip(own, -2)]).reshape(2 * len(own), -1)
         best = (both @ flat.T).max(0)
         k = int(best.argmax())
         if best[k] >= least:
-            found.append(Alike(name, names[k], min(float(best[k]), 1.0)))
-    return found
+            pairs.append(Alike(name, names[k], min(float(best[k]), 1.0)))
+    return pairs
 
 
 def movement(joints: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Describe positions [L,J,2] at 16 times spread over a clip, wherever and however large.
 
     Returns:
-        float32 [1,16 J,1,2]: one unit vector; its axis before the last is no mirror axis.
+        float32 [1,16 J,1,2]: one unit vector; its axis before the last is not a mirror axis.
     """
     times = np.round(np.linspace(0, len(joints) - 1, MOMENTS)).astype(int)
     centred = joints[times] - joints[times].mean((0, 1))
@@ -80,7 +80,7 @@ def movement(joints: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return (centred / max(float(length), 1e-9)).astype(np.float32).reshape(1, -1, 1, 2)
 
 
-def problems(found: list[Alike], what: str = "has a frame like one of") -> list[Problem]:
+def problems(pairs: list[Alike], what: str = "has a frame like one of") -> list[Problem]:
     """One warning for each."""
     return [
         Problem(
@@ -88,7 +88,7 @@ def problems(found: list[Alike], what: str = "has a frame like one of") -> list[
             alike.test,
             f"test clip {alike.test} {what} training clip {alike.train} "
             f"(correlation {alike.similarity:.4f}).",
-            "Look at both: what stands in train and test flatters methods that remember it.",
+            "Look at both: clips that are in train and in test favour methods that memorise.",
         )
-        for alike in found
+        for alike in pairs
     ]

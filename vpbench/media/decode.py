@@ -58,19 +58,19 @@ def probe(path: StrPath, *, layout: Layout = "auto", frame: tuple[int, int] | No
         BadData: it is cut off, corrupt, empty or of an unknown type.
     """
     where, how = Path(path), Strips(layout, frame)
-    found = kind(where)
-    if found in ("mov", "avi", "matroska"):
+    what = kind(where)
+    if what in ("mov", "avi", "matroska"):
         from vpbench.media import video
 
-        return video.probe(where, found)
-    if found == "npz":
+        return video.probe(where, what)
+    if what == "npz":
         from vpbench.media import arrays
 
         count, height, width, _ = arrays.read(where).shape
         return Probe(count, height, width, None, "lossless")
-    if found == "folder":
+    if what == "folder":
         return _probe_folder(where, how)
-    return _probe_image(where, found, how)
+    return _probe_image(where, what, how)
 
 
 def read(
@@ -93,20 +93,20 @@ def read(
         indices = [int(i) for i in indices]
         if min(indices, default=0) < 0:
             raise BadData(f"{where}: frame {min(indices)} was asked for.")
-    found = kind(where)
-    if found in ("mov", "avi", "matroska"):
+    what = kind(where)
+    if what in ("mov", "avi", "matroska"):
         from vpbench.media import video
 
-        return video.read(where, found, indices)
-    if found == "npz":
+        return video.read(where, what, indices)
+    if what == "npz":
         from vpbench.media import arrays
 
         frames = arrays.read(where)
         _check_range(where, len(frames), indices)
         return frames if indices is None else frames[indices]
-    if found == "folder":
+    if what == "folder":
         return _read_folder(where, how, indices)
-    return _read_image_clip(where, found, how, indices)
+    return _read_image_clip(where, what, how, indices)
 
 
 def _check_range(path: Path, count: int, indices: Sequence[int] | None) -> None:
@@ -114,9 +114,9 @@ def _check_range(path: Path, count: int, indices: Sequence[int] | None) -> None:
         raise BadData(f"{path} has {count} frames; frame {max(indices)} was asked for.")
 
 
-def _probe_image(path: Path, found: Kind, how: Strips) -> Probe:
+def _probe_image(path: Path, what: Kind, how: Strips) -> Probe:
     head = images.header(path)
-    if found == "gif":
+    if what == "gif":
         from vpbench.media import gif
 
         blocks = gif.blocks(path)
@@ -129,8 +129,8 @@ def _probe_image(path: Path, found: Kind, how: Strips) -> Probe:
     return Probe(len(frames), frames.shape[1], frames.shape[2], None, head.source)
 
 
-def _read_image_clip(path: Path, found: Kind, how: Strips, indices: Sequence[int] | None) -> Frames:
-    if found == "gif":
+def _read_image_clip(path: Path, what: Kind, how: Strips, indices: Sequence[int] | None) -> Frames:
+    if what == "gif":
         from vpbench.media import gif
 
         count = len(gif.blocks(path).delays)

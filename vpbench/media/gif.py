@@ -44,11 +44,11 @@ def blocks(path: Path) -> Blocks:
     return Blocks(width, height, tuple(delays))
 
 
-def probe(found: Blocks, height: int, width: int) -> Probe:
+def probe(stored: Blocks, height: int, width: int) -> Probe:
     """What the gif holds; the rate is known when all delays are equal."""
-    first = found.delays[0]
-    fps = 100 / first if first and len(set(found.delays)) == 1 else None
-    return Probe(len(found.delays), height, width, fps, "lossless")
+    first = stored.delays[0]
+    fps = 100 / first if first and len(set(stored.delays)) == 1 else None
+    return Probe(len(stored.delays), height, width, fps, "lossless")
 
 
 def _table(flags: int) -> int:
@@ -60,19 +60,19 @@ def _walk(data: bytes, position: int) -> Sequence[int]:
     delays: list[int] = []
     delay = 0
     while True:
-        mark = data[position]
-        if mark == _END:
+        kind = data[position]
+        if kind == _END:
             return delays
-        if mark == _EXTENSION:
+        if kind == _EXTENSION:
             if data[position + 1] == _CONTROL:
                 (delay,) = struct.unpack_from("<H", data, position + 4)
             position = _skip(data, position + 2)
-        elif mark == _IMAGE:
+        elif kind == _IMAGE:
             position = _skip(data, position + 11 + _table(data[position + 9]))
             delays.append(delay)
             delay = 0
         else:
-            raise ValueError(f"unknown block 0x{mark:02x} at byte {position}")
+            raise ValueError(f"unknown block 0x{kind:02x} at byte {position}")
 
 
 def _skip(data: bytes, position: int) -> int:

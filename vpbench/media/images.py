@@ -76,7 +76,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise MissingData(f"{path} is not there.") from None
     except _BROKEN as error:
         raise BadData(
-            f"{path} is no readable image: {error}.", fix="Copy or download it again."
+            f"{path} is not a readable image: {error}.", fix="Copy or download it again."
         ) from error
 
 
@@ -101,7 +101,7 @@ def read_image(path: Path) -> Frames:
 
     Raises:
         MissingData: it is not there.
-        BadData: it is no readable image of 8 bits.
+        BadData: it is not a readable image of 8 bits.
     """
     with opened(path) as image:
         return _upright_rgb(image, path)
@@ -146,13 +146,13 @@ def strip_frame(path: Path, height: int, width: int, strips: Strips) -> tuple[in
     """Number and width of the frames in a strip of height x width pixels.
 
     Raises:
-        BadData: the image is no strip of whole frames.
+        BadData: the image is not a strip of whole frames.
     """
     if strips.frame is not None:
         wide, high = strips.frame
         if height != high or width % wide:
             raise BadData(
-                f"{path} is {width}x{height} px, no row of frames of {wide}x{high} px.",
+                f"{path} is {width}x{height} px, which is not a row of frames of {wide}x{high} px.",
                 fix="Correct frame=WxH.",
             )
         return width // wide, wide
@@ -161,7 +161,7 @@ def strip_frame(path: Path, height: int, width: int, strips: Strips) -> tuple[in
     fewest = 1 if strips.layout == "strips" else MIN_STRIP
     if width % height or width // height < fewest:
         raise BadData(
-            f"{path} is {width}x{height} px: its width is no whole number of heights"
+            f"{path} is {width}x{height} px: its width is not a whole number of heights"
             f"{f', {MIN_STRIP} or more' if fewest > 1 else ''}.",
             fix="Say what it is: layout=strips, layout=frames, or frame=WxH for strips of "
             "frames that are not square.",
@@ -204,17 +204,17 @@ def in_order(files: Sequence[Path], strips: Strips) -> list[Path]:
             f"{without[0]} has no frame number in its name.",
             fix="Rename it, move it away, or say layout=frames or layout=strips.",
         )
-    found = sorted(
+    numbered = sorted(
         (int(number.group()), file)
         for file, number in zip(files, numbers, strict=True)
         if number is not None
     )
-    _check_row(found, strips)
-    return [file for _, file in found]
+    _check_row(numbered, strips)
+    return [file for _, file in numbered]
 
 
-def _check_row(found: Sequence[tuple[int, Path]], strips: Strips) -> None:
-    pairs = list(itertools.pairwise(found))
+def _check_row(numbered: Sequence[tuple[int, Path]], strips: Strips) -> None:
+    pairs = list(itertools.pairwise(numbered))
     for (a, first), (b, second) in pairs:
         if a == b:
             raise BadData(

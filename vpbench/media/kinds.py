@@ -84,10 +84,10 @@ def kind(path: Path) -> Kind:
         raise MissingData(f"{path} is not there.") from None
     except OSError as error:
         raise BadData(f"{path} cannot be read: {error.strerror or error}.") from error
-    found = _by_magic(head)
-    if found is None:
+    known = _by_magic(head)
+    if known is None:
         raise _unknown(path, head)
-    return found
+    return known
 
 
 def _by_magic(head: bytes) -> Kind | None:

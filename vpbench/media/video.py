@@ -79,8 +79,8 @@ def read(path: Path, kind: Kind, indices: Sequence[int] | None) -> Frames:
         BadData: as `probe`, or a frame that the file does not have.
     """
     if indices is not None and not len(indices):
-        found = probe(path, kind)
-        return np.empty((0, found.height, found.width, 3), np.uint8)
+        whole = probe(path, kind)
+        return np.empty((0, whole.height, whole.width, 3), np.uint8)
     wanted = None if indices is None else set(indices)
     last = None if wanted is None else max(wanted)
     kept: dict[int, Frames] = {}

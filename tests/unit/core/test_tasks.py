@@ -123,6 +123,39 @@ def test_data_hash_changes_with_the_bytes_of_test_clips_only():
     assert task(size=128).data_hash == task().data_hash
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "other"},
+        {"pose_sha256": "other"},
+        {"label": 1},
+        {"frames": 99},
+        {"height": 99},
+        {"width": 99},
+    ],
+)
+def test_clips_hash_changes_with_everything_of_a_test_clip_that_a_run_reads(change):
+    changed = [replace(TEST[0], **change), TEST[1]]
+    assert task({"test": changed}).clips_hash != task().clips_hash
+
+
+def test_clips_hash_is_of_test_windows_and_nothing_else():
+    assert task(window=WindowRule(2, 7)).clips_hash != task().clips_hash
+    assert task(limit=1).clips_hash != task().clips_hash
+    assert task({"test": TEST[::-1]}).clips_hash == task().clips_hash
+    named = [replace(c, fps=3.0, note="x", group="g") for c in TEST]
+    assert task({"test": named}).clips_hash == task().clips_hash
+    assert task({"train": [clip("x", sha256="y")]}).clips_hash == task().clips_hash
+
+
+def test_training_poses_have_a_hash_where_the_frames_do_not_cover_them():
+    assert task().training_pose_hash == ""
+    one, other = (
+        task({"train": [replace(clip("x"), pose_sha256=sha)]}).training_pose_hash for sha in "ab"
+    )
+    assert "" != one != other != ""
+
+
 def test_limit_takes_the_first_items_and_is_in_every_hash():
     full, cut = task(), task(limit=1)
     assert [i.id for i in cut.test] == ["test-a"] and len(cut.items["test"]) == 2

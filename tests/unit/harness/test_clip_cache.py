@@ -20,7 +20,7 @@ def task_data(tmp_path):
                 tmp_path / "clips" / split / f"{k}.npz",
                 frames=rng.integers(0, 256, (20, *shape, 3), np.uint8),
             )
-    return open_task_data(TaskRef(folder(tmp_path / "clips")), build(), user_paths())
+    return open_task_data(TaskRef(dataset=folder(tmp_path / "clips")), build(), user_paths())
 
 
 def test_window_and_whole_give_the_same_pixels_as_the_geometry(task_data):

@@ -23,7 +23,7 @@ def penn(tmp_path_factory):
 
 @pytest.fixture
 def task_data(penn):
-    return open_task_data(TaskRef("penn", None, str(penn)), build(), user_paths())
+    return open_task_data(TaskRef(dataset="penn", root=str(penn)), build(), user_paths())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -60,7 +60,7 @@ def test_a_dataset_that_is_as_fast_as_the_cache_is_not_copied(monkeypatch):
 
     small = dict.fromkeys(SPLITS, 1)
     monkeypatch.setattr(puppets, "SPLITS", small)
-    task_data = open_task_data(TaskRef("puppets"), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset="puppets"), build(), user_paths())
     assert pieces(task_data, ("train", "val", "test")) == []
 
 
@@ -71,8 +71,8 @@ def test_a_broken_frame_is_one_sentence(penn, tmp_path, monkeypatch, workers):
     shutil.copytree(penn, root)
     path = root / "frames" / "2141" / "000020.jpg"
     path.write_bytes(path.read_bytes()[:500])
-    task_data = open_task_data(TaskRef("penn", None, str(root)), build(), user_paths())
-    with pytest.raises(BadData, match=r"2141/000020\.jpg is no readable image") as caught:
+    task_data = open_task_data(TaskRef(dataset="penn", root=str(root)), build(), user_paths())
+    with pytest.raises(BadData, match=r"2141/000020\.jpg is not a readable image") as caught:
         convert_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
     assert caught.value.exit_code == 4 and caught.value.fix
 
@@ -87,7 +87,7 @@ def test_too_little_space_is_said_before_anything_is_written(task_data, monkeypa
 
 def test_looping_windows_are_converted_as_they_are(tmp_path):
     root = make_mgif(tmp_path / "mgif", lengths=(40, 40, 9), test=1)
-    task_data = open_task_data(TaskRef("mgif", None, str(root)), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset="mgif", root=str(root)), build(), user_paths())
     convert_clips(task_data, ("test",), 1, lambda event: None)
     (item,) = task_data.task.test
     targets = task_data.targets(item)

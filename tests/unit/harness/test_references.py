@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from tests.conftest import write_clips
 from tests.e2e.helpers import folder
+from vpbench.core.names import MethodRef
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.core.resolve import resolve
@@ -20,12 +21,12 @@ from vpbench.harness.training.loading import make_method
 def task_data(tmp_path):
     write_clips(tmp_path / "clips", (("train", 12), ("val", 2), ("test", 8)))
     return open_task_data(
-        TaskRef(folder(tmp_path / "clips", conditioning=3)), build(), user_paths()
+        TaskRef(dataset=folder(tmp_path / "clips", conditioning=3)), build(), user_paths()
     )
 
 
 def ask(name, task_data, seeds=None):
-    method = resolve(name, build(), 16)
+    method = resolve(MethodRef.parse(name), build(), 16)
     instance = make_method(method, task_data.task.info, build(), {})
     if hasattr(instance, "bind"):
         instance.bind(task_data)
@@ -126,7 +127,7 @@ def test_nearest_train_breaks_ties_by_id(tmp_path):
         other = same.copy()
         other[1:] = k
         np.savez(tmp_path / "clips" / split / "right" / f"tie{k}.npz", frames=other)
-    task_data = open_task_data(TaskRef(folder(tmp_path / "clips")), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset=folder(tmp_path / "clips")), build(), user_paths())
     frames, items = ask("nearest-train", task_data)
     where = [i.id for i in items].index("test/right/tie2")
     first = min(

@@ -18,7 +18,7 @@ from vpbench.harness.training.views import PointView, Sampler
 
 @pytest.fixture
 def task_data(clips):
-    return open_task_data(TaskRef(folder(clips)), build(), user_paths())
+    return open_task_data(TaskRef(dataset=folder(clips)), build(), user_paths())
 
 
 def take(view, count, **more):
@@ -161,7 +161,7 @@ def test_pairs_keep_their_gaps():
 
 def test_clips_that_stay_too_short_are_counted(tmp_path, clips):
     np.savez(clips / "train" / "down" / "short.npz", frames=moving_square(5, 1, 3))
-    task_data = open_task_data(TaskRef(folder(clips)), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset=folder(clips)), build(), user_paths())
     view = train_view(task_data, (0,))
     batch = next(view.batches("train", Clip(5), 11))
     assert list(view.skipped.values()) == [1]

@@ -178,7 +178,7 @@ def test_sound_without_pictures_is_an_error(tmp_path):
         ("a.avi", b"RIFF\x10\0\0\0AVI LIST", "a.avi"),
         ("a.npy", b"\x93NUMPY\x01\0", "np.savez"),
         ("a.xyz", b"something", "does not read"),
-        ("a.png", b"\x89PNG\r\n\x1a\nrubbish", "no readable image"),
+        ("a.png", b"\x89PNG\r\n\x1a\nrubbish", "not a readable image"),
         ("a.mov", b"\0\0\0\x18ftypqt  \0\0\0\0", "a.mov"),
     ],
 )
@@ -254,7 +254,7 @@ def test_npz(tmp_path, clip):
         (np.zeros((2, 4, 4), np.uint8), "np.repeat"),
         (np.zeros((2, 3, 4, 4), np.uint8), "transpose(0, 2, 3, 1)"),
         (np.zeros((0, 4, 4, 3), np.uint8), "is empty"),
-        (np.array([{"a": 1}], dtype=object), "no readable npz"),
+        (np.array([{"a": 1}], dtype=object), "not a readable npz"),
     ],
 )
 def test_npz_of_something_else_is_an_error_with_its_fix(tmp_path, array, says):
@@ -276,11 +276,11 @@ def test_npz_without_frames_or_cut_off(tmp_path, clip):
     np.savez(path, frames=clip(9, 16, 16))
     data = bytearray(path.read_bytes())
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(BadData, match="no readable npz"):
+    with pytest.raises(BadData, match="not a readable npz"):
         probe(path)
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(BadData, match="no readable npz"):
+    with pytest.raises(BadData, match="not a readable npz"):
         probe(path)
 
 
@@ -406,7 +406,7 @@ def test_strips_of_frames_that_are_not_square(tmp_path, clip):
     assert np.array_equal(read(path, frame=(20, 8)), frames)
     assert probe(path, frame=(20, 8)) == Probe(3, 8, 20, None, "lossless")
     for wrong in ((20, 9), (21, 8)):
-        with pytest.raises(BadData, match="no row of frames"):
+        with pytest.raises(BadData, match="not a row of frames"):
             read(path, frame=wrong)
     with pytest.raises(UsageError, match="layout=frames"):
         read(path, layout="frames", frame=(20, 8))

@@ -25,7 +25,7 @@ class Contents:
     Attributes:
         clips: of each split, in the order of their ids.
         classes: names of the classes; () without labels.
-        sources: where each clip id lies.
+        sources: where each clip is stored, by its id.
         hashes: sha256 of the source bytes by clip id.
     """
 
@@ -73,7 +73,7 @@ def build(
             clip = _clip(options, source, fact, label, groups.get(source.id, ""))
             parts[roles[source.id]].append(clip)
     clips: dict[Role, tuple[ClipInfo, ...]] = {
-        part: tuple(found) for part, found in parts.items() if found
+        part: tuple(kept) for part, kept in parts.items() if kept
     }
     hashes = {source.id: fact.sha256 for source, fact in facts.items()}
     return Contents(clips, classes, {source.id: source for source in scanned}, hashes)

@@ -29,7 +29,7 @@ class FolderDataset:
     """Clips of a folder. Options are checked at once, the folder is read when first needed.
 
     Args:
-        options: `path` and what stands in the brackets; missing ones take the spec's defaults.
+        options: `path` and the options in the brackets; missing ones take the spec's defaults.
         root: takes the place of `path`.
         cache: folder for the scan's index.
 
@@ -158,7 +158,7 @@ class FolderDataset:
         return self._contents
 
     def _check_unused_labels(self, contents: Contents, findings: Findings) -> None:
-        """A table that no option uses may still tell of clips that are gone."""
+        """A table that no option uses may still list clips that are gone."""
         options, path = self._options, self.path / LABELS
         if options.group or options.label or options.split or not path.is_file():
             return
@@ -187,12 +187,12 @@ class FolderDataset:
         for part, clips in contents.clips.items():
             for clip in clips:
                 same[clip.sha256].append((part, clip.id))
-        for found in same.values():
-            parts = sorted({part for part, _ in found})
+        for copies in same.values():
+            parts = sorted({part for part, _ in copies})
             if len(parts) > 1:
-                listed = ", ".join(f"{clip_id} ({part})" for part, clip_id in sorted(found))
+                listed = ", ".join(f"{clip_id} ({part})" for part, clip_id in sorted(copies))
                 findings.warning(
-                    self.path / contents.sources[found[0][1]].rel,
+                    self.path / contents.sources[copies[0][1]].rel,
                     f"the same bytes are in several splits: {listed}.",
                     "Remove all but one, or keep them in one split with group=COLUMN.",
                 )
@@ -202,7 +202,7 @@ class FolderDataset:
         for part, clips in contents.clips.items():
             for clip in clips:
                 parts[clip.group].add(part)
-        for group in sorted(name for name, found in parts.items() if name and len(found) > 1):
+        for group in sorted(name for name, present in parts.items() if name and len(present) > 1):
             findings.warning(
                 self.path,
                 f"group {group!r} is in several splits: {', '.join(sorted(parts[group]))}.",

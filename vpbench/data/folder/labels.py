@@ -44,14 +44,14 @@ def load(path: Path, required: Sequence[str] = ()) -> Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadData(f"{path} is no readable UTF-8 text: {error}.") from error
+        raise BadData(f"{path} is not readable UTF-8 text: {error}.") from error
     lines = text.splitlines()
     head = lines[0] if lines else ""
     separator = max(",;\t", key=head.count)
     try:
         cells = [row for row in _rows(lines, separator) if any(row[1])]
     except csv.Error as error:
-        raise BadData(f"{path} is no csv table: {error}.") from error
+        raise BadData(f"{path} is not a csv table: {error}.") from error
     columns = tuple(cells[0][1]) if cells else ()
     if KEY not in columns:
         raise BadData(
@@ -73,32 +73,32 @@ def match(table: Table, clips: Iterable[Source], findings: Findings) -> dict[str
     for clip in clips:
         names[clip.id] = clip.id
         names[_plain(clip.rel)] = clip.id
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for row in table.rows:
         where = f"{table.path}, line {row.line}"
         clip_id = names.get(_plain(row.name))
         if clip_id is None:
             findings.bad(
                 table.path,
-                f"{where}: {row.name!r} is no clip of this folder.",
+                f"{where}: {row.name!r} is not a clip of this folder.",
                 "Correct the row, restore the clip, or remove the row.",
             )
-        elif clip_id in found:
+        elif clip_id in rows:
             findings.bad(
                 table.path,
-                f"{where}: clip {clip_id!r} already has line {found[clip_id].line}.",
+                f"{where}: clip {clip_id!r} already has line {rows[clip_id].line}.",
                 "Keep one of the rows.",
             )
         else:
-            found[clip_id] = row
-    return found
+            rows[clip_id] = row
+    return rows
 
 
 def column(
     table: Table, rows: Mapping[str, Row], name: str, ids: Iterable[str], findings: Findings
 ) -> dict[str, str]:
     """Cells of a column by clip id; clips without a row and empty cells go to `findings`."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for clip_id in ids:
         row = rows.get(clip_id)
         if row is None:
@@ -114,8 +114,8 @@ def column(
                 "Fill it in.",
             )
         else:
-            found[clip_id] = unicodedata.normalize("NFC", row.cells[name])
-    return found
+            values[clip_id] = unicodedata.normalize("NFC", row.cells[name])
+    return values
 
 
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def from_folders(places: Mapping[str, Sequence[str]], findings: Findings) -> dic
         if clip_id not in labels:
             findings.bad(
                 clip_id,
-                f"clip {clip_id!r} lies in no class folder, other clips do.",
+                f"clip {clip_id!r} is not in a class folder, other clips are.",
                 f"Move it into one, or give label=COLUMN of {LABELS}.",
             )
     return labels

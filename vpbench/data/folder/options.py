@@ -1,4 +1,4 @@
-"""What stands in the brackets of `folder:PATH[...]`."""
+"""The options in the brackets of `folder:PATH[...]`."""
 
 from __future__ import annotations
 

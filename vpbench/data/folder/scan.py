@@ -71,7 +71,7 @@ def examined(
 
     Args:
         examine: hashes and looks at one clip; raises what is wrong with it.
-        stamp: looks at the files of a clip once more.
+        stamp: looks at the files of a clip again.
     """
     look = stamp or (lambda source: present_stamp(root, source.rel))
 

@@ -57,15 +57,15 @@ def by_folder(places: Mapping[str, Sequence[str]], findings: Findings) -> dict[s
         return {}
     roles: dict[str, Role] = {}
     for clip_id, folders in places.items():
-        found = role(folders[level]) if len(folders) > level else None
-        if found is None:
+        named = role(folders[level]) if len(folders) > level else None
+        if named is None:
             findings.bad(
                 clip_id,
-                f"clip {clip_id!r} lies in no split folder, other clips do.",
+                f"clip {clip_id!r} is not in a split folder, other clips are.",
                 "Move it into train, val or test, or give split=COLUMN or split=FILE.",
             )
         else:
-            roles[clip_id] = found
+            roles[clip_id] = named
     return roles
 
 
@@ -82,15 +82,15 @@ def from_cells(cells: Mapping[str, str], where: str, findings: Findings) -> dict
     """Roles by clip id from the cells of a column; other words go to `findings`."""
     roles: dict[str, Role] = {}
     for clip_id, cell in cells.items():
-        found = role(cell)
-        if found is None:
+        named = role(cell)
+        if named is None:
             findings.bad(
                 where,
                 f"{where}: the split of clip {clip_id!r} is {cell!r}.",
                 "Write train, val or test.",
             )
         else:
-            roles[clip_id] = found
+            roles[clip_id] = named
     return roles
 
 

@@ -45,7 +45,7 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 @dataclass(frozen=True)
 class Source:
-    """Where a clip lies.
+    """Where a clip is stored.
 
     Attributes:
         id: NFC POSIX path without extension.
@@ -92,7 +92,7 @@ Decision = Callable[[str, Stamp, Callable[[], str]], str]
 
 def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) -> list[Source]:
     """All clips of a tree in the order of their ids; what is wrong goes to `findings`."""
-    found: list[Source] = []
+    listed: list[Source] = []
     for folder in _folders(root, findings):
         clips = _clips(root, folder, strips, findings, remember)
         if not clips and not folder.folders and folder.rel != "." and not folder.files:
@@ -101,8 +101,8 @@ def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) 
                 f"{root / folder.rel} holds no clips.",
                 "Put clips there or remove the folder.",
             )
-        found.extend(clips)
-    return _unique(root, found, findings)
+        listed.extend(clips)
+    return _unique(root, listed, findings)
 
 
 def present_stamp(root: Path, rel: str) -> Stamp:
@@ -224,7 +224,9 @@ def _listing(path: Path, top: bool, findings: Findings) -> tuple[list[Entry], li
                 continue
             if not item.name.isprintable() or not _encodable(item.name):
                 findings.bad(
-                    path, f"{path} holds the name {item.name!a}, no plain text.", "Rename it."
+                    path,
+                    f"{path} holds the name {item.name!a}, which is not plain text.",
+                    "Rename it.",
                 )
             elif item.is_dir():
                 folders.append(item.name)
@@ -274,9 +276,9 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _unique(root: Path, found: list[Source], findings: Findings) -> list[Source]:
+def _unique(root: Path, listed: list[Source], findings: Findings) -> list[Source]:
     kept: dict[str, Source] = {}
-    for source in sorted(found, key=lambda source: (source.id, source.rel)):
+    for source in sorted(listed, key=lambda source: (source.id, source.rel)):
         first = kept.setdefault(source.id, source)
         if first is not source:
             findings.bad(

@@ -110,15 +110,15 @@ class Penn:
     def pose(self, clip: ClipInfo) -> Pose:
         """float32 [L,13,3] in pixels; the third is 1 where the annotators saw the joint, else 0."""
         path = layout.frames_root(self.root) / "labels" / f"{clip.id}.mat"
-        found = read_annotation(path)
-        if found.sha256 != clip.pose_sha256:
+        annotation = read_annotation(path)
+        if annotation.sha256 != clip.pose_sha256:
             raise changed(path)
-        joints = np.zeros((found.frames, 13, 3), np.float32)
+        joints = np.zeros((annotation.frames, 13, 3), np.float32)
         # A few visible joints are written slightly outside of the picture.
-        joints[..., 0] = np.clip(found.xy[..., 0], 0, found.width - 1)
-        joints[..., 1] = np.clip(found.xy[..., 1], 0, found.height - 1)
-        joints[..., 2] = found.visible
-        joints[~found.visible] = 0
+        joints[..., 0] = np.clip(annotation.xy[..., 0], 0, annotation.width - 1)
+        joints[..., 1] = np.clip(annotation.xy[..., 1], 0, annotation.height - 1)
+        joints[..., 2] = annotation.visible
+        joints[~annotation.visible] = 0
         return joints
 
     def class_names(self) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class Penn:
         own._contents = own._read(report, fresh=fresh)
 
     def warnings(self) -> list[str]:
-        """A sentence if another split than the published one lies in the folder."""
+        """A sentence if the folder has another split than the published one."""
         return layout.split_warnings("penn", self.split())
 
     def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
@@ -258,10 +258,18 @@ def examine(root: Path, video: str, label: str) -> Facts:
     """
     folder = layout.clip_folder(root, video)
     path = root / "labels" / f"{video}.mat"
-    found = read_annotation(path)
-    action = SPELLED.get(found.action, found.action)
+    annotation = read_annotation(path)
+    action = SPELLED.get(annotation.action, annotation.action)
     if action != label:
-        raise BadData(f"{path} says {found.action}, the split says {label}.", fix=AGAIN)
-    check_frames(folder, found)
+        raise BadData(f"{path} says {annotation.action}, the split says {label}.", fix=AGAIN)
+    check_frames(folder, annotation)
     sha256 = sha256_of(folder)
-    return Facts(sha256, found.frames, found.height, found.width, None, "codec", found.sha256)
+    return Facts(
+        sha256,
+        annotation.frames,
+        annotation.height,
+        annotation.width,
+        None,
+        "codec",
+        annotation.sha256,
+    )

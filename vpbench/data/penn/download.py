@@ -52,7 +52,7 @@ def fetch(
         UsageError: there is something else of that name already.
         Missing: the address does not answer, the disk is too small, the transfer broke off; what
             is here is kept, and the next call goes on.
-        BadData: it is no such archive, or not all of it; it is deleted.
+        BadData: it is not such an archive, or not all of it; it is deleted.
     """
     if _there(root):
         return root
@@ -61,9 +61,9 @@ def fetch(
             f"{root} is there already and holds something else.",
             fix="Name a new or empty folder with --root DIR.",
         )
-    claim = lock_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
-    if claim is not None:  # one process fetches, others wait
-        with claim:
+    lock = lock_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
+    if lock is not None:  # one process fetches, others wait
+        with lock:
             _fetch(root, report, link, allow_http, videos, frames)
     return root
 
@@ -129,7 +129,7 @@ def extract(archive: Path, target: Path) -> None:
     """Extract frames and labels, whatever folder they lie in.
 
     Raises:
-        BadData: it is no tar archive, cut off, or has members that leave the folder.
+        BadData: it is not a tar archive, is cut off, or has members that leave the folder.
         Unwritable: the disk is full.
     """
     make_folder(target)
@@ -145,7 +145,7 @@ def extract(archive: Path, target: Path) -> None:
         raise
     except _BROKEN as error:
         raise BadData(
-            f"{archive.name} is no readable tar archive: {error}.", fix="Download it again."
+            f"{archive.name} is not a readable tar archive: {error}.", fix="Download it again."
         ) from error
 
 
@@ -178,7 +178,7 @@ def check(root: Path, videos: int, frames: int | None) -> None:
         there = sum(1 for _ in folder.glob("*.jpg"))
         if there != lengths[folder.name]:
             raise BadData(
-                f"video {folder.name} has {there} frames, its annotation speaks of "
+                f"video {folder.name} has {there} frames, its annotation says "
                 f"{lengths[folder.name]}.",
                 fix="Download it again.",
             )

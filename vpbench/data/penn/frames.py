@@ -13,7 +13,7 @@ from vpbench.media import images
 AGAIN = "Extract Penn_Action.tar.gz again."
 
 
-def check_frames(folder: Path, found: Annotation) -> None:
+def check_frames(folder: Path, annotation: Annotation) -> None:
     """All frames of a video are there, none is empty, and the first has the announced size.
 
     Raises:
@@ -22,7 +22,7 @@ def check_frames(folder: Path, found: Annotation) -> None:
     if not folder.is_dir():
         raise MissingData(f"{folder} is not there.", fix=AGAIN)
     there = {p.name: p.stat().st_size for p in folder.iterdir() if p.suffix == ".jpg"}
-    wanted = [p.name for p in layout.frame_files(folder, found.frames)]
+    wanted = [p.name for p in layout.frame_files(folder, annotation.frames)]
     missing = [name for name in wanted if not there.get(name)]
     if missing:
         raise MissingData(
@@ -33,15 +33,15 @@ def check_frames(folder: Path, found: Annotation) -> None:
     extra = sorted(there.keys() - set(wanted))
     if extra:
         raise BadData(
-            f"{folder / extra[0]} is one frame more than the {found.frames} that the annotation "
-            "speaks of.",
+            f"{folder / extra[0]} is one frame more than the {annotation.frames} that the "
+            "annotation lists.",
             fix="Remove it, or extract Penn_Action.tar.gz again.",
         )
     head = images.header(folder / wanted[0])
-    if (head.height, head.width) != (found.height, found.width):
+    if (head.height, head.width) != (annotation.height, annotation.width):
         raise BadData(
-            f"{folder / wanted[0]} is {head.width}x{head.height} px, its annotation speaks of "
-            f"{found.width}x{found.height} px.",
+            f"{folder / wanted[0]} is {head.width}x{head.height} px, its annotation says "
+            f"{annotation.width}x{annotation.height} px.",
             fix=AGAIN,
         )
 

@@ -116,7 +116,7 @@ def _annotation(path: Path, data: bytes) -> Annotation:
     (count,) = _counts(path, stored, "nframes", 1)
     if not x.shape == y.shape == visible.shape == (frames, 13) or count != frames:
         raise BadData(
-            f"{path} speaks of {frames} and {count} frames, and holds joints for "
+            f"{path} says {frames} and {count} frames, and holds joints for "
             f"{', '.join(str(list(a.shape)) for a in (x, y, visible))}.",
             fix=_AGAIN,
         )
@@ -127,7 +127,7 @@ def _annotation(path: Path, data: bytes) -> Annotation:
             f"{path} holds no box for each frame, or joints that are not numbers.", fix=_AGAIN
         )
     written = ~(((x == 1) & (y == 1)) | ((x == 0) & (y == 0)))
-    found = Annotation(
+    annotation = Annotation(
         hashlib.sha256(data).hexdigest(),
         action,
         viewpoint,
@@ -139,9 +139,9 @@ def _annotation(path: Path, data: bytes) -> Annotation:
         boxes,
         _numbers(path, stored, "train").ravel().tolist() == [1.0],
     )
-    for array in (found.xy, found.visible, found.known, found.boxes):
+    for array in (annotation.xy, annotation.visible, annotation.known, annotation.boxes):
         array.setflags(write=False)
-    return found
+    return annotation
 
 
 def _text(path: Path, stored: Mapping[str, Variable], key: str) -> str:

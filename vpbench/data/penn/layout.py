@@ -39,7 +39,7 @@ def _hint(root: Path, part: str) -> str:
     for depth in ("*", "*/*"):
         for inner in sorted(root.glob(f"{depth}/{part}")):
             if inner.is_dir():
-                return f"It lies deeper: give --root {inner.parent}"
+                return f"It is in a folder below: give --root {inner.parent}"
     archive = next(iter(sorted(root.glob("*.tar.gz"))), None)
     if archive is not None:
         return f"Extract {archive.name}: tar -xzf {archive} -C {root} --strip-components 1"
@@ -77,13 +77,13 @@ def frame_files(folder: Path, frames: int) -> list[Path]:
 
 
 def own_split(root: Path) -> Split | None:
-    """The split that lies in the folder as `train_set.txt` and `test_set.txt`; None without them.
+    """The split in the folder, as `train_set.txt` and `test_set.txt`; None without them.
 
     The lines are those of the published files: `frames/2289 0`, a video and its class.
 
     Raises:
         MissingData: only one of the files is there.
-        BadData: a line is none, or a video stands twice.
+        BadData: a line cannot be read, or a video is listed twice.
     """
     files: dict[Role, Path] = {r: root / f"{r}_set.txt" for r in ("train", "test")}
     there = [path for path in files.values() if path.is_file()]
@@ -91,7 +91,7 @@ def own_split(root: Path) -> Split | None:
         return None
     if len(there) == 1:
         raise MissingData(
-            f"{there[0]} is there without the other of train_set.txt and test_set.txt.",
+            f"{there[0]} is here without the other of train_set.txt and test_set.txt.",
             fix="Add it, or remove this one to use the published split.",
         )
     roles: dict[str, Role] = {}
@@ -100,16 +100,16 @@ def own_split(root: Path) -> Split | None:
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             if not line.strip():
                 continue
-            found = _LINE.fullmatch(line.strip())
-            if found is None or int(found[2]) >= len(load("penn").classes):
+            match = _LINE.fullmatch(line.strip())
+            if match is None or int(match[2]) >= len(load("penn").classes):
                 raise BadData(
                     f"{path}, line {number} is {line!r}.", fix="Write lines such as: frames/2289 0"
                 )
-            if found[1] in roles:
+            if match[1] in roles:
                 raise BadData(
-                    f"{path}, line {number}: video {found[1]} stands twice.", fix="Keep it once."
+                    f"{path}, line {number}: video {match[1]} is listed twice.", fix="Keep it once."
                 )
-            roles[found[1]], labels[found[1]] = role, int(found[2])
+            roles[match[1]], labels[match[1]] = role, int(match[2])
     return Split(load("penn").classes, roles, labels)
 
 

@@ -55,7 +55,7 @@ def read_matlab(data: bytes) -> dict[str, Variable]:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:_HEADER])
     if order is None or not data.startswith(b"MATLAB 5.0"):
         raise MatlabError("it does not begin as a MATLAB 5 file does")
-    found: dict[str, Variable] = {}
+    variables: dict[str, Variable] = {}
     for element in _elements(data[_HEADER:], order, padded=False):
         if element.kind == _COMPRESSED:
             inner = list(_elements(_unpacked(element.data), order))
@@ -66,8 +66,8 @@ def read_matlab(data: bytes) -> dict[str, Variable]:
                 raise MatlabError(f"an element of kind {part.kind} stands where a variable should")
             name, value = _variable(part.data, order)
             if value is not None:
-                found[name] = value
-    return found
+                variables[name] = value
+    return variables
 
 
 def _elements(data: bytes, order: str, *, padded: bool = True) -> Iterator[_Element]:
@@ -100,7 +100,7 @@ def _unpacked(data: bytes) -> bytes:
         raise MatlabError(f"a variable cannot be unpacked ({error})") from error
     if stream.unconsumed_tail:
         raise MatlabError("a variable is larger than any annotation")
-    return whole  # some streams lack their end mark: whether all is there, lengths tell
+    return whole  # some streams lack their end mark: the lengths within say whether all is there
 
 
 def _variable(data: bytes, order: str) -> tuple[str, Variable | None]:

@@ -1,4 +1,4 @@
-"""Named parts of the test split on which every method is scored once more."""
+"""Named parts of the test split on which every method is scored too."""
 
 from __future__ import annotations
 

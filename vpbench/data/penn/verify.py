@@ -70,19 +70,19 @@ def check_labels(
     for video in videos:
         path = folder / f"{video}.mat"
         try:
-            found = read_annotation(path)
+            annotation = read_annotation(path)
         except Missing:
             gone.append(video)
             continue
         except VpbenchError as error:
             findings.error(path, error)
             continue
-        lengths[video] = found.frames
-        actions[found.action] += 1
-        action = SPELLED.get(found.action, found.action)
+        lengths[video] = annotation.frames
+        actions[annotation.action] += 1
+        action = SPELLED.get(annotation.action, annotation.action)
         if video in split.roles and action != split.classes[split.labels[video]]:
-            said = split.classes[split.labels[video]]
-            findings.bad(path, f"{path} says {found.action}, the split says {said}.", AGAIN)
+            listed = split.classes[split.labels[video]]
+            findings.bad(path, f"{path} says {annotation.action}, the split says {listed}.", AGAIN)
     if gone:
         findings.bad(
             folder,
@@ -146,13 +146,14 @@ def _look(root: Path, video: str) -> _Looked:
     """Decode all frames of a video."""
     folder = layout.clip_folder(root, video)
     try:
-        found = read_annotation(root / "labels" / f"{video}.mat")
-        check_frames(folder, found)
-        wanted = set(duplicates.chosen(found.frames))
+        annotation = read_annotation(root / "labels" / f"{video}.mat")
+        check_frames(folder, annotation)
+        wanted = set(duplicates.chosen(annotation.frames))
         kept = [
             frame
-            for k, path in enumerate(layout.frame_files(folder, found.frames))
-            if (frame := sized(path, found.height, found.width)) is not None and k in wanted
+            for k, path in enumerate(layout.frame_files(folder, annotation.frames))
+            if (frame := sized(path, annotation.height, annotation.width)) is not None
+            and k in wanted
         ]
         return _Looked(duplicates.views(np.stack(kept)))
     except VpbenchError as error:

@@ -1,7 +1,7 @@
 """The dataset `penn-puppets`: real motion of nine actions, drawn; no film is needed.
 
 Hashes of rendered test clips are kept in the cache (`penn-puppets/rendered.json`). key: sha256 of
-the annotation file, of the sources of the renderer, the clip's role and its size. The file carries
+the annotation file, the clip's role, its size, and the sources of the renderer. The file carries
 its own sha256; one that does not match counts as empty.
 """
 
@@ -40,6 +40,9 @@ from vpbench.data.specs import PENN_PUPPETS
 from vpbench.data.splits import Split, load, read
 
 SIZE = 64
+RENDERER = "ecd71687986e04ba16fd0c4074cd14089c1b12075146ade2415f33c8cec48f10"
+"""Stands for the renderer in the hashes of training clips: another value, by hand, whenever a pixel
+changes (together with `render.VERSION`). Those of test clips are of their pixels."""
 RENDERED = "penn-puppets/rendered.json"
 """Within the cache."""
 INTERPOLATED = "with interpolated joints"
@@ -65,6 +68,11 @@ class PennPuppets:
         self._contents: dict[str, list[ClipInfo]] | None = None
         self._by_video: dict[str, Role] = {}
         self._folder: Path | None = None
+
+    @property
+    def reading(self) -> str:
+        """Changes with the sources of the renderer."""
+        return _renderer()
 
     def tasks(self) -> tuple[TaskSpec, ...]:
         """The one task, with the windows of `penn`."""
@@ -93,10 +101,10 @@ class PennPuppets:
 
     def pose(self, clip: ClipInfo) -> Pose:
         """float32 [L,13,3] in pixels; the third is 1 for annotated joints, 0.5 for interpolated."""
-        found = self._annotation(clip)
-        xy, guessed = filled(found)
-        joints = np.ones((found.frames, 13, 3), np.float32)
-        joints[..., :2] = to_picture(xy, found.height, found.width, SIZE)
+        annotation = self._annotation(clip)
+        xy, guessed = filled(annotation)
+        joints = np.ones((annotation.frames, 13, 3), np.float32)
+        joints[..., :2] = to_picture(xy, annotation.height, annotation.width, SIZE)
         joints[..., 2][guessed] = 0.5
         return joints
 
@@ -211,10 +219,10 @@ class PennPuppets:
             BadData: its file changed since its hash was taken.
         """
         path = self._labels() / f"{clip.id}.mat"
-        found = read_annotation(path)
-        if found.sha256 != clip.pose_sha256:
+        annotation = read_annotation(path)
+        if annotation.sha256 != clip.pose_sha256:
             raise changed(path)
-        return found
+        return annotation
 
     def _figure(self, clip: ClipInfo) -> Figure:
         return _figure(self._annotation(clip), clip.id, self._roles()[clip.id])
@@ -222,24 +230,23 @@ class PennPuppets:
     def _read(self, report: OnProgress) -> dict[str, list[ClipInfo]]:
         folder, split = self._labels(), self.split()
         findings = Findings(folder, "penn-puppets")
-        renderer = _renderer()
         out: dict[str, list[ClipInfo]] = {role: [] for role in ROLES}
         for video, role in sorted(self._roles().items()):
             path = folder / f"{video}.mat"
             try:
-                found = read_annotation(path)
+                annotation = read_annotation(path)
             except VpbenchError as error:
                 findings.error(path, error)
                 continue
-            said, label = SPELLED.get(found.action, found.action), split.labels[video]
-            if said != split.classes[label]:
-                what = f"{path} says {found.action}, the split says {split.classes[label]}."
+            action, label = SPELLED.get(annotation.action, annotation.action), split.labels[video]
+            if action != split.classes[label]:
+                what = f"{path} says {annotation.action}, the split says {split.classes[label]}."
                 findings.bad(path, what, "Extract it again from the archive.")
-            elif not incomplete(found):
-                note = "" if found.known.all() else INTERPOLATED
-                own = digest([found.sha256, renderer, role, SIZE])
-                clip = ClipInfo(video, found.frames, SIZE, SIZE, label, sha256=own, note=note)
-                out[role].append(replace(clip, pose_sha256=found.sha256))
+            elif not incomplete(annotation):
+                note = "" if annotation.known.all() else INTERPOLATED
+                own = digest([annotation.sha256, RENDERER, role, SIZE])
+                clip = ClipInfo(video, annotation.frames, SIZE, SIZE, label, sha256=own, note=note)
+                out[role].append(replace(clip, pose_sha256=annotation.sha256))
         findings.raise_first()
         out["test"] = self._rendered(out["test"], report)
         return out
@@ -248,14 +255,15 @@ class PennPuppets:
         """Test clips with the hash of what this machine renders, instead of that of its inputs."""
         path = self.cache / RENDERED
         known = _load(path)
-        todo = [clip for clip in clips if clip.sha256 not in known]
+        keys = {clip.id: digest([clip.sha256, self.reading]) for clip in clips}
+        todo = [clip for clip in clips if keys[clip.id] not in known]
         if todo:
             work = [(self._labels(), clip.id) for clip in todo]
             for number, sha256 in enumerate(_in_parallel(work), 1):
-                known[todo[number - 1].sha256] = sha256
+                known[keys[todo[number - 1].id]] = sha256
                 report(number, len(todo))
             write_json(path, {"rendered": known, "sha256": digest(known)})
-        return [replace(clip, sha256=known[clip.sha256]) for clip in clips]
+        return [replace(clip, sha256=known[keys[clip.id]]) for clip in clips]
 
 
 def _load(path: Path) -> dict[str, str]:
@@ -277,8 +285,8 @@ def _renderer() -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _figure(found: Annotation, video: str, role: str) -> Figure:
-    return figure_of(found, video, role, SIZE)
+def _figure(annotation: Annotation, video: str, role: str) -> Figure:
+    return figure_of(annotation, video, role, SIZE)
 
 
 def _hash_rendered(work: tuple[Path, str]) -> str:

@@ -15,31 +15,31 @@ LEAST_SHARE = 0.5
 Points = npt.NDArray[np.float64]
 
 
-def incomplete(found: Annotation) -> str | None:
+def incomplete(annotation: Annotation) -> str | None:
     """Why a video cannot be rendered by the rule of `LEAST_SHARE`; None if it can."""
-    shares = found.known.mean(axis=0)
+    shares = annotation.known.mean(axis=0)
     worst = int(shares.argmin())
     if shares[worst] >= LEAST_SHARE:
         return None
     return f"{JOINT_NAMES[worst]} has a position in {shares[worst]:.0%} of the frames"
 
 
-def filled(found: Annotation) -> tuple[Points, npt.NDArray[np.bool_]]:
+def filled(annotation: Annotation) -> tuple[Points, npt.NDArray[np.bool_]]:
     """Positions of all joints, float64 [L,13,2] in source pixels, and which were interpolated.
 
     A gap is filled on the straight line between its neighbours in time; before the first and after
     the last known position the joint rests.
     """
-    xy = found.xy.copy()
-    times = np.arange(found.frames)
+    xy = annotation.xy.copy()
+    times = np.arange(annotation.frames)
     for joint in range(xy.shape[1]):
-        known = found.known[:, joint]
+        known = annotation.known[:, joint]
         if known.all() or not known.any():
             continue
         for axis in (0, 1):
             track = xy[:, joint, axis]
             xy[:, joint, axis] = np.interp(times, times[known], track[known])
-    return xy, ~found.known
+    return xy, ~annotation.known
 
 
 def to_picture(xy: Points, height: int, width: int, size: int) -> Points:

@@ -40,13 +40,13 @@ class Figure:
     ground: int
 
 
-def figure_of(found: Annotation, video: str, split: str, size: int) -> Figure:
+def figure_of(annotation: Annotation, video: str, split: str, size: int) -> Figure:
     """Dress the person of a video: outfit and background belong to `split` alone."""
     draws = Draws(f"penn-puppets-{VERSION}/{video}")
-    xy, _ = filled(found)
-    joints = to_picture(xy, found.height, found.width, size)
+    xy, _ = filled(annotation)
+    joints = to_picture(xy, annotation.height, annotation.width, size)
     height = standing_height(joints[0], size)
-    face = np.array(_LOOKS.get(found.viewpoint, _LOOKS["front"]))
+    face = np.array(_LOOKS.get(annotation.viewpoint, _LOOKS["front"]))
     track = make_track(joints, None, _toes(joints, face, height), face, height)
     ground = int(track.joints[0, 11:13, 1].max()) + track.height // 25
     return Figure(

@@ -316,14 +316,14 @@ def visibility(track: Track, canvas: Canvas) -> NDArray[np.bool_]:
     within = ((place >= 0) & (place < size)).all(-1)
     safe = np.clip(place, 0, size - 1)
     frames = np.arange(len(place))[:, None]
-    found = parts[frames, safe[..., 1], safe[..., 0]]
-    shown = np.zeros(found.shape, dtype=np.bool_)
+    owners = parts[frames, safe[..., 1], safe[..., 0]]
+    shown = np.zeros(owners.shape, dtype=np.bool_)
     for joint, allowed in enumerate(SHOWN_BY):
         for part in allowed:
-            shown[:, joint] |= found[:, joint] == part
+            shown[:, joint] |= owners[:, joint] == part
     # the far shoulder or hip lies behind the trunk although the trunk is what it belongs to
     for pair in ((1, 2), (7, 8)):
         for joint, other in (pair, pair[::-1]):
             behind = track.depth[:, other] - track.depth[:, joint] > track.height * 90 // 1000
-            shown[:, joint] &= ~(behind & (found[:, joint] == TORSO))
+            shown[:, joint] &= ~(behind & (owners[:, joint] == TORSO))
     return shown & within & track.present[:, None]

@@ -111,19 +111,19 @@ def paint_all(canvas: Canvas, shapes: list[Shape]) -> None:
     depth = np.stack([shape.depth for shape in shapes])
     order = np.argsort(depth, axis=0, kind="stable")
     rank = np.argsort(order, axis=0, kind="stable").astype(np.int16)
-    found = [
+    fragments = [
         fragments
         for shape, ranks in zip(shapes, rank, strict=True)
         if (fragments := _cover(canvas, shape, ranks)) is not None
     ]
-    if not found:
+    if not fragments:
         return
-    ranks = np.concatenate([f.rank for f in found])
+    ranks = np.concatenate([f.rank for f in fragments])
     turn = np.argsort(ranks, kind="stable")
-    cell = np.concatenate([f.cell for f in found])[turn]
-    cover = np.concatenate([f.cover for f in found])[turn]
-    colour = np.concatenate([f.colour for f in found])[turn]
-    part = np.concatenate([f.part for f in found])[turn]
+    cell = np.concatenate([f.cell for f in fragments])[turn]
+    cover = np.concatenate([f.cover for f in fragments])[turn]
+    colour = np.concatenate([f.colour for f in fragments])[turn]
+    part = np.concatenate([f.part for f in fragments])[turn]
     stops = np.searchsorted(ranks[turn], np.arange(len(shapes) + 1))
     for low, high in pairwise(stops):
         where = cell[low:high]

@@ -99,7 +99,7 @@ class RenderedSplit:
         return frames[i], joints[i]
 
     def damage(self) -> Corrupt | None:
-        """What is wrong with a split that was rendered, every clip hashed anew; None if nothing."""
+        """What is wrong with a rendered split, or None; every clip is hashed again."""
         self._opened = None
         try:
             for i in range(self.count):
@@ -115,18 +115,18 @@ class RenderedSplit:
 
     def render(self, report: Callable[[int], None]) -> None:
         """Render the split unless it is there; one process does it, others wait."""
-        claim = lock_or_wait(self.path("claim"), self.there)
-        if claim is None:
+        lock = lock_or_wait(self.path("claim"), self.there)
+        if lock is None:
             return
-        with claim:
+        with lock:
             clips = _render_all(self.split, self.count, self.size, report)
             joints = np.stack([clip.joints for clip in clips])
-            write_bytes(self.path("joints.npy"), _npy(joints), claim.check)
+            write_bytes(self.path("joints.npy"), _npy(joints), lock.check)
             hashes = "\n".join(clip.sha256() for clip in clips).encode()
-            write_bytes(self.path("sha256"), hashes, claim.check)
+            write_bytes(self.path("sha256"), hashes, lock.check)
             pixels = np.stack([clip.frames for clip in clips])
             # last: its presence says that the split is complete
-            write_bytes(self.path("frames.npy"), _npy(pixels), claim.check)
+            write_bytes(self.path("frames.npy"), _npy(pixels), lock.check)
 
     def _open(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         if not self.there():
@@ -157,7 +157,7 @@ class RenderedSplit:
     def _read_hashes(self) -> list[str]:
         path = self.path("sha256")
         try:
-            lines = path.read_text(encoding="ascii").splitlines()
+            lines = path.read_bytes().decode("ascii").split("\n")
         except FileNotFoundError:
             raise self._damaged(path, "it is missing") from None
         except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A scene: who, where, seen from where, and what lies about; and how it becomes pixels."""
+"""A scene: the person, the place, the camera and the objects around; and how they become pixels."""
 
 from __future__ import annotations
 

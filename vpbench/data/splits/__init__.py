@@ -66,7 +66,7 @@ def load(name: str) -> Split:
 
 @cache
 def read(name: str) -> dict[str, Any]:
-    """A packaged manifest as it stands in its file.
+    """A packaged manifest as in its file.
 
     Raises:
         HashMismatch: it is not the one that was shipped.

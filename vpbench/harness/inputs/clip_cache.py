@@ -1,8 +1,8 @@
 """Clips at the task's size, from a cache of uncropped uint8 arrays that are made once.
 
-key: `VERSION`; the geometry; the versions of the decoders (`decode.versions`); the dataset's name
-and, for a dataset that does not come with vpbench, the source file of its class; the clip's
-`sha256`, its numbers of frames, height and width; and the frames of the window, or that it is the
+key: `VERSION`; the geometry; the versions of the decoders (`decode.versions`); the dataset's name,
+its `reading`, and for a dataset that does not come with vpbench the source file of its class; the
+clip's `sha256`, number of frames, height and width; and the frames of the window, or that it is the
 whole clip. A file is an .npy array followed by the sha256 of its key and its bytes, which is
 checked at its first read in a process and again when the file changes: a damaged or foreign file is
 made again from its source.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from vpbench.api.errors import BadData
-from vpbench.api.optional import HasRandomAccess
+from vpbench.api.optional import HasRandomAccess, HasReading
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames, Pose
 from vpbench.core.files import atomic_file
@@ -50,7 +50,7 @@ class ClipCache:
     """Reads clips of a dataset at one geometry. Picklable.
 
     Attributes:
-        note: told, in a sentence, of a damaged file that was made again.
+        note: called with a sentence when a damaged file was made again.
     """
 
     def __init__(self, dataset: Dataset, geometry: Geometry, cache: Path) -> None:
@@ -135,7 +135,7 @@ class ClipCache:
         return self.geometry.native and fast
 
     def _paths(self, clip: ClipInfo, indices: Sequence[int] | None) -> list[Path]:
-        """Where a clip lies; a window may be read from the whole clip too."""
+        """Files of a clip; a window may be read from the whole clip too."""
         whole = self._path(clip, None)
         return [whole] if indices is None else [self._path(clip, tuple(indices)), whole]
 
@@ -160,15 +160,16 @@ def damaged_files(folder: Path) -> list[Path]:
 
 
 def _reader(dataset: Dataset) -> list[str]:
-    """What reads the clips: the dataset's name, and its source where that is not vpbench's."""
+    """What reads the clips: the dataset's name, `reading`, and its source if not vpbench's."""
     kind = type(dataset)
+    named = [dataset.spec.name, dataset.reading if isinstance(dataset, HasReading) else ""]
     if kind.__module__.partition(".")[0] == "vpbench":
-        return [dataset.spec.name]
+        return named
     try:
         source = file_sha256(Path(inspect.getfile(kind)))
     except (OSError, TypeError):  # made in an interpreter or in memory
         source = ""
-    return [dataset.spec.name, source]
+    return [*named, source]
 
 
 def _write(path: Path, frames: Frames) -> None:

@@ -83,8 +83,8 @@ def _chosen(
         for key in weight.when:
             if key not in params:
                 raise UsageError(
-                    f"the weights {weight.name} of {owner} depend on {key!r}, which is no parameter"
-                    " of it."
+                    f"the weights {weight.name} of {owner} depend on {key!r}, which is not one "
+                    "of its parameters."
                 )
         if all(params[key] == value for key, value in weight.when.items()):
             yield weight
@@ -160,18 +160,18 @@ def fetch_checkpoint(
             fix="Run once without --offline, or train it here with --fit.",
         )
     home = make_folder(folder.path.parent)
-    claim = lock_or_wait(home / f".{pinned.sha256}.claim", folder.complete)
-    if claim is None:
+    lock = lock_or_wait(home / f".{pinned.sha256}.claim", folder.complete)
+    if lock is None:
         return
-    with claim:
+    with lock:
         downloads = home / f".download-{pinned.sha256}"
         archive = _download(pinned, label, downloads, report, allow_http)
         try:
             with tempfile.TemporaryDirectory(dir=home, prefix=".scratch-") as scratch:
-                found = _unpacked(archive, Path(scratch), stage.node, pinned)
-                claim.check()
+                stage_folder = _unpacked(archive, Path(scratch), stage.node, pinned)
+                lock.check()
                 with storage(folder.path):
-                    found.rename(folder.path)
+                    stage_folder.rename(folder.path)
         finally:
             shutil.rmtree(downloads, ignore_errors=True)
 
@@ -202,19 +202,19 @@ def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint)
     archive.rename(named)
     unpack(named, scratch, 2 * LARGEST)
     tops = list(scratch.iterdir())
-    found = tops[0] if len(tops) == 1 and tops[0].is_dir() else scratch / "stage"
-    if found.parent == scratch and not found.exists():
-        make_folder(found)
+    stage_folder = tops[0] if len(tops) == 1 and tops[0].is_dir() else scratch / "stage"
+    if stage_folder.parent == scratch and not stage_folder.exists():
+        make_folder(stage_folder)
         for top in tops:
-            top.rename(found / top.name)
-    folder = StageDir(found)
+            top.rename(stage_folder / top.name)
+    folder = StageDir(stage_folder)
     if not folder.complete():
         raise Corrupt(f"{pinned.source} does not hold a stage: it has no stage.json.")
     record = folder.read()
     stands_for = (record.get("owner"), record.get("stage"), record.get("key"))
     if stands_for != (node.owner, node.stage, node.key):
         raise Corrupt(f"{pinned.source} holds another stage than {node.label} ({node.key}).")
-    return found
+    return stage_folder
 
 
 def _reporter(method: str, what: str, report: Report) -> Callable[[int, int | None], None]:

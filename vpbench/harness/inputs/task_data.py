@@ -213,14 +213,14 @@ def _fps(items: Sequence[Item], spec: TaskSpec) -> float | None:
 def training_clips(task_data: TaskData) -> dict[str, list[Any]]:
     """All clips of train and val, those too short for the task's window included.
 
-    Trained on both, val is empty: nothing is left to choose by.
+    Trained on both, val is empty: no validation set is left for model selection.
     """
-    found = {
+    clips = {
         split: sorted(task_data.dataset.clips(split), key=lambda c: c.id)
         if split in task_data.dataset.splits()
         else []
         for split in ("train", "val")
     }
     if task_data.task.train_on == TRAIN:
-        return found
-    return {"train": sorted([*found["train"], *found["val"]], key=lambda c: c.id), "val": []}
+        return clips
+    return {"train": sorted([*clips["train"], *clips["val"]], key=lambda c: c.id), "val": []}

@@ -112,7 +112,9 @@ def _stage_rows(run: RunPlan, task: Task) -> list[StageRow]:
             continue
         record = stage.folder.read()
         notes = StageNotes.of(record)
-        if record["data"] != task.training_hash:
+        poses = task.training_pose_hash
+        # records of earlier versions do not say what joints a stage was fitted on
+        if record["data"] != task.training_hash or record.get("poses", poses) != poses:
             notes.add_note(f"{stage.node.label} was fitted on other data")
         rows.append(
             {

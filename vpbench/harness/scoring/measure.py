@@ -1,4 +1,8 @@
-"""`vpbench measure REAL FAKE`: metrics of two folders of clips, without any method."""
+"""`vpbench measure REAL FAKE`: metrics of two folders of clips, without any method.
+
+It keeps no cache of its own: clips come through the folder's index and the clip cache, features
+from the feature cache; each is keyed by what the clips hold.
+"""
 
 from __future__ import annotations
 
@@ -116,11 +120,11 @@ def measure(
         except (Missing, UsageError) as error:
             reason = f"not scored: {error.message}"
             scores[one.name] = schema.score_json(None, n=0, fingerprint="", reason=reason)
-    stores = [
+    caches = [
         ClipCache(s.dataset, geometry, paths.cache) if geometry is not None else None
         for s in (real, fake)
     ]
-    _feed(running, items, (real, fake), stores, report)
+    _feed(running, items, (real, fake), caches, report)
     clusters = {i.id: i.cluster for i in items[0].values()}
     for metric in running:
         record = score_record(metric, metric.instance.result(), clusters)
@@ -212,14 +216,14 @@ def _feed(
     running: Sequence[Running],
     items: tuple[dict[str, Item], dict[str, Item]],
     sides: tuple[Side, Side],
-    stores: Sequence[ClipCache | None],
+    caches: Sequence[ClipCache | None],
     report: Report,
 ) -> None:
     names = sorted({*items[0], *items[1]})
     for done, name in enumerate(names, 1):
         real, fake = (
-            _read(side, store, own.get(name))
-            for side, store, own in zip(sides, stores, items, strict=True)
+            _read(side, cache, own.get(name))
+            for side, cache, own in zip(sides, caches, items, strict=True)
         )
         if real is not None and fake is not None:
             update_all(running, fake[None], real, items[0][name])
@@ -230,9 +234,9 @@ def _feed(
         report({"event": "progress", "what": "measure", "done": done, "total": len(names)})
 
 
-def _read(side: Side, store: ClipCache | None, item: Item | None) -> Frames | None:
+def _read(side: Side, cache: ClipCache | None, item: Item | None) -> Frames | None:
     if item is None:
         return None
-    if store is None:  # all clips of one size that is not square: taken as they are
+    if cache is None:  # all clips of one size that is not square: taken as they are
         return side.dataset.read(item.clip, list(item.targets))
-    return store.window(item.clip, item.targets)
+    return cache.window(item.clip, item.targets)

@@ -143,6 +143,7 @@ def _make(
             "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
             "code": code_table(roots_of(method.factories), digest_cache(cache)),
             "data": task_data.task.training_hash,
+            "poses": task_data.task.training_pose_hash,
             "files": files,
             **found,
             "seconds": round(earlier + time.time() - started, 2),

@@ -33,7 +33,7 @@ def _raw(seed: int, n: int) -> npt.NDArray[np.uint64]:
 
 
 class Sampler:
-    """Which clips and frames stand in batch k."""
+    """Which clips and frames are in batch k."""
 
     def __init__(
         self, clips: Sequence[ClipInfo], rule: WindowRule, base: Sequence[str | int]

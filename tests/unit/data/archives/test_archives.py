@@ -38,7 +38,9 @@ def opened(kind, root, tmp_path):
 
 
 def bench_of(kind, archives):
-    return open_task_data(TaskRef(kind.spec.name, None, str(archives[kind])), build(), user_paths())
+    return open_task_data(
+        TaskRef(dataset=kind.spec.name, root=str(archives[kind])), build(), user_paths()
+    )
 
 
 def test_test_people_are_the_published_41():
@@ -106,11 +108,11 @@ def test_counts_that_are_not_the_published_ones_are_said(made, tmp_path):
 def test_one_clip_less_is_another_split_hash(made, tmp_path, archives):
     kind, root = made
     before = open_task_data(
-        TaskRef(kind.spec.name, None, str(root)), build(), user_paths()
+        TaskRef(dataset=kind.spec.name, root=str(root)), build(), user_paths()
     ).task.split_hash
     next(iter(sorted((root / "train").iterdir()))).unlink()
     after = open_task_data(
-        TaskRef(kind.spec.name, None, str(root)), build(), user_paths()
+        TaskRef(dataset=kind.spec.name, root=str(root)), build(), user_paths()
     ).task.split_hash
     assert before != after
 
@@ -198,7 +200,7 @@ def test_short_strips_are_left_out_and_counted(archives, tmp_path):
     shutil.copytree(archives[Nemo], root)
     path = root / "test" / "004_deliberate_smile_1.png"
     Image.open(path).crop((0, 0, 64 * 31, 64)).save(path)
-    task = open_task_data(TaskRef("nemo", None, str(root)), build(), user_paths()).task
+    task = open_task_data(TaskRef(dataset="nemo", root=str(root)), build(), user_paths()).task
     assert task.excluded["test"] == 1 and len(task.test) == 5
     assert task.notes == {"too short for the window, left out": 1}
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from vpbench.api.protocols import Dataset
 from vpbench.api.windows import WindowRule
+from vpbench.core import stamps
 from vpbench.data.folder import scan, split
 from vpbench.data.folder.dataset import FolderDataset
 
@@ -344,6 +345,7 @@ def test_the_digest_holds_ids_splits_and_labels(put, folder, table):
 
 
 def counting(monkeypatch):
+    monkeypatch.setattr(stamps, "SETTLE_NS", 0)
     calls = []
     original = scan.decode.probe
 
@@ -393,6 +395,7 @@ def test_a_second_scan_decodes_only_what_changed(tmp_path, put, folder, monkeypa
     ],
 )
 def test_a_broken_index_is_made_again(tmp_path, put, folder, damage, monkeypatch):
+    monkeypatch.setattr(stamps, "SETTLE_NS", 0)
     put("a.npz")
     put("b", 20)
     first = everything(folder())

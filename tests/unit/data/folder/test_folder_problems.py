@@ -172,7 +172,7 @@ def three(put):
 
 
 TABLES = [
-    ("file,k\na.npz,x\nb.npz,y\nc.npz,z\nd.npz,z\n", BadData, "line 5: 'd.npz' is no clip"),
+    ("file,k\na.npz,x\nb.npz,y\nc.npz,z\nd.npz,z\n", BadData, "line 5: 'd.npz' is not a clip"),
     ("file,k\na.npz,x\nb.npz,y\n", BadData, "no row for clip 'c'"),
     ("file,k\na.npz,x\nb.npz,\nc.npz,z\n", BadData, "line 3: the k of 'b.npz' is empty"),
     ("file,k\na.npz,x\nb.npz,  \nc.npz,z\n", BadData, "line 3: the k of 'b.npz' is empty"),
@@ -185,7 +185,7 @@ TABLES = [
     ("", BadData, "no column 'file'"),
     ("file,kk\na,x\nb,y\nc,z\n", UnknownName, "Did you mean kk?"),
     ('file,k\na,"x\nb,y\nc,z\n', BadData, "labels.csv"),
-    ("file,k\n../data/a.npz,x\nb,y\nc,z\n", BadData, "'../data/a.npz' is no clip"),
+    ("file,k\n../data/a.npz,x\nb,y\nc,z\n", BadData, "'../data/a.npz' is not a clip"),
 ]
 
 
@@ -211,7 +211,7 @@ def test_an_unused_table_is_checked_by_verify_only(three, table, folder):
     table("file,k\na,x\nb,y\nc,z\nd,z\n")
     assert folder().splits()
     (problem,) = [p for p in folder().verify() if p.level == "error"]
-    assert "'d' is no clip" in problem.what
+    assert "'d' is not a clip" in problem.what
 
 
 # splits and labels
@@ -234,13 +234,13 @@ def test_split_folders_that_do_not_fit(tmp_path, put, folder):
     fails(folder(), MissingData, "no test clips")
     put("test/b.npz")
     put("other/c.npz")
-    fails(folder(), BadData, "'other/c' lies in no split folder")
+    fails(folder(), BadData, "'other/c' is not in a split folder")
 
 
 def test_clips_outside_of_the_class_folders(put, folder):
     put("walk/a.npz")
     put("b.npz")
-    fails(folder(), BadData, "clip 'b' lies in no class folder", "label=COLUMN")
+    fails(folder(), BadData, "clip 'b' is not in a class folder", "label=COLUMN")
 
 
 # reading

@@ -1,13 +1,15 @@
 """Penn behind the dataset door, on a small archive in the exact layout."""
 
+import os
 import pickle
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
-from tests.make_archives import VIDEOS, make_penn
+from tests.make_archives import VIDEOS, annotation, make_penn
 from vpbench.api import BadData, MissingData, UnknownName, UsageError
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
@@ -38,7 +40,9 @@ def copy(archive, tmp_path):
 
 
 def bench_of(archive, dataset="penn", task=None):
-    return open_task_data(TaskRef(dataset, task, str(archive)), build(), user_paths())
+    return open_task_data(
+        TaskRef(dataset=dataset, task=task, root=str(archive)), build(), user_paths()
+    )
 
 
 def first_error(copy, tmp_path):
@@ -146,11 +150,54 @@ def test_resize_is_another_fingerprint(archive):
 
 
 def test_an_unchanged_archive_is_hashed_once(penn, archive, tmp_path, monkeypatch):
-    before = penn.clips("train")
+    from vpbench.core import stamps
     from vpbench.data.penn import dataset as module
 
+    monkeypatch.setattr(stamps, "SETTLE_NS", 0)
+    before = penn.clips("train")
     monkeypatch.setattr(module, "sha256_of", None)
     assert Penn({}, archive, tmp_path / "cache").clips("train") == before
+    with pytest.raises(TypeError):
+        Penn({}, archive, tmp_path / "cache").prepare(fresh=True)
+
+
+@pytest.mark.parametrize("part", ["frames/2160/000003.jpg", "labels/2160.mat"])
+def test_bytes_that_change_behind_a_scan_are_found_when_they_are_read(copy, tmp_path, part):
+    dataset = Penn({}, copy, tmp_path / "cache")
+    (clip,) = (c for c in dataset.clips("test") if c.id == "2160")
+    frames, pose = dataset.read(clip, [0]), dataset.pose(clip)
+    path = copy / part
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    reads_frames = part.startswith("frames")
+    with pytest.raises(BadData, match=r"2160.* changed while it was in use"):
+        dataset.read(clip, [0]) if reads_frames else dataset.pose(clip)
+    if reads_frames:
+        assert np.array_equal(dataset.pose(clip), pose)
+    else:
+        assert np.array_equal(dataset.read(clip, [0]), frames)
+
+
+def test_joints_are_part_of_what_a_run_depends_on(copy, tmp_path):
+    def task():
+        return bench_of(copy).task
+
+    before = task()
+    path = copy / "labels" / "2160.mat"
+    stored = annotation("2160", 0, 35, (270, 480), -1)
+    stored["x"] = stored["x"] + 1
+    savemat(path, stored)
+    after = task()
+    assert before.data_hash == after.data_hash  # the frames are the same
+    assert before.clips_hash != after.clips_hash
+    assert before.training_pose_hash == after.training_pose_hash != ""
+    savemat(
+        copy / "labels" / "2141.mat", {**annotation("2141", 0, 36, (270, 480), 1), "pose": "up"}
+    )
+    assert task().training_pose_hash != after.training_pose_hash
+    assert task().training_hash == after.training_hash
 
 
 def test_a_changed_frame_is_another_hash(copy, tmp_path):
@@ -255,7 +302,7 @@ def test_corrupt_frames(copy, tmp_path):
     path.write_bytes(path.read_bytes()[:900])
     dataset = Penn({}, copy, tmp_path / "cache")
     clip = {c.id: c for c in dataset.clips("test")}["2160"]
-    with pytest.raises(BadData, match=r"000007\.jpg is no readable image.*again"):
+    with pytest.raises(BadData, match=r"000007\.jpg is not a readable image.*again"):
         dataset.read(clip, [5, 6])
     (error,) = (p for p in dataset.verify() if p.level == "error")
     assert "000007.jpg" in error.what
@@ -279,7 +326,7 @@ def test_split_files(copy, tmp_path):
     with pytest.raises(BadData, match=r"test_set\.txt, line 2"):
         Penn({}, copy, tmp_path / "cache").clips("test")
     (copy / "test_set.txt").write_text("frames/2160 0\nframes/2141 0\n")
-    with pytest.raises(BadData, match="2141 stands twice"):
+    with pytest.raises(BadData, match="2141 is listed twice"):
         Penn({}, copy, tmp_path / "cache").clips("test")
     (copy / "test_set.txt").unlink()
     with pytest.raises(MissingData, match="without the other"):

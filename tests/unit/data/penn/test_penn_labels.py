@@ -1,14 +1,17 @@
 """Annotation files: every trap of the real ones, and the real ones themselves."""
 
+import struct
+import zlib
 from collections import Counter
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from tests.make_archives import annotation
 from vpbench.api import BadData, MissingData
 from vpbench.data.penn.labels import ACTIONS, FRAMES, SPELLED, VIDEOS, read_annotation
+from vpbench.data.penn.matlab import read_matlab
 from vpbench.data.splits import load
 
 
@@ -57,7 +60,7 @@ def test_boxes_that_end_one_early_repeat_the_last(tmp_path):
         ({"x": np.zeros((11, 13))}, "holds joints for"),
         ({"nframes": np.array([[13]])}, "12 and 13 frames"),
         ({"bbox": np.zeros((10, 4))}, "no box for each frame"),
-        ({"y": np.full((12, 13), np.nan)}, "no numbers"),
+        ({"y": np.full((12, 13), np.nan)}, "not numbers"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, change, said):
@@ -76,7 +79,7 @@ def test_missing_cut_off_and_foreign_files(tmp_path):
         with pytest.raises(BadData, match=f"cut{size}"):
             read_annotation(cut)
     (tmp_path / "text.mat").write_text("hello, I am no MATLAB file " * 20)
-    with pytest.raises(BadData, match="no readable annotation file"):
+    with pytest.raises(BadData, match="is not a readable annotation file"):
         read_annotation(tmp_path / "text.mat")
     savemat(tmp_path / "other.mat", {"x": np.zeros(3)})
     with pytest.raises(BadData, match="has no action, pose"):
@@ -132,3 +135,60 @@ def test_all_real_files(shared_clips):
         text = (folder / "kim_split" / f"{role}_set.txt").read_text()
         lines = {tuple(line.removeprefix("frames/").split()) for line in text.split("\n") if line}
         assert lines == {(v, str(split.labels[v])) for v in split.of(role)}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_reader_agrees_with_scipy(tmp_path, compressed):
+    path = tmp_path / "any.mat"
+    rng = np.random.default_rng(0)
+    stored = {
+        kind: rng.integers(0, 100, (5, 3)).astype(kind)
+        for kind in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
+    }
+    stored |= {"one": np.array([[7]], np.uint8), "deep": rng.normal(size=(2, 3, 4))}
+    stored |= {"yes": np.array([[True, False]]), "word": "tennis_serve", "none": np.zeros((0, 2))}
+    other = {"struct": {"a": 1}, "complex": np.array([1j]), "cell": np.array([1, "x"], object)}
+    savemat(path, stored | other, do_compression=compressed)
+    found, wanted = read_matlab(path.read_bytes()), loadmat(path)
+    assert found.keys() == stored.keys()
+    for name in stored:
+        if name == "word":
+            assert found[name] == wanted[name][0] == "tennis_serve"
+        else:
+            assert np.array_equal(found[name], wanted[name]), name
+            assert found[name].shape == wanted[name].shape
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_any_flipped_byte_is_another_annotation_or_one_sentence(tmp_path, compressed):
+    """A file cannot crash the reader; what it can still say has a hash of its own."""
+    path = tmp_path / "2141.mat"
+    savemat(path, annotation("2141", 0, 12, (270, 480), 1), do_compression=compressed)
+    whole = path.read_bytes()
+    first = read_annotation(path)
+    refused = 0
+    for k in range(126, len(whole), 5):
+        for mask in (1, 0x80, 0xFF):
+            path.write_bytes(whole[:k] + bytes([whole[k] ^ mask]) + whole[k + 1 :])
+            try:
+                assert read_annotation(path).sha256 != first.sha256
+            except BadData as error:
+                refused += 1
+                assert "2141.mat" in error.message and error.exit_code == 4
+    assert refused > (200 if compressed else 20)
+
+
+def test_sizes_that_are_only_claimed_are_not_believed(tmp_path):
+    path = tmp_path / "2141.mat"
+    savemat(path, annotation("2141", 0, 12, (270, 480), 1))
+    whole = path.read_bytes()
+    place = whole.index(np.array([12, 13], "<i4").tobytes())
+    for shape in ((2**31 - 1, 2**31 - 1), (-12, 13), (0, 0)):
+        claim = np.array(shape, "<i4").tobytes()
+        path.write_bytes(whole[:place] + claim + whole[place + 8 :])
+        with pytest.raises(BadData, match="not a readable annotation file"):
+            read_annotation(path)
+    bomb = zlib.compress(bytes(200 << 20), 9)
+    path.write_bytes(whole[:128] + struct.pack("<II", 15, len(bomb)) + bomb)
+    with pytest.raises(BadData, match="larger than any annotation"):
+        read_annotation(path)

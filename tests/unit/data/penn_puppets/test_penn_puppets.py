@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from tests.make_archives import VIDEOS, make_labels
+from tests.make_archives import VIDEOS, annotation, make_labels
 from vpbench.api import BadData, MissingData, UnknownName
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
@@ -58,7 +58,9 @@ def blank(joint, frames):
 
 
 def test_the_task_is_that_of_penn_at_64(labels):
-    task_data = open_task_data(TaskRef("penn-puppets", None, str(labels)), build(), user_paths())
+    task_data = open_task_data(
+        TaskRef(dataset="penn-puppets", root=str(labels)), build(), user_paths()
+    )
     assert (task_data.task.id, task_data.task.horizon, task_data.task.spec.size) == (
         "penn-puppets",
         32,
@@ -75,7 +77,7 @@ def test_labels_may_lie_in_any_of_three_places(labels, tmp_path, monkeypatch):
     for name in ("penn", "penn-labels"):  # the second, once it is there
         shutil.copytree(labels, tmp_path / "data" / name)
         monkeypatch.setenv("VPBENCH_DATA", str(tmp_path / "data"))
-        task_data = open_task_data(TaskRef("penn-puppets"), build(), user_paths())
+        task_data = open_task_data(TaskRef(dataset="penn-puppets"), build(), user_paths())
         assert [i.clip.id for i in task_data.task.test] == wanted
         assert task_data.dataset.root == tmp_path / "data" / name
 
@@ -170,8 +172,47 @@ def test_hashes_are_of_what_is_rendered_and_made_once(puppets, labels, tmp_path,
     monkeypatch.setattr(module, "_hash_rendered", None)
     assert PennPuppets({}, labels, tmp_path / "cache").clips("test") == clips
     (tmp_path / "cache" / "penn-puppets" / "rendered.json").write_text("{broken")
-    with pytest.raises(TypeError):  # a broken note of hashes is no hash
+    with pytest.raises(TypeError):  # hashes in a broken file do not count
         PennPuppets({}, labels, tmp_path / "cache").clips("test")
+
+
+def test_each_thing_in_the_key_of_rendered_clips(copy, tmp_path, monkeypatch):
+    from vpbench.data.penn_puppets import dataset as module
+
+    rendered = []
+    original = module._hash_rendered
+    monkeypatch.setattr(module, "_hash_rendered", lambda w: rendered.append(w[1]) or original(w))
+
+    def again():
+        rendered.clear()
+        PennPuppets({}, copy, tmp_path / "cache").clips("test")
+        return rendered
+
+    assert len(again()) == 3 and again() == []
+    stored = annotation("2160", 0, 35, (270, 480), -1)
+    savemat(copy / "labels" / "2160.mat", {**stored, "y": stored["y"] + 2})
+    assert again() == ["2160"]
+    monkeypatch.setattr(module, "_renderer", lambda: "another source")
+    assert len(again()) == 3
+    monkeypatch.setattr(module, "SIZE", 32)
+    assert len(again()) == 3 and again() == []
+    path = tmp_path / "cache" / "penn-puppets" / "rendered.json"
+    good, wanted = path.read_bytes(), PennPuppets({}, copy, tmp_path / "cache").clips("test")
+    for k in range(0, len(good), 29):
+        path.write_bytes(good[:k] + bytes([good[k] ^ 1]) + good[k + 1 :])
+        assert PennPuppets({}, copy, tmp_path / "cache").clips("test") == wanted
+
+
+def test_a_label_file_that_changes_behind_a_scan_is_found(puppets, copy, tmp_path):
+    dataset = PennPuppets({}, copy, tmp_path / "cache")
+    clip = dataset.clips("test")[0]
+    path = copy / "labels" / f"{clip.id}.mat"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    for use in (lambda: dataset.read(clip, [0]), lambda: dataset.pose(clip)):
+        with pytest.raises(BadData, match=rf"{clip.id}\.mat changed while it was in use"):
+            use()
 
 
 def test_errors_name_the_file(copy, tmp_path):

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vpbench.api import UnknownName, UsageError
+from vpbench.api import Corrupt, UnknownName, UsageError
+from vpbench.api.types import ClipInfo
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.data.puppets import dataset as module
+from vpbench.data.puppets import rendered
 from vpbench.data.puppets.clips import SPLITS, render_clip
 from vpbench.data.puppets.dataset import Puppets
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
@@ -25,7 +27,7 @@ def cache(rendered_puppets, tmp_path_factory):
 @pytest.fixture
 def task_data(cache, monkeypatch):
     monkeypatch.setenv("VPBENCH_HOME", str(cache))
-    return open_task_data(TaskRef("puppets"), build(), user_paths())
+    return open_task_data(TaskRef(dataset="puppets"), build(), user_paths())
 
 
 def test_the_task_is_the_contracts(task_data):
@@ -71,9 +73,9 @@ def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(task_data, tmp
             clip = replace(clip, frames=clip.frames ^ 1)
         return clip
 
-    monkeypatch.setattr(module, "render_clip", drifted)
+    monkeypatch.setattr(rendered, "render_clip", drifted)
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "other"))
-    other = open_task_data(TaskRef("puppets"), build(), user_paths())
+    other = open_task_data(TaskRef(dataset="puppets"), build(), user_paths())
     (line,) = other.dataset.warnings()
     assert "1 of 90 test clips are rendered differently here (first: test/0003)" in line
     assert other.task.data_hash != task_data.task.data_hash
@@ -83,7 +85,7 @@ def test_drift_is_a_warning_and_another_fingerprint_never_a_crash(task_data, tmp
 def test_other_sizes_are_other_tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPLITS", {**SPLITS, "test": 3})
     monkeypatch.setenv("VPBENCH_HOME", str(tmp_path / "home"))
-    task_data = open_task_data(TaskRef("puppets[size=96]"), build(), user_paths())
+    task_data = open_task_data(TaskRef(dataset="puppets[size=96]"), build(), user_paths())
     assert task_data.task.id == "puppets-96"
     assert task_data.targets(task_data.task.test[0]).shape == (16, 96, 96, 3)
     assert np.array_equal(
@@ -107,15 +109,87 @@ def test_it_is_picklable_for_loader_workers(task_data):
     assert np.array_equal(copy.read(clip, [0, 9]), task_data.dataset.read(clip, [0, 9]))
 
 
-def test_a_damaged_cache_is_named(task_data, cache):
-    from vpbench.api import BadData
+@pytest.fixture
+def few(tmp_path, monkeypatch):
+    """Two clips a split, rendered into a cache of its own."""
+    monkeypatch.setattr(module, "SPLITS", dict.fromkeys(SPLITS, 2))
+    monkeypatch.setattr(rendered, "cores", lambda: 1)
+    dataset = Puppets({}, None, tmp_path / "few")
+    dataset.prepare()
+    return dataset
 
-    path = task_data.dataset._file("test", "frames.npy")
+
+def cut(data):
+    return data[: len(data) // 2]
+
+
+def flipped(where):
+    def damage(data):
+        k = int(where * (len(data) - 1))
+        return data[:k] + bytes([data[k] ^ 1]) + data[k + 1 :]
+
+    return damage
+
+
+@pytest.mark.parametrize("part", ["frames.npy", "joints.npy", "sha256"])
+@pytest.mark.parametrize(
+    "damage",
+    [cut, lambda data: b"", lambda data: b"not this", None, *map(flipped, (0, 0.01, 0.5, 0.9, 1))],
+)
+def test_damage_of_the_cache_is_found_named_and_mended(few, part, damage):
+    wanted = [few.read(clip, range(24)) for clip in few.clips("test")]
+    path = few.folder / f"test-{part}"
     whole = path.read_bytes()
-    module._open_arrays.cache_clear()
-    np.save(path, np.zeros((2, 24, 64, 64, 3), np.uint8))
-    with pytest.raises(BadData, match="damaged"):
-        task_data.dataset.read(task_data.task.test[0].clip, [0])
-    path.write_bytes(whole)
-    module._open_arrays.cache_clear()
-    assert task_data.dataset.read(task_data.task.test[0].clip, [0]).shape == (1, 64, 64, 3)
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(whole))
+
+    def read_all():
+        dataset = Puppets({}, None, few.folder.parents[1])
+        return [dataset.read(clip, range(24)) for clip in dataset.clips("test")]
+
+    if damage is None and part == "frames.npy":
+        assert all(map(np.array_equal, read_all(), wanted))  # it was not rendered, then
+        return
+    for use in (read_all, lambda: [few.read(replace_id(k), [0]) for k in range(2)]):
+        with pytest.raises(
+            Corrupt, match=f"test-(frames.npy|{part}) in the cache is dam"
+        ) as caught:
+            use()
+        assert caught.value.fix == "Render it again: vpbench data prepare puppets"
+    (problem,) = few.verify()
+    assert problem.level == "error" and "data prepare puppets" in problem.fix
+    again = Puppets({}, None, few.folder.parents[1])
+    again.prepare()
+    assert path.read_bytes() == whole
+    assert all(map(np.array_equal, read_all(), wanted))
+    assert any("was rendered again" in line for line in again.warnings())
+
+
+def replace_id(k):
+    return ClipInfo(f"test/{k:04d}", 24, 64, 64, k)
+
+
+def test_another_renderer_or_size_has_another_folder(tmp_path, monkeypatch):
+    folders = {Puppets({"size": size}, None, tmp_path).folder for size in (64, 96)}
+    monkeypatch.setattr(module, "tree_sha256", lambda *a: "another source")
+    folders.add(Puppets({}, None, tmp_path).folder)
+    assert len(folders) == 3
+
+
+def test_train_clips_have_the_hashes_of_what_was_rendered(tmp_path, monkeypatch):
+    def drifted(split, index, size=64):
+        clip = render_clip(split, index, size)
+        return replace(clip, frames=clip.frames ^ 1)
+
+    monkeypatch.setattr(module, "SPLITS", dict.fromkeys(SPLITS, 2))
+    monkeypatch.setattr(rendered, "cores", lambda: 1)
+    monkeypatch.setattr(rendered, "render_clip", drifted)
+    dataset = Puppets({}, None, tmp_path)
+    published = [clip.sha256 for clip in dataset.clips("train")]
+    dataset.prepare()
+    assert [c.sha256 for c in dataset.clips("train")] == [
+        drifted("train", i).sha256() for i in range(2)
+    ]
+    assert published == [module.expected_sha256("train", i) for i in range(2)]
