@@ -14,9 +14,10 @@ from keypoints_setup import Ground
 
 from vpbench.api import MissingData
 from vpbench.core import stats
+from vpbench.core.options import TRAIN
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report
-from vpbench.core.tasks import TRAIN, Item
+from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH, TaskData
 from vpbench.harness.prediction.loaded import Asked, LoadedMethod, load_trained
 from vpbench.harness.results.finished_runs import FinishedRun, newest

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vpbench.core.tasks import TRAIN
-
 Step = Literal["fit", "predict", "score"]
+
+TRAIN, TRAIN_AND_VAL = "train", "train+val"
+"""What methods are trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)

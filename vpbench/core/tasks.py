@@ -12,10 +12,9 @@ from vpbench.api.errors import BadData, MissingData, UsageError
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.core.hashing import digest
+from vpbench.core.options import TRAIN
 
 SPLITS = ("train", "val", "test")
-TRAIN, TRAIN_AND_VAL = "train", "train+val"
-"""What methods are trained on."""
 
 _SHORT = {
     "loop": "shorter than the window: starting again from the first frame",

@@ -6,12 +6,7 @@ import pytest
 from core_toys import clip, task
 
 from vpbench.api import BadData, MissingData, TaskSpec, WindowRule
-from vpbench.core.tasks import (
-    check_labels,
-    check_test,
-    folder_task_id,
-    make_items,
-)
+from vpbench.core.tasks import check_labels, check_test, folder_task_id, make_items
 
 TEST = [clip("test-a"), clip("test-b", label=1)]
 

@@ -17,14 +17,12 @@ from vpbench.api.specs import TaskSpec
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import parse_name
-from vpbench.core.options import TaskRef
+from vpbench.core.options import TRAIN, TRAIN_AND_VAL, TaskRef
 from vpbench.core.paths import Paths, data_root
 from vpbench.core.registry import Registry
 from vpbench.core.seeding import clip_seed, opaque_id
 from vpbench.core.tasks import (
     SPLITS,
-    TRAIN,
-    TRAIN_AND_VAL,
     Item,
     Task,
     check_labels,

@@ -12,13 +12,13 @@ from vpbench.api.errors import UsageError
 from vpbench.core.code import short_names
 from vpbench.core.hashing import digest
 from vpbench.core.names import MethodRef
+from vpbench.core.options import TRAIN
 from vpbench.core.paths import Paths
 from vpbench.core.records import Manifest, RunInputs, ScoreRecord, StageRow, Subset
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import finished, task_folders
 from vpbench.core.rundir import RunDir
-from vpbench.core.tasks import TRAIN
 from vpbench.harness.prediction.inputs import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import read_failure
 from vpbench.harness.results.run_state import changed_code

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from vpbench.core import schema, stats
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
+from vpbench.core.options import TRAIN
 from vpbench.core.records import RunInputs, ScoreRecord
-from vpbench.core.tasks import TRAIN
 from vpbench.harness.results.finished_runs import FinishedRun, training
 from vpbench.harness.results.ranking import Column, Row, per_clip
 from vpbench.harness.scoring.score import clip_interval
