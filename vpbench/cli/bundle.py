@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import emit_json
+from vpbench.cli.show import Progress, emit_json
 
 if TYPE_CHECKING:
     from vpbench.harness.training.bundle import Bundled
@@ -89,6 +89,48 @@ def add(
         click.echo(made.line)
         click.echo(f"{made.path}: {made.size / 1e6:.2f} MB", err=True)
     return 0
+
+
+_ATTEST_EPILOG = """\b
+Examples:
+  vpbench bundle attest src/my_package/checkpoints/mine.keypoints-0123456789abcdef
+  vpbench bundle attest runs/puppets/stages/mine.fit-0123456789abcdef --json"""
+
+
+@bundle.command(
+    "attest", short_help="Show that changed code still trains it as before.", epilog=_ATTEST_EPILOG
+)
+@click.argument("stage", type=click.Path(path_type=Path, exists=True), metavar="STAGE_FOLDER")
+@options.storage
+@options.output
+def attest(stage: Path, runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
+    """Train the first steps of a stage again and compare their losses with those stored beside it.
+
+    Where they agree (relative difference at most 1e-3), the code as it is now is recorded beside
+    the checkpoint. Where they do not, each difference is printed, and the exit code is 4.
+    """
+    from vpbench.core.registry import registry
+    from vpbench.core.rundir import StageDir
+    from vpbench.harness.training.attest import attest as work
+
+    with Progress() as progress:
+        differences = work(StageDir(stage), registry(), options.folders(runs, offline), progress)
+    if as_json:
+        emit_json(
+            {
+                "schema": "vpbench.attest/1",
+                "stage": str(stage),
+                "ok": not differences,
+                "differences": differences,
+            }
+        )
+    elif differences:
+        click.echo(f"{stage}: the code trains otherwise now.")
+        for line in differences:
+            click.echo(f"  {line}")
+    else:
+        click.echo(f"{stage}: the first losses agree; its code is attested.")
+    return 4 if differences else 0
 
 
 def _json(made: Bundled) -> dict[str, object]:

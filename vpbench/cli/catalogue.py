@@ -182,6 +182,7 @@ def _run_info(path: Path, as_json: bool) -> int:
         "training": training(run),
         "verified": True,
         "doubt": doubt(run, registry(), options.folders(None, True)),
+        "code of stages": _stage_code(run),
         "scores": {f"{m} over {f} frames": score_json(s) for (m, f), s in run.scores.items()},
     }
     if as_json:
@@ -190,6 +191,17 @@ def _run_info(path: Path, as_json: bool) -> int:
         inputs = record.pop("inputs")
         _print_record({**inputs, **record})
     return 0
+
+
+def _stage_code(run: Any) -> dict[str, str]:
+    """Stage -> what is known of the code that trained it, for stages that are still here."""
+    from vpbench.core.registry import registry
+    from vpbench.harness.results.finished_runs import stage_folders
+    from vpbench.harness.training.attest import code_of_stage
+
+    paths = options.folders(None, True)
+    folders = stage_folders(run, registry())
+    return {label: code_of_stage(folder, paths) for label, folder in folders.items()}
 
 
 def _print_record(record: dict[str, Any]) -> None:

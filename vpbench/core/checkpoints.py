@@ -149,7 +149,7 @@ def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> S
             return None
         folder = StageDir(cache / "checkpoints" / checkpoint.sha256)
         return StagePlan(node, "downloaded", folder, checkpoint)
-    home = _plugin_home(node.method.spec.factory, node.method.home)
+    home = plugin_folder(node.method.spec.factory, node.method.home)
     if home is None or not (home / checkpoint.source / "stage.json").is_file():
         return None
     return StagePlan(node, "bundled", StageDir(home / checkpoint.source, shipped=True), checkpoint)
@@ -188,7 +188,7 @@ def content(folder: StageDir) -> str:
     return digest(folder.content().get("files"))
 
 
-def _plugin_home(factory: str, home: str) -> Path | None:
+def plugin_folder(factory: str, home: str) -> Path | None:
     """The folder of a plugin's top package, or of its single file."""
     from importlib.util import find_spec
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 RUN = "vpbench.run/1"
 RUN_RECORD = "vpbench.run-record/2"
 ACCEPTED = "vpbench.accepted/1"
+ATTESTED = "vpbench.attested/1"
 FAILURE = "vpbench.failure/1"
 COMPARE = "vpbench.compare/1"
 MEASURE = "vpbench.measure/1"

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from vpbench.api.capabilities import unmet
 from vpbench.api.errors import UsageError
+from vpbench.api.specs import MethodSpec
+from vpbench.core.checkpoints import plugin_folder
 from vpbench.core.code import short_names
 from vpbench.core.hashing import digest
 from vpbench.core.names import MethodRef
@@ -18,7 +20,7 @@ from vpbench.core.records import Manifest, RunInputs, ScoreRecord, StageRow, Sub
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import finished, task_folders
-from vpbench.core.rundir import RunDir
+from vpbench.core.rundir import RunDir, StageDir
 from vpbench.harness.prediction.inputs import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import read_failure
 from vpbench.harness.results.run_state import changed_code
@@ -235,6 +237,25 @@ def stored_run(path: Path) -> FinishedRun:
     inputs = folder.read_record()["inputs"]
     folder.read_manifest()
     return _verified(folder, inputs, folder.manifest.stat().st_mtime)
+
+
+def stage_folders(run: FinishedRun, registry: Registry) -> dict[str, StageDir]:
+    """Stage -> the folder that it was loaded from, for those that are still there."""
+    near = run.folder.path.parents[1] / "stages"
+    bundled: dict[str, Path] = {}
+    for entry in registry.of("method"):
+        if isinstance(entry.spec, MethodSpec):
+            home = plugin_folder(entry.spec.factory, entry.ref.value)
+            if home is not None:
+                sources = [home / checkpoint.source for checkpoint in entry.spec.checkpoints]
+                bundled |= {path.name: path for path in sources}
+    folders: dict[str, StageDir] = {}
+    for row in run.inputs["stages"]:
+        shipped = row["origin"] == "bundled"
+        path = bundled.get(row["folder"]) if shipped else near / row["folder"]
+        if path is not None and StageDir(path).complete():
+            folders[row["stage"]] = StageDir(path, shipped=shipped)
+    return folders
 
 
 def differing(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
