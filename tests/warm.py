@@ -183,7 +183,10 @@ class _Shelf(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         before = set(sys.modules)
         for name in names:
             importlib.import_module(name)
-        self.modules = {n: m for n, m in sys.modules.items() if n not in before}
+        # what others import as well, such as modules of Python's own, stays in sight
+        tops = {name.partition(".")[0] for name in names}
+        new = [n for n in sys.modules if n not in before and n.partition(".")[0] in tops]
+        self.modules = {n: sys.modules[n] for n in new}
         self.specs = {n: m.__spec__ for n, m in self.modules.items()}
         for name in self.modules:
             del sys.modules[name]

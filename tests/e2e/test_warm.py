@@ -44,7 +44,7 @@ def test_a_worker_has_loaded_what_it_needs_and_no_more(clips, tmp_path):
 
 @pytest.mark.e2e
 def test_predictions_weights_and_output_are_the_same(clips, tmp_path):
-    said = []
+    scores = []
     for way in (real, vpbench):
         place = tmp_path / way.__name__
         place.mkdir()
@@ -52,10 +52,10 @@ def test_predictions_weights_and_output_are_the_same(clips, tmp_path):
         words = ("tiny", "noise", "--dataset", folder(clips), "--no-references")
         done = way("run", *words, "--threads", 1, cwd=place, env=env)
         assert done.code == 0, done.err
-        told = way("compare", "tiny", "noise", "--json", cwd=place, env=env).json()
-        said.append([r["scores"] for r in told["groups"][0]["rows"]])
+        compared = way("compare", "tiny", "noise", "--json", cwd=place, env=env).json()
+        scores.append([r["scores"] for r in compared["groups"][0]["rows"]])
     one, two = tmp_path / "real" / "runs", tmp_path / "vpbench" / "runs"
-    assert said[0] == said[1]
+    assert scores[0] == scores[1]
     assert checkpoints(one) and checkpoints(one) == checkpoints(two)
     for method in ("tiny", "noise"):
         assert predictions(one, method) == predictions(two, method)
