@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from vpbench.cli import options
 from vpbench.cli.show import console, emit_json
 
 if TYPE_CHECKING:
+    from vpbench.core.registry import Registry
     from vpbench.testing.model import CheckResult
 
 _EPILOG = """\b
@@ -18,11 +20,12 @@ Examples:
   vpbench check my-method
   vpbench check my-method --full
   vpbench check metric:psnr --json
-  VPBENCH_PLUGINS=./my_method.py vpbench check my-method
+  vpbench check ./my_method.py:SPEC
+  vpbench check my-videos --root data/my-videos
 
-Exit codes: 0 all checks hold, 1 one does not, 2 there is no such plugin."""
+Exit codes: 0 all checks passed, 1 a check failed, 2 there is no such plugin."""
 
-_MARKS = {
+_SYMBOLS = {
     "passed": ("✓", "green"),
     "failed": ("✗", "red"),
     "skipped": ("-", "dim"),
@@ -35,6 +38,9 @@ _MARKS = {
 @click.argument("name", metavar="NAME")
 @click.option("--full", is_flag=True, help="The slow checks as well.")
 @click.option(
+    "--root", type=click.Path(file_okay=False), metavar="DIR", help="The folder of a dataset."
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(1),
     default=120.0,
@@ -43,19 +49,21 @@ _MARKS = {
     help="Seconds after which a check counts as hung.",
 )
 @options.output
-def check(name: str, full: bool, timeout: float, as_json: bool, debug: bool) -> int:
-    """Check that a plugin holds what the benchmark relies on.
+def check(
+    name: str, full: bool, root: str | None, timeout: float, as_json: bool, debug: bool
+) -> int:
+    """Check the guarantees that a plugin must meet.
 
-    NAME is a plugin, or kind:NAME where several kinds share it. It is run on a few small clips, in
-    a process of its own.
+    NAME is a plugin, kind:NAME where several kinds share it, or ./FILE.py:SPEC. It is run on a few
+    small clips, in a process of its own.
     """
-    from vpbench.core.registry import registry
     from vpbench.testing.model import GOOD
-    from vpbench.testing.runner import kind_and_name, run_checks
+    from vpbench.testing.runner import run_checks
 
-    found = registry()
-    kind, short = kind_and_name(name, found)
-    results = run_checks(kind, short, full, found, timeout=timeout)
+    kind, short, plugins = _subject(name)
+    if root is not None and kind != "dataset":
+        raise click.UsageError(f"--root is for datasets; {short} is a {kind}.")
+    results = run_checks(kind, short, full, plugins, timeout=timeout, root=root)
     ok = all(r.status in GOOD for r in results)
     if as_json:
         emit_json(
@@ -73,6 +81,21 @@ def check(name: str, full: bool, timeout: float, as_json: bool, debug: bool) -> 
     return 0 if ok else 1
 
 
+def _subject(name: str) -> tuple[str, str, Registry]:
+    """Kind and name of the plugin, and the registry that has it."""
+    from vpbench.core.registry import KINDS, load_object, registry
+    from vpbench.testing.runner import kind_and_name
+
+    module, _, attribute = name.partition(":")
+    if not module.endswith(".py"):
+        return *kind_and_name(name, registry()), registry()
+    value = f"{Path(module).expanduser().absolute()}:{attribute or 'SPEC'}"
+    spec = load_object(value)
+    if not isinstance(spec, tuple(KINDS.values())):
+        raise click.UsageError(f"{name} is not the spec of a plugin.")
+    return spec.registry, spec.name, registry((value,))
+
+
 def _print(kind: str, name: str, full: bool, results: Sequence[CheckResult]) -> None:
     from rich.text import Text
 
@@ -82,17 +105,17 @@ def _print(kind: str, name: str, full: bool, results: Sequence[CheckResult]) -> 
     why = {c.id: c.why for c in checks_of(kind, full=True)}
     wide = max(len(r.id) for r in results)
     for result in results:
-        mark, style = _MARKS[result.status]
+        symbol, style = _SYMBOLS[result.status]
         tail = why[result.id]
         if result.status == "skipped":
             tail = f"skipped: {result.got or result.expected}"
-        out.print(Text.assemble((f"{mark} {result.id:{wide}}", style), f"  {tail}"))
+        out.print(Text.assemble((f"{symbol} {result.id:{wide}}", style), f"  {tail}"))
         if result.status not in ("passed", "skipped"):
             _print_details(out, result, wide)
-    counts = {s: sum(r.status == s for r in results) for s in _MARKS}
-    said = ", ".join(f"{n} {s.replace('-', ' ')}" for s, n in counts.items() if n)
+    counts = {s: sum(r.status == s for r in results) for s in _SYMBOLS}
+    summary = ", ".join(f"{n} {s.replace('-', ' ')}" for s, n in counts.items() if n)
     seconds = sum(r.seconds for r in results)
-    out.print(Text(f"{kind} {name}: {said} in {seconds:.1f} s"))
+    out.print(Text(f"{kind} {name}: {summary} in {seconds:.1f} s"))
     if not full:
         out.print(Text("Slow checks are left out; add --full for them.", style="dim"))
 

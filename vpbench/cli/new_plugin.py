@@ -29,7 +29,7 @@ _HOST = "METHOD"
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be generated.
+    """What can be generated. `{name}`, `{host}` and `{package}` are filled in.
 
     Attributes:
         group: the entry-point group, without "vpbench.".
@@ -37,7 +37,8 @@ class Kind:
         run: the command that tries it.
         rows: what to name in `compare` after that run.
         more: an option for `compare`.
-        trained: it comes with a training loop.
+        check: options for `check`.
+        before: a command between installing and checking.
     """
 
     group: str
@@ -45,32 +46,50 @@ class Kind:
     run: str
     rows: str = ""
     more: str = ""
-    trained: bool = False
+    check: str = ""
+    before: str = ""
 
 
-_PART = "vpbench run '{host}[{kind}={name}]' --dataset puppets"
+_METHOD = Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}")
+
+
+def _part(slot: str) -> Kind:
+    rows = f"'{{host}}[{slot}={{name}}]'"
+    return Kind("components", "component", f"vpbench run {rows} --dataset puppets", rows)
+
+
+def _metric() -> Kind:
+    run = "vpbench run copy-last --dataset puppets --metrics {name}"
+    return Kind("metrics", "metric", run, "copy-last", " --metrics {name}")
+
+
 KINDS = {
-    "end-to-end": Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}"),
-    "composed": Kind(
-        "methods", "method", "vpbench run {name} --dataset puppets", "{name}", trained=True
-    ),
-    "detector": Kind("components", "component", _PART, "'{host}[{kind}={name}]'", trained=True),
-    "motion": Kind("components", "component", _PART, "'{host}[{kind}={name}]'", trained=True),
-    "translator": Kind("components", "component", _PART, "'{host}[{kind}={name}]'", trained=True),
-    "metric": Kind(
-        "metrics",
-        "metric",
-        "vpbench run copy-last --dataset puppets --metrics {name}",
+    "end-to-end": _METHOD,
+    "trainable": _METHOD,
+    "composed": _METHOD,
+    "folder": _METHOD,
+    "detector": _part("detector"),
+    "motion": _part("motion"),
+    "translator": _part("translator"),
+    "metric": _metric(),
+    "set-metric": _metric(),
+    "dataset": Kind(
+        "datasets",
+        "dataset",
+        "vpbench run copy-last --dataset {name} --root data/{name}",
         "copy-last",
-        " --metrics {name}",
+        check=" --root data/{name}",
+        before="python -m {package}.tiny data/{name}",
     ),
-    "dataset": Kind("datasets", "dataset", "vpbench run copy-last --dataset {name}", "copy-last"),
-    "folder": Kind("methods", "method", "vpbench run {name} --dataset puppets", "{name}"),
+    "executor": Kind(
+        "executors", "executor", "vpbench run copy-last --dataset puppets --on {name}", "copy-last"
+    ),
 }
 
 EPILOG = """\b
 Examples:
   vpbench new-plugin my-method
+  vpbench new-plugin my-network --kind trainable
   vpbench new-plugin my-motion --kind motion --out ~/plugins
   vpbench new-plugin my-detector --kind detector --into my-method
   vpbench new-plugin my-metric --kind metric --json
@@ -84,7 +103,9 @@ Examples:
     type=click.Choice(list(KINDS)),
     default="end-to-end",
     show_default=True,
-    help="What the plugin is.",
+    help="A method without training (end-to-end), with training (trainable), in three parts "
+    "(composed) or for videos of another program (folder); a part of a composed method; a metric "
+    "of clips or of sets; a dataset; an executor, which decides where jobs run.",
 )
 @click.option(
     "--out",
@@ -111,11 +132,8 @@ def new_plugin(name: str, kind: str, out: str, into: str | None, as_json: bool, 
     folder = Path(out).expanduser() / f"vpbench-{name}"
     words = _words(name, kind, host, space)
     written = write_package(kind, folder, words)
-    following = [
-        f"pip install --no-build-isolation -e {shlex.quote(str(folder))}",
-        words["check"],
-        words["run"],
-    ]
+    install = f"pip install --no-build-isolation -e {shlex.quote(str(folder))}"
+    following = [c for c in (install, words["before"], words["check"], words["run"]) if c]
     if as_json:
         emit_json(
             {
@@ -129,7 +147,7 @@ def new_plugin(name: str, kind: str, out: str, into: str | None, as_json: bool, 
         )
         return 0
     click.echo(f"{folder}: {len(written)} files, a working {kind} plugin.")
-    click.echo(f"Paths to edit are marked EDIT in {words['package']}/.")
+    click.echo(f"Places to edit are marked EDIT in {words['package']}/.")
     click.echo("Next:")
     for command in following:
         click.echo(f"  {command}")
@@ -147,7 +165,7 @@ def check_name(name: str, kind: str) -> None:
     shape = PLUGIN_NAME.fullmatch(name) and "--" not in name and not name.endswith("-")
     if not shape or len(name) > LONGEST:
         raise UsageError(
-            f"{name!r} is no name for a plugin: lower-case letters, digits and single dashes, "
+            f"{name!r} is not a name for a plugin: lower-case letters, digits and single dashes, "
             f"a letter first, at most {LONGEST} characters.",
             fix="Example: my-method.",
         )
@@ -210,10 +228,10 @@ def write_package(kind: str, folder: Path, words: dict[str, str]) -> list[str]:
 def _templates(kind: str) -> dict[str, str]:
     """Path below the package's folder -> template, those for all kinds included."""
     top = files("vpbench").joinpath("templates")
-    found: dict[str, str] = {}
-    for part in ("common", *(["trained"] if KINDS[kind].trained else []), kind):
-        found |= dict(_walk(top.joinpath(part), PurePosixPath()))
-    return found
+    templates: dict[str, str] = {}
+    for part in ("common", kind):
+        templates |= dict(_walk(top.joinpath(part), PurePosixPath()))
+    return templates
 
 
 def _walk(folder: Traversable, place: PurePosixPath) -> Iterator[tuple[str, str]]:
@@ -228,7 +246,7 @@ def _walk(folder: Traversable, place: PurePosixPath) -> Iterator[tuple[str, str]
 def _words(name: str, kind: str, host: str, space: tuple[int, str]) -> dict[str, str]:
     """What `$word` stands for in the templates of a kind."""
     what = KINDS[kind]
-    fill = {"name": name, "kind": kind, "host": host}
+    fill = {"name": name, "host": host, "package": package_name(name)}
     rows = what.rows.format(**fill)
     return {
         "name": name,
@@ -238,10 +256,10 @@ def _words(name: str, kind: str, host: str, space: tuple[int, str]) -> dict[str,
         "host": host,
         "points": str(space[0]),
         "convention": space[1],
-        "check": f"vpbench check {name}",
+        "before": what.before.format(**fill),
+        "check": f"vpbench check {name}{what.check.format(**fill)}",
         "run": what.run.format(**fill),
         "compare": f"vpbench compare {rows}{what.more.format(**fill)}",
-        "underline": "=" * len(name),
     }
 
 
@@ -259,17 +277,17 @@ def _host(kind: str, into: str | None) -> tuple[str, tuple[int, str]]:
 
     if KINDS[kind].registry != "component":
         return _HOST, _UNTRAINED_SPACE
-    found = registry()
+    plugins = registry()
     if into is not None:
-        found.method(into)
-    for entry in found.of("method"):
+        plugins.method(into)
+    for entry in plugins.of("method"):
         if into is not None and entry.name != into:
             continue
         spec = entry.spec
         if entry.status != "ok" or not isinstance(spec, MethodSpec) or kind not in spec.slots:
             continue
         try:
-            slots = resolve(MethodRef(spec.name, {}), found, 64).slots
+            slots = resolve(MethodRef(spec.name, {}), plugins, 64).slots
         except VpbenchError:
             continue
         spaces = [c.space for c in slots.values() if c.space is not None]

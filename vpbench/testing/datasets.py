@@ -42,7 +42,14 @@ class DatasetSubject(Subject):
     def make(self) -> Any:
         """A new instance."""
         paths = Paths(self.request.work / "given" / "runs", self.request.cache, True)
-        made, _ = self.call("the factory", open_dataset, self.request.name, self.registry, paths)
+        made, _ = self.call(
+            "the factory",
+            open_dataset,
+            self.request.name,
+            self.registry,
+            paths,
+            self.request.root,
+        )
         return made
 
     @functools.cached_property

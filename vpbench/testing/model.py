@@ -81,6 +81,7 @@ class Request:
         failed: ids that have failed or were skipped for it, in an earlier process.
         work: folder of this plugin's checks; nothing outside may be written.
         cache: the user's cache, for weights.
+        root: the folder of a dataset, None for where it is looked for anyway.
     """
 
     kind: str
@@ -91,3 +92,4 @@ class Request:
     failed: tuple[str, ...]
     work: Path
     cache: Path
+    root: str | None = None

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from vpbench.testing.model import CheckResult
-from vpbench.testing.runner import run_checks
+from vpbench.testing.runner import kind_and_name, run_checks
 from vpbench.testing.suite import checks_of
 
 
@@ -40,13 +40,23 @@ def settle(result: CheckResult) -> None:
         pytest.fail(report(result), pytrace=False)
 
 
-def checks_for(name: str, kind: str = "method", full: bool = False) -> Callable[[str], None]:
+def checks_for(name: str, kind: str | None = None, full: bool = False) -> Callable[[str], None]:
     """A test function with one case for each check.
+
+    Args:
+        name: of an installed plugin.
+        kind: method, component, dataset, metric or executor; None finds it out by the name.
+        full: the slow checks as well.
 
     Example:
         test_conformance = checks_for("my-method")
+
+    Raises:
+        UnknownName: no such plugin is installed.
     """
     import pytest
+
+    kind, name = (kind, name) if kind is not None else kind_and_name(name)
 
     @pytest.mark.parametrize("check", [c.id for c in checks_of(kind, full)])
     def test_conformance(check: str) -> None:

@@ -48,6 +48,7 @@ def run_checks(
     *,
     timeout: float = TIMEOUT,
     cache: Path | None = None,
+    root: str | None = None,
 ) -> list[CheckResult]:
     """Run the conformance checks of one plugin.
 
@@ -58,6 +59,7 @@ def run_checks(
         registry: where to look the plugin up; by default the one of this process.
         timeout: seconds that one basic check may take before it counts as hung.
         cache: where pretrained weights are; by default the user's cache.
+        root: the folder of a dataset; by default that in VPBENCH_DATA.
 
     Returns:
         One result a check, in order. A failure that the spec declares in `expected_failures` is an
@@ -66,9 +68,9 @@ def run_checks(
     Raises:
         UnknownName: there is no such plugin.
     """
-    found = registry if registry is not None else all_plugins()
+    plugins = registry if registry is not None else all_plugins()
     name = absolute(name) if kind == "dataset" else name
-    entry = find_row(found, kind, name)
+    entry = find_row(plugins, kind, name)
     checks = checks_of(kind, full)
     declared = dict(entry.spec.expected_failures) if entry.spec is not None else {}
     with tempfile.TemporaryDirectory(prefix="vpbench-check-") as folder:
@@ -76,24 +78,25 @@ def run_checks(
             kind,
             name,
             full,
-            _plugins(found),
+            _plugins(plugins),
             tuple(c.id for c in checks),
             (),
             Path(folder).resolve(),
             cache or cache_folder(),
+            str(Path(root).expanduser().absolute()) if root else None,
         )
         results = _run_all(request, {c.id: c for c in checks}, timeout)
     return [_declared(result, declared) for result in results]
 
 
-def find_row(found: Registry, kind: str, name: str) -> Entry:
+def find_row(plugins: Registry, kind: str, name: str) -> Entry:
     """The row of a plugin, broken ones included: saying why they are broken is what checks do."""
     base = name.partition("[")[0]
     base = base.partition(":")[0] if kind == "dataset" else base.rpartition(":")[2]
-    for entry in found.of(kind):
+    for entry in plugins.of(kind):
         if entry.name == base and entry.status == "broken":
             return entry
-    return found.find(kind, base if kind == "dataset" else name.partition("[")[0])
+    return plugins.find(kind, base if kind == "dataset" else name.partition("[")[0])
 
 
 def kind_and_name(text: str, registry: Registry | None = None) -> tuple[str, str]:
@@ -102,26 +105,26 @@ def kind_and_name(text: str, registry: Registry | None = None) -> tuple[str, str
     Raises:
         UnknownName, UsageError: nothing or several things are called so.
     """
-    found = registry if registry is not None else all_plugins()
+    plugins = registry if registry is not None else all_plugins()
     kind, colon, name = text.partition(":")
     if colon and kind in KINDS:
         return kind, name
     short = text.partition("[")[0]
-    kinds = [k for k in KINDS if short in found.names(k) or kind in found.names(k)]
+    kinds = [k for k in KINDS if short in plugins.names(k) or kind in plugins.names(k)]
     if short.rpartition(":")[2] and not kinds:
-        kinds = [k for k in KINDS if short.rpartition(":")[2] in found.names(k)]
+        kinds = [k for k in KINDS if short.rpartition(":")[2] in plugins.names(k)]
     if len(kinds) > 1:
         raise UsageError(f"{text!r} is a {' and a '.join(kinds)}.", fix=f"Write {kinds[0]}:{text}.")
     if not kinds:
-        known = [n for k in KINDS for n in found.names(k)]
+        known = [n for k in KINDS for n in plugins.names(k)]
         raise UnknownName("plugin", text, known, hint="See all with: vpbench list")
     return kinds[0], text
 
 
-def _plugins(found: Registry) -> tuple[str, ...]:
+def _plugins(plugins: Registry) -> tuple[str, ...]:
     """Plugins that a process elsewhere, with other folders, would not find."""
     values: dict[str, None] = {}
-    for entry in found.entries:
+    for entry in plugins.entries:
         if entry.ref.source in ("cli", "env", "folder"):
             home, colon, attribute = entry.ref.value.partition(":")
             if home.endswith(".py"):
@@ -261,7 +264,7 @@ class _Child:
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - 2000))
         lines = [x for x in self._log.read().decode(errors="replace").splitlines() if x.strip()]
-        return f"last words: {lines[-1].strip()}" if lines else ""
+        return f"last stderr line: {lines[-1].strip()}" if lines else ""
 
 
 def _environment(request: Request) -> dict[str, str]:

@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from vpbench.api import (
+    BadData,
     Conditioning,
+    MissingData,
     Pair,
     TaskInfo,
     Unwritable,
@@ -110,7 +112,7 @@ def test_specs_import_neither_numpy_nor_torch(tmp_path):
     "name", ["", "My-method", "1st", "a_b", "a--b", "a-", "a/b", "../a", "a b", "é", "x" * 41]
 )
 def test_bad_names_are_refused(name, tmp_path):
-    with pytest.raises(UsageError, match="is no name for a plugin"):
+    with pytest.raises(UsageError, match="is not a name for a plugin"):
         generate(tmp_path, name)
     assert not list(tmp_path.iterdir())
 
@@ -164,17 +166,18 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path):
         generate(tmp_path / "file" / "below")
 
 
-def test_json_names_files_and_the_three_next_commands(tmp_path):
-    told = json.loads(generate(tmp_path, "my-thing", "metric", "--json"))
+@pytest.mark.parametrize(("kind", "count"), [("metric", 3), ("dataset", 4)])
+def test_json_names_files_and_the_next_commands(kind, count, tmp_path):
+    told = json.loads(generate(tmp_path, "my-thing", kind, "--json"))
     folder = tmp_path / "vpbench-my-thing"
     assert told["schema"] == "vpbench.new-plugin/1"
     assert told["folder"] == str(folder)
     assert told["files"] == sorted(
         p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()
     )
-    assert len(told["next"]) == 3
-    text = generate(tmp_path / "b", "my-thing", "metric")
-    assert [line.strip() for line in text.splitlines()][-2:] == told["next"][1:]
+    assert len(told["next"]) == count
+    text = generate(tmp_path / "b", "my-thing", kind)
+    assert [line.strip() for line in text.splitlines()][1 - count :] == told["next"][1:]
 
 
 def test_next_commands_survive_spaces_in_the_path(tmp_path):
@@ -342,9 +345,10 @@ def test_the_metric_is_the_same_for_any_order_and_merge(package):
     assert module.Metric(TASK, {}, None).result().value is None
 
 
-def test_the_dataset_is_consistent(package):
+def test_the_dataset_is_consistent(package, tmp_path):
     module = package("dataset", "dataset")
-    data = module.Data({}, None, Path())
+    root = importlib.import_module("vpbench_my_thing.tiny").write(tmp_path / "archive")
+    data = module.Data({}, root, Path())
     seen = set()
     for split in data.splits():
         clips = data.clips(split)
@@ -357,6 +361,78 @@ def test_the_dataset_is_consistent(package):
         ground = frames[0][frames[0] != frames[0][y, x]]
         assert ground.size and data.pose(clips[1]).shape == (24, 3, 3)
     assert data.verify() == []
+    broken = root / "test" / "down" / "001.npz"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    assert [p.path for p in data.verify()] == [str(broken)]
+    assert "001.npz cannot be read" in data.verify()[0].what
+    for nowhere in (None, tmp_path):
+        with pytest.raises(MissingData, match="Name its folder with --root DIR"):
+            module.Data({}, nowhere, Path()).clips("test")
+
+
+FOLDER = {"inputs": "", "given_frames": 0}
+
+
+def stored(folder, clip, frames):
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / f"{clip}.npz", frames=frames)
+
+
+def test_videos_of_another_program_are_files_or_folders_of_frames(package, tmp_path):
+    from PIL import Image
+
+    module = package("folder", "method")
+    rng = np.random.default_rng(0)
+    made = rng.integers(0, 256, (2, 4, 8, 8, 3), np.uint8)
+    given = Conditioning(np.zeros((2, 1, 8, 8, 3), np.uint8), None, None, None, ("aa", "bb"))
+    stored(tmp_path / "videos", "aa", made[0])
+    (tmp_path / "videos" / "bb").mkdir()
+    for t, frame in enumerate(made[1]):
+        Image.fromarray(frame).save(tmp_path / "videos" / "bb" / f"{t:03d}.png")
+    method = module.Method(TASK, {**FOLDER, "videos": str(tmp_path / "videos")}, {})
+    found = method.predict(given, 4, np.zeros((2, 1), np.int64))
+    assert np.array_equal(found[:, 0], made)
+
+
+def test_all_missing_clips_are_named_and_two_of_one_name_refused(package, tmp_path):
+    module = package("folder", "method")
+    given = Conditioning(np.zeros((3, 1, 8, 8, 3), np.uint8), None, None, None, ("aa", "bb", "cc"))
+    stored(tmp_path / "videos", "bb", np.zeros((4, 8, 8, 3), np.uint8))
+    method = module.Method(TASK, {**FOLDER, "videos": str(tmp_path / "videos")}, {})
+    with pytest.raises(MissingData, match="no video of 2 of 3 clips: aa, cc"):
+        method.predict(given, 4, np.zeros((3, 1), np.int64))
+    for clip in ("aa", "cc"):
+        stored(tmp_path / "videos", clip, np.zeros((4, 8, 8, 3), np.uint8))
+    (tmp_path / "videos" / "bb.mp4").write_bytes(b"x")
+    with pytest.raises(BadData, match=r"several videos of bb: bb\.mp4, bb\.npz"):
+        method.predict(given, 4, np.zeros((3, 1), np.int64))
+
+
+def test_a_video_that_begins_with_the_given_frame_is_never_shifted(package, tmp_path):
+    module = package("folder", "method")
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (5, 8, 8, 3), np.uint8)
+    given = Conditioning(clip[None, :1], None, None, None, ("aa",))
+    stored(tmp_path / "videos", "aa", clip)
+    params = {**FOLDER, "videos": str(tmp_path / "videos")}
+    seeds = np.zeros((1, 1), np.int64)
+    with pytest.raises(BadData, match=r"it must be \[4, 8, 8, 3\].*say given_frames=1"):
+        module.Method(TASK, params, {}).predict(given, 4, seeds)
+    cut = module.Method(TASK, {**params, "given_frames": 1}, {}).predict(given, 4, seeds)
+    assert np.array_equal(cut[0, 0], clip[1:])
+    stored(tmp_path / "videos", "aa", 255 - clip)
+    with pytest.raises(BadData, match="Write the predicted frames only"):
+        module.Method(TASK, params, {}).predict(given, 4, seeds)
+
+
+def test_a_row_of_another_programs_videos_says_so(package):
+    package("folder", "method")
+    from vpbench.core.methods import _holds
+
+    spec = importlib.import_module("vpbench_my_thing.spec").SPEC
+    (rule,) = spec.notes
+    assert _holds(rule, {**spec.params, "videos": "somewhere"}) and not _holds(rule, spec.params)
+    assert spec.notes[rule].startswith("not sealed")
 
 
 def test_a_component_is_offered_a_method_with_its_slot(tmp_path):
