@@ -16,13 +16,21 @@ from vpbench.api import (
     UnknownName,
     UsageError,
 )
-from vpbench.core.plan import REFERENCES, Wish, find_given, make_plan, row_kind
+from vpbench.core.checkpoints import find_given
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
+from vpbench.core.plan import REFERENCES, make_plan, row_kind
 from vpbench.core.registry import build
 
 
-def plan(runs, *names, on=None, specs=(), replace=(), **wish):
-    wish = Wish(names, references=wish.pop("references", False), **wish)
-    return make_plan(wish, on or task(), registry(*specs, replace=replace), runs)
+def refs(*names):
+    return [MethodRef.parse(name) for name in names]
+
+
+def plan(runs, *names, on=None, specs=(), replace=(), **fields):
+    options = RunOptions(**{"references": False, **fields})
+    toys = registry(*specs, replace=replace)
+    return make_plan(refs(*names), options, on or task(), toys, runs)
 
 
 def one(runs, name="toy", **more):
@@ -104,7 +112,7 @@ def test_stochastic_methods_get_all_seeds_and_deterministic_ones_one(tmp_path):
 def test_a_deterministic_run_is_the_same_whatever_seed_is_asked_for(tmp_path):
     first, second = (one(tmp_path, "plain", seeds=(s,), fit_seeds=(s,)) for s in (0, 7))
     assert first.folder == second.folder
-    assert first.record(task()) == second.record(task())
+    assert first.inputs(task()) == second.inputs(task())
 
 
 def test_the_same_inputs_give_the_same_folder(tmp_path):
@@ -147,12 +155,12 @@ def test_every_changed_input_gives_another_folder(tmp_path):
 
 
 def test_the_record_says_what_runs(tmp_path):
-    record = one(tmp_path, seeds=(4,), fit_seeds=(2,), samples=2).record(task())
+    record = one(tmp_path, seeds=(4,), fit_seeds=(2,), samples=2).inputs(task())
     wanted = {"method": "toy", "kind": "method", "seed": 4, "fit_seed": 2, "samples": 2}
     assert record.items() >= wanted.items() and record["conditioning_frames"] == 2
     assert [s["origin"] for s in record["stages"]] == ["to fit"] * 3
     assert record["stages"][0]["stage"] == "toy:keypoints"
-    assert one(tmp_path, "plain").record(task())["fit_seed"] is None
+    assert one(tmp_path, "plain").inputs(task())["fit_seed"] is None
     json.dumps(record, allow_nan=False)
 
 
@@ -290,19 +298,19 @@ def test_references_come_along_and_are_not_asked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
     toys = build()
     toys.entries += [entry(FLAT)]
-    made = make_plan(Wish(["flat", "noise"], checkpoint=None, preset=None), task(), toys, tmp_path)
+    made = make_plan(refs("flat", "noise"), RunOptions(), task(), toys, tmp_path)
     assert [r.name for r in made.runs] == [
         "flat",
         "noise",
         *[n for n in REFERENCES if n != "noise"],
     ]
     assert [r.requested for r in made.runs] == [True, True] + [False] * 6
-    bare = make_plan(Wish(["flat"]), task({"train": []}, classes=0), toys, tmp_path)
+    bare = make_plan(refs("flat"), RunOptions(), task({"train": []}, classes=0), toys, tmp_path)
     reasons = {r.name: r.reasons for r in bare.refused}
     assert set(reasons) == {"real-other", "nearest-train", "class-random"}
     assert "needs training clips, the dataset has none" in reasons["nearest-train"]
     kinds = {
-        r.name: (row_kind(r.method), r.record(task())["conditioning_frames"]) for r in made.runs
+        r.name: (row_kind(r.method), r.inputs(task())["conditioning_frames"]) for r in made.runs
     }
     assert kinds["real"] == ("ceiling", 0) and kinds["copy-last"] == ("null", 1)
 
