@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from core_toys import FLAT, FROZEN, TOY, clip, component, entry, registry, task
+from core_toys import FLAT, FROZEN, MOTION, TOY, clip, component, entry, registry, task
 
 from vpbench.api import (
     Capabilities,
@@ -15,6 +15,7 @@ from vpbench.api import (
     MissingData,
     UnknownName,
     UsageError,
+    WeightSpec,
 )
 from vpbench.core.checkpoints import find_given
 from vpbench.core.names import MethodRef
@@ -131,6 +132,8 @@ def test_the_same_inputs_give_the_same_folder(tmp_path):
     assert len(twice) == 1
 
 
+CLIP_B, TRAIN_B = clip("test-b", label=1), clip("train-b", label=1)
+WEIGHTS = WeightSpec("net", (), "a" * 64, "MIT", 1, "safetensors")
 CHANGES = {
     "a seed": {"seeds": (1,)},
     "a fit seed": {"fit_seeds": (1,)},
@@ -138,7 +141,20 @@ CHANGES = {
     "limit": {"on": task(limit=1)},
     "size": {"on": task(size=32)},
     "a label": {"on": task({"test": [clip("test-a", label=1), clip("test-b", label=1)]})},
+    "the bytes of a clip": {"on": task({"test": [clip("test-a", sha256="x"), CLIP_B]})},
+    "the joints of a clip": {"on": task({"test": [clip("test-a", pose_sha256="x"), CLIP_B]})},
+    "the bytes of a training clip": {"on": task({"train": [clip("train-a", sha256="x"), TRAIN_B]})},
+    "the joints of a training clip": {
+        "on": task({"train": [clip("train-a", pose_sha256="x"), TRAIN_B]})
+    },
+    "the length of a clip": {"on": task({"test": [clip("test-a", frames=25), CLIP_B]})},
+    "the size of a clip": {"on": task({"test": [replace(clip("test-a"), height=33), CLIP_B]})},
     "factory": {"replace": [replace(TOY, factory="else:Where")]},
+    "the method's version": {"replace": [replace(TOY, version=2)]},
+    "the interface": {"replace": [replace(TOY, api=2)]},
+    "a component's version": {"replace": [replace(MOTION, version=2)]},
+    "weights": {"replace": [replace(TOY, weights=(WEIGHTS,))]},
+    "other weights": {"replace": [replace(TOY, weights=(replace(WEIGHTS, sha256="b" * 64),))]},
     "a stage's version": {
         "replace": [replace(TOY, stages=(replace(TOY.stages[0], version=2), *TOY.stages[1:]))]
     },
@@ -152,6 +168,48 @@ def test_every_changed_input_gives_another_folder(tmp_path):
     names += [one(tmp_path, **change).folder.path.name for change in CHANGES.values()]
     names += [one(tmp_path, t).folder.path.name for t in ("toy[steps=11]", "toy[motion=line]")]
     assert len(set(names)) == len(names)
+
+
+def test_what_a_run_does_not_depend_on(tmp_path):
+    """Code is recorded and probed."""
+    unmet_weights = replace(WEIGHTS, when={"mode": "posed"})
+    for same in (
+        {"replace": [replace(TOY, weights=(unmet_weights,))]},
+        {"replace": [replace(TOY, trials=9, notes={"mode=posed": "words"})]},
+    ):
+        assert one(tmp_path, **same).folder == one(tmp_path).folder, same
+    part = replace(MOTION, weights=(WEIGHTS,))
+    assert one(tmp_path, replace=[part]).folder != one(tmp_path).folder
+    needed = {"replace": [replace(TOY, weights=(unmet_weights,))]}
+    posed = "toy[mode=posed]"
+    on = task(joints=4)
+    assert one(tmp_path, posed, on=on, **needed).folder != one(tmp_path, posed, on=on).folder
+
+
+def test_the_kit_s_version_of_prediction_makes_all_runs_anew(tmp_path, monkeypatch):
+    before = one(tmp_path).folder
+    monkeypatch.setattr("vpbench.core.methods.KIT_PREDICTION", 2)
+    assert one(tmp_path).folder != before
+
+
+def test_declared_data_files_count_by_content(tmp_path):
+    folder = tmp_path / "plug"
+    folder.mkdir()
+    (folder / "toy.py").write_text("")
+    spec = replace(TOY, factory=f"{folder / 'toy.py'}:Toy", files=("table.csv",))
+    with pytest.raises(MissingData, match=r"the data file .*table\.csv is not there"):
+        one(tmp_path, replace=[spec])
+    names = {one(tmp_path, replace=[replace(spec, files=())]).key}
+    for text in ("a", "b"):
+        (folder / "table.csv").write_text(text)
+        names.add(one(tmp_path, replace=[spec]).key)
+    assert len(names) == 3
+
+
+def test_a_folder_is_named_by_the_first_digits_of_the_key(tmp_path):
+
+    run = one(tmp_path)
+    assert len(run.key) == 64 and run.folder.path.name == run.key[:8]
 
 
 def test_the_record_says_what_runs(tmp_path):
@@ -313,6 +371,18 @@ def test_references_come_along_and_are_not_asked_for(tmp_path, monkeypatch):
         r.name: (row_kind(r.method), r.inputs(task())["conditioning_frames"]) for r in made.runs
     }
     assert kinds["real"] == ("ceiling", 0) and kinds["copy-last"] == ("null", 1)
+
+
+def test_training_clips_count_where_they_move_a_prediction(tmp_path, monkeypatch):
+    """Nearest neighbours and other real clips are training clips."""
+    monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
+    changed = task({"train": [clip("train-a", sha256="x"), TRAIN_B]})
+    before, after = (
+        {r.name: r.key for r in make_plan([], RunOptions(), on, build(), tmp_path).runs}
+        for on in (task(), changed)
+    )
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved == {"real-other", "nearest-train", "class-random"}
 
 
 def test_oracles_are_marked_whatever_their_spec_says(tmp_path):
