@@ -118,11 +118,14 @@ def roots_of(factories: Iterable[tuple[str, str]]) -> tuple[Path, ...]:
 
 
 def _siblings(path: Path) -> list[Path]:
-    """A package with the other packages of its distribution; of a single file, its folder."""
-    if path.is_file():
-        return [path.parent if not (path.parent / "__init__.py").exists() else path]
+    """A package or module with the others of its distribution; of a single file, its folder."""
+    if path.is_file() and (path.parent / "__init__.py").exists():
+        return [path]
+    folder = provenance.own_folder(path)
+    if path.is_file() and folder is not None:
+        return [folder]
     found = [path]
-    for name in _top_level(path.name):
+    for name in _top_level(path.stem):
         other = provenance.find_module(name)
         if other is not None:
             found.append(other.parent if other.name == "__init__.py" else other)
@@ -150,10 +153,21 @@ def loaded_files(roots: Iterable[Path]) -> dict[str, Path]:
         if not origin or not str(origin).endswith(".py") or name.startswith("__"):
             continue  # "__main__" is a second name of a module that has one
         path = Path(origin).resolve()
-        if any(path == root or root in path.parents for root in folders):
+        if any(_counts(path, root) for root in folders):
             named = name if _importable(name, path) else f"{_FILE}{path}"
             files[named] = path
     return files
+
+
+def _counts(path: Path, root: Path) -> bool:
+    """Whether a file is one of a root's; not what is installed in an environment that lies in it.
+
+    A plugin of one file often lies beside the virtual environment that runs it.
+    """
+    if path != root and root not in path.parents:
+        return False
+    inside = (f for f in provenance.installed_folders() if root == f or root in f.parents)
+    return not any(folder in path.parents for folder in inside)
 
 
 def _importable(name: str, path: Path) -> bool:
@@ -164,13 +178,12 @@ def module_file(name: str) -> Path | None:
     """The source file of a module, without importing anything."""
     if name.startswith(_FILE):
         return Path(name.removeprefix(_FILE))
-    top, *rest = name.split(".")
-    start = provenance.find_module(top)
+    top, start = provenance.top_module(name)
     if start is None:
         return None
-    if not rest:
+    if top == name:
         return start.resolve()
-    base = start.parent.joinpath(*rest)
+    base = start.parent.joinpath(*name.removeprefix(f"{top}.").split("."))
     for path in (base / "__init__.py", base.with_suffix(".py")):
         if path.is_file():
             return path.resolve()
@@ -198,15 +211,6 @@ def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
     return sorted(changed)
 
 
-def current_table(table: CodeTable, digests: StatCache) -> CodeTable:
-    """The same modules as they are now."""
-    modules = {
-        name: digests.of(path) if (path := module_file(name)) is not None else ""
-        for name in table["modules"]
-    }
-    return {"modules": modules, "environment": table["environment"]}
-
-
 def table_id(table: Mapping[str, Any]) -> str:
     """16 hex digits that name a table."""
     return digest(table)[:16]
@@ -223,4 +227,5 @@ def forget_modules() -> None:
     """Look for modules anew; for processes in which plugins appear or move."""
     importlib.invalidate_caches()
     provenance.find_module.cache_clear()
+    provenance.installed_folders.cache_clear()
     _top_level.cache_clear()

@@ -27,7 +27,7 @@ class Named:
 
 @dataclass(frozen=True)
 class MethodRef(Named):
-    """Which method is meant: `ours[preset=cpu,motion=frozen]`, parsed once and passed on."""
+    """Which method is meant: `mine[preset=cpu,motion=frozen]`, parsed once and passed on."""
 
     @classmethod
     def parse(cls, text: str) -> MethodRef:

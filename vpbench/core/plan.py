@@ -31,6 +31,9 @@ REFERENCES = (
 )
 """The rows that every table has, from the ceiling down."""
 
+RETRIEVES = ("floor", "reference")
+"""Kinds of methods that show clips of the training split."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
@@ -182,7 +185,7 @@ def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
         has_label=task.has_label,
         has_pose=task.has_pose,
     )
-    if method.spec.kind in ("floor", "reference") and not task.items["train"]:
+    if method.spec.kind in RETRIEVES and not task.items["train"]:
         reasons.append("needs training clips, the dataset has none")
     return reasons
 
@@ -193,8 +196,11 @@ def _seeds(method: ResolvedMethod, options: RunOptions) -> Sequence[int]:
 
 
 def _fit_seeds(method: ResolvedMethod, options: RunOptions) -> Sequence[int]:
-    trained = bool(method.spec.stages) or any(p.spec.trained_by for p in method.slots.values())
-    return options.fit_seeds if trained else (0,)
+    return options.fit_seeds if _is_trained(method) else (0,)
+
+
+def _is_trained(method: ResolvedMethod) -> bool:
+    return bool(method.spec.stages) or any(p.spec.trained_by for p in method.slots.values())
 
 
 def _run(
@@ -224,6 +230,7 @@ def _run(
         [
             task.fields(trained=bool(stages)),
             task.clips_hash,
+            [task.training_hash, task.training_pose_hash] if _reads_training(method) else None,
             method.identity(),
             seed if method.capabilities.stochastic else 0,
             fit_seed if stages else None,
@@ -241,6 +248,11 @@ def _run(
         folder=RunDir(runs / task.id / safe_name(method.name) / key[:8]),
         requested=requested,
     )
+
+
+def _reads_training(method: ResolvedMethod) -> bool:
+    """Whether training clips move its predictions: it learns from them, or shows some of them."""
+    return _is_trained(method) or method.spec.kind in RETRIEVES
 
 
 def _given_hash(stage: StagePlan) -> str:

@@ -1,4 +1,4 @@
-"""What ran where: source hashes, packages, machine, git. Recorded, not compared."""
+"""What ran where: sources, packages, machine, git. Recorded, not compared."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import functools
 import importlib.util
 import os
 import platform
+import site
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 
 def source_path(module: str, home: str) -> Path | None:
     """Where the source of a plugin lies: the folder of its top package, or its single file.
+
+    A namespace package has no source; the package in it counts.
 
     Args:
         module: "pkg.mod" or "file.py"; "" where the factory stands beside the spec.
@@ -22,9 +26,40 @@ def source_path(module: str, home: str) -> Path | None:
     if module.endswith(".py"):
         beside = Path(home.partition(":")[0])
         return beside if beside.name == module else Path(module).expanduser()
-    top = module.partition(".")[0]
-    found = find_module(top)
+    _, found = top_module(module)
     return found.parent if found is not None and found.name == "__init__.py" else found
+
+
+def top_module(module: str) -> tuple[str, Path | None]:
+    """The outermost module of a dotted name that has a file, and that file; None without one."""
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        name = ".".join(parts[:count])
+        if (path := find_module(name)) is not None:
+            return name, path
+    return module, None
+
+
+@functools.cache
+def installed_folders() -> tuple[Path, ...]:
+    """Folders that packages of different authors share: site-packages and the standard library.
+
+    A folder of the module path counts where distributions lie in it, however it came there.
+    """
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = [*map(sysconfig.get_path, names), *site.getsitepackages()]
+    folders += [p for p in sys.path if p and any(Path(p).glob("*.dist-info"))]
+    return tuple(dict.fromkeys(Path(folder).resolve() for folder in folders if folder))
+
+
+def own_folder(path: Path) -> Path | None:
+    """The folder of a plugin's package or single file; None where other people's packages lie.
+
+    Args:
+        path: as `source_path` gives it.
+    """
+    folder = path if path.is_dir() else path.parent
+    return None if folder.resolve() in installed_folders() else folder
 
 
 @functools.lru_cache(maxsize=256)
@@ -34,7 +69,7 @@ def find_module(module: str) -> Path | None:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from vpbench.api.errors import Unwritable
 from vpbench.core.files import write_bytes
 from vpbench.core.stamps import file_stamp
 
@@ -50,7 +51,7 @@ class StatCache:
         if self.path is not None and self._unsaved:
             try:
                 write_bytes(self.path, json.dumps(self._loaded()).encode())
-            except OSError:  # a read-only cache only costs time
+            except (OSError, Unwritable):  # a read-only cache only costs time
                 return
             self._unsaved = False
 

@@ -8,14 +8,16 @@ from core_toys import TOY, registry, task
 from vpbench.api import Checkpoint, StageSpec
 from vpbench.core.checkpoints import CheckpointSources, content, loads, plan_stages
 from vpbench.core.files import write_json
-from vpbench.core.plan import Wish, make_plan
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
+from vpbench.core.plan import make_plan
 from vpbench.core.resolve import resolve
 from vpbench.core.stages import stage_graph
 
 
 def graph(text="toy", *specs):
     found = registry(replace=specs)
-    method = resolve(text, found, 64)
+    method = resolve(MethodRef.parse(text), found, 64)
     return stage_graph(method, task().fields(), 64, found, 0), method
 
 
@@ -121,14 +123,16 @@ def test_what_only_a_fit_needs_is_left_out_with_all_before_it(tmp_path):
 
 def test_a_run_lies_in_one_folder_whatever_is_needed(tmp_path):
     def plan():
-        return make_plan(Wish(["toy"], references=False), task(), registry(), tmp_path).runs[0]
+        methods = [MethodRef.parse("toy")]
+        options = RunOptions(references=False)
+        return make_plan(methods, options, task(), registry(), tmp_path).runs[0]
 
     before = plan()
     finish(before.stages[2].folder.path)
     after = plan()
     assert [s.needed for s in after.stages] == [True, False, True]
     assert before.folder == after.folder
-    listed = {s["stage"]: s["origin"] for s in after.record(task())["stages"]}
+    listed = {s["stage"]: s["origin"] for s in after.inputs(task())["stages"]}
     assert listed["toy-detector:labels"] == "not needed"
 
 

@@ -1,5 +1,6 @@
 """From a name to a method with everything filled in."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -16,12 +17,17 @@ from core_toys import (
 )
 
 from vpbench.api import Capabilities, Refused, UnknownName, UsageError
+from vpbench.core.names import MethodRef
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import default_preset, expand, resolve, trainer_of
 
 
+def identity(method):
+    return json.dumps(method.identity(), sort_keys=True)
+
+
 def made(text, *specs, size=64, preset=None, replace=()):
-    return resolve(text, registry(*specs, replace=replace), size, preset)
+    return resolve(MethodRef.parse(text), registry(*specs, replace=replace), size, preset)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,7 @@ def test_a_preset_for_all_methods_is_part_of_the_name():
 def test_values_have_the_type_of_the_parameter_not_of_the_preset():
     paper = made("toy[preset=paper,lr=0.25]")  # the preset has lr=1, a whole number
     assert paper.params["lr"] == 0.25
-    assert describe(made("toy[preset=paper,lr=1.0]")) == describe(made("toy[preset=paper]"))
+    assert identity(made("toy[preset=paper,lr=1.0]")) == identity(made("toy[preset=paper]"))
     assert made("toy[flip=off]").params["flip"] is False
     assert made("toy[steps=3]").params["steps"] == 3
 
@@ -148,7 +154,7 @@ def test_the_trainer_of_a_part_has_it_in_its_slot_with_its_parameters():
     toys = registry()
 
     def trainer(text):
-        part = resolve(text, toys, 64).slots["detector"]
+        part = resolve(MethodRef.parse(text), toys, 64).slots["detector"]
         found = trainer_of(part, toys, 64)
         assert found.slots["detector"].identity() == part.identity()
         return found.name
@@ -165,7 +171,7 @@ def test_the_trainer_of_a_part_has_it_in_its_slot_with_its_parameters():
 def test_the_trainer_of_a_part_follows_the_preset_of_the_borrower():
     """Else a partner that learns together with the part would have a preset of its own."""
     toys = registry()
-    part = resolve("toy[detector=other-detector]", toys, 64).slots["detector"]
+    part = resolve(MethodRef.parse("toy[detector=other-detector]"), toys, 64).slots["detector"]
     presets = {p: trainer_of(part, toys, 64, preset=p) for p in ("big", "small", "paper", "")}
     assert {p: m.preset for p, m in presets.items()} == {
         "big": "big",
@@ -192,15 +198,19 @@ def test_parts_whose_keypoints_mean_something_else_are_refused():
 
 def test_a_star_stands_for_every_component_of_the_slot():
     toys = registry()
-    names = expand("toy[motion=*,steps=3]", toys)
+
+    def names_of(text):
+        return [str(ref) for ref in expand(MethodRef.parse(text), toys)]
+
+    names = names_of("toy[motion=*,steps=3]")
     assert names == [f"toy[motion={m},steps=3]" for m in ("drift", "frozen", "line", "toy-motion")]
-    both = expand("toy[motion=*,detector=*]", toys)
+    both = names_of("toy[motion=*,detector=*]")
     assert len(both) == len(set(both)) == 4 * 6
-    assert expand("toy[steps=3]", toys) == ["toy[steps=3]"]
+    assert names_of("toy[steps=3]") == ["toy[steps=3]"]
     toys.entries.append(entry(component("bust", "motion"), status="broken"))
-    assert len(expand("toy[motion=*]", toys)) == 4
+    assert len(names_of("toy[motion=*]")) == 4
     with pytest.raises(UnknownName, match=r"slot of toy 'moton'\. Did you mean motion"):
-        expand("toy[moton=*]", toys)
+        expand(MethodRef.parse("toy[moton=*]"), toys)
 
 
 def test_overrides_change_what_a_method_needs():
@@ -264,7 +274,7 @@ def test_a_stranger_s_part_does_not_change_what_is_the_method_s_own():
     toys = registry()
     theirs = component("theirs", "motion", "toy:motion", {"steps": 1})
     toys.entries.append(entry(theirs, dist="stranger"))
-    assert "steps" in resolve("toy", toys, 64).own_params()
+    assert "steps" in resolve(MethodRef.parse("toy"), toys, 64).own_params()
 
 
 def test_identity_changes_with_every_input():
@@ -278,13 +288,13 @@ def test_identity_changes_with_every_input():
         "flat",
         "plain",
     ]
-    assert len({describe(made(t)) for t in texts}) == len(texts)
+    assert len({identity(made(t)) for t in texts}) == len(texts)
     version = replace(MOTION, version=2)
-    assert describe(made("toy", replace=[version])) != describe(made("toy"))
+    assert identity(made("toy", replace=[version])) != identity(made("toy"))
     factory = replace(DETECTOR, factory="elsewhere:Part")
-    assert describe(made("toy", replace=[factory])) != describe(made("toy"))
+    assert identity(made("toy", replace=[factory])) != identity(made("toy"))
     words = replace(TOY, summary="other words", citation="me", trials=3)
-    assert describe(made("toy", replace=[words])) == describe(made("toy"))
+    assert identity(made("toy", replace=[words])) == identity(made("toy"))
 
 
 def test_names_that_two_packages_offer_keep_their_distribution():
@@ -292,17 +302,20 @@ def test_names_that_two_packages_offer_keep_their_distribution():
     toys.entries.append(entry(replace(TOY, params={**TOY.params, "more": 1}), dist="zoo"))
     toys.entries.append(entry(FROZEN, dist="zoo", version="3"))
     with pytest.raises(UsageError, match=r"toys==1\.0 and zoo==1\.0"):
-        resolve("toy", toys, 64)
+        resolve(MethodRef.parse("toy"), toys, 64)
     with pytest.raises(UsageError, match=r"toys==1\.0 and zoo==3"):
-        resolve("toys:toy[motion=frozen]", toys, 64)
-    one = resolve("zoo:toy[more=2,motion=zoo:frozen]", toys, 64)
+        resolve(MethodRef.parse("toys:toy[motion=frozen]"), toys, 64)
+    one = resolve(MethodRef.parse("zoo:toy[more=2,motion=zoo:frozen]"), toys, 64)
     assert one.name == "zoo:toy[motion=zoo:frozen,more=2]"
-    assert resolve(one.name, toys, 64) == one
+    assert resolve(MethodRef.parse(one.name), toys, 64) == one
     assert (one.registered, one.slots["motion"].registered) == ("zoo:toy", "zoo:frozen")
-    assert resolve("toys:toy[motion=line]", toys, 64).slots["motion"].registered == LINE.name
+    assert (
+        resolve(MethodRef.parse("toys:toy[motion=line]"), toys, 64).slots["motion"].registered
+        == LINE.name
+    )
 
 
 def test_broken_methods_are_refused_with_their_reason():
     bad = entry(TOY, status="broken", reason="it broke")
     with pytest.raises(UsageError, match="it broke"):
-        resolve("toy", Registry([bad]), 64)
+        resolve(MethodRef.parse("toy"), Registry([bad]), 64)

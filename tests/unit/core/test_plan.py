@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from core_toys import FLAT, FROZEN, TOY, clip, component, entry, registry, task
+from core_toys import FLAT, FROZEN, MOTION, TOY, clip, component, entry, registry, task
 
 from vpbench.api import (
     Capabilities,
@@ -15,14 +15,23 @@ from vpbench.api import (
     MissingData,
     UnknownName,
     UsageError,
+    WeightSpec,
 )
-from vpbench.core.plan import REFERENCES, Wish, find_given, make_plan, row_kind
+from vpbench.core.checkpoints import find_given
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
+from vpbench.core.plan import REFERENCES, make_plan, row_kind
 from vpbench.core.registry import build
 
 
-def plan(runs, *names, on=None, specs=(), replace=(), **wish):
-    wish = Wish(names, references=wish.pop("references", False), **wish)
-    return make_plan(wish, on or task(), registry(*specs, replace=replace), runs)
+def refs(*names):
+    return [MethodRef.parse(name) for name in names]
+
+
+def plan(runs, *names, on=None, specs=(), replace=(), **fields):
+    options = RunOptions(**{"references": False, **fields})
+    toys = registry(*specs, replace=replace)
+    return make_plan(refs(*names), options, on or task(), toys, runs)
 
 
 def one(runs, name="toy", **more):
@@ -104,7 +113,7 @@ def test_stochastic_methods_get_all_seeds_and_deterministic_ones_one(tmp_path):
 def test_a_deterministic_run_is_the_same_whatever_seed_is_asked_for(tmp_path):
     first, second = (one(tmp_path, "plain", seeds=(s,), fit_seeds=(s,)) for s in (0, 7))
     assert first.folder == second.folder
-    assert first.record(task()) == second.record(task())
+    assert first.inputs(task()) == second.inputs(task())
 
 
 def test_the_same_inputs_give_the_same_folder(tmp_path):
@@ -123,6 +132,8 @@ def test_the_same_inputs_give_the_same_folder(tmp_path):
     assert len(twice) == 1
 
 
+CLIP_B, TRAIN_B = clip("test-b", label=1), clip("train-b", label=1)
+WEIGHTS = WeightSpec("net", (), "a" * 64, "MIT", 1, "safetensors")
 CHANGES = {
     "a seed": {"seeds": (1,)},
     "a fit seed": {"fit_seeds": (1,)},
@@ -130,7 +141,20 @@ CHANGES = {
     "limit": {"on": task(limit=1)},
     "size": {"on": task(size=32)},
     "a label": {"on": task({"test": [clip("test-a", label=1), clip("test-b", label=1)]})},
+    "the bytes of a clip": {"on": task({"test": [clip("test-a", sha256="x"), CLIP_B]})},
+    "the joints of a clip": {"on": task({"test": [clip("test-a", pose_sha256="x"), CLIP_B]})},
+    "the bytes of a training clip": {"on": task({"train": [clip("train-a", sha256="x"), TRAIN_B]})},
+    "the joints of a training clip": {
+        "on": task({"train": [clip("train-a", pose_sha256="x"), TRAIN_B]})
+    },
+    "the length of a clip": {"on": task({"test": [clip("test-a", frames=25), CLIP_B]})},
+    "the size of a clip": {"on": task({"test": [replace(clip("test-a"), height=33), CLIP_B]})},
     "factory": {"replace": [replace(TOY, factory="else:Where")]},
+    "the method's version": {"replace": [replace(TOY, version=2)]},
+    "the interface": {"replace": [replace(TOY, api=2)]},
+    "a component's version": {"replace": [replace(MOTION, version=2)]},
+    "weights": {"replace": [replace(TOY, weights=(WEIGHTS,))]},
+    "other weights": {"replace": [replace(TOY, weights=(replace(WEIGHTS, sha256="b" * 64),))]},
     "a stage's version": {
         "replace": [replace(TOY, stages=(replace(TOY.stages[0], version=2), *TOY.stages[1:]))]
     },
@@ -146,13 +170,55 @@ def test_every_changed_input_gives_another_folder(tmp_path):
     assert len(set(names)) == len(names)
 
 
+def test_what_a_run_does_not_depend_on(tmp_path):
+    """Code is recorded and probed."""
+    unmet_weights = replace(WEIGHTS, when={"mode": "posed"})
+    for same in (
+        {"replace": [replace(TOY, weights=(unmet_weights,))]},
+        {"replace": [replace(TOY, trials=9, notes={"mode=posed": "words"})]},
+    ):
+        assert one(tmp_path, **same).folder == one(tmp_path).folder, same
+    part = replace(MOTION, weights=(WEIGHTS,))
+    assert one(tmp_path, replace=[part]).folder != one(tmp_path).folder
+    needed = {"replace": [replace(TOY, weights=(unmet_weights,))]}
+    posed = "toy[mode=posed]"
+    on = task(joints=4)
+    assert one(tmp_path, posed, on=on, **needed).folder != one(tmp_path, posed, on=on).folder
+
+
+def test_the_kit_s_version_of_prediction_makes_all_runs_anew(tmp_path, monkeypatch):
+    before = one(tmp_path).folder
+    monkeypatch.setattr("vpbench.core.methods.KIT_PREDICTION", 2)
+    assert one(tmp_path).folder != before
+
+
+def test_declared_data_files_count_by_content(tmp_path):
+    folder = tmp_path / "plug"
+    folder.mkdir()
+    (folder / "toy.py").write_text("")
+    spec = replace(TOY, factory=f"{folder / 'toy.py'}:Toy", files=("table.csv",))
+    with pytest.raises(MissingData, match=r"the data file .*table\.csv is not there"):
+        one(tmp_path, replace=[spec])
+    names = {one(tmp_path, replace=[replace(spec, files=())]).key}
+    for text in ("a", "b"):
+        (folder / "table.csv").write_text(text)
+        names.add(one(tmp_path, replace=[spec]).key)
+    assert len(names) == 3
+
+
+def test_a_folder_is_named_by_the_first_digits_of_the_key(tmp_path):
+
+    run = one(tmp_path)
+    assert len(run.key) == 64 and run.folder.path.name == run.key[:8]
+
+
 def test_the_record_says_what_runs(tmp_path):
-    record = one(tmp_path, seeds=(4,), fit_seeds=(2,), samples=2).record(task())
+    record = one(tmp_path, seeds=(4,), fit_seeds=(2,), samples=2).inputs(task())
     wanted = {"method": "toy", "kind": "method", "seed": 4, "fit_seed": 2, "samples": 2}
     assert record.items() >= wanted.items() and record["conditioning_frames"] == 2
     assert [s["origin"] for s in record["stages"]] == ["to fit"] * 3
     assert record["stages"][0]["stage"] == "toy:keypoints"
-    assert one(tmp_path, "plain").record(task())["fit_seed"] is None
+    assert one(tmp_path, "plain").inputs(task())["fit_seed"] is None
     json.dumps(record, allow_nan=False)
 
 
@@ -290,21 +356,33 @@ def test_references_come_along_and_are_not_asked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
     toys = build()
     toys.entries += [entry(FLAT)]
-    made = make_plan(Wish(["flat", "noise"], checkpoint=None, preset=None), task(), toys, tmp_path)
+    made = make_plan(refs("flat", "noise"), RunOptions(), task(), toys, tmp_path)
     assert [r.name for r in made.runs] == [
         "flat",
         "noise",
         *[n for n in REFERENCES if n != "noise"],
     ]
     assert [r.requested for r in made.runs] == [True, True] + [False] * 6
-    bare = make_plan(Wish(["flat"]), task({"train": []}, classes=0), toys, tmp_path)
+    bare = make_plan(refs("flat"), RunOptions(), task({"train": []}, classes=0), toys, tmp_path)
     reasons = {r.name: r.reasons for r in bare.refused}
     assert set(reasons) == {"real-other", "nearest-train", "class-random"}
     assert "needs training clips, the dataset has none" in reasons["nearest-train"]
     kinds = {
-        r.name: (row_kind(r.method), r.record(task())["conditioning_frames"]) for r in made.runs
+        r.name: (row_kind(r.method), r.inputs(task())["conditioning_frames"]) for r in made.runs
     }
     assert kinds["real"] == ("ceiling", 0) and kinds["copy-last"] == ("null", 1)
+
+
+def test_training_clips_count_where_they_move_a_prediction(tmp_path, monkeypatch):
+    """Nearest neighbours and other real clips are training clips."""
+    monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
+    changed = task({"train": [clip("train-a", sha256="x"), TRAIN_B]})
+    before, after = (
+        {r.name: r.key for r in make_plan([], RunOptions(), on, build(), tmp_path).runs}
+        for on in (task(), changed)
+    )
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved == {"real-other", "nearest-train", "class-random"}
 
 
 def test_oracles_are_marked_whatever_their_spec_says(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -55,11 +56,15 @@ def test_a_seal_is_not_carried_over(tmp_path):
 
 def test_another_kind_of_file_is_corrupt_and_a_missing_one_is_missing(tmp_path):
     path = tmp_path / "a.json"
-    write_sealed(path, {"schema": "vpbench.score/2"})
-    with pytest.raises(Corrupt, match=r"vpbench\.score/2.*vpbench\.score/1"):
+    write_sealed(path, {"schema": "vpbench.score/1"})
+    with pytest.raises(Corrupt, match=r"vpbench\.score/1.*vpbench\.score/2"):
         read_sealed(path, schema.SCORE)
     with pytest.raises(FileNotFoundError):
         read_sealed(tmp_path / "b.json", schema.SCORE)
+
+
+KEY = "01234567" + "0" * 56
+INPUTS = {"method": "method", "task": {"id": "task"}}
 
 
 @pytest.fixture
@@ -67,7 +72,8 @@ def run(tmp_path):
     """A run with two shards and its manifest."""
     folder = RunDir(tmp_path / "runs" / "task" / "method" / "01234567")
     folder.predictions.mkdir(parents=True)
-    write_json(folder.record, {"inputs": {}})
+    record = {"schema": schema.RUN_RECORD, "key": KEY, "inputs": INPUTS}
+    write_sealed(folder.record, record)
     rows = []
     for k in range(2):
         path = folder.shard(k)
@@ -80,13 +86,131 @@ def run(tmp_path):
                 "sha256.json": file_sha256(path.with_suffix(".json")),
             }
         )
-    write_sealed(folder.manifest, {"schema": schema.MANIFEST, "shards": rows})
+    write_sealed(folder.manifest, {"schema": schema.MANIFEST, "run": KEY, "shards": rows})
     return folder
 
 
 def test_a_whole_run_passes(run):
     assert run.shard(1).name == "00001.npz"
-    assert run.check() == run.read_manifest() and run.read_record() == {"inputs": {}}
+    assert run.check() == run.read_manifest()
+    assert run.read_record()["inputs"] == INPUTS and run.read_record()["key"] == KEY
+
+
+def test_every_changed_byte_of_the_record_is_found(run):
+    good = run.record.read_bytes()
+    for bad in damaged(good):
+        run.record.write_bytes(bad)
+        with pytest.raises((Corrupt, MissingData), match="run"):
+            run.read_record()
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [(-3, "another-task"), (-2, "another-method"), (-1, "89abcdef")]
+)
+def test_a_run_that_was_moved_into_another_folder_is_refused(run, part, name):
+    parts = list(run.path.parts)
+    parts[part] = name
+    copy = RunDir(Path(*parts))
+    shutil.copytree(run.path, copy.path)
+    with pytest.raises(HashMismatch, match="belongs to the run task/method/01234567"):
+        copy.read_record()
+    with pytest.raises(HashMismatch, match="belongs to the run task/method/01234567"):
+        copy.check()
+    run.check()
+
+
+def test_a_run_may_be_moved_with_all_folders_around_it(run, tmp_path):
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    RunDir(tmp_path / "elsewhere" / "task" / "method" / "01234567").check()
+
+
+def test_a_run_of_an_earlier_vpbench_is_named_so(run):
+    write_json(run.record, {"schema": schema.RUN, "inputs": INPUTS})
+    with pytest.raises(MissingData, match="made by an earlier vpbench"):
+        run.read_record()
+
+
+def other_run(run):
+    """A sealed run whose files are put into this one."""
+    other = RunDir(run.path.with_name("89abcdef"))
+    shutil.copytree(run.path, other.path)
+    key = "89abcdef" + "0" * 56
+    write_sealed(other.record, {**run.read_record(), "key": key})
+    write_sealed(other.manifest, {**run.read_manifest(), "run": key})
+    return other
+
+
+def test_the_predictions_of_another_run_are_refused(run):
+    other = other_run(run)
+    other.check()
+    shutil.rmtree(run.predictions)
+    shutil.copytree(other.predictions, run.predictions)
+    with pytest.raises(HashMismatch, match="belongs to the run 89abcdef, not to this one"):
+        run.check()
+
+
+def score(run, name="psnr", values=(20.0, 22.0), **fields):
+    """A stored score of the manifest "m"."""
+    per_clip = {str(k): value for k, value in enumerate(values)}
+    record = {
+        "schema": schema.SCORE,
+        "run": KEY,
+        "manifest": "m",
+        "metric": name,
+        "aggregate": "mean",
+        "value": sum(values) / len(values),
+        "per_clip": per_clip,
+        **fields,
+    }
+    path = run.score(name, "0" * 8)
+    write_sealed(path, record)
+    return path
+
+
+def test_a_score_of_another_run_is_refused(run):
+    path = score(run)
+    write_sealed(path, {**run.read_score(path), "run": "89abcdef"})
+    with pytest.raises(HashMismatch, match="belongs to the run 89abcdef, not to this one"):
+        run.read_score(path)
+    with pytest.raises(HashMismatch, match="belongs to the run 89abcdef, not to this one"):
+        run.read_scores("m")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"value": 21.001},
+        {"value": None},
+        {"per_clip": {"0": 20.0, "1": 23.0}},
+        {"per_clip": {"0": 20.0, "1": None}},
+        {"per_clip": {}},
+    ],
+)
+def test_a_score_that_does_not_follow_from_its_clips_is_refused(run, fields):
+    path = score(run, **fields)
+    with pytest.raises(HashMismatch, match="does not follow from the values of its clips"):
+        run.read_score(path)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"per_clip": {"0": 20.0, "1": None, "2": 22.0}}, {"value": 21.0 + 1e-10}]
+)
+def test_a_score_is_the_mean_of_the_clips_that_have_one(run, fields):
+    assert run.read_score(score(run, **fields))["metric"] == "psnr"
+
+
+def test_a_score_with_an_aggregate_of_its_own_need_not_be_the_mean(run):
+    assert run.read_score(score(run, aggregate="own", value=3.0))["value"] == 3.0
+
+
+def test_tables_of_code_are_named_by_their_content(run):
+    table = {"modules": {"a": "0"}, "environment": {}}
+    name = run.write_code(table)
+    assert run.read_code(name) == table and name == run.write_code(table)
+    other = run.write_code({"modules": {"a": "1"}, "environment": {}})
+    assert other != name
+    (run.code / f"{other}.json").replace(run.code / f"{name}.json")
+    assert run.read_code(name) is None and run.read_code("0" * 16) is None
 
 
 @pytest.mark.parametrize("name", ["00000.npz", "00001.json", "MANIFEST.json"])
@@ -122,9 +246,7 @@ def test_an_unfinished_prediction_and_no_run_at_all(run, tmp_path):
 def test_scores_of_this_prediction_only_and_no_half_written_ones(run):
     assert run.read_scores("m") == []
     for name, manifest in (("psnr", "m"), ("ssim", "m"), ("fvd@styleganv", "older")):
-        write_sealed(
-            run.score(name, "0" * 8), {"schema": schema.SCORE, "manifest": manifest, "metric": name}
-        )
+        score(run, name, manifest=manifest)
     (run.scores / f"{TEMPORARY}abc.json").write_text("{")  # its writer was killed
     assert [s["metric"] for s in run.read_scores("m")] == ["psnr", "ssim"]
     assert run.score("fvd@styleganv", "0" * 8).name == "fvd_styleganv@00000000.json"

@@ -17,13 +17,14 @@ from core_toys import (
 )
 
 from vpbench.api import MethodSpec, Refused, StageSpec, UnknownName, UsageError, WindowRule
+from vpbench.core.names import MethodRef
 from vpbench.core.resolve import resolve
 from vpbench.core.stages import stage_graph
 
 
 def graph(text="toy", *specs, on=None, size=64, fit_seed=0, replace=()):
     toys = registry(*specs, replace=replace)
-    method = resolve(text, toys, size)
+    method = resolve(MethodRef.parse(text), toys, size)
     return stage_graph(method, (on or task()).fields(), size, toys, fit_seed)
 
 

@@ -193,7 +193,7 @@ class Scheduler:
 
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the predictions has answered."""
-        verdict = judge_prediction(result, answers, self.paths)
+        verdict = judge_prediction(result, answers)
         if not verdict.retire:
             self._note(result.run, verdict.text)
         if verdict.retire:
@@ -231,7 +231,7 @@ class Scheduler:
 
     def _scores_probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the scores has answered."""
-        verdict = judge_scores(result, answers, self.paths)
+        verdict = judge_scores(result, answers)
         self._note(result.run, verdict.text)
         result.todo += [name for name in verdict.rescore if name not in result.todo]
         self._score(result)

@@ -10,7 +10,6 @@ from typing import cast
 from vpbench.api.errors import VpbenchError
 from vpbench.core.code import CodeTable, short_names
 from vpbench.core.files import make_folder, storage
-from vpbench.core.paths import Paths
 from vpbench.core.progress import Event
 from vpbench.core.rundir import RunDir
 from vpbench.harness.prediction.probe import ProbeResult, describe_probe
@@ -36,7 +35,7 @@ class Verdict:
     rescore: tuple[str, ...] = ()
 
 
-def judge_prediction(result: RunResult, answers: Sequence[Event], paths: Paths) -> Verdict:
+def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
     """Judge stored predictions by those that were made again.
 
     Equal bytes are accepted. Where the machine is another one too, or a GPU took part, a difference
@@ -50,10 +49,11 @@ def judge_prediction(result: RunResult, answers: Sequence[Event], paths: Paths) 
     rows = folder.read_manifest()["shards"]
     tables = [row["code"] for row in rows]
     text = describe_probe(probe, [short_names(result.changed)])
-    elsewhere = other_environment(folder, tables, cast("CodeTable", answer["code"]))
+    now = cast("CodeTable", answer["code"])
+    elsewhere = other_environment(folder, tables, now)
     loose = elsewhere or any(row["device"] != "cpu" for row in rows)
     if probe.verdict == "equal" or (loose and probe.verdict == "close"):
-        accept_code(folder, tables, "predictions", paths)
+        accept_code(folder, tables, "predictions", now)
         return Verdict(text, accepted=True)
     if loose:
         return Verdict(
@@ -63,12 +63,13 @@ def judge_prediction(result: RunResult, answers: Sequence[Event], paths: Paths) 
     return Verdict(text, retire=True)
 
 
-def judge_scores(result: RunResult, answers: Sequence[Event], paths: Paths) -> Verdict:
+def judge_scores(result: RunResult, answers: Sequence[Event]) -> Verdict:
     """Judge stored scores by what was computed of them again; those that differ are set aside."""
     folder = result.run.folder
     good, bad = _sorted(answers)
-    tables = {e["path"]: folder.read_score(Path(e["path"])).get("code", "") for e in good}
-    accept_code(folder, [t for t in tables.values() if t], "scores", paths)
+    for event in good:
+        table = folder.read_score(Path(event["path"])).get("code", "")
+        accept_code(folder, [table], "scores", cast("CodeTable", event["code"]))
     for event in bad:
         set_score_aside(folder, Path(event["path"]))
     what = f"code of {short_names(result.changed)} changed"

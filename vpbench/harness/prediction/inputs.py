@@ -19,7 +19,7 @@ from typing import Any
 from vpbench.core.code import STARTED
 from vpbench.core.hashing import file_sha256
 from vpbench.core.methods import ResolvedMethod
-from vpbench.core.provenance import source_path
+from vpbench.core.provenance import own_folder, source_path
 from vpbench.core.records import DiscoveredFile
 from vpbench.core.stat_cache import StatCache, stat_cache
 
@@ -105,14 +105,18 @@ def _passing(name: str) -> bool:
 
 
 def plugin_folders(method: ResolvedMethod) -> list[Path]:
-    """Folders of the packages, or of the single files, that a method and its components are in."""
+    """Folders of the packages, or of the single files, that a method and its components are in.
+
+    A single module in site-packages has no folder of its own.
+    """
     folders: list[Path] = []
     for factory, home in method.factories:
         if factory.startswith("vpbench."):
             continue
         path = source_path(factory.partition(":")[0] or home.partition(":")[0], home)
-        if path is not None:
-            folders.append(path if path.is_dir() else path.parent)
+        folder = None if path is None else own_folder(path)
+        if folder is not None:
+            folders.append(folder)
     return list(dict.fromkeys(folders))
 
 

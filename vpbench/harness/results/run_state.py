@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from vpbench.core import schema
 from vpbench.core.checkpoints import loads
-from vpbench.core.code import CodeTable, changed_modules, current_table, digest_cache
+from vpbench.core.code import CodeTable, changed_modules, digest_cache
 from vpbench.core.hashing import digest
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
@@ -133,16 +133,18 @@ def read_accepted(folder: RunDir) -> Accepted:
     return accepted
 
 
-def accept_code(folder: RunDir, tables: Iterable[str], which: Which, paths: Paths) -> None:
-    """Record that the code as it is now makes the same as the code of some tables did."""
-    digests = digest_cache(paths.cache)
+def accept_code(folder: RunDir, tables: Iterable[str], which: Which, now: CodeTable) -> None:
+    """Record that other code makes the same as the code of some tables did.
+
+    Args:
+        now: the code that was loaded when the probe found them equal. It may have modules that
+            the tables do not name.
+    """
     accepted = read_accepted(folder)
     known = accepted[which]
+    other = folder.write_code(now)
     for name in dict.fromkeys(tables):
-        table = folder.read_code(name)
-        if table is not None:
-            now = folder.write_code(current_table(table, digests))
-            known[name] = [*known.get(name, []), now]
+        known[name] = [*(n for n in known.get(name, []) if n != other), other]
     accepted["run"] = folder.read_record()["key"]
     write_sealed(folder.accepted, cast("dict[str, Any]", accepted))
 

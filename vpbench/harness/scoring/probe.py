@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vpbench.core.code import CodeTable
 from vpbench.core.records import ScoreRecord
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir
@@ -21,6 +22,7 @@ from vpbench.harness.scoring.score import (
     Running,
     Wanted,
     feed,
+    loaded_code,
     per_metric,
     score_record,
     update_all,
@@ -38,12 +40,14 @@ class ScoreVerdict:
     Attributes:
         path: the score file.
         largest: largest relative difference of any figure; infinite where one is missing.
+        code: what was loaded when it was computed again.
     """
 
     metric: str
     frames: int
     path: str
     largest: float
+    code: CodeTable
 
 
 def probe_scores(
@@ -68,7 +72,8 @@ def probe_scores(
             largest = _clips(folder, task_data, metric, stored)
         else:
             largest = _set(folder, task_data, metric, stored, registry, ctx)
-        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, str(path), largest))
+        code = loaded_code(metric.wanted, registry, ctx)
+        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, str(path), largest, code))
     return verdicts
 
 

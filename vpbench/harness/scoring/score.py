@@ -224,7 +224,7 @@ def _score(
             record = score_record(metric, metric.instance.result(), clusters)
             record["run"] = manifest["run"]
             record["manifest"] = manifest["sha256"]
-            record["code"] = folder.write_code(_code(metric, registry, ctx))
+            record["code"] = folder.write_code(loaded_code(metric.wanted, registry, ctx))
             record["seconds"] = round(time.time() - started, 2)
             path = folder.score(metric.wanted.name, metric.short_fingerprint)
             write_sealed(path, record, held[metric.short_fingerprint].check)
@@ -241,9 +241,9 @@ def _score(
             time.sleep(0.3)
 
 
-def _code(metric: Running, registry: Registry, ctx: ScoreContext) -> CodeTable:
+def loaded_code(wanted: Wanted, registry: Registry, ctx: ScoreContext) -> CodeTable:
     """The code that is loaded now: that of vpbench, and of a plugin's metric."""
-    spec = metric.wanted.spec
+    spec = wanted.spec
     home = registry.find("metric", spec.name).ref.value
     roots = roots_of([] if spec.factory.startswith("vpbench.") else [(spec.factory, home)])
     return code_table(roots, digest_cache(ctx.cache_root))

@@ -1,0 +1,327 @@
+"""Digests of code: words may change, arithmetic may not."""
+
+import importlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import entrypoints
+import pytest
+
+from vpbench.core import code
+from vpbench.core.code import (
+    changed_modules,
+    code_table,
+    digest_cache,
+    forget_modules,
+    loaded_files,
+    module_file,
+    roots_of,
+    short_names,
+    source_digest,
+    table_id,
+)
+from vpbench.core.stat_cache import StatCache
+
+SOURCE = '''
+"""What this is."""
+import math
+
+RATE = 0.5
+"""How fast."""
+
+
+class Net:
+    """A network."""
+
+    width: int = 3
+
+    def step(self, x, y=1, *rest, key=None, **more):
+        """One step."""
+        # twice as far
+        total = x * 2 + y
+        for k in range(3):
+            total -= k
+        return math.sqrt(total) if total > 0 else None
+
+
+async def wait(x):
+    """For ever."""
+    return [y async for y in x]
+'''
+
+WORDS = {
+    "a comment": ("# twice as far", "# thrice, really"),
+    "no comment": ("        # twice as far\n", ""),
+    "a module's docstring": ('"""What this is."""', '"""What it is,\n\nat length."""'),
+    "no module docstring": ('"""What this is."""\n', ""),
+    "a docstring below an attribute": ('"""How fast."""', '"""Steps a second."""'),
+    "a class's docstring": ('"""A network."""', '"""Another word for it."""'),
+    "a function's docstring": ('"""One step."""', '"""A step."""'),
+    "no function docstring": ('        """One step."""\n', ""),
+    "an async function's docstring": ('"""For ever."""', '"""A while."""'),
+    "blank lines": ("\n\n\nclass", "\n\n\n\n\nclass"),
+    "quotes": ('"""A network."""', "'A network.'"),
+    "brackets": ("x * 2 + y", "(x * 2) + (y)"),
+    "a line break": ("x * 2 + y", "(\n            x * 2\n            + y\n        )"),
+    "an annotation": ("width: int = 3", "width: float = 3"),
+    "no annotation": ("width: int = 3", "width = 3"),
+    "annotated arguments": ("x, y=1, *rest", "x: float, y: int = 1, *rest: object"),
+    "an annotated result": ("**more):", "**more) -> float | None:"),
+}
+
+EDITS = {
+    "a number": ("RATE = 0.5", "RATE = 0.25"),
+    "the kind of a number": ("x * 2", "x * 2.0"),
+    "an operator": ("x * 2 + y", "x * 2 - y"),
+    "their order": ("x * 2 + y", "x * (2 + y)"),
+    "a name": ("total -= k", "total -= y"),
+    "a default": ("y=1", "y=2"),
+    "a default of None": ("key=None", "key=0"),
+    "an argument's name": ("key=None", "keys=None"),
+    "a comparison": ("total > 0", "total >= 0"),
+    "the other branch": ("else None", "else total"),
+    "a constant": ("range(3)", "range(4)"),
+    "an import": ("import math", "import cmath as math"),
+    "a decorator": ("    def step", "    @staticmethod\n    def step"),
+    "a base class": ("class Net:", "class Net(dict):"),
+    "a call": ("math.sqrt(total)", "math.cbrt(total)"),
+    "one statement more": ("total -= k", "total -= k\n            y = 0"),
+    "one statement less": ("        for k in range(3):\n            total -= k\n", ""),
+    "where a statement stands": (
+        "            total -= k\n",
+        "            pass\n        total -= 1\n",
+    ),
+    "async or not": ("async for y in x", "for y in x"),
+    "a value of an annotated attribute": ("width: int = 3", "width: int = 4"),
+    "a string that is used": ("RATE = 0.5", "RATE = '0.5'"),
+    "a statement deleted": ("RATE = 0.5\n", ""),
+}
+
+
+def edited(change):
+    before, after = change
+    assert SOURCE.count(before) == 1
+    return SOURCE.replace(before, after).encode()
+
+
+@pytest.mark.parametrize("change", WORDS.values(), ids=WORDS)
+def test_words_do_not_move_a_digest(change):
+    assert source_digest(edited(change)) == source_digest(SOURCE.encode())
+
+
+@pytest.mark.parametrize("change", EDITS.values(), ids=EDITS)
+def test_every_other_edit_moves_a_digest(change):
+    assert source_digest(edited(change)) != source_digest(SOURCE.encode())
+
+
+def test_no_two_edits_have_one_digest():
+    digests = {source_digest(edited(change)) for change in EDITS.values()}
+    assert len(digests) == len(EDITS)
+
+
+def test_what_is_not_python_has_the_digest_of_its_bytes():
+    broken = [b"def (", b"def  (", b"x = '\xff'", b"\x00"]
+    assert len({source_digest(text) for text in broken}) == len(broken)
+
+
+def test_strange_names_have_a_digest():
+    assert source_digest(b'x = "\\ud800"') != source_digest(b'x = "\\ud801"')
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package of two modules that has been imported by a process that began later."""
+    folder = tmp_path / "code_toy"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "method.py").write_text("from code_toy.nets import GAIN\n")
+    (folder / "nets.py").write_text("GAIN = 2\n")
+    (folder / "unused.py").write_text("GAIN = 3\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(code, "STARTED", time.time() + 60)
+    forget_modules()
+    importlib.import_module("code_toy.method")
+    yield folder
+    for name in [n for n in sys.modules if n.startswith("code_toy")]:
+        del sys.modules[name]
+    forget_modules()
+
+
+def of_plugin(roots, digests=None):
+    """The table of the plugin's modules alone."""
+    table = code_table(roots, digests or StatCache(None, code._file_digest))
+    mine = {k: v for k, v in table["modules"].items() if "code_toy" in k or "code_one" in k}
+    return {**table, "modules": mine}
+
+
+def fresh():
+    return StatCache(None, code._file_digest)
+
+
+FACTORY = [("code_toy.method:Toy", "")]
+
+
+def test_a_table_has_the_loaded_modules_of_vpbench_and_of_the_plugin(plugin):
+    table = code_table(roots_of(FACTORY), fresh())
+    names = set(table["modules"])
+    assert {n for n in names if n.startswith("code_toy")} == {
+        "code_toy",
+        "code_toy.method",
+        "code_toy.nets",
+    }
+    others = names - {"code_toy", "code_toy.method", "code_toy.nets"}
+    assert "vpbench.core.code" in others
+    assert {n.partition(".")[0] for n in others} == {"vpbench"}
+    assert table["modules"]["code_toy.nets"] == source_digest(b"GAIN = 2\n")
+    assert table["environment"]["packages"]
+
+
+def test_an_edit_is_a_changed_module_and_a_comment_is_not(plugin):
+    table = of_plugin(roots_of(FACTORY))
+    assert changed_modules(table, fresh()) == []
+    (plugin / "nets.py").write_text("GAIN = 2  # loud\n")
+    assert changed_modules(table, fresh()) == []
+    (plugin / "nets.py").write_text("GAIN = 1  # soft\n")
+    (plugin / "unused.py").write_text("GAIN = 4\n")  # was not loaded
+    assert changed_modules(table, fresh()) == ["code_toy.nets"]
+    (plugin / "method.py").unlink()
+    assert changed_modules(table, fresh()) == ["code_toy.method", "code_toy.nets"]
+
+
+def test_a_table_is_named_by_what_is_in_it(plugin):
+    table = of_plugin(roots_of(FACTORY))
+    name = table_id(table)
+    assert len(name) == 16 and table_id(of_plugin(roots_of(FACTORY))) == name
+    other = {**table["modules"], "code_toy.nets": "0"}
+    assert table_id({**table, "modules": other}) != name
+    assert table_id({**table, "environment": {}}) != name
+
+
+def test_a_module_that_moves_to_another_folder_is_the_same_module(plugin, tmp_path, monkeypatch):
+    """Installed from a wheel instead of a checkout, say."""
+    table = of_plugin(roots_of(FACTORY))
+    target = tmp_path / "elsewhere" / "code_toy"
+    target.parent.mkdir()
+    plugin.rename(target)
+    monkeypatch.syspath_prepend(str(target.parent))
+    for name in table["modules"]:
+        del sys.modules[name]  # as in the process that looks
+    forget_modules()
+    assert module_file("code_toy.nets") == target / "nets.py"
+    assert changed_modules(table, fresh()) == []
+    (target / "nets.py").write_text("GAIN = 9\n")
+    assert changed_modules(table, fresh()) == ["code_toy.nets"]
+
+
+def test_a_module_that_becomes_a_package_is_found(plugin):
+    table = of_plugin(roots_of(FACTORY))
+    (plugin / "nets").mkdir()
+    (plugin / "nets.py").rename(plugin / "nets" / "__init__.py")
+    assert changed_modules(table, fresh()) == []
+
+
+def test_a_module_that_was_edited_while_the_process_ran_never_counts_as_unchanged(
+    plugin, monkeypatch
+):
+    """What is on disk then is not what was loaded; to edit it back proves nothing either."""
+    started = time.time()
+    monkeypatch.setattr(code, "STARTED", started)
+    for path in plugin.glob("*.py"):
+        os.utime(path, (started - 10, started - 10))
+    (plugin / "nets.py").write_text("GAIN = 5\n")
+    os.utime(plugin / "nets.py", (started + 5, started + 5))
+    table = of_plugin(roots_of(FACTORY))
+    assert table["modules"]["code_toy.method"] != "edited while it ran"
+    assert table["modules"]["code_toy.nets"] == "edited while it ran"
+    assert changed_modules(table, fresh()) == ["code_toy.nets"]
+    (plugin / "nets.py").write_text("GAIN = 2\n")
+    assert changed_modules(table, fresh()) == ["code_toy.nets"]
+
+
+@pytest.fixture
+def single(tmp_path, monkeypatch):
+    """A plugin of one file with a helper beside it, loaded as the registry loads it."""
+    from vpbench.core.registry import load_object
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "code_one.py").write_text("from code_one_helper import GAIN\nSPEC = GAIN\n")
+    (folder / "code_one_helper.py").write_text("GAIN = 2\n")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(code, "STARTED", time.time() + 60)
+    assert load_object(f"{folder / 'code_one.py'}:SPEC") == 2
+    yield folder / "code_one.py"
+    for name in [n for n in sys.modules if "code_one" in n]:
+        del sys.modules[name]
+    forget_modules()
+
+
+def test_a_single_file_counts_with_the_modules_beside_it(single):
+    roots = roots_of([(":Toy", f"{single}:SPEC")])
+    assert single.parent in roots
+    table = of_plugin(roots)
+    assert set(table["modules"]) == {f"file:{single}", "code_one_helper"}
+    assert changed_modules(table, fresh()) == []
+    single.with_name("code_one_helper.py").write_text("GAIN = 3\n")
+    assert changed_modules(table, fresh()) == ["code_one_helper"]
+    single.write_text("SPEC = 1\n")
+    assert short_names(changed_modules(table, fresh())) == "code_one_helper, code_one.py"
+
+
+def test_a_single_file_that_moves_is_another_one(single, tmp_path):
+    table = of_plugin(roots_of([(":Toy", f"{single}:SPEC")]))
+    single.rename(tmp_path / "code_one.py")
+    assert changed_modules(table, fresh()) == [f"file:{single}"]
+
+
+def test_a_module_in_site_packages_counts_without_what_lies_beside_it():
+    """A distribution of one module, and a package."""
+    shared = Path(entrypoints.__file__).parent
+    roots = roots_of([("entrypoints:X", ""), ("pytest:X", "")])
+    assert not {shared, shared.resolve()} & set(roots)
+    files = loaded_files(roots)
+    assert {"entrypoints", "pytest", "vpbench"} <= {n.partition(".")[0] for n in files}
+    assert "numpy" not in files
+
+
+def test_an_environment_inside_the_folder_of_a_plugin_does_not_count(single, monkeypatch):
+    folder = single.parent / ".venv" / "site-packages"
+    (folder / "theirs-1.0.dist-info").mkdir(parents=True)
+    (folder / "code_one_theirs.py").write_text("")
+    monkeypatch.syspath_prepend(str(folder))
+    forget_modules()
+    importlib.import_module("code_one_theirs")
+    roots = roots_of([(":Toy", f"{single}:SPEC")])
+    assert set(of_plugin(roots)["modules"]) == {f"file:{single}", "code_one_helper"}
+    assert "code_one_theirs" in loaded_files([folder / "code_one_theirs.py"])
+
+
+def test_all_packages_of_a_distribution_count(site):
+    for name in ("made_one", "made_two", "made_three"):
+        site.module(name, "")
+    info = site.add("made-dist", None)
+    (info / "top_level.txt").write_text("made_one\nmade_two\n")
+    (site.folder / "made_pack").mkdir()
+    (site.folder / "made_pack" / "__init__.py").write_text("")
+    other = site.add("made-more", None)
+    (other / "top_level.txt").write_text("made_pack\nmade_three\n")
+    forget_modules()
+    roots = roots_of([("made_pack.method:X", "")])
+    assert {site.folder / "made_pack", site.folder / "made_three.py"} <= set(roots)
+    assert site.folder / "made_one.py" not in roots
+    forget_modules()
+
+
+def test_digests_are_kept_in_the_cache_of_the_user(tmp_path):
+    digests = digest_cache(tmp_path)
+    assert digests is digest_cache(tmp_path) and digests is not digest_cache(tmp_path / "other")
+    assert digests.of(Path(code.__file__)) == source_digest(Path(code.__file__).read_bytes())
+    assert digests.path is not None and tmp_path in digests.path.parents
+
+
+def test_many_changed_modules_are_counted():
+    assert short_names(["a", "b"]) == "a, b"
+    assert short_names(["a", "file:/x/y.py", "c", "d", "e"]) == "a, y.py, c and 2 more"
+    assert short_names(["a", "b"], 1) == "a and 1 more"
