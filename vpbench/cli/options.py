@@ -123,10 +123,10 @@ def effort(function: F) -> F:
         click.option(
             "--on",
             "executor",
-            type=click.Choice(["local"]),
             default="local",
             show_default=True,
-            help="Where jobs are placed.",
+            metavar="NAME",
+            help="The executor that decides where jobs run; see: vpbench list executors.",
         ),
     )(function)
 
