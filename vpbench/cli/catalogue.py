@@ -72,8 +72,8 @@ def list_(kind: str | None, broken: bool, as_json: bool, debug: bool) -> int:
 
 _INFO_EPILOG = """\b
 Examples:
-  vpbench info ours
-  vpbench info 'ours[motion=frozen]' --json
+  vpbench info my-method
+  vpbench info 'my-method[motion=frozen]' --json
   vpbench info metric:psnr --bibtex
   vpbench info runs/folder-clips-1a2b3c4d/copy-last/0f1e2d3c"""
 

@@ -74,7 +74,7 @@ class Entry:
     clashes: bool = False
 
     @property
-    def ours(self) -> bool:
+    def of_vpbench(self) -> bool:
         """Whether it comes with vpbench."""
         return self.ref.source == "builtin" or self.ref.dist == "vpbench"
 
@@ -331,7 +331,7 @@ def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
         for row in _rows(ref)
     ]
     registry.entries = rows
-    _refuse_our_names(rows)
+    _reserve_names(rows)
     winners: dict[tuple[str, str], Entry] = {}
     for row in (row for row in rows if not row.clashes):
         winner = winners.setdefault((row.kind, row.name), row)
@@ -342,14 +342,14 @@ def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
     return registry
 
 
-def _refuse_our_names(rows: Iterable[Entry]) -> None:
+def _reserve_names(rows: Iterable[Entry]) -> None:
     """Break plugins that have the name of one that comes with vpbench.
 
     Another "copy-last" would stand in its place in every later comparison.
     """
-    ours = {(row.kind, row.name): row for row in rows if row.ours}
+    reserved = {(row.kind, row.name) for row in rows if row.of_vpbench}
     for row in rows:
-        if not row.ours and (row.kind, row.name) in ours:
+        if not row.of_vpbench and (row.kind, row.name) in reserved:
             row.status, row.spec, row.clashes = "broken", None, True
             row.reason = f"the name {row.name!r} belongs to a {row.kind} of vpbench; choose another"
 
