@@ -93,12 +93,12 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=400)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    found = paired(args.pairs, args.n, args.dim) | rest(5, args.n, args.dim)
+    figures = paired(args.pairs, args.n, args.dim) | rest(5, args.n, args.dim)
     if args.json:
-        print(json.dumps({"n": args.n, "dim": args.dim, "pairs": args.pairs, **found}))
+        print(json.dumps({"n": args.n, "dim": args.dim, "pairs": args.pairs, **figures}))
         return
     print(f"n = {args.n}, d = {args.dim}, medians of {args.pairs} pairs")
-    for name, value in found.items():
+    for name, value in figures.items():
         print(f"{name:34} {value:.5g}")
 
 

@@ -215,8 +215,8 @@ def _report(title: str, runs: list[dict[str, list[float]]]) -> None:
     product = 2 * MATRIX**3 / 1e9
     rates = {n: product * total.pop(n) for n in runs[0] if n.startswith("product")}
     ruler = max(rates, key=lambda n: rates[n])
-    said = ", ".join(f"{rate:.0f} GFLOP/s ({name})" for name, rate in rates.items())
-    print(f"\n{title}: {said}; load {os.getloadavg()[0]:.1f}")
+    listed = ", ".join(f"{rate:.0f} GFLOP/s ({name})" for name, rate in rates.items())
+    print(f"\n{title}: {listed}; load {os.getloadavg()[0]:.1f}")
     print(f"  {'':24} {'s/clip':>7} {'GFLOP/s':>8} {'of product':>10} {'speed-up':>9}")
     best = max((n for n in total if n.startswith("plain")), key=lambda n: total[n])
     for name, rate in total.items():

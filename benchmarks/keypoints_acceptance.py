@@ -45,7 +45,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from keypoints_setup import ground, table, told
+from keypoints_setup import open_setup, progress_lines, table
 from keypoints_trial import FROZEN, METHOD, ORACLE, Line, Trial
 from puppets_classifier import Classifier, Clips, classify
 from puppets_classifier import train as train_classifier
@@ -90,16 +90,16 @@ def changed_error(task_data: TaskData, items: Sequence[Item], fake: dict[str, Fr
     for item in items:
         real, made = to_tensor(task_data.targets(item)), to_tensor(fake[item.id])
         still = to_tensor(task_data.given(item)[-1]).expand_as(real)
-        moved = changed_pixels(still * 2.0, real * 2.0)
-        wrong += float(((made - real).abs() * moved).sum())
-        due += float(((still - real).abs() * moved).sum())
+        changed = changed_pixels(still * 2.0, real * 2.0)
+        wrong += float(((made - real).abs() * changed).sum())
+        due += float(((still - real).abs() * changed).sum())
     return wrong / max(due, 1e-12)
 
 
 def translator(trial: Trial) -> list[Line]:
     """The translator alone, fed with true keypoints."""
     gain = trial.apart(ORACLE, "copy-last", "psnr")
-    part = changed_error(trial.task_data, trial.items, frames_of(trial.stored(ORACLE)))
+    part = changed_error(trial.task_data, trial.items, frames_of(trial.finished(ORACLE)))
     known = {n: trial.score(n, "psnr") for n in (ORACLE, "copy-last")}
     own = {n: None if r is None else r["value"] for n, r in known.items()}
     return [
@@ -111,7 +111,7 @@ def translator(trial: Trial) -> list[Line]:
             "dB",
             at_least=5.0,
             se=gain.se if gain else None,
-            remark="" if gain else "not scored",
+            note="" if gain else "not scored",
         ),
         Line("L1 on changed pixels, part of copying's", part, at_most=0.4),
     ]
@@ -137,13 +137,13 @@ def read_points(
         points.append(detector.detect(frames[None], torch.from_numpy(pose.copy())[None])[0].numpy())
         joints.append(pose)
         labels += [clip.label or 0] * len(times)
-        trial.tell(f"keypoints, {what}", done + 1, len(clips))
+        trial.show(f"keypoints, {what}", done + 1, len(clips))
     return np.concatenate(points), np.concatenate(joints), np.array(labels, np.int64)
 
 
 def joints(trial: Trial) -> list[Line]:
     """Joints read from keypoints."""
-    detector = trial.live.slots["detector"]
+    detector = trial.loaded.slots["detector"]
     most = trial.args.train_clips or _READ_CLIPS
     clips = sorted(trial.task_data.dataset.clips("train"), key=lambda c: c.id)
     clips = clips[:: max(1, len(clips) // most)]
@@ -152,11 +152,13 @@ def joints(trial: Trial) -> list[Line]:
         sides = [
             read_points(trial, detector, c, w) for c, w in ((clips, "train"), (tested, "test"))
         ]
-    found: Readout = linear_readout(sides[0], sides[1], trial.task_data.task.info.size)
+    readout: Readout = linear_readout(sides[0], sides[1], trial.task_data.task.info.size)
     return [
-        Line("joint error", found.error, "px", remark=f"mean pose {found.mean_pose_error:.2f} px"),
-        Line("joint error, part of the mean pose's", found.ratio, at_most=0.6),
-        Line("PCK@0.1 of joints read from keypoints", found.pck, at_least=0.7),
+        Line(
+            "joint error", readout.error, "px", note=f"mean pose {readout.mean_pose_error:.2f} px"
+        ),
+        Line("joint error, part of the mean pose's", readout.ratio, at_most=0.6),
+        Line("PCK@0.1 of joints read from keypoints", readout.pck, at_least=0.7),
     ]
 
 
@@ -184,7 +186,7 @@ def fvd(trial: Trial) -> list[Line]:
     records = {name: trial.score(name, "fvd") for name in names}
     lines = [
         Line(
-            f"FVD of {trial.stored(n).inputs['method']}",
+            f"FVD of {trial.finished(n).inputs['method']}",
             r["value"] if r else None,
             se=r.get("se") if r else None,
         )
@@ -197,7 +199,7 @@ def fvd(trial: Trial) -> list[Line]:
             ("FVD, part of the way from copy-last to real-other", 0.5),
             ("FVD of frozen motion above ours, in SE", 2.0),
         ]
-        return lines + [Line(n, None, at_least=b, remark="not scored") for n, b in missing]
+        return lines + [Line(n, None, at_least=b, note="not scored") for n, b in missing]
     assert worse.mean is not None
     return [
         *lines,
@@ -227,7 +229,7 @@ def classifier(trial: Trial) -> tuple[Classifier, dict[str, float]]:
     args, task_data = trial.args, trial.task_data
     classes = task_data.task.info.n_classes
     key = digest([1, task_data.task.training_hash, args.epochs, args.train_clips, args.seed])[:16]
-    path = trial.ground.paths.cache / "benchmarks" / f"classifier-{key}.safetensors"
+    path = trial.setup.paths.cache / "benchmarks" / f"classifier-{key}.safetensors"
     if path.is_file():
         model = Classifier(classes)
         with safe_open(path, "pt") as stored:
@@ -255,25 +257,25 @@ def wrong_labels(items: Sequence[Item], classes: int) -> list[int]:
 
 def predicted(trial: Trial, labels: Sequence[int], what: str) -> Clips:
     """Test clips predicted under some labels, as `real_clips` shows real ones."""
-    live, task_data = trial.live, trial.task_data
+    loaded, task_data = trial.loaded, trial.task_data
     shown: list[Any] = []
     for part in trial.batches():
         full = [part[k % len(part)] for k in range(BATCH)]
-        given = task_data.conditioning(full, live.run.method)
+        given = task_data.conditioning(full, loaded.run.method)
         asked = [labels[len(shown) + k % len(part)] for k in range(BATCH)]
         given = dataclasses.replace(given, label=np.array(asked, np.int64))
         frames = call_predict(
-            live.instance,
+            loaded.instance,
             given,
             None,
             task_data.task.horizon,
             task_data.seeds(full, 0, 1),
-            live.name,
+            loaded.name,
         )
         for k, item in enumerate(part):
             whole = np.concatenate([task_data.given(item)[-1:], frames[k, 0]])
             shown.append(whole[::2].transpose(0, 3, 1, 2))
-        trial.tell(what, len(shown), len(trial.items))
+        trial.show(what, len(shown), len(trial.items))
     return Clips(torch.from_numpy(np.stack(shown)), torch.tensor(list(labels)))
 
 
@@ -298,14 +300,14 @@ def label(trial: Trial) -> list[Line]:
         Line(
             "classifier on real test clips",
             share("real", own),
-            remark=f"on validation {figures['val']:.2f}",
+            note=f"on validation {figures['val']:.2f}",
         ),
         Line("own label seen in predictions under it", share("right", own)),
         Line(
             "wrong label seen in predictions under it",
             share("wrong", wrong),
             at_least=0.5,
-            remark=f"95%: {low:.2f} to {high:.2f}",
+            note=f"95%: {low:.2f} to {high:.2f}",
         ),
         Line("own label seen in predictions under a wrong one", share("wrong", own)),
     ]
@@ -324,13 +326,13 @@ def pair_distance(paths: Tensor) -> list[float]:
 
 def spread(trial: Trial) -> list[Line]:
     """How far futures under several seeds lie apart, beside real clips of one class."""
-    task_data, slots = trial.task_data, trial.live.slots
+    task_data, slots = trial.task_data, trial.loaded.slots
     detector, motion = slots["detector"], slots["motion"]
     apart: list[float] = []
     real: dict[int, list[Tensor]] = defaultdict(list)
     with torch.inference_mode(), evaluating([detector, motion]):
         for part in trial.batches():
-            given = task_data.conditioning(part, trial.live.run.method)
+            given = task_data.conditioning(part, trial.loaded.run.method)
             seeds = torch.from_numpy(task_data.seeds(part, 0, trial.args.samples))
             asked = None if given.label is None else torch.from_numpy(given.label.copy())
             points = detector.detect(to_tensor(given.frames), None)
@@ -342,15 +344,15 @@ def spread(trial: Trial) -> list[Line]:
                 apart += pair_distance(paths)
             for item in part:
                 frames = np.concatenate([task_data.given(item)[-1:], task_data.targets(item)])
-                found = detector.detect(to_tensor(frames)[None], None)[0, :, :, :2]
-                real[item.clip.label or 0].append(found)
-            trial.tell("spread", sum(map(len, real.values())), len(trial.items))
+                keypoints = detector.detect(to_tensor(frames)[None], None)[0, :, :, :2]
+                real[item.clip.label or 0].append(keypoints)
+            trial.show("spread", sum(map(len, real.values())), len(trial.items))
     places: list[float] = []
     ways: list[float] = []
     for clips in real.values():
-        found = torch.stack(clips)
-        places += pair_distance(found[:, 1:] - found[:, :1].mean(2, keepdim=True))
-        ways += pair_distance(found[:, 1:] - found[:, :1])
+        keypoints = torch.stack(clips)
+        places += pair_distance(keypoints[:, 1:] - keypoints[:, :1].mean(2, keepdim=True))
+        ways += pair_distance(keypoints[:, 1:] - keypoints[:, :1])
     if not places:
         raise MissingData(
             "no class has two test clips.", fix="Make the runs with a larger --limit."
@@ -398,21 +400,21 @@ def main() -> None:
         parser.error("--samples must be at least 2, --epochs and --threads at least 1")
     if args.train_clips is not None and args.train_clips < _FEWEST:
         parser.error(f"--train-clips must be at least {_FEWEST}")
-    found: dict[str, list[Line]] = {}
-    with told() as progress:
-        trial = Trial(ground(args.runs, limit=args.limit), args, progress)
+    groups: dict[str, list[Line]] = {}
+    with progress_lines() as progress:
+        trial = Trial(open_setup(args.runs, limit=args.limit), args, progress)
         method, n = trial.plans[METHOD].name, len(trial.items)
         for name in args.only:
             set_threads(args.threads)  # loading a method sets one
-            found[name] = GROUPS[name](trial)
+            groups[name] = GROUPS[name](trial)
     if args.json:
-        lines = {name: [line.json() for line in group] for name, group in found.items()}
+        lines = {name: [line.json() for line in group] for name, group in groups.items()}
         print(json.dumps({"method": method, "n": n, "figures": lines}, allow_nan=False))
         return
     print(f"{method} on {n} test clips of puppets, fit seed {args.fit_seed}")
     rows = [["", "value", "SE", "bound", ""]]
-    table(rows + [line.cells() for group in found.values() for line in group])
-    bound = [line for group in found.values() for line in group if line.met is not None]
+    table(rows + [line.cells() for group in groups.values() for line in group])
+    bound = [line for group in groups.values() for line in group if line.met is not None]
     print(f"{sum(line.met is True for line in bound)} of {len(bound)} bounds are met")
 
 

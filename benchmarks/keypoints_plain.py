@@ -267,10 +267,10 @@ class Plain:
             with torch.no_grad():
                 fake = self._make(before, real)[0]
         yes, no = self.discriminator(real), self.discriminator(fake)
-        told = F.binary_cross_entropy_with_logits(yes, torch.ones_like(yes))
-        told = told + F.binary_cross_entropy_with_logits(no, torch.zeros_like(no))
+        judged = F.binary_cross_entropy_with_logits(yes, torch.ones_like(yes))
+        judged = judged + F.binary_cross_entropy_with_logits(no, torch.zeros_like(no))
         self.d.zero_grad()
-        told.backward()
+        judged.backward()
         self.d.step()
         fake, at = made if made is not None else self._make(source, target)
         terms = self.distances(fake, source, target)
@@ -288,7 +288,7 @@ class Plain:
         self.g.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         self.g.step()
-        return {k: float(v.detach()) for k, v in {"discriminator": told, **terms}.items()}
+        return {k: float(v.detach()) for k, v in {"discriminator": judged, **terms}.items()}
 
     def _make(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The result, and the target's keypoints."""

@@ -29,7 +29,7 @@ _STAGE = "ours:keypoints"
 
 
 @dataclass(frozen=True)
-class Ground:
+class Setup:
     """A dataset with its default task, and what is installed."""
 
     task_data: TaskData
@@ -51,14 +51,16 @@ class Prepared:
     ctx: Any
 
 
-def ground(runs: Path | None = None, dataset: str = "puppets", limit: int | None = None) -> Ground:
+def open_setup(
+    runs: Path | None = None, dataset: str = "puppets", limit: int | None = None
+) -> Setup:
     """Open a dataset; `limit` as in `vpbench run`."""
-    found, where = registry(()), user_paths(runs)
-    return Ground(open_task_data(TaskRef(dataset, limit=limit), found, where), found, where)
+    plugins, folders = registry(()), user_paths(runs)
+    return Setup(open_task_data(TaskRef(dataset, limit=limit), plugins, folders), plugins, folders)
 
 
 def first_stage(
-    where: Ground,
+    where: Setup,
     name: str,
     folder: Path,
     threads: int,
@@ -101,7 +103,7 @@ def first_stage(
 
 
 @contextmanager
-def told() -> Generator[Progress]:
+def progress_lines() -> Generator[Progress]:
     """Progress on stderr; what vpbench raises on purpose ends the script with one sentence."""
     try:
         with Progress() as progress:
@@ -111,10 +113,10 @@ def told() -> Generator[Progress]:
         sys.exit(error.exit_code)
 
 
-def table(rows: list[list[str]], say: Callable[[str], object] = print) -> None:
+def table(rows: list[list[str]], write: Callable[[str], object] = print) -> None:
     """Columns of equal width; the first is text, the others are figures."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        say("  " + "  ".join(cells).rstrip())
+        write("  " + "  ".join(cells).rstrip())

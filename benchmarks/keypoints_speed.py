@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 from keypoints_plain import Plain, same_results
-from keypoints_setup import Ground, first_stage, ground, table, told
+from keypoints_setup import Setup, first_stage, open_setup, progress_lines, table
 from torch import Tensor
 
 from vpbench.core.progress import Report
@@ -84,7 +84,7 @@ def seconds(call: Callable[[int], object], steps: int) -> tuple[float, float]:
 
 
 def prepare(
-    where: Ground, precision: str, args: argparse.Namespace, folder: Path, report: Report
+    where: Setup, precision: str, args: argparse.Namespace, folder: Path, report: Report
 ) -> tuple[Forms, dict[str, Any]]:
     """All forms in one precision; the batch, and how far the plain form's results are from ours."""
     name = f"ours[precision={precision}]"
@@ -153,27 +153,27 @@ def summary(times: Times) -> dict[str, Any]:
     }
 
 
-def report(precision: str, found: Mapping[str, Any]) -> None:
+def report(precision: str, figures: Mapping[str, Any]) -> None:
     """One small table, then goals and results."""
-    rates = found["steps_per_second"]
-    print(f"\n{precision}: batch {found['batch']}, load {os.getloadavg()[0]:.1f}")
+    rates = figures["steps_per_second"]
+    print(f"\n{precision}: batch {figures['batch']}, load {os.getloadavg()[0]:.1f}")
     rows = [["", "steps/s", "beside plain"]]
     rows += [[n, f"{rate:.3f}", f"{rate / rates['plain']:.2f}"] for n, rate in rates.items()]
     table(rows)
-    apart = ", ".join(f"{k} {v:.0e}" for k, v in found["apart"].items())
+    apart = ", ".join(f"{k} {v:.0e}" for k, v in figures["apart"].items())
     print(f"  relative differences with the same weights: {apart}")
 
     def verdict(met: bool) -> str:
         return "met" if met else "missed"
 
-    whole, share = found["speed_up"], found["loading_share"]
+    whole, share = figures["speed_up"], figures["loading_share"]
     print(f"  whole speed-up            {whole:.2f}  goal {GOAL}: {verdict(whole >= GOAL)}")
-    print(f"  the same, in CPU time     {found['speed_up_cpu_time']:.2f}")
+    print(f"  the same, in CPU time     {figures['speed_up_cpu_time']:.2f}")
     print(
-        f"  of one forward alone      {found['gain_of_one_forward']:.2f}  "
+        f"  of one forward alone      {figures['gain_of_one_forward']:.2f}  "
         f"arithmetic says {SHARED_THEORY}"
     )
-    print(f"  of channels last alone    {found['gain_of_layout']:.2f}")
+    print(f"  of channels last alone    {figures['gain_of_layout']:.2f}")
     print(
         f"  data loading, of a step  {share:5.1%}  goal below {DATA_GOAL:.0%}: "
         f"{verdict(share < DATA_GOAL)}"
@@ -198,8 +198,13 @@ def main() -> None:
         parser.error("--rounds, --steps and --threads must be at least 1")
     set_threads(args.threads)
     results: dict[str, dict[str, Any]] = {}
-    with told() as progress, tempfile.TemporaryDirectory() as scratch, deterministic(), seeded(0):
-        where = ground()
+    with (
+        progress_lines() as progress,
+        tempfile.TemporaryDirectory() as scratch,
+        deterministic(),
+        seeded(0),
+    ):
+        where = open_setup()
         for precision in args.precision:
             forms, facts = prepare(where, precision, args, Path(scratch), progress)
             times = measure(forms, args.rounds, args.steps, progress, precision)
@@ -218,8 +223,8 @@ def main() -> None:
         )
         return
     print(f"{args.threads} threads, preset {args.preset}, {args.rounds} rounds of {args.steps}")
-    for precision, found in results.items():
-        report(precision, found)
+    for precision, figures in results.items():
+        report(precision, figures)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from keypoints_setup import Ground
+from keypoints_setup import Setup
 
 from vpbench.api import MissingData
 from vpbench.core import stats
@@ -36,7 +36,7 @@ class Line:
     at_least: float | None = None
     at_most: float | None = None
     se: float | None = None
-    remark: str = ""
+    note: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -57,7 +57,7 @@ class Line:
         met = self.met
         verdict = "" if met is None else "met" if met else "MISSED"
         name = f"{self.name}, {self.unit}" if self.unit else self.name
-        return [f"{name} ({self.remark})" if self.remark else name, value, error, bound, verdict]
+        return [f"{name} ({self.note})" if self.note else name, value, error, bound, verdict]
 
     def json(self) -> dict[str, Any]:
         """All fields, and the verdict."""
@@ -68,14 +68,14 @@ class Line:
 class Trial:
     """The runs, and the trained parts behind them."""
 
-    ground: Ground
+    setup: Setup
     args: argparse.Namespace
     report: Report
 
     @property
     def task_data(self) -> TaskData:
         """The dataset with its task."""
-        return self.ground.task_data
+        return self.setup.task_data
 
     @cached_property
     def items(self) -> list[Item]:
@@ -87,46 +87,46 @@ class Trial:
         """Of the three methods."""
         names = [METHOD, ORACLE, FROZEN]
         asked = Asked(self.args.preset, self.args.fit_seed)
-        return dict(zip(names, self.ground.plan(names, asked), strict=True))
+        return dict(zip(names, self.setup.plan(names, asked), strict=True))
 
     @cached_property
-    def live(self) -> LoadedMethod:
+    def loaded(self) -> LoadedMethod:
         """The trained method."""
-        where = self.ground
+        where = self.setup
         run = self.plans[METHOD]
         return load_trained(run, self.task_data, where.registry, where.paths, "cpu", self.report)
 
     @cached_property
-    def _stored(self) -> dict[str, FinishedRun]:
-        found: dict[str, FinishedRun] = {}
-        runs = newest(self.ground.paths.runs, self.task_data.task.id, self.args.limit)
+    def _runs(self) -> dict[str, FinishedRun]:
+        by_method: dict[str, FinishedRun] = {}
+        runs = newest(self.setup.paths.runs, self.task_data.task.id, self.args.limit)
         for (_, method, trained, fit_seed, seed), run in runs.items():
             mine = trained == TRAIN and seed == 0 and fit_seed in (None, self.args.fit_seed)
             if mine and run.inputs["task"]["limit"] == self.args.limit:
-                found[method] = run
-        return found
+                by_method[method] = run
+        return by_method
 
-    def stored(self, name: str) -> FinishedRun:
+    def finished(self, name: str) -> FinishedRun:
         """The newest complete run of one of the three methods, or of a reference.
 
         Raises:
             MissingData: with the command that makes it.
         """
         full = self.plans[name].name if name in self.plans else name
-        if full not in self._stored:
+        if full not in self._runs:
             words = ["vpbench", "run", METHOD, ORACLE, FROZEN, "--dataset", "puppets"]
-            words += ["--runs", str(self.ground.paths.runs)]
+            words += ["--runs", str(self.setup.paths.runs)]
             words += ["--preset", self.args.preset] if self.args.preset else []
             words += ["--limit", str(self.args.limit)] if self.args.limit else []
             words += ["--fit-seeds", str(self.args.fit_seed)] if self.args.fit_seed else []
             raise MissingData(
                 f"there is no finished run of {full}.", fix=f"Run: {shlex.join(words)}"
             )
-        return self._stored[full]
+        return self._runs[full]
 
     def score(self, name: str, metric: str) -> dict[str, Any] | None:
         """The stored score over all frames, None where it was not scored."""
-        return self.stored(name).scores.get((metric, self.task_data.task.horizon))
+        return self.finished(name).scores.get((metric, self.task_data.task.horizon))
 
     def apart(self, a: str, b: str, metric: str) -> stats.Interval | None:
         """The paired interval of a - b."""
@@ -141,13 +141,13 @@ class Trial:
             record["unit"],
             record["kind"],
         )
-        rows = [Row(n, [self.stored(n)]) for n in (a, b)]
+        rows = [Row(n, [self.finished(n)]) for n in (a, b)]
         return difference(rows[0], rows[1], self.task_data.task.horizon, column)
 
     def batches(self) -> list[list[Item]]:
         """Test clips in batches of the size that methods are always asked with."""
         return [self.items[k : k + BATCH] for k in range(0, len(self.items), BATCH)]
 
-    def tell(self, what: str, done: int, total: int) -> None:
+    def show(self, what: str, done: int, total: int) -> None:
         """Progress."""
         self.report({"event": "progress", "what": what, "done": done, "total": total})

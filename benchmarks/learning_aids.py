@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keypoints_setup import Ground, first_stage, ground, table, told
+from keypoints_setup import Setup, first_stage, open_setup, progress_lines, table
 
 from vpbench.core.progress import Report
 from vpbench.core.stats import t_interval
@@ -66,7 +66,7 @@ def method_name(changes: Mapping[str, str], steps: int) -> str:
 
 
 def train(
-    where: Ground, variant: str, seed: int, args: argparse.Namespace, folder: Path, report: Report
+    where: Setup, variant: str, seed: int, args: argparse.Namespace, folder: Path, report: Report
 ) -> Row | None:
     """Train one variant, or go on with it; None when asked to stop before the end."""
     name = method_name(AIDS[variant], args.steps)
@@ -97,7 +97,7 @@ def train(
     }
 
 
-def stored(path: Path) -> list[Row]:
+def finished(path: Path) -> list[Row]:
     """Finished runs; a line that was cut short by a crash does not count."""
     rows: list[Row] = []
     for line in path.read_text().splitlines() if path.is_file() else ():
@@ -110,12 +110,12 @@ def stored(path: Path) -> list[Row]:
 
 def chosen(rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
     """Those of this budget and preset, the newest of each variant and seed."""
-    found = {
+    newest = {
         (r["variant"], r["seed"]): r
         for r in rows
         if (r["steps"], r["preset"]) == (args.steps, args.preset) and r["seed"] in args.seeds
     }
-    return list(found.values())
+    return list(newest.values())
 
 
 def append(path: Path, row: Row) -> None:
@@ -154,11 +154,11 @@ def effects(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     return out
 
 
-def report(found: Mapping[str, Mapping[str, Any]], args: argparse.Namespace) -> None:
+def report(means: Mapping[str, Mapping[str, Any]], args: argparse.Namespace) -> None:
     """The table: figures of each variant, in brackets what the aid adds to it."""
     print(f"preset {args.preset}, {args.steps} steps; in brackets: as it is, less without the aid")
     rows = [["", *FIGURES, "seeds"]]
-    for variant, entry in found.items():
+    for variant, entry in means.items():
         cells: list[str] = []
         for figure in FIGURES:
             value, effect = entry[figure], entry.get(f"{figure}_effect")
@@ -201,11 +201,11 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     results = args.out / "results.jsonl"
     set_threads(args.threads)
-    with told() as progress:
-        where = ground()
+    with progress_lines() as progress:
+        where = open_setup()
         for seed in args.seeds:
             for variant in () if args.report else args.only:
-                have = {(r["variant"], r["seed"]) for r in chosen(stored(results), args)}
+                have = {(r["variant"], r["seed"]) for r in chosen(finished(results), args)}
                 if (variant, seed) in have:
                     continue
                 words = [variant.replace(" ", "-"), args.preset, str(args.steps), str(seed)]
@@ -214,14 +214,16 @@ def main() -> None:
                 if row is not None:
                     append(results, row)
                     shutil.rmtree(folder / "resume", ignore_errors=True)
-    rows = chosen(stored(results), args)
-    found = effects(rows)
+    rows = chosen(finished(results), args)
+    summary = effects(rows)
     if args.json:
         print(
-            json.dumps({"preset": args.preset, "steps": args.steps, "effects": found, "runs": rows})
+            json.dumps(
+                {"preset": args.preset, "steps": args.steps, "effects": summary, "runs": rows}
+            )
         )
         return
-    report(found, args)
+    report(summary, args)
 
 
 if __name__ == "__main__":

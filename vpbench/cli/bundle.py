@@ -1,4 +1,4 @@
-"""bundle: trained stages into plugins."""
+"""bundle: copy trained stages into plugin packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, emit_json
+from vpbench.cli.show import Progress, print_json
 
 if TYPE_CHECKING:
     from vpbench.harness.training.bundle import Bundled
@@ -36,13 +36,15 @@ class _DefaultsToAdd(click.Group):
 def bundle() -> None:
     """Put a trained stage into a plugin's package, or into a zip for a web address.
 
-    Its users then need not train. Checkpoint, record and training log are copied, pictures and
-    the name of your machine are not. Prints the Checkpoint(...) for the plugin's spec.
+    Users of the plugin then need not train. Checkpoint, record and training log are copied;
+    pictures and the name of your machine are not. Prints the Checkpoint(...) for the plugin's spec.
     """
 
 
 @bundle.command(
-    _ADD, short_help="Put one there (the default).", epilog=_EPILOG.partition("\n\n")[0]
+    _ADD,
+    short_help="Copy a stage into a package (the default).",
+    epilog=_EPILOG.partition("\n\n")[0],
 )
 @click.argument("stage", type=click.Path(path_type=Path), metavar="STAGE_FOLDER")
 @click.argument("package", type=click.Path(path_type=Path), required=False)
@@ -54,11 +56,11 @@ def bundle() -> None:
     metavar="MB",
     help="Refuse a larger stage.",
 )
-@click.option("--replace", is_flag=True, help="Replace the copy that is in the package.")
+@click.option("--replace", is_flag=True, help="Replace an existing copy in the package.")
 @click.option(
     "--zip", "archive", type=click.Path(path_type=Path), metavar="FILE", help="Write a zip instead."
 )
-@click.option("--url", metavar="ADDRESS", help="The https address that the zip will have.")
+@click.option("--url", metavar="ADDRESS", help="The https address where the zip will be published.")
 @options.output
 def add(
     stage: Path,
@@ -78,16 +80,16 @@ def add(
     from vpbench.harness.training.bundle import bundle_into_package, bundle_into_zip
 
     if package is not None and archive is None and url is None:
-        made = bundle_into_package(stage, package, limit_mb, replace=replace)
+        bundled = bundle_into_package(stage, package, limit_mb, replace=replace)
     elif package is None and archive is not None and url is not None:
-        made = bundle_into_zip(stage, archive, url, limit_mb)
+        bundled = bundle_into_zip(stage, archive, url, limit_mb)
     else:
-        raise click.UsageError("Name a package, or --zip FILE with --url ADDRESS.")
+        raise click.UsageError("Give a package, or --zip FILE with --url ADDRESS.")
     if as_json:
-        emit_json(_json(made))
+        print_json(_json(bundled))
     else:
-        click.echo(made.line)
-        click.echo(f"{made.path}: {made.size / 1e6:.2f} MB", err=True)
+        click.echo(bundled.line)
+        click.echo(f"{bundled.path}: {bundled.size / 1e6:.2f} MB", err=True)
     return 0
 
 
@@ -116,7 +118,7 @@ def attest(stage: Path, runs: str | None, offline: bool, as_json: bool, debug: b
     with Progress() as progress:
         differences = work(StageDir(stage), registry(), options.folders(runs, offline), progress)
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.attest/1",
                 "stage": str(stage),
@@ -125,7 +127,7 @@ def attest(stage: Path, runs: str | None, offline: bool, as_json: bool, debug: b
             }
         )
     elif differences:
-        click.echo(f"{stage}: the code trains otherwise now.")
+        click.echo(f"{stage}: the code no longer trains it as before.")
         for line in differences:
             click.echo(f"  {line}")
     else:
@@ -133,15 +135,15 @@ def attest(stage: Path, runs: str | None, offline: bool, as_json: bool, debug: b
     return 4 if differences else 0
 
 
-def _json(made: Bundled) -> dict[str, object]:
+def _json(bundled: Bundled) -> dict[str, object]:
     return {
         "schema": "vpbench.bundle/1",
-        "owner": made.owner,
-        "stage": made.stage,
-        "key": made.key,
-        "path": str(made.path),
-        "size": made.size,
-        "source": made.source,
-        "sha256": made.sha256 or None,
-        "checkpoint": made.line,
+        "owner": bundled.owner,
+        "stage": bundled.stage,
+        "key": bundled.key,
+        "path": str(bundled.path),
+        "size": bundled.size,
+        "source": bundled.source,
+        "sha256": bundled.sha256 or None,
+        "checkpoint": bundled.line,
     }

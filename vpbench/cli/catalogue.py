@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import console, emit_json
+from vpbench.cli.show import console, print_json
 from vpbench.core.names import MethodRef, parse_name
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ _KINDS = {
 
 @click.command("list", epilog="\b\nExamples:\n  vpbench list\n  vpbench list methods --broken")
 @click.argument("kind", required=False, type=click.Choice(list(_KINDS)))
-@click.option("--broken", is_flag=True, help="Only plugins that cannot be used.")
+@click.option("--broken", is_flag=True, help="List only plugins that cannot be used.")
 @options.output
 def list_(kind: str | None, broken: bool, as_json: bool, debug: bool) -> int:
-    """List plugins: what there is, where it comes from, what is broken and why."""
+    """List plugins, where each comes from, and why a broken one cannot be used."""
     from vpbench.core.registry import registry
 
-    found = registry()
+    plugins = registry()
     kinds = [_KINDS[kind]] if kind else list(_KINDS.values())
-    rows = [e for k in kinds for e in found.of(k) if not broken or e.status != "ok"]
+    rows = [e for k in kinds for e in plugins.of(k) if not broken or e.status != "ok"]
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.list/1",
                 "items": [
@@ -80,7 +80,7 @@ Examples:
 
 @click.command(epilog=_INFO_EPILOG)
 @click.argument("what", metavar="NAME|RUN")
-@click.option("--bibtex", is_flag=True, help="Only the citation.")
+@click.option("--bibtex", is_flag=True, help="Print only the citation.")
 @options.output
 def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
     """Show what a plugin declares, or what a run folder holds.
@@ -94,7 +94,7 @@ def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
     entry = _find(named.base)
     assert entry.spec is not None  # find() refuses broken rows
     if bibtex:
-        click.echo(entry.spec.citation or f"{entry.name} names no citation.")
+        click.echo(entry.spec.citation or f"{entry.name} has no citation.")
         return 0
     record = {"name": entry.name, "kind": entry.kind, "source": entry.origin}
     record |= {f.name: getattr(entry.spec, f.name) for f in fields(entry.spec) if f.name != "name"}
@@ -102,7 +102,7 @@ def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
         entry.kind, MethodRef(named.base.removeprefix("method:"), named.params)
     )
     if as_json:
-        emit_json({"schema": "vpbench.info/1", **record})
+        print_json({"schema": "vpbench.info/1", **record})
         return 0
     if "capabilities" in record:
         record = {**record, "capabilities": _needs(record["capabilities"])}
@@ -111,7 +111,7 @@ def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
 
 
 def _with_parameters(kind: str, ref: MethodRef) -> dict[str, Any]:
-    """What a method needs, uses and is noted for with all that its name says filled in.
+    """What a method needs and uses, and its notes, with the parameters in its name applied.
 
     Raises:
         UsageError: another kind of plugin has no parameters in brackets.
@@ -158,17 +158,17 @@ def _find(what: str) -> Any:
     from vpbench.api.errors import UnknownName, UsageError
     from vpbench.core.registry import registry
 
-    found = registry()
+    plugins = registry()
     kind, colon, name = what.partition(":")
     if colon and kind in _KINDS.values():
-        return found.find(kind, name)
-    kinds = [k for k in _KINDS.values() if what in found.names(k)]
+        return plugins.find(kind, name)
+    kinds = [k for k in _KINDS.values() if what in plugins.names(k)]
     if len(kinds) > 1:
         raise UsageError(f"{what!r} is a {' and a '.join(kinds)}.", fix=f"Write {kinds[0]}:{what}.")
     if not kinds:
-        known = [n for k in _KINDS.values() for n in found.names(k)]
+        known = [n for k in _KINDS.values() for n in plugins.names(k)]
         raise UnknownName("plugin", what, known, hint="See all with: vpbench list")
-    return found.find(kinds[0], what)
+    return plugins.find(kinds[0], what)
 
 
 def _run_info(path: Path, as_json: bool) -> int:
@@ -186,7 +186,7 @@ def _run_info(path: Path, as_json: bool) -> int:
         "scores": {f"{m} over {f} frames": score_json(s) for (m, f), s in run.scores.items()},
     }
     if as_json:
-        emit_json({**record, "schema": "vpbench.info/1"})
+        print_json({**record, "schema": "vpbench.info/1"})
     else:
         inputs = record.pop("inputs")
         _print_record({**inputs, **record})

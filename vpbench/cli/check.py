@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import console, emit_json
+from vpbench.cli.show import console, print_json
 
 if TYPE_CHECKING:
     from vpbench.core.registry import Registry
@@ -23,7 +23,7 @@ Examples:
   vpbench check ./my_method.py:SPEC
   vpbench check my-videos --root data/my-videos
 
-Exit codes: 0 all checks passed, 1 a check failed, 2 there is no such plugin."""
+Exit codes: 0 all checks passed, 1 a check failed, 2 unknown plugin."""
 
 _SYMBOLS = {
     "passed": ("✓", "green"),
@@ -36,7 +36,7 @@ _SYMBOLS = {
 
 @click.command(epilog=_EPILOG)
 @click.argument("name", metavar="NAME")
-@click.option("--full", is_flag=True, help="The slow checks as well.")
+@click.option("--full", is_flag=True, help="Run the slow checks as well.")
 @click.option(
     "--root", type=click.Path(file_okay=False), metavar="DIR", help="The folder of a dataset."
 )
@@ -46,7 +46,7 @@ _SYMBOLS = {
     default=120.0,
     metavar="S",
     show_default=True,
-    help="Seconds after which a check counts as hung.",
+    help="Seconds before a check counts as hung.",
 )
 @options.output
 def check(
@@ -66,7 +66,7 @@ def check(
     results = run_checks(kind, short, full, plugins, timeout=timeout, root=root)
     ok = all(r.status in GOOD for r in results)
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.check/1",
                 "kind": kind,
@@ -117,7 +117,7 @@ def _print(kind: str, name: str, full: bool, results: Sequence[CheckResult]) -> 
     seconds = sum(r.seconds for r in results)
     out.print(Text(f"{kind} {name}: {summary} in {seconds:.1f} s"))
     if not full:
-        out.print(Text("Slow checks are left out; add --full for them.", style="dim"))
+        out.print(Text("Slow checks were not run; add --full to run them.", style="dim"))
 
 
 def _print_details(out: Any, result: CheckResult, wide: int) -> None:

@@ -8,7 +8,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import parse_methods
-from vpbench.cli.show import emit_json, print_comparison
+from vpbench.cli.show import print_comparison, print_json
 from vpbench.core.options import RunOptions, TaskRef
 
 _EPILOG = """\b
@@ -21,8 +21,8 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
-@click.option("--dataset", metavar="D", help="Only runs of this dataset.")
-@click.option("--task", "task_name", metavar="T", help="Only this task.")
+@click.option("--dataset", metavar="D", help="Show only runs on this dataset.")
+@click.option("--task", "task_name", metavar="T", help="Show only this task.")
 @click.option("--preset", metavar="P", help="Preset of all named methods.")
 @options.metrics
 @click.option(
@@ -31,7 +31,7 @@ Examples:
     type=click.Choice(["rich", "md", "tex", "csv", "json"]),
     default="rich",
     show_default=True,
-    help="How the table is printed.",
+    help="Output format of the tables.",
 )
 @click.option(
     "--subset",
@@ -40,8 +40,8 @@ Examples:
     help="Named parts of the test split to show besides: names, all or none.  [default: "
     "the one that the dataset always shows]",
 )
-@click.option("--one-table", is_flag=True, help="Exit with 3 if all rows cannot share one table.")
-@click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
+@click.option("--no-references", is_flag=True, help="Omit the reference rows.")
 @options.storage
 @options.output
 def compare(
@@ -59,7 +59,7 @@ def compare(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Print stored scores as tables; computes nothing.
+    """Print the scores of finished runs as tables; computes nothing.
 
     One table for each task under the runs folder that has a run of any of the methods. Rows that
     differ in anything that moves a number stand in different columns or tables, and the difference
@@ -82,9 +82,9 @@ def compare(
         refs, chosen, registry(plugins), paths, ref, options.split_names(subsets)
     )
     if as_json or form == "json":
-        emit_json(result.json())
+        print_json(result.json())
     if not result.groups:
-        _say_nothing_there(methods, dataset, paths.runs)
+        _report_no_runs(methods, dataset, paths.runs)
         return 5
     if one_table:
         harness.one_table(result)
@@ -93,13 +93,13 @@ def compare(
     return 0
 
 
-def _say_nothing_there(methods: tuple[str, ...], dataset: str | None, runs: Any) -> None:
+def _report_no_runs(methods: tuple[str, ...], dataset: str | None, runs: Any) -> None:
     import shlex
 
     names = " ".join(shlex.quote(m) for m in methods)
     where = shlex.quote(dataset) if dataset else "puppets"
     click.echo(
-        f"There is no finished run of {', '.join(methods)} in {runs}. Make them with:\n"
+        f"No finished run of {', '.join(methods)} in {runs}. Make them with:\n"
         f"  vpbench run {names} --dataset {where}",
         err=True,
     )

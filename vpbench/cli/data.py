@@ -9,7 +9,7 @@ import click
 
 from vpbench.api.optional import Downloads, HasInstructions, HasPublishedCounts
 from vpbench.cli import options
-from vpbench.cli.show import Progress, console, emit_json
+from vpbench.cli.show import Progress, console, print_json
 
 if TYPE_CHECKING:
     from vpbench.api.protocols import Dataset
@@ -51,7 +51,7 @@ def list_(as_json: bool, debug: bool) -> int:
             }
         )
     if as_json:
-        emit_json({"schema": "vpbench.list/1", "items": rows})
+        print_json({"schema": "vpbench.list/1", "items": rows})
         return 0
     from rich import box
     from rich.table import Table
@@ -94,14 +94,14 @@ Examples:
 @click.option(
     "--download",
     is_flag=True,
-    help="Fetch it into its folder first, going on where an earlier call broke off; "
-    "where that is not allowed, say how to get it.",
+    help="Download it first, resuming an earlier download; "
+    "where that is not allowed, print how to get it.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes that convert.  [default: the free cores]",
+    help="Worker processes.  [default: the free cores]",
 )
 @options.storage
 @options.output
@@ -116,7 +116,7 @@ def prepare(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Convert or render a dataset once, so that later runs start at once."""
+    """Convert or render a dataset once, so that later runs start immediately."""
     from vpbench.cli.opening import prepare_dataset, task_ref
     from vpbench.core.registry import registry
     from vpbench.core.tasks import SPLITS
@@ -133,7 +133,7 @@ def prepare(
         convert_clips(task_data, SPLITS, workers, progress, check=True)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.verify/1",
                 "ok": True,
@@ -153,15 +153,15 @@ def _published(opened: Dataset) -> dict[str, int]:
 
 
 def _download(opened: Dataset, offline: bool) -> bool:
-    """Fetch the dataset; False where somebody has to do it by hand, which is then explained."""
+    """Download the dataset; False, with instructions printed, where it must be done by hand."""
     from vpbench.api.errors import MissingData, UsageError
 
     name = opened.spec.name
     if isinstance(opened, Downloads):
         if offline:
             raise MissingData(
-                f"{name} cannot be downloaded without network.",
-                fix="Leave --offline out, and unset VPBENCH_OFFLINE.",
+                f"{name} cannot be downloaded offline.",
+                fix="Drop --offline and unset VPBENCH_OFFLINE.",
             )
         with Progress() as progress:
             folder = opened.download(progress.of(name, "MiB"))
@@ -169,7 +169,7 @@ def _download(opened: Dataset, offline: bool) -> bool:
         return True
     if not isinstance(opened, HasInstructions):
         raise UsageError(f"{name} is not downloaded.", fix=f"Leave --download out of {name}.")
-    click.echo(f"{name} has to be fetched by hand.\n{opened.instructions()}", err=True)
+    click.echo(f"{name} must be downloaded by hand.\n{opened.instructions()}", err=True)
     return False
 
 
@@ -181,7 +181,7 @@ def _download(opened: Dataset, offline: bool) -> bool:
 def verify(
     dataset: str, root: str | None, runs: str | None, offline: bool, as_json: bool, debug: bool
 ) -> int:
-    """Hash and check every clip, in its folder and in the cache, and list all problems at once.
+    """Hash and check every clip in the dataset folder and in the cache, and list all problems.
 
     Test clips that look like training clips are listed as warnings.
     """
@@ -202,7 +202,7 @@ def verify(
             click.echo(f"note: {error}", err=True)
     published = _published(opened)
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.verify/1",
                 "ok": not errors,
@@ -227,7 +227,7 @@ def verify(
 
 
 def _problems(opened: Dataset) -> list[Problem]:
-    """What `verify` finds, with a bar where the dataset says how far it is."""
+    """What `verify` finds, with a bar where the dataset reports progress."""
     from vpbench.cli.opening import reports_progress
 
     reporting = reports_progress(opened)
@@ -254,8 +254,8 @@ def _cache_problems(opened: Any, dataset: str, cache: Path) -> list[Any]:
         Problem(
             "error",
             str(path),
-            f"{path} in the cache is not what was written.",
-            f"Make it again: vpbench data prepare {dataset}",
+            f"{path} in the cache is corrupt.",
+            f"Rebuild it: vpbench data prepare {dataset}",
         )
         for folder in sorted(folders)
         for path in damaged_files(folder)
@@ -281,9 +281,9 @@ def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -
     default="preview",
     show_default=True,
     metavar="DIR",
-    help="Where the pictures go.",
+    help="Output folder.",
 )
-@click.option("--split", default="test", show_default=True, help="Clips of this split.")
+@click.option("--split", default="test", show_default=True, help="Split to draw clips from.")
 @options.storage
 @options.output
 def preview(
@@ -306,7 +306,7 @@ def preview(
     task_data = open_task_data(ref, registry(), options.folders(runs, offline))
     sheet, animation = write_dataset_preview(task_data, split, Path(out))
     if as_json:
-        emit_json({"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation})
+        print_json({"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation})
     else:
         click.echo(f"Contact sheet: {sheet}\nAnimation: {animation}")
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import console, emit_json
+from vpbench.cli.show import console, print_json
 
 _PACKAGES = (
     "torch",
@@ -36,12 +36,12 @@ _PACKAGES = (
 @options.storage
 @options.output
 def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
-    """Check the installation, the folders and the plugins; says what to do about each problem."""
+    """Check the installation, folders and plugins, and print a fix for each problem."""
     paths = options.folders(runs, offline)
     checks = [*_machine(), *_packages(), *_folders(paths), *_data(), *_plugins()]
     problems = [c for c in checks if c["level"] == "error"]
     if as_json:
-        emit_json({"schema": "vpbench.doctor/1", "ok": not problems, "checks": checks})
+        print_json({"schema": "vpbench.doctor/1", "ok": not problems, "checks": checks})
         return 5 if problems else 0
     from rich.text import Text
 
@@ -56,8 +56,8 @@ def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
     return 5 if problems else 0
 
 
-def _check(what: str, found: str, level: str = "ok", fix: str = "") -> dict[str, Any]:
-    return {"what": what, "found": found, "level": level, "fix": fix}
+def _check(what: str, state: str, level: str = "ok", fix: str = "") -> dict[str, Any]:
+    return {"what": what, "found": state, "level": level, "fix": fix}
 
 
 def _machine() -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def _folders(paths: Any) -> list[dict[str, Any]]:
 
 
 def _set_aside(runs: Path) -> list[dict[str, Any]]:
-    """Results that no longer hold, and what they take."""
+    """Out-of-date results that were set aside, and their size on disk."""
     from vpbench.core.run_folders import folder_size, retired
 
     kept = retired(runs)
@@ -132,7 +132,7 @@ def _writable(what: str, folder: Path, switch: str) -> dict[str, Any]:
             what,
             f"{folder} cannot be written ({error.strerror})",
             "error",
-            f"Choose another place with {switch}.",
+            f"Choose another folder with {switch}.",
         )
     import shutil
 
@@ -144,7 +144,7 @@ def _data() -> list[dict[str, Any]]:
     for name in ("VPBENCH_DATA", "VPBENCH_WEIGHTS"):
         value = os.environ.get(name)
         if value and not Path(value).is_dir():
-            checks.append(_check(name, f"{value} is no folder", "error", "Correct or unset it."))
+            checks.append(_check(name, f"{value} is not a folder", "error", "Correct or unset it."))
         elif value:
             inside = ", ".join(sorted(p.name for p in Path(value).iterdir())[:12])
             checks.append(_check(name, f"{value}: {inside or 'empty'}"))
@@ -155,17 +155,17 @@ def _plugins() -> list[dict[str, Any]]:
     from vpbench.core.discovery import culprits
     from vpbench.core.registry import registry
 
-    found = registry()
-    good = [e for e in found.entries if e.status == "ok"]
-    checks = [_check("plugins", f"{len(good)} in force, found with {found.finder}")]
-    if found.trouble:
-        for guilty in culprits() or [found.trouble]:
+    plugins = registry()
+    good = [e for e in plugins.entries if e.status == "ok"]
+    checks = [_check("plugins", f"{len(good)} loaded, discovered with {plugins.finder}")]
+    if plugins.trouble:
+        for package in culprits() or [plugins.trouble]:
             checks.append(
-                _check("entry points", guilty, "warning", "importlib.metadata is used instead.")
+                _check("entry points", package, "warning", "importlib.metadata is used instead.")
             )
     checks += [
         _check(f"{e.kind} {e.name}", f"broken: {e.reason}", "warning", f"From {e.origin}.")
-        for e in found.entries
+        for e in plugins.entries
         if e.status == "broken"
     ]
     return checks

@@ -12,7 +12,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.show import Progress, emit_json
+from vpbench.cli.show import Progress, print_json
 from vpbench.core.options import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ Examples:
   vpbench figure ablation my-method 'my-method[label=off]' 'my-method[motion=frozen]'
   vpbench figure failures my-method --by ssim --format pdf
 
-Every figure is a PNG (or PDF, SVG) in DIR, beside a JSON that says exactly what it shows."""
+Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
 @click.group(epilog=_EPILOG)
@@ -56,7 +56,7 @@ def _shared(function: F) -> F:
             "--clips",
             multiple=True,
             metavar="a,b",
-            help="Test clips by id.  [default: some of different classes]",
+            help="Test clips by id.  [default: a few of different classes]",
         ),
         click.option(
             "--out",
@@ -64,7 +64,7 @@ def _shared(function: F) -> F:
             default="figures",
             metavar="DIR",
             show_default=True,
-            help="Where the figure goes.",
+            help="Output folder.",
         ),
         click.option(
             "--format",
@@ -79,7 +79,7 @@ def _shared(function: F) -> F:
             type=click.Choice(["light", "dark"]),
             default="light",
             show_default=True,
-            help="Colour of the sheet.",
+            help="Background colour.",
         ),
         click.option(
             "--columns",
@@ -87,7 +87,7 @@ def _shared(function: F) -> F:
             default=8,
             metavar="N",
             show_default=True,
-            help="Predicted frames a row.",
+            help="Predicted frames per row.",
         ),
         click.option("--preset", metavar="P", help="Preset of all named methods."),
         click.option(
@@ -117,7 +117,7 @@ def _shared(function: F) -> F:
             default="auto",
             metavar="auto|cpu|cuda:N",
             show_default=True,
-            help="Where methods compute.",
+            help="Device for methods.",
         ),
         options.storage,
         options.output,
@@ -150,7 +150,7 @@ def _sample(function: F) -> F:
 
 
 def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any) -> int:
-    """Open everything, make a figure, write it, say where it is.
+    """Open everything, make a figure, write it and print its path.
 
     Args:
         make: (studio, planned methods) -> figure.
@@ -194,7 +194,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         drawn = make(studio, runs)
         record = write_figure(drawn, studio, out, fields["kind"], fields["background"])
     if fields["as_json"]:
-        emit_json({**record, "out": str(out)})
+        print_json({**record, "out": str(out)})
         return 0
     for path in written(out, record):
         click.echo(f"Figure: {path}")
@@ -216,7 +216,7 @@ def _items(studio: Any, clips: Sequence[str], count: int) -> Any:
 
 @figure.command(epilog="\b\nExample:\n  vpbench figure predictions my-method copy-last --count 3")
 @_shared
-@_count(4, "How many clips.")
+@_count(4, "Number of clips.")
 @_sample
 @click.option("--keypoints", is_flag=True, help="A row of keypoints below each method.")
 def predictions(
@@ -247,7 +247,7 @@ def predictions(
     default=5,
     metavar="S",
     show_default=True,
-    help="How many seeds.",
+    help="Number of seeds.",
 )
 def sweep(
     methods: tuple[str, ...],
@@ -279,7 +279,7 @@ def sweep(
 
 @figure.command(epilog="\b\nExample:\n  vpbench figure translation my-method --count 6")
 @_shared
-@_count(4, "How many clips.")
+@_count(4, "Number of clips.")
 def translation(
     methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, **fields: Any
 ) -> int:
@@ -297,7 +297,7 @@ def translation(
     epilog="\b\nExample:\n  vpbench figure ablation my-method 'my-method[motion=frozen]'"
 )
 @_shared
-@_count(3, "How many clips.")
+@_count(3, "Number of clips.")
 @_sample
 def ablation(
     methods: tuple[str, ...], debug: bool, clips: tuple[str, ...], count: int, **fields: Any
@@ -314,14 +314,14 @@ def ablation(
 
 @figure.command(epilog="\b\nExample:\n  vpbench figure failures my-method --by ssim --count 5")
 @_shared
-@_count(4, "How many clips of each method.")
+@_count(4, "Number of clips for each method.")
 @_sample
 @click.option(
     "--by",
     default="psnr",
     metavar="METRIC",
     show_default=True,
-    help="A stored metric with a value for each clip.",
+    help="A per-clip metric of the finished runs.",
 )
 def failures(
     methods: tuple[str, ...],

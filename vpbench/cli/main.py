@@ -17,16 +17,16 @@ VERBS = {
         "vpbench.cli.run:run",
         "Fit if needed, predict the test clips, score, print the table.",
     ),
-    "fit": ("vpbench.cli.run:fit", "Train the stages of methods and stop there."),
-    "predict": ("vpbench.cli.predict:predict", "Predict the test clips, or from any picture."),
-    "score": ("vpbench.cli.score:score", "Score stored predictions; the method is not needed."),
-    "compare": ("vpbench.cli.compare:compare", "Print stored scores as tables; computes nothing."),
+    "fit": ("vpbench.cli.run:fit", "Train the stages of methods; no predictions."),
+    "predict": ("vpbench.cli.predict:predict", "Predict the test clips, or from any image."),
+    "score": ("vpbench.cli.score:score", "Score finished predictions; the method is not needed."),
+    "compare": ("vpbench.cli.compare:compare", "Print the scores of finished runs as tables."),
     "measure": ("vpbench.cli.measure:measure", "Score one folder of clips against another."),
     "figure": (
         "vpbench.cli.figure:figure",
         "Draw predictions, sweeps, translations, ablations, failures.",
     ),
-    "plan": ("vpbench.cli.run:plan", "Show what would run, what is refused and why."),
+    "plan": ("vpbench.cli.run:plan", "Show what would run, and what is refused and why."),
     "data": ("vpbench.cli.data:data", "List, prepare, check and look at datasets."),
     "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),
     "prune": ("vpbench.cli.prune:prune", "Remove runs that were set aside as out of date."),
@@ -46,8 +46,8 @@ Examples:
   vpbench compare copy-last nearest-train
   vpbench measure real/ generated/
 
-Exit codes: 0 ok, 1 a method failed, 2 the command is wrong, 3 incomparable, 4 something is there
-and wrong, 5 something is missing, 70 a bug in vpbench, 130 interrupted."""
+Exit codes: 0 ok, 1 a method failed, 2 the command is wrong, 3 incomparable, 4 corrupt data or
+results, 5 missing data, weights or dependencies, 70 a bug in vpbench, 130 interrupted."""
 
 
 class LazyGroup(click.Group):
@@ -117,7 +117,7 @@ def _use_threads(count: int) -> None:
 
 
 def _threads_of(words: list[str]) -> int:
-    """The threads that a job file asks for; 1 where it cannot be read, the worker then says why."""
+    """The threads that a job file asks for; 1 where it cannot be read, which the worker reports."""
     import json
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, emit_json
+from vpbench.cli.show import Progress, print_json
 
 _EPILOG = """\b
 Examples:
@@ -46,14 +46,14 @@ def measure(
     from vpbench.harness.scoring.score import wanted_metrics
 
     paths = options.folders(runs, offline)
-    found = registry()
-    wanted = wanted_metrics(options.split_names(metrics), found)
+    plugins = registry()
+    wanted = wanted_metrics(options.split_names(metrics), plugins)
     fetch_metric_weights([w.spec for w in wanted], paths, lambda _: None)
-    sides = tuple(open_side(text, found, paths, fresh=recompute) for text in (real, fake))
+    sides = tuple(open_side(text, plugins, paths, fresh=recompute) for text in (real, fake))
     with Progress() as progress:
-        result = work(sides[0], sides[1], wanted, frames, size, found, paths, progress)
+        result = work(sides[0], sides[1], wanted, frames, size, plugins, paths, progress)
     if as_json:
-        emit_json(result.json())
+        print_json(result.json())
         return 0
     from vpbench.render.text import format_score
 
@@ -62,8 +62,8 @@ def measure(
         f"{fake} ({counts[1]} clips) against {real} ({counts[0]} clips), {result.frames} frames"
     )
     for name, value in result.scores.items():
-        arrow = "↑" if found.metric(name.partition("@")[0]).direction == "up" else "↓"
-        unit = found.metric(name.partition("@")[0]).unit
+        arrow = "↑" if plugins.metric(name.partition("@")[0]).direction == "up" else "↓"
+        unit = plugins.metric(name.partition("@")[0]).unit
         reason = f"  ({value['reason']})" if value["reason"] else ""
         click.echo(f"  {name} {arrow}  {format_score(value, name)} {unit}{reason}".rstrip())
     return 0

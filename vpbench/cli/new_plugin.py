@@ -16,7 +16,7 @@ import click
 
 from vpbench.api.errors import UsageError
 from vpbench.cli import options
-from vpbench.cli.show import emit_json
+from vpbench.cli.show import print_json
 from vpbench.core.names import PLUGIN_NAME
 
 LONGEST = 40
@@ -112,7 +112,7 @@ Examples:
     type=click.Path(file_okay=False),
     default=".",
     metavar="DIR",
-    help="Where the package's folder is made.  [default: here]",
+    help="Parent folder of the new package.  [default: here]",
 )
 @click.option(
     "--into",
@@ -135,7 +135,7 @@ def new_plugin(name: str, kind: str, out: str, into: str | None, as_json: bool, 
     install = f"pip install --no-build-isolation -e {shlex.quote(str(folder))}"
     following = [c for c in (install, words["before"], words["check"], words["run"]) if c]
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.new-plugin/1",
                 "name": name,
@@ -158,19 +158,19 @@ def check_name(name: str, kind: str) -> None:
     """Refuse a name that cannot be used or is taken.
 
     Raises:
-        UsageError: it is no plugin name, or a plugin or Python package has it already.
+        UsageError: it is not a plugin name, or a plugin or Python package has it already.
     """
     from vpbench.core.registry import RESERVED, registry
 
     shape = PLUGIN_NAME.fullmatch(name) and "--" not in name and not name.endswith("-")
     if not shape or len(name) > LONGEST:
         raise UsageError(
-            f"{name!r} is not a name for a plugin: lower-case letters, digits and single dashes, "
+            f"{name!r} is not a plugin name: lower-case letters, digits and single dashes, "
             f"a letter first, at most {LONGEST} characters.",
             fix="Example: my-method.",
         )
     if name in RESERVED:
-        raise UsageError(f"the name {name!r} is taken by a folder of vpbench.")
+        raise UsageError(f"the name {name!r} is reserved by vpbench.")
     taken = [e for e in registry().of(KINDS[kind].registry) if e.name == name]
     if taken:
         raise UsageError(
@@ -179,9 +179,7 @@ def check_name(name: str, kind: str) -> None:
         )
     package = package_name(name)
     if importlib.util.find_spec(package) is not None:
-        raise UsageError(
-            f"there is a Python package {package} already.", fix="Choose another name."
-        )
+        raise UsageError(f"a Python package {package} exists already.", fix="Choose another name.")
 
 
 def package_name(name: str) -> str:
@@ -234,12 +232,12 @@ def _templates(kind: str) -> dict[str, str]:
     return templates
 
 
-def _walk(folder: Traversable, place: PurePosixPath) -> Iterator[tuple[str, str]]:
+def _walk(folder: Traversable, prefix: PurePosixPath) -> Iterator[tuple[str, str]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            yield from _walk(entry, place / entry.name)
+            yield from _walk(entry, prefix / entry.name)
         elif entry.name.endswith(_SUFFIX):
-            path = place / entry.name.removesuffix(_SUFFIX)
+            path = prefix / entry.name.removesuffix(_SUFFIX)
             yield str(path), entry.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What every verb with methods or a dataset begins with: names, plugins, folders, the task."""
+"""Shared set-up of verbs with methods or a dataset: names, plugins, folders, the task."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def run_options(
     recompute: bool = False,
     **_: Any,
 ) -> RunOptions:
-    """What the options of run, fit, predict and plan say."""
+    """The options of run, fit, predict and plan as `RunOptions`."""
     names = options.split_names(metrics)
     return RunOptions(
         preset=preset,
@@ -175,7 +175,7 @@ def keeps_index(dataset: object) -> KeepsIndex | None:
 
 
 def reports_progress(dataset: object) -> ReportsProgress | None:
-    """The dataset, where it says how far `prepare` and `verify` are."""
+    """The dataset, where `prepare` and `verify` report progress."""
     if isinstance(dataset, ReportsProgress) and dataset.reports_progress:
         return dataset
     return None

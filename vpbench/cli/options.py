@@ -37,9 +37,9 @@ def storage(function: F) -> F:
             "--runs",
             type=click.Path(file_okay=False),
             metavar="DIR",
-            help="Where results are kept.  [default: ./runs, or VPBENCH_RUNS]",
+            help="Folder of the results.  [default: ./runs, or VPBENCH_RUNS]",
         ),
-        click.option("--offline", is_flag=True, help="No network."),
+        click.option("--offline", is_flag=True, help="Use no network."),
     )(function)
 
 
@@ -61,15 +61,15 @@ def task(function: F) -> F:
             "--limit",
             type=click.IntRange(1),
             metavar="N",
-            help="Only N test clips; such a run is marked not comparable.",
+            help="Use only N test clips; the run is noted as not comparable.",
         ),
         click.option(
             "--train-on",
             type=click.Choice(["train", "train+val"]),
             default="train",
             show_default=True,
-            help="Clips to fit on. train+val leaves nothing to choose "
-            "by, so the number of steps is fixed; such a row is marked.",
+            help="Clips to fit on. train+val leaves no validation set for model selection, so the "
+            "number of steps is fixed; the row has a note.",
         ),
     )(function)
 
@@ -89,12 +89,10 @@ def effort(function: F) -> F:
             type=click.IntRange(1, 1000),
             default=1,
             metavar="S",
-            help="Videos for each clip, of stochastic methods.",
+            help="Samples per clip, for stochastic methods.",
             show_default=True,
         ),
-        click.option(
-            "--fit", "refit", is_flag=True, help="Train here even if a checkpoint is there already."
-        ),
+        click.option("--fit", "refit", is_flag=True, help="Train even if a checkpoint exists."),
         click.option(
             "--checkpoint",
             type=click.Path(exists=True, file_okay=False),
@@ -118,7 +116,7 @@ def effort(function: F) -> F:
             default="auto",
             metavar="auto|cpu|cuda:N",
             show_default=True,
-            help="Where methods compute.",
+            help="Device for methods.",
         ),
         click.option(
             "--on",
@@ -146,5 +144,5 @@ def split_names(text: str | None) -> list[str] | None:
 
 
 def folders(runs: str | None, offline: bool) -> Paths:
-    """The folders in force."""
+    """The folders that the options and the environment name."""
     return user_paths(Path(runs) if runs else None, offline=offline)

@@ -13,7 +13,7 @@ import click
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.run import execute
-from vpbench.cli.show import Progress, emit_json
+from vpbench.cli.show import Progress, print_json
 from vpbench.core.options import RunOptions
 
 _EPILOG = """\b
@@ -54,9 +54,9 @@ _CLIPS_ONLY = {
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="With --image: a new or empty folder for the pictures.",
+    help="With --image: a new or empty output folder.",
 )
-@click.option("--force", is_flag=True, help="With --image: replace an earlier prediction in DIR.")
+@click.option("--force", is_flag=True, help="With --image: overwrite an earlier prediction in DIR.")
 @options.task
 @options.effort
 @options.storage
@@ -75,11 +75,11 @@ def predict(
 ) -> int:
     """Predict the test clips of a dataset, or what happens after a picture.
 
-    Without --image: predict all test clips, fitting first if needed, and stop there; the results
-    lie in the runs folder, `vpbench score` goes on from them.
+    Without --image: predict all test clips, fitting first if needed; `vpbench score` then scores
+    them.
 
     With --image: decode any picture, bring it to the size of the task (short side, centre crop),
-    and predict from this one frame with a checkpoint that is there already. The default task is
+    and predict from this one frame with an existing checkpoint. The default task is
     puppets; --dataset, --task, --preset and --checkpoint choose another. DIR gets the frames,
     keypoints, masks and coarse images where the method has them, a GIF for each label and sample,
     and contact sheets.
@@ -92,14 +92,14 @@ def predict(
             ("--force", force or None),
         ):
             if value is not None:
-                raise click.UsageError(f"{name} goes with --image FILE.")
+                raise click.UsageError(f"{name} requires --image FILE.")
         return execute("predict", methods, metrics=None, references=False, strict=False, **fields)
     for name, option in _CLIPS_ONLY.items():
         if ctx.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT):
             hint = " Write --seed N --samples S." if name == "seeds" else ""
-            raise click.UsageError(f"{option} does not go with --image.{hint}")
+            raise click.UsageError(f"{option} cannot be used with --image.{hint}")
     if out is None:
-        raise click.UsageError("--image needs --out DIR, a folder for the pictures.")
+        raise click.UsageError("--image requires --out DIR, a folder for the images.")
     return _pictures(methods, Path(image), label, seed or 0, out, force, **fields)
 
 
@@ -137,7 +137,7 @@ def _pictures(
     for run in runs:
         check_trained(run, task_data)
         if labels[run.name] == [None] and label is not None:
-            click.echo(f"{run.name} uses no label: --label says nothing to it.", err=True)
+            click.echo(f"{run.name} uses no label: --label is ignored.", err=True)
         if chosen.samples > 1 and not run.method.capabilities.stochastic:
             click.echo(f"{run.name} is not stochastic: one sample.", err=True)
     # what a plugin prints must not end up in the JSON
@@ -160,7 +160,7 @@ def _pictures(
             progress,
         )
     if as_json:
-        emit_json({**record, "out": str(target)})
+        print_json({**record, "out": str(target)})
         return 0
     for row in record["methods"]:
         click.echo(f"{row['method']}: {target / row['folder'] / row['sheet']}")
@@ -177,12 +177,14 @@ def _one_training(
     device: str,
     **_: Any,
 ) -> RunOptions:
-    """What the options of a command say, for images of one training."""
+    """The options of a command, for images from one fitted method."""
     from vpbench.core.names import parse_seeds
 
     fit_seed, *more = parse_seeds(fit_seeds)
     if more:
-        raise click.UsageError("pictures show one training: --fit-seeds takes one seed here.")
+        raise click.UsageError(
+            "images are predicted from one fit: --fit-seeds takes one seed here."
+        )
     path = Path(checkpoint).absolute() if checkpoint else None
     return RunOptions(
         preset=preset,

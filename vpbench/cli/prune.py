@@ -7,7 +7,7 @@ import shutil
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import emit_json
+from vpbench.cli.show import print_json
 
 _EPILOG = """\b
 Examples:
@@ -16,13 +16,14 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @options.storage
 @options.output
 def prune(dry_run: bool, runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
-    """Remove runs and stages that were set aside because they no longer hold.
+    """Remove runs and stages that were set aside as out of date.
 
-    Whatever is removed here was replaced when its code, its inputs or its training had changed.
+    Runs and stages are set aside, never deleted, when their code, inputs or training changed;
+    this deletes them for good.
     """
     from vpbench.core.files import storage
     from vpbench.core.run_folders import folder_size, retired
@@ -33,7 +34,7 @@ def prune(dry_run: bool, runs: str | None, offline: bool, as_json: bool, debug: 
         with storage(folder):
             shutil.rmtree(folder)
     if as_json:
-        emit_json({"schema": "vpbench.prune/1", "removed": not dry_run, "folders": rows})
+        print_json({"schema": "vpbench.prune/1", "removed": not dry_run, "folders": rows})
         return 0
     for row in rows:
         click.echo(f"{row['bytes'] / 1e6:8.1f} MB  {row['path']}")

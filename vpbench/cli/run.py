@@ -1,4 +1,4 @@
-"""run, fit, plan; and what other verbs share with them."""
+"""run, fit and plan, and what they share with other verbs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
-from vpbench.cli.show import Progress, emit_json, print_comparison
+from vpbench.cli.show import Progress, print_comparison, print_json
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions, Step, TaskRef
 
@@ -53,7 +53,7 @@ def execute(
     plan = make_plan(
         opened.methods, chosen, task, opened.registry, opened.paths.runs, opened.paths.cache
     )
-    _say_excluded(task)
+    _report_excluded(task)
     for refusal in plan.refused:
         if refusal.requested:
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
@@ -69,7 +69,7 @@ def execute(
     rows = [run_json(r, wanted, floor) for r in results]
     rows += [refusal_json(r, task.id) for r in plan.refused]
     if as_json:
-        emit_json({"schema": "vpbench.run/1", "runs": rows})
+        print_json({"schema": "vpbench.run/1", "runs": rows})
     elif until == "score":
         _table(opened, chosen, results)
     if not as_json:
@@ -87,12 +87,12 @@ def _task_ref(fields: dict[str, Any]) -> TaskRef:
     )
 
 
-def _say_excluded(task: Any) -> None:
+def _report_excluded(task: Any) -> None:
     short = {split: n for split, n in task.excluded.items() if n}
     if short:
         what = ", ".join(f"{n} in {split}" for split, n in short.items())
         click.echo(
-            f"{sum(short.values())} clips are too short for this task and left out ({what}).",
+            f"{sum(short.values())} clips are too short for this task and excluded ({what}).",
             err=True,
         )
 
@@ -150,16 +150,18 @@ def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
 @options.task
 @options.effort
 @options.metrics
-@click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@click.option("--no-references", is_flag=True, help="Omit the reference rows.")
 @click.option(
-    "--again", is_flag=True, help="Predict and score anew even if a run is finished; it is kept."
+    "--again",
+    is_flag=True,
+    help="Predict and score again even if a run is finished; the old one is set aside.",
 )
 @click.option(
     "--recompute",
     is_flag=True,
-    help="Hash all clips again, and use no features that come with vpbench.",
+    help="Hash all clips again, and ignore features bundled with vpbench.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 5 if any metric could not be scored.")
+@click.option("--strict", is_flag=True, help="Exit with 5 if any metric was not scored.")
 @options.storage
 @options.output
 def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: Any) -> int:
@@ -180,7 +182,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
 @options.storage
 @options.output
 def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
-    """Train the stages of methods and stop there."""
+    """Train the stages of methods; no predictions."""
     return execute("fit", methods, metrics=None, references=False, strict=False, **fields)
 
 
@@ -188,13 +190,13 @@ def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
 @options.task
 @options.effort
-@click.option("--no-references", is_flag=True, help="Leave the reference rows out.")
+@click.option("--no-references", is_flag=True, help="Omit the reference rows.")
 @options.storage
 @options.output
 def plan(
     methods: tuple[str, ...], no_references: bool, debug: bool, as_json: bool, **fields: Any
 ) -> int:
-    """Show what would run, what is there already, what is refused and why. Computes nothing."""
+    """Show what would run, what is finished, and what is refused and why. Computes nothing."""
     from vpbench.core.plan import make_plan
     from vpbench.harness.prediction.shards import shard_done, shards
 
@@ -235,7 +237,7 @@ def plan(
         for r in made.refused
     ]
     if as_json:
-        emit_json(
+        print_json(
             {
                 "schema": "vpbench.plan/1",
                 "task": task.fields(),
@@ -274,4 +276,4 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
         )
     out = console()
     out.print(table)
-    _say_excluded(task)
+    _report_excluded(task)

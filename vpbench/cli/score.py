@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, emit_json
+from vpbench.cli.show import Progress, print_json
 
 _EPILOG = """\b
 Examples:
@@ -18,7 +18,7 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @click.argument("what", nargs=-1, required=True, metavar="METHOD|RUN...")
-@click.option("--dataset", metavar="D", help="Only runs of this dataset.")
+@click.option("--dataset", metavar="D", help="Only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Only runs of this task.")
 @options.metrics
 @options.storage
@@ -33,10 +33,10 @@ def score(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Score stored predictions; the method itself is not needed.
+    """Score finished predictions; the method itself is not needed.
 
-    Takes names of methods (all their finished runs) or run folders. Scores that are there already
-    are kept.
+    Takes names of methods (all their finished runs) or run folders. Existing scores are
+    kept.
     """
     from vpbench.core.registry import registry
     from vpbench.harness.scoring.rescore import find_runs, rescore
@@ -44,20 +44,20 @@ def score(
 
     paths = options.folders(runs, offline)
     asked = options.split_names(metrics)
-    found = registry()
-    wanted = wanted_metrics(asked, found)
+    plugins = registry()
+    wanted = wanted_metrics(asked, plugins)
     folders = find_runs(what, dataset, task_name, paths.runs)
     results: list[Any] = []
     missing = False
     with Progress() as progress:
         for folder in folders:
-            result = rescore(folder, wanted, found, paths, progress)
+            result = rescore(folder, wanted, plugins, paths, progress)
             missing = missing or any(
                 s["value"] is None and s["n"] == 0 for s in result["scores"].values()
             )
             results.append(result)
     if as_json:
-        emit_json({"schema": "vpbench.run/1", "runs": results})
+        print_json({"schema": "vpbench.run/1", "runs": results})
     else:
         _print(results)
     return 5 if missing and asked is not None else 0

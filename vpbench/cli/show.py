@@ -19,10 +19,10 @@ _LINE_EVERY = 30.0
 _FIRST_LINE = 5.0
 """Before the first one, seconds."""
 _DONE = {"fit": "fitted", "predict": "predicted", "score": "finished"}
-"""What a run is when it is done up to a step."""
+"""What a run is called once a step is complete."""
 
 
-def emit_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """One JSON object on standard output, without NaN."""
     click.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
 
@@ -36,7 +36,7 @@ def console(stderr: bool = False) -> Any:
 
 
 def print_comparison(comparison: CompareJson) -> None:
-    """Draw every group as a table, and say in what the groups differ."""
+    """Draw every group as a table, and list how the groups differ."""
     from rich.text import Text
 
     out = console()
@@ -79,16 +79,16 @@ class Progress:
     """Shows events: bars on a terminal, plain lines in a log."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.live = sys.stderr.isatty() and not quiet
+        self.interactive = sys.stderr.isatty() and not quiet
         self._bars: dict[tuple[str, str], Any] = {}
-        self._told: dict[tuple[str, str], float] = {}
+        self._reported: dict[tuple[str, str], float] = {}
         self._begun: dict[tuple[str, str], tuple[float, int]] = {}
         self._values: dict[tuple[str, str], str] = {}
         self._done: dict[str, dict[int, int]] = {}
         self._progress: Any = None
 
     def __enter__(self) -> Progress:
-        if self.live:
+        if self.interactive:
             self._progress = _bars(console(stderr=True))
             self._progress.start()
         return self
@@ -127,7 +127,9 @@ class Progress:
         method, what = event.get("method", ""), event["what"]
         done = self._shards(event) if "shard" in event else event["done"]
         key = (method, what)
-        if "values" in event:  # they come more seldom than steps, and stay until the next ones
+        if (
+            "values" in event
+        ):  # values are reported less often than steps: keep showing the last ones
             self._values[key] = "  ".join(
                 f"{k} {'nan' if v is None else format(v, '.4g')}"
                 for k, v in event["values"].items()
@@ -154,9 +156,9 @@ class Progress:
         """A line now and then, where there is no terminal: how far, the figures, the time left."""
         now = time.monotonic()
         begun, first = self._begun.setdefault(key, (now, done))
-        if now - self._told.setdefault(key, now - _LINE_EVERY + _FIRST_LINE) <= _LINE_EVERY:
+        if now - self._reported.setdefault(key, now - _LINE_EVERY + _FIRST_LINE) <= _LINE_EVERY:
             return
-        self._told[key] = now
+        self._reported[key] = now
         words = [*key, _count(done, total, unit), values]
         if total is not None and total > done > first:
             words.append(f"{_span((total - done) * (now - begun) / (done - first))} left")

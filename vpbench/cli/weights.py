@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import console, emit_json
+from vpbench.cli.show import console, print_json
 from vpbench.core.paths import Paths
 from vpbench.metrics.weights.known import KnownWeights, Owner, find_known, known_weights
 from vpbench.metrics.weights.weight_file import WeightFile
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpbench.metrics.weights.verify import Verified
 
 _OURS = ("builtin", "vpbench")
-"""Origins that are not worth a mention in the list."""
+"""Origins that the list does not mention."""
 
 _EPILOG = """\b
 Examples:
@@ -45,14 +45,14 @@ Examples:
 @options.storage
 @options.output
 def list_(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
-    """List the weights that plugins use: size, licence, whether they are here, by whom."""
+    """List the weights that plugins use, with size, licence, availability and owners."""
     from vpbench.core.registry import registry
 
     paths = options.folders(runs, offline)
     rows, problems = known_weights(registry())
     items = [_item(row, paths) for row in rows]
     if as_json:
-        emit_json({"schema": "vpbench.weights-list/1", "items": items, "problems": problems})
+        print_json({"schema": "vpbench.weights-list/1", "items": items, "problems": problems})
         return 0
     _print_list(rows, items)
     for problem in problems:
@@ -63,7 +63,7 @@ def list_(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
 def _item(row: KnownWeights, paths: Paths) -> dict[str, Any]:
     """One row; nothing is converted or verified."""
     from vpbench.metrics.weights.fetch import candidates, locate
-    from vpbench.metrics.weights.store import recorded_pin
+    from vpbench.metrics.weights.weight_cache import recorded_pin
 
     file = row.file
     path = next(iter(candidates(file)), None) or locate(file, paths.cache, verify=False)
@@ -107,7 +107,9 @@ def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
     console().print(table)
     prefixes = [row.file.name for row in rows if not row.file.pinned]
     if prefixes:
-        click.echo("Published with 8 digits of their hash, the rest is recorded at first sight:")
+        click.echo(
+            "Published with 8 digits of their hash; the rest is pinned at the first download:"
+        )
         click.echo(f"  {', '.join(prefixes)}")
 
 
@@ -136,7 +138,7 @@ Some weights come with terms: they are shown, and you are asked before anything 
 
 @weights.command(epilog=_FETCH_EPILOG)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--agree", is_flag=True, help="Agree to the terms of weights that have some.")
+@click.option("--agree", is_flag=True, help="Agree to the terms of weights that come with terms.")
 @options.storage
 @options.output
 def fetch(
@@ -147,7 +149,7 @@ def fetch(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Get weights into the cache: your own files, else the first source that works.
+    """Put weights into the cache, from your own files or else the first source that works.
 
     Every file is checked by its hash and kept as safetensors; nothing in it is executed.
     """
@@ -162,7 +164,7 @@ def fetch(
         if not as_json:
             click.echo(f"{file.name}  {path}")
     if as_json:
-        emit_json({"schema": "vpbench.weights-fetch/1", "items": items})
+        print_json({"schema": "vpbench.weights-fetch/1", "items": items})
     return 0
 
 
@@ -209,7 +211,7 @@ def _fetch(file: WeightFile, paths: Paths, agreed: bool) -> Path:
 
 def _fetched(file: WeightFile, path: Path) -> dict[str, Any]:
     from vpbench.api.errors import HashMismatch
-    from vpbench.metrics.weights.store import record_of
+    from vpbench.metrics.weights.weight_cache import record_of
 
     try:
         record = record_of(path)
@@ -229,8 +231,8 @@ Examples:
   vpbench weights verify
   vpbench weights verify i3d --json
 
-Exit codes: 0 all files are right, 4 a file is damaged or the wrong one, 5 named weights are not
-here."""
+Exit codes: 0 all files verified, 4 a file is corrupt or not the right one, 5 named weights are
+missing."""
 
 
 @weights.command(epilog=_VERIFY_EPILOG)
@@ -240,7 +242,7 @@ here."""
 def verify(
     names: tuple[str, ...], runs: str | None, offline: bool, as_json: bool, debug: bool
 ) -> int:
-    """Check all files in the cache and in the folder VPBENCH_WEIGHTS again.
+    """Verify all files in the cache and in the folder VPBENCH_WEIGHTS.
 
     The I3D network is checked tensor by tensor against the original's 230 checksums.
     """
@@ -253,7 +255,7 @@ def verify(
     here = {result.name for result in results}
     absent = [file.name for file in files if file.name not in here]
     if as_json:
-        emit_json(_verify_json(results, absent))
+        print_json(_verify_json(results, absent))
     else:
         _print_results(results, absent)
     if any(result.problem for result in results):
@@ -294,4 +296,4 @@ def _print_results(results: list[Verified], absent: list[str]) -> None:
     for name in absent:
         click.echo(f"{name}: not here (`vpbench weights fetch {name}`)", err=True)
     if not results and not absent:
-        click.echo("No weights are here yet. See: vpbench weights list")
+        click.echo("No weights have been fetched yet. See: vpbench weights list")

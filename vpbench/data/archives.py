@@ -158,7 +158,7 @@ class Archive:
         ]
 
     def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
-        """All that is wrong, at once; everything is decoded again."""
+        """All problems at once; everything is decoded again."""
         if root is not None:
             return type(self)({}, root, self.cache).verify(report=report)
         try:
@@ -183,7 +183,7 @@ class Archive:
     def check(
         self, clips: Mapping[str, Facts], paths: Mapping[str, Path], findings: Findings
     ) -> None:
-        """Note what is wrong with clips of this archive in particular."""
+        """Add problems that only clips of this archive can have."""
 
     def group(self, clip: str) -> str:
         """Clips of one group are not independent; "" = the clip alone."""
@@ -303,7 +303,7 @@ class Nemo(Archive):
                 findings.bad(
                     path,
                     f"{path} is not named like 001_deliberate_smile_1.",
-                    "Restore the names of the archive: they tell people apart.",
+                    "Restore the names of the archive: they identify people.",
                 )
             elif part in people:
                 people[part].add(int(person))

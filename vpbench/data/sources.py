@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DataSource:
-    """How somebody gets a dataset.
+    """How to get a dataset.
 
     Attributes:
-        folder: what must lie below the root.
+        folder: what the root must contain.
         how: steps, one sentence each.
     """
 
@@ -24,7 +24,7 @@ class DataSource:
     name: str
 
     def text(self, root: Path | None) -> str:
-        """All of it, a line each."""
+        """The instructions, one item per line."""
         place = root if root is not None else f"DIR/{self.name}"
         where = "" if root else " (set VPBENCH_DATA=DIR, or give --root)"
         lines = [
@@ -47,7 +47,7 @@ PENN_SOURCE = DataSource(
     "Zhang, Zhu, Derpanis: From Actemes to Action, ICCV 2013",
     "frames/NNNN/NNNNNN.jpg and labels/NNNN.mat",
     (
-        "vpbench data prepare penn --download --root DIR does the rest, or by hand:",
+        "vpbench data prepare penn --download --root DIR does it for you; or by hand:",
         "tar -xzf Penn_Action.tar.gz -C DIR --strip-components 1",
         f"{_CHECK}penn --root DIR",
     ),
@@ -72,7 +72,7 @@ NEMO_SOURCE = DataSource(
 MGIF_SOURCE = DataSource(
     "MGIF, by Siarohin et al.: 900 + 100 gifs of cartoon animals that walk or run",
     "https://yadi.sk/d/5VdqLARizmnj3Q",
-    "none is stated; the pictures were found on the web",
+    "none is stated; the images were collected from the web",
     "Siarohin et al.: Animating Arbitrary Objects via Deep Motion Transfer, CVPR 2019",
     "train/NNNNN.gif and test/NNNNN.gif",
     (

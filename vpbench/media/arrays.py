@@ -40,7 +40,7 @@ _UNREADABLE = (
     zlib.error,
     lzma.LZMAError,
 )
-"""What zipfile, its decompressors and numpy raise at bytes that are not theirs."""
+"""What zipfile, its decompressors and numpy raise at invalid bytes."""
 _SAVE = "Save it again with np.savez_compressed(path, frames=a)."
 
 
@@ -86,20 +86,20 @@ def _member(path: Path, archive: zipfile.ZipFile) -> bytes:
 
 
 def _check_size(path: Path, data: bytes) -> None:
-    """Hold the size that the array claims against the bytes that are there."""
+    """Compare the size that the array declares with the bytes that are there."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0
     if version != (1, 0):
         header = np.lib.format.read_array_header_2_0
     shape, _, dtype = header(stream)
-    claimed = dtype.itemsize
+    declared = dtype.itemsize
     for n in shape:
-        claimed *= n
+        declared *= n
     there = len(data) - stream.tell()
-    if not dtype.hasobject and claimed != there:
+    if not dtype.hasobject and declared != there:
         raise BadData(
-            f"{path} is not a readable npz archive: {KEY!r} claims {claimed} bytes and has "
+            f"{path} is not a readable npz archive: {KEY!r} declares {declared} bytes and has "
             f"{there}.",
             fix=_SAVE,
         )

@@ -93,7 +93,7 @@ def augment(
     _check(frames, points, spec, flip_pairs)
     warp = draw_warp(spec, seed, *frames.shape[1:3])
     frames = warp.frames(frames)
-    moved = [
+    warped = [
         None if p is None else warp.points(p, pairs)
         for p, pairs in zip(points, flip_pairs, strict=True)
     ]
@@ -101,10 +101,10 @@ def augment(
         gains = [1 + spec.colour * (2 * u - 1) for u in _uniforms(seed, "colour")[:3]]
         frames = recolour(frames, *gains)
     if spec.filters:
-        chance, which, amount, _ = _uniforms(seed, "filters")
-        if chance < 0.5:
+        draw, which, amount, _ = _uniforms(seed, "filters")
+        if draw < 0.5:
             frames = apply_filter(frames, FILTERS[int(which * len(FILTERS))], amount)
-    return frames, moved
+    return frames, warped
 
 
 def mirror_pairs(names: Sequence[str]) -> Pairs:

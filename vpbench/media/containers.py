@@ -16,7 +16,7 @@ _RIFF_UNKNOWN = (0, 0xFFFFFFFF)
 
 
 def cut_off(path: Path, kind: Kind) -> bool:
-    """Whether the file ends before its container says it does; False where that is unknown."""
+    """Whether the file is shorter than its container declares; False where that is unknown."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if kind == "mov":

@@ -1,4 +1,4 @@
-"""The one door to stored clips: video files, gifs, npz, image strips, folders of frames.
+"""The only reader of clips: video files, gifs, npz, image strips, folders of frames.
 
 What a file is follows from its contents, never from its name. A file that is cut off or corrupt is
 an error, never a shorter clip.
@@ -44,7 +44,7 @@ def versions() -> dict[str, int | str]:
 
 
 def probe(path: StrPath, *, layout: Layout = "auto", frame: tuple[int, int] | None = None) -> Probe:
-    """Decode a clip and say what it holds.
+    """Decode a clip and describe its contents.
 
     Args:
         path: a video file, gif, npz or image, or a folder with the images of one clip.

@@ -83,8 +83,8 @@ class Geometry:
         top, left = rs.corner(rows, columns, self.size)
         out = np.zeros(pose.shape, np.float64)
         xy = np.where(known[..., None], pose[..., :2], 0).astype(np.float64)
-        out[..., 0] = self._unit(self._moved(xy[..., 0], width, columns) - left)
-        out[..., 1] = self._unit(self._moved(xy[..., 1], height, rows) - top)
+        out[..., 0] = self._unit(self._resized(xy[..., 0], width, columns) - left)
+        out[..., 1] = self._unit(self._resized(xy[..., 1], height, rows) - top)
         out[..., 2] = pose[..., 2]
         out[~known] = 0
         return out.astype(np.float32)
@@ -105,7 +105,7 @@ class Geometry:
                 f"a native task of {self.size}x{self.size} px got frames of {width}x{height} px."
             )
 
-    def _moved(self, x: np.ndarray, n_in: int, n_out: int) -> np.ndarray:
+    def _resized(self, x: np.ndarray, n_in: int, n_out: int) -> np.ndarray:
         """Where the centre of source pixel x lies among the output pixels, by the rule's map."""
         if self.rule == "tf1":
             return x * n_out / n_in

@@ -163,7 +163,7 @@ def strip_frame(path: Path, height: int, width: int, strips: Strips) -> tuple[in
         raise BadData(
             f"{path} is {width}x{height} px: its width is not a whole number of heights"
             f"{f', {MIN_STRIP} or more' if fewest > 1 else ''}.",
-            fix="Say what it is: layout=strips, layout=frames, or frame=WxH for strips of "
+            fix="Set layout=strips, layout=frames, or frame=WxH for strips of "
             "frames that are not square.",
         )
     return width // height, height
@@ -202,7 +202,7 @@ def in_order(files: Sequence[Path], strips: Strips) -> list[Path]:
             return sorted(files)
         raise BadData(
             f"{without[0]} has no frame number in its name.",
-            fix="Rename it, move it away, or say layout=frames or layout=strips.",
+            fix="Rename it, move it away, or set layout=frames or layout=strips.",
         )
     numbered = sorted(
         (int(number.group()), file)

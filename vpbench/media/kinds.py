@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes; extensions only say what somebody meant. No heavy imports."""
+"""What a file is, by its first bytes; extensions are only a hint. No heavy imports."""
 
 from __future__ import annotations
 

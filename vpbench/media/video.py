@@ -53,7 +53,7 @@ _MAX_JITTER = 1.5
 
 
 def probe(path: Path, kind: Kind) -> Probe:
-    """Decode the whole file and say what it holds.
+    """Decode the whole file and describe its contents.
 
     Raises:
         BadData: it is cut off, corrupt, without video, or its frame size changes.

@@ -35,7 +35,7 @@ Distance = Callable[[Feature, Feature], float]
 """Of two sets of features, [n,dim] and [m,dim]."""
 
 HALVINGS = 10
-"""Ways to halve the real clips whose mean is the floor."""
+"""Random halvings of the real clips that are averaged into the floor."""
 
 
 @runtime_checkable
@@ -43,7 +43,7 @@ class FeatureExtractor(Protocol):
     """A network that makes one vector of a clip.
 
     Attributes:
-        name: what messages call it.
+        name: its name in messages.
         dim: length of a feature.
         batch: clips in one forward pass, always the same number.
         min_frames: fewest frames of a clip.
@@ -72,9 +72,9 @@ class FeatureExtractor(Protocol):
 
 def clip_hash(frames: Frames) -> str:
     """sha256 of the shape and the bytes of uint8 [T,H,W,3], 64 hex digits."""
-    found = hashlib.sha256(f"{frames.dtype.name}{list(frames.shape)}\n".encode())
-    found.update(np.ascontiguousarray(frames).data)
-    return found.hexdigest()
+    sha = hashlib.sha256(f"{frames.dtype.name}{list(frames.shape)}\n".encode())
+    sha.update(np.ascontiguousarray(frames).data)
+    return sha.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class FeatureQueue:
     make: Callable[[], FeatureExtractor]
     cache: FeatureCache
     _extractor: FeatureExtractor | None = None
-    _found: dict[str, Feature] = field(default_factory=dict[str, Feature])
+    _features: dict[str, Feature] = field(default_factory=dict[str, Feature])
     _waiting: dict[tuple[int, ...], dict[str, tuple[str, Frames]]] = field(
         default_factory=dict[tuple[int, ...], dict[str, tuple[str, Frames]]]
     )
@@ -213,7 +213,7 @@ class FeatureQueue:
         """Take a clip uint8 [T,H,W,3], to be found under the hash that is returned.
 
         Args:
-            name: how errors call it.
+            name: the clip's name in errors.
             frames: copied where they must wait.
 
         Raises:
@@ -225,49 +225,49 @@ class FeatureQueue:
                 "it must be uint8 [T,H,W,3]."
             )
         key = clip_hash(frames)
-        if key in self._found:
+        if key in self._features:
             return key
         stored = self.cache.get(key)
         if stored is not None:
-            self._found[key] = stored
+            self._features[key] = stored
             return key
         waiting = self._waiting.setdefault(frames.shape, {})
         if key not in waiting:
             waiting[key] = (name, frames.copy())
-            batch = self._made().batch
+            batch = self._ensure_extractor().batch
             if len(waiting) >= batch and self._missing(frames.shape) >= batch:
                 self._compute(frames.shape)
         return key
 
-    def take(self, found: Mapping[str, Feature]) -> None:
+    def take(self, others: Mapping[str, Feature]) -> None:
         """Add features, by clip hash, that another queue of the same extractor has."""
-        self._found.update(found)
+        self._features.update(others)
 
     def finish(self) -> dict[str, Feature]:
         """Compute what still waits; all features so far, by clip hash."""
         for shape in list(self._waiting):
             if self._missing(shape):
                 self._compute(shape)
-        return dict(self._found)
+        return dict(self._features)
 
-    def _made(self) -> FeatureExtractor:
+    def _ensure_extractor(self) -> FeatureExtractor:
         if self._extractor is None:
             self._extractor = self.make()
         return self._extractor
 
     def _missing(self, shape: tuple[int, ...]) -> int:
-        """Number of waiting clips, without those that somebody else has stored meanwhile."""
+        """Number of waiting clips, without those that another process has cached meanwhile."""
         waiting = self._waiting[shape]
         for key in list(waiting):
             stored = self.cache.get(key)
             if stored is not None:
-                self._found[key] = stored
+                self._features[key] = stored
                 del waiting[key]
         return len(waiting)
 
     def _compute(self, shape: tuple[int, ...]) -> None:
         """One forward pass for up to a batch of waiting clips of one shape."""
-        extractor, waiting = self._made(), self._waiting.pop(shape)
+        extractor, waiting = self._ensure_extractor(), self._waiting.pop(shape)
         names = [name for name, _ in waiting.values()]
         clips = [frames for _, frames in waiting.values()]
         short = extractor.batch - len(clips)
@@ -286,7 +286,7 @@ class FeatureQueue:
             if not np.isfinite(feature).all():
                 raise BadData(f"{extractor.name} made NaN or infinity of the clip {name!r}.")
             self.cache.put(key, feature)
-            self._found[key] = feature
+            self._features[key] = feature
 
 
 def features(
@@ -314,8 +314,8 @@ def features(
         if name in keys:
             raise UsageError(f"the clip {name!r} came twice.")
         keys[name] = queue.add(name, frames)
-    found = queue.finish()
-    return {name: found[key] for name, key in keys.items()}
+    computed = queue.finish()
+    return {name: computed[key] for name, key in keys.items()}
 
 
 def real_floor(

@@ -251,7 +251,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _reason(records: Sequence[_Record]) -> str | None:
-    """Says how many clips, and how many samples of other clips, equal the real ones."""
+    """Reports how many clips, and how many samples of other clips, equal the real ones."""
     if not records:
         return "no clips"
     nulls = [record.samples.count(None) for record in records]
@@ -261,5 +261,5 @@ def _reason(records: Sequence[_Record]) -> str | None:
     if not sum(nulls):
         return None
     total = sum(len(record.samples) for record in records)
-    said = f"identical: {clips} of {len(records)} clips"
-    return said if total == len(records) else f"{said}, {sum(nulls)} of {total} samples"
+    text = f"identical: {clips} of {len(records)} clips"
+    return text if total == len(records) else f"{text}, {sum(nulls)} of {total} samples"

@@ -46,10 +46,10 @@ class RowSet:
 
     def members(self) -> dict[str, npt.NDArray[np.intp]]:
         """Cluster -> its row numbers."""
-        found: dict[str, list[int]] = {}
+        rows: dict[str, list[int]] = {}
         for row, name in enumerate(self.clusters):
-            found.setdefault(name, []).append(row)
-        return {name: np.array(found[name], dtype=np.intp) for name in sorted(found)}
+            rows.setdefault(name, []).append(row)
+        return {name: np.array(rows[name], dtype=np.intp) for name in sorted(rows)}
 
 
 def ordered(values: Rows, what: str, clusters: Sequence[str] | None = None) -> RowSet:
@@ -57,7 +57,7 @@ def ordered(values: Rows, what: str, clusters: Sequence[str] | None = None) -> R
 
     Args:
         values: [n,d], n at least 2.
-        what: how messages call the set.
+        what: the set's name in messages.
         clusters: one name a row; None = each row is a cluster, named by its number.
 
     Raises:

@@ -64,7 +64,7 @@ class _SetMetric(ABC):
         self._extractor = extractor
         self._features = dict(extractor.fingerprint())
         folder = ctx.cache("features", digest(self._features)[:16])
-        # A context may ask to compute everything itself, also what comes with vpbench.
+        # A context may ask for features to be recomputed, including those that ship with vpbench.
         shipped = () if ctx.recompute else shipped_features()
         cache = FeatureCache(self._features, folder, shipped)
         self._queue = FeatureQueue(lambda: extractor, cache)
@@ -151,20 +151,20 @@ class _SetMetric(ABC):
         Raises:
             UsageError: fewer than two clips in a set.
         """
-        found = self._queue.finish()
+        features = self._queue.finish()
         fakes, reals = sorted(self._fake), sorted(self._real)
         for side, clips in (("predicted", fakes), ("real", reals)):
             if len(clips) < 2:
                 raise UsageError(
                     f"{self.name} needs at least 2 {side} clips, there are {len(clips)}."
                 )
-        real = np.stack([found[self._real[c]] for c in reals])
+        real = np.stack([features[self._real[c]] for c in reals])
         in_fake, in_real = ([self._clusters[c] for c in clips] for clips in (fakes, reals))
         values: list[float] = []
         left: list[dict[str, float | None]] = []
         tests: list[float | None] = []
         for s in range(self._samples or 0):
-            fake = np.stack([found[self._fake[c][s]] for c in fakes])
+            fake = np.stack([features[self._fake[c][s]] for c in fakes])
             values.append(self._distance(fake, real))
             left.append(self._leave_one_out(fake, real, in_fake, in_real))
             tests.append(self._test(fake, real, in_fake, in_real))
@@ -185,8 +185,8 @@ class _SetMetric(ABC):
 
     def real_floor(self) -> Floor | None:
         """Distance between two halves of the real clips seen; None with fewer than 4 clips."""
-        found = self._queue.finish()
-        features = {clip: found[key] for clip, key in self._real.items()}
+        cached = self._queue.finish()
+        features = {clip: cached[key] for clip, key in self._real.items()}
         return real_floor(features, self._clusters, self._distance)
 
     def fingerprint(self) -> Mapping[str, Value | None]:
@@ -225,7 +225,7 @@ class _SetMetric(ABC):
 
     @abstractmethod
     def _few(self, n: int, dim: int) -> str | None:
-        """What to say of a value from n clips."""
+        """A caveat for a value from n clips."""
 
     def _check(self, array: Any, side: str, axes: str, clip: str) -> None:
         shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
@@ -257,12 +257,12 @@ class _SetMetric(ABC):
             self._samples = shape[0]
 
     def _reason(self, n: int, m: int, dim: int, complete: bool) -> str | None:
-        said = [self._few(min(n, m), dim)]
+        notes = [self._few(min(n, m), dim)]
         if n != m:
-            said.append(f"{n} predicted and {m} real clips")
+            notes.append(f"{n} predicted and {m} real clips")
         if not complete:
-            said.append("no interval: leaving one group out leaves fewer than 2 clips")
-        return "; ".join(filter(None, said)) or None
+            notes.append("no interval: leaving one group out leaves fewer than 2 clips")
+        return "; ".join(filter(None, notes)) or None
 
 
 class Fvd(_SetMetric):
@@ -363,13 +363,13 @@ def _mean(values: Sequence[float]) -> float:
 
 def _mean_over_sets(left: Sequence[Mapping[str, float | None]]) -> dict[str, float | None] | None:
     """Cluster -> mean over the sample sets; None where a cluster has no value."""
-    found: dict[str, float | None] = {}
+    means: dict[str, float | None] = {}
     for cluster in left[0]:
         values = [v for part in left if (v := part[cluster]) is not None]
         if len(values) < len(left):
             return None
-        found[cluster] = _mean(values)
-    return found
+        means[cluster] = _mean(values)
+    return means
 
 
 def _stratified_se(

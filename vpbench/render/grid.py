@@ -1,7 +1,7 @@
-"""Figures as grids of frames: what they show, and where everything lies.
+"""Figures as grids of frames: their content and their layout.
 
-A `Sheet` says what is shown; `lay_out` says where, once for every format; `paint` draws pixels,
-`vpbench.render.vector` draws PDF and SVG.
+A `Sheet` holds what is shown; `lay_out` computes where, once for every format; `paint` draws
+pixels, `vpbench.render.vector` draws PDF and SVG.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Cell:
     """One picture.
 
     Attributes:
-        frame: uint8 [H,W,3], or None for an empty place.
+        frame: uint8 [H,W,3], or None for an empty cell.
         points: keypoints [K,3] in [-1,1] to draw on it.
         dim: darken the frame, so that points stand out.
     """
@@ -89,7 +89,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A cell in its place; (x, y) is its upper left corner."""
+    """A placed cell; (x, y) is its upper left corner."""
 
     x: int
     y: int
@@ -108,7 +108,7 @@ class Dot:
 
 @dataclass
 class Drawing:
-    """Everything in its place, in screen pixels."""
+    """The layout, in screen pixels."""
 
     width: int
     height: int
@@ -142,10 +142,10 @@ class _Ruler:
 
 
 def lay_out(sheet: Sheet) -> Drawing:
-    """Where everything of a sheet lies.
+    """The layout of a sheet.
 
     Raises:
-        UsageError: nothing to show, or frames that are no uint8 [H,W,3] of one size.
+        UsageError: nothing to show, or frames that are not uint8 [H,W,3] of one size.
     """
     high, wide, columns = _measure(sheet)
     zoom = max(1, round(CELL / max(high, wide)))

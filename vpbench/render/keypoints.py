@@ -49,13 +49,13 @@ def places(pose: Pose, height: int, width: int, zoom: int = 1) -> list[tuple[int
         (k, x, y) in screen pixels, 0 = centre of the first one; points with confidence 0, NaN, or
         far outside are left out.
     """
-    found: list[tuple[int, float, float]] = []
+    points: list[tuple[int, float, float]] = []
     for k, (x, y, confidence) in enumerate(np.asarray(pose, np.float64).tolist()):
         if not (confidence > 0 and abs(x) < _FAR and abs(y) < _FAR):
             continue
         column, row = (x + 1) / 2 * (width - 1), (y + 1) / 2 * (height - 1)
-        found.append((k, (column + 0.5) * zoom - 0.5, (row + 0.5) * zoom - 0.5))
-    return found
+        points.append((k, (column + 0.5) * zoom - 0.5, (row + 0.5) * zoom - 0.5))
+    return points
 
 
 def point_radius(height: int) -> int:
@@ -84,7 +84,7 @@ def draw_keypoints(
 
     points = np.asarray(keypoints, dtype=np.float64)
     if frames.dtype != np.uint8 or frames.shape[-1:] != (3,) or points.shape[-1:] != (3,):
-        raise UsageError("draw_keypoints wants uint8 [...,H,W,3] and keypoints [...,K,3].")
+        raise UsageError("draw_keypoints takes uint8 [...,H,W,3] and keypoints [...,K,3].")
     if frames.shape[:-3] != points.shape[:-2]:
         raise UsageError(
             f"frames {list(frames.shape)} and keypoints {list(points.shape)} do not fit together."

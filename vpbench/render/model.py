@@ -15,6 +15,9 @@ _SECTION = {"ceiling": 0, "floor": 1, "reference": 2, "null": 4}
 
 _METHODS = 3
 
+_KIND = {"ceiling": "same clips", "floor": "other real clips"}
+"""What tables call a kind whose name would mean little to readers; the others as they are."""
+
 _EXPLAINED = {
     "chained": "predicted in pieces, each from the end of the one before",
     "adapted n=1": "a method for several given frames, retrained with one",
@@ -51,7 +54,7 @@ class TableRow:
 
     Attributes:
         cells: one a column.
-        dimmed: not a method: ceiling, floor, reference or null.
+        dimmed: not a method: real clips, reference or null.
         rule_above: a rule stands between this row and the one before.
         source: the row of the compare object, with figures in full precision.
     """
@@ -103,8 +106,8 @@ class _Labels:
 def table_model(group: GroupJson) -> TableModel:
     """Lay out one group of a compare object.
 
-    Ceiling and floor stand on top, then references, methods in the order given (oracles, imported
-    and reported rows say so), nulls at the bottom.
+    Real clips stand on top, then references, methods in the order given (oracles, imported
+    and reported rows are labelled), nulls at the bottom.
 
     Raises:
         Incomparable: a figure's fingerprint is not its column's.
@@ -179,7 +182,7 @@ def _cells(
 def _name_cell(row: RowJson, reason: str | None, labels: _Labels) -> Cell:
     name = clean(row["method"])
     if row["kind"] != "method":
-        name += f" ({row['kind']})"
+        name += f" ({_KIND.get(row['kind'], row['kind'])})"
     notes = [_explained(note) for note in row["notes"]] + ([reason] if reason else [])
     return Cell(name, tuple(labels.of(note) for note in notes))
 
@@ -197,11 +200,11 @@ def _score_cell(row: RowJson, metric: str, wanted: str, labels: _Labels, *, sile
     return Cell(f"{text} ({rank})" if rank else text, tuple(notes), best)
 
 
-def _check_fingerprint(method: str, metric: str, found: str | None, wanted: str | None) -> None:
-    """The last door before print; a reported figure has no fingerprint."""
-    if found and wanted and not (found.startswith(wanted) or wanted.startswith(found)):
+def _check_fingerprint(method: str, metric: str, own: str | None, column: str | None) -> None:
+    """A last check before printing; a reported figure has no fingerprint."""
+    if own and column and not (own.startswith(column) or column.startswith(own)):
         raise Incomparable(
-            f"{metric} of {method} has the fingerprint {found[:8]}, its column has {wanted[:8]}."
+            f"{metric} of {method} has the fingerprint {own[:8]}, its column has {column[:8]}."
         )
 
 
@@ -233,7 +236,7 @@ def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:
         notes.append("± is one standard error")
     if any(s["rank"] for s in scores):
         notes.append("(2–3) is a rank among rows of equal conditioning; a range is a tie")
-    notes += [note for note in (_size_note(rows), _luck_note(rows), _origin_note(rows)) if note]
+    notes += [note for note in (_size_note(rows), _training_note(rows), _origin_note(rows)) if note]
     notes += _task_notes(group)
     if group["task"].get("rendered"):
         notes.append("rendered figures: says nothing about photographic video")
@@ -245,7 +248,7 @@ def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:
 
 
 def _task_notes(group: GroupJson) -> list[str]:
-    """What the task says of its test clips, and which part of them is shown."""
+    """Notes on the task's test clips, and the subset that is shown."""
     task = group["task"]
     if task.get("subset"):
         return [f"subset {clean(str(task['subset']))}: split hash {str(task['split_hash'])[:8]}"]
@@ -263,7 +266,7 @@ def _size_note(rows: list[RowJson]) -> str | None:
     return clips if samples is None else f"{clips}, {samples} sample{'s' * (samples != 1)} each"
 
 
-def _luck_note(rows: list[RowJson]) -> str | None:
+def _training_note(rows: list[RowJson]) -> str | None:
     trained = [r for r in rows if r["kind"] in ("method", "oracle") and _was_trained(r)]
     once = [clean(row["method"]) for row in trained if len(row["fit_seeds"]) < 2]
     if not once:
@@ -271,7 +274,7 @@ def _luck_note(rows: list[RowJson]) -> str | None:
     who = "one training run each"
     if len(once) < len(trained):
         who += f" ({', '.join(once)})"
-    return f"{who}: differences include training luck"
+    return f"{who}: differences include training variance"
 
 
 def _was_trained(row: RowJson) -> bool:

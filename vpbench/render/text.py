@@ -70,9 +70,9 @@ def clean(text: str) -> str:
 
 def width(text: str) -> int:
     """Columns that the text takes in a terminal."""
-    marks = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
+    combining = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) - marks + wide
+    return len(text) - combining + wide
 
 
 def markdown(text: str) -> str:
@@ -111,7 +111,7 @@ def _base(metric: str) -> str:
 
 def _fixed(value: float, places: int) -> str:
     if not math.isfinite(value):
-        raise ValueError(f"{value} is no figure of a table.")
+        raise ValueError(f"{value} is not a number that a table can show.")
     text = f"{value:.{places}f}"
     return text.lstrip("-") if float(text) == 0 else text
 
@@ -119,7 +119,7 @@ def _fixed(value: float, places: int) -> str:
 def _error_decimals(se: float) -> int:
     """Decimals that leave an error two digits if they are 10 to 35 or 95 to 99, else one."""
     if not math.isfinite(se):
-        raise ValueError(f"{se} is no standard error.")
+        raise ValueError(f"{se} is not a standard error.")
     lead, exponent = f"{abs(se):.2e}".split("e")
     # Above 9.49 the error rounds up to the next power of ten, whose two digits end here too.
     places = (1 if float(lead) < 3.55 else 0) - int(exponent)

@@ -11,7 +11,7 @@ from vpbench.api.errors import VpbenchError
 from vpbench.harness.prediction.seal import leak_probe
 from vpbench.testing.method import MethodSubject, at, difference
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
-from vpbench.testing.told import said, where_raised
+from vpbench.testing.report import format_error, where_raised
 
 METHOD = ("method",)
 _SEEDED = "Draw all randomness from `seeds`: vpbench.kit.generator, numpy.random.default_rng."
@@ -34,7 +34,7 @@ def same_seed(subject: MethodSubject) -> None:
 
 
 def seeds(subject: MethodSubject) -> None:
-    """Other seeds give another video if and only if the method says that it is stochastic."""
+    """Other seeds give another video if and only if the method declares that it is stochastic."""
     setting = subject.setting()
     instance = setting.instance()
     drawn = [setting.seeds(setting.items, s) for s in range(3)]
@@ -59,7 +59,7 @@ def seeds(subject: MethodSubject) -> None:
 
 
 def samples(subject: MethodSubject) -> None:
-    """Each sample follows from its own seed, whatever stands beside it."""
+    """Each sample follows from its own seed, whatever else is in the batch."""
     if not subject.capabilities.stochastic:
         raise NotApplicable("it is not stochastic")
     setting = subject.setting()
@@ -98,7 +98,7 @@ def batch_size(subject: MethodSubject) -> None:
 
 
 def batch_order(subject: MethodSubject) -> None:
-    """A clip's prediction does not depend on its place in the batch."""
+    """A clip's prediction does not depend on its position in the batch."""
     setting = subject.setting()
     instance = setting.instance()
     forward = setting.ask(instance)
@@ -106,7 +106,7 @@ def batch_order(subject: MethodSubject) -> None:
     worst = difference(forward, backward[::-1])
     if worst > subject.bound():
         raise CheckFailed(
-            f"at most {subject.bound()} grey levels between places in the batch",
+            f"at most {subject.bound()} grey levels between positions in the batch",
             f"{worst}",
             at(instance),
             "Use seeds[b] and label[b] of each clip; count no clips.",
@@ -140,9 +140,9 @@ def label_used(subject: MethodSubject) -> None:
         )
 
 
-def _differ(found: Sequence[npt.NDArray[np.float32] | None]) -> bool:
+def _differ(keypoints: Sequence[npt.NDArray[np.float32] | None]) -> bool:
     """Whether keypoints, where there are any, are not all the same."""
-    first, *others = found
+    first, *others = keypoints
     return first is not None and not all(np.array_equal(first, x) for x in others if x is not None)
 
 
@@ -164,7 +164,7 @@ def label_ignored(subject: MethodSubject) -> None:
 
 
 def pose_refusal(subject: MethodSubject) -> None:
-    """A method that requires a pose says so in one sentence when there is none."""
+    """A method that requires a pose refuses in one sentence when there is none."""
     if subject.capabilities.pose != "required":
         raise NotApplicable("it requires no pose")
     setting = subject.setting()
@@ -178,7 +178,7 @@ def pose_refusal(subject: MethodSubject) -> None:
     except Exception as error:
         raise CheckFailed(
             "vpbench.api.Refused with a sentence",
-            said(error),
+            format_error(error),
             where_raised(error),
             'if given.pose is None: raise Refused("... needs a pose.")',
         ) from error
@@ -220,7 +220,7 @@ CHECKS = (
         "same-seed",
         "basic",
         METHOD,
-        "A number that cannot be had again is no number.",
+        "A score that cannot be reproduced is not a result.",
         same_seed,
         ("horizon",),
     ),
@@ -248,7 +248,7 @@ CHECKS = (
         "label-used",
         "basic",
         METHOD,
-        "A table says that this method uses the label.",
+        "Tables list this method as using the label.",
         label_used,
         _SAME,
     ),
@@ -256,7 +256,7 @@ CHECKS = (
         "label-ignored",
         "basic",
         METHOD,
-        "A table says that this method uses no label.",
+        "Tables list this method as not using the label.",
         label_ignored,
         _SAME,
     ),

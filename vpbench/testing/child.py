@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vpbench.testing.model import Check, CheckFailed, CheckResult, NotApplicable, Request
-from vpbench.testing.told import said, where_raised
+from vpbench.testing.report import format_error, where_raised
 
 
 def main(arguments: list[str]) -> int:
@@ -60,7 +60,9 @@ def _run(check: Check, subject: Any, bad: set[str]) -> tuple[CheckResult, bool]:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit
         traceback.print_exc()
-        result = CheckResult(check.id, "failed", "no exception", said(error), where_raised(error))
+        result = CheckResult(
+            check.id, "failed", "no exception", format_error(error), where_raised(error)
+        )
     finally:
         subject.end()
     return CheckResult(**{**vars(result), "seconds": round(time.monotonic() - started, 3)}), False

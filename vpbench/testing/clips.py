@@ -86,7 +86,7 @@ class SampleClips:
         return []
 
 
-def sample_bench(n_max: int, horizon: int, size: int, cache: Path) -> TaskData:
+def sample_task_data(n_max: int, horizon: int, size: int, cache: Path) -> TaskData:
     """The task of `n_max` given and `horizon` predicted frames at a size, on the sample clips."""
     spec = TaskSpec(
         f"conformance-{n_max}-{horizon}-{size}",

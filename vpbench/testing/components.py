@@ -13,12 +13,12 @@ from vpbench.api.specs import ComponentSpec
 from vpbench.api.types import Conditioning, TaskInfo
 from vpbench.core.methods import ResolvedComponent
 from vpbench.harness.inputs.task_data import TaskData
-from vpbench.testing.clips import sample_bench
+from vpbench.testing.clips import sample_task_data
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.report import where_defined
 from vpbench.testing.rounding import rounded
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
-from vpbench.testing.told import where_defined
 
 COMPONENT = ("component",)
 HORIZON = 5
@@ -45,7 +45,7 @@ class ComponentSubject(Subject):
         """Clips at a size that the component takes."""
         step = self.part.capabilities.size_multiple
         size = -(-max(32, self.part.capabilities.min_size) // step) * step
-        return sample_bench(GIVEN, HORIZON, size, self.request.work / "given" / "cache")
+        return sample_task_data(GIVEN, HORIZON, size, self.request.work / "given" / "cache")
 
     @property
     def info(self) -> TaskInfo:
@@ -164,9 +164,9 @@ def shapes(subject: ComponentSubject) -> None:
     """One, three and eight clips give float32 tensors of the right shape."""
     made = subject.make()
     for count in (1, 3, 8):
-        found = subject.ask(made, count)
+        result = subject.ask(made, count)
         wanted = subject.wanted(count)
-        got = (str(getattr(found, "dtype", type(found).__name__)), tuple(np.shape(found)))
+        got = (str(getattr(result, "dtype", type(result).__name__)), tuple(np.shape(result)))
         if got != ("torch.float32", wanted):
             raise CheckFailed(
                 f"torch.float32 {list(wanted)}",
@@ -177,18 +177,18 @@ def shapes(subject: ComponentSubject) -> None:
 
 
 def values(subject: ComponentSubject) -> None:
-    """Finite; grey levels in [0,1], places of a detector in [-1,1]."""
+    """Finite; grey levels in [0,1], detector coordinates in [-1,1]."""
     made = subject.make()
-    found = _array(subject.ask(made))
+    result = _array(subject.ask(made))
     where = subject.at(made)
-    if not np.isfinite(found).all():
+    if not np.isfinite(result).all():
         raise CheckFailed("finite values", "NaN or infinite values", where)
     if subject.part.slot == "translator":
-        low, high, what, part = -0.01, 1.01, "grey levels in [0,1]", found
+        low, high, what, part = -0.01, 1.01, "grey levels in [0,1]", result
     elif subject.part.slot == "detector":
-        low, high, what, part = -1.01, 1.01, "x and y in [-1,1]", found[..., :2]
+        low, high, what, part = -1.01, 1.01, "x and y in [-1,1]", result[..., :2]
     else:
-        return  # a motion model may lead out of the picture
+        return  # motion models may move keypoints outside of the frame
     if part.min() < low or part.max() > high:
         raise CheckFailed(
             what,
@@ -212,7 +212,7 @@ def same(subject: ComponentSubject) -> None:
 
 
 def seeds(subject: ComponentSubject) -> None:
-    """Other seeds give other motion if and only if it says that it is stochastic."""
+    """Other seeds give other motion if and only if it declares that it is stochastic."""
     if subject.part.slot != "motion":
         raise NotApplicable("it gets no seeds")
     made = subject.make()
@@ -278,16 +278,16 @@ def _reloaded(subject: ComponentSubject, made: Any) -> Any:
 
 
 class _Grid:
-    """A detector that finds the same places everywhere."""
+    """A detector with the same keypoints for every frame."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
     def detect(self, frames: Any, pose: Any) -> Any:
         """[B,T,K,3] of zeros with full confidence."""
-        found = frames.new_zeros((*frames.shape[:2], self.count, 3))
-        found[..., 2] = 1
-        return found
+        keypoints = frames.new_zeros((*frames.shape[:2], self.count, 3))
+        keypoints[..., 2] = 1
+        return keypoints
 
 
 class _Still:
@@ -328,11 +328,11 @@ def composed(subject: ComponentSubject) -> None:
     frames = np.stack([subject.task_data.given(i) for i in items])
     given = Conditioning(frames, label, pose, None, tuple(i.id for i in items))
     wanted = (3, 1, HORIZON, subject.info.size, subject.info.size, 3)
-    found = subject.call(
+    predicted = subject.call(
         "predict", method.predict, given, HORIZON, subject.task_data.seeds(items, 0, 1)
     )
-    if found.dtype != np.uint8 or found.shape != wanted:
-        raise UsageError(f"{type(made).__name__} gives {found.dtype} {list(found.shape)}.")
+    if predicted.dtype != np.uint8 or predicted.shape != wanted:
+        raise UsageError(f"{type(made).__name__} gives {predicted.dtype} {list(predicted.shape)}.")
 
 
 CHECKS = (
@@ -357,7 +357,7 @@ CHECKS = (
         "same-seed",
         "basic",
         COMPONENT,
-        "A number that cannot be had again is no number.",
+        "A score that cannot be reproduced is not a result.",
         same,
         ("shapes",),
     ),

@@ -16,9 +16,9 @@ from vpbench.core.paths import Paths
 from vpbench.core.tasks import SPLITS
 from vpbench.harness.inputs.task_data import TaskRef, make_task, open_dataset, tasks_of
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.report import where_defined
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
-from vpbench.testing.told import where_defined
 
 DATASET = ("dataset",)
 CLIPS = 3
@@ -91,13 +91,13 @@ def clips(subject: DatasetSubject) -> None:
     """Every clip has an id of its own, a length and a size; splits are in the order of ids."""
     seen: dict[str, str] = {}
     where = subject.at("clips")
-    for split, found in subject.all().items():
-        ids = [c.id for c in found]
+    for split, listed in subject.all().items():
+        ids = [c.id for c in listed]
         if ids != sorted(ids):
             raise CheckFailed(
                 f"clips of {split} in the order of their ids", ids[0], where, "Sort them by id."
             )
-        for clip in found:
+        for clip in listed:
             parts = PurePosixPath(clip.id)
             if not clip.id or parts.is_absolute() or ".." in parts.parts or "\\" in clip.id:
                 raise CheckFailed("ids that are relative POSIX paths", repr(clip.id), where)
@@ -115,8 +115,8 @@ def clips(subject: DatasetSubject) -> None:
 
 def hashes(subject: DatasetSubject) -> None:
     """Every clip carries the sha256 of its source bytes."""
-    for split, found in subject.all().items():
-        for clip in found:
+    for split, listed in subject.all().items():
+        for clip in listed:
             digits = set(clip.sha256) <= set("0123456789abcdef")
             if len(clip.sha256) != 64 or not digits:
                 raise CheckFailed(
@@ -128,16 +128,16 @@ def hashes(subject: DatasetSubject) -> None:
 
 
 def disjoint(subject: DatasetSubject) -> None:
-    """No clip's bytes stand in two of train, val and test."""
+    """No clip's bytes occur in more than one of train, val and test."""
     seen: dict[str, tuple[str, str]] = {}
-    for split, found in subject.all().items():
+    for split, listed in subject.all().items():
         if split not in SPLITS:
             continue
-        for clip in found:
+        for clip in listed:
             other = seen.setdefault(clip.sha256, (split, clip.id))
             if other[0] != split:
                 raise CheckFailed(
-                    "clips that stand in one split",
+                    "clips that are in one split only",
                     f"{other[1]!r} in {other[0]} is the same as {clip.id!r} in {split}",
                     subject.at("clips"),
                     "Leave one of them out.",
@@ -155,7 +155,7 @@ def decodes(subject: DatasetSubject) -> None:
                 f"uint8 {list(wanted)} for {clip.id!r}",
                 f"{got[0]} {list(got[1])}",
                 subject.at("read"),
-                "ClipInfo and `read` must tell of the same clip.",
+                "ClipInfo and `read` must agree on the clip.",
             )
 
 
@@ -191,15 +191,15 @@ def deterministic(subject: DatasetSubject) -> None:
                 f"the same frames of {clip.id!r} from two instances",
                 "other frames",
                 subject.at("read"),
-                "Nothing random may stand between the file and the frames.",
+                "Decoding must be deterministic.",
             )
 
 
 def labels(subject: DatasetSubject) -> None:
     """Labels are numbers of named classes; all clips have one, or none has."""
     names = subject.data.class_names()
-    for split, found in subject.all().items():
-        for clip in found:
+    for split, listed in subject.all().items():
+        for clip in listed:
             good = clip.label is None if not names else clip.label in range(len(names))
             if not good:
                 raise CheckFailed(
@@ -214,14 +214,14 @@ def pose(subject: DatasetSubject) -> None:
     """Joints are float32 [L,J,3] where there are joint names, and None where not."""
     names = subject.data.joint_names()
     for clip in subject.some():
-        found = subject.call("pose", subject.data.pose, clip)
+        joints = subject.call("pose", subject.data.pose, clip)
         if not names:
-            if found is not None:
+            if joints is not None:
                 raise CheckFailed("None without joint names", "joints", subject.at("pose"))
             continue
         wanted = (clip.frames, len(names), 3)
-        got = (str(getattr(found, "dtype", type(found))), tuple(np.shape(found)))
-        if got != ("float32", wanted) or not np.isfinite(found).all():
+        got = (str(getattr(joints, "dtype", type(joints))), tuple(np.shape(joints)))
+        if got != ("float32", wanted) or not np.isfinite(joints).all():
             raise CheckFailed(
                 f"finite float32 {list(wanted)} for {clip.id!r}",
                 f"{got[0]} {list(got[1])}",
@@ -249,10 +249,10 @@ def pickles(subject: DatasetSubject) -> None:
 def tasks(subject: DatasetSubject) -> None:
     """Every task has test clips that are long enough."""
     spec = subject.data.spec
-    found = subject.call("tasks", tasks_of, subject.data)
-    if not found:
-        raise CheckFailed("one task at least", "none", subject.row.ref.value, "Fill in `tasks`.")
-    for task in found:
+    offered = subject.call("tasks", tasks_of, subject.data)
+    if not offered:
+        raise CheckFailed("at least one task", "none", subject.row.ref.value, "Fill in `tasks`.")
+    for task in offered:
         try:
             make_task(
                 subject.data, task, TaskRef(dataset=subject.request.name), rendered=spec.rendered
@@ -267,11 +267,11 @@ def tasks(subject: DatasetSubject) -> None:
 
 
 def verify(subject: DatasetSubject) -> None:
-    """`verify` finds nothing wrong."""
+    """`verify` reports no errors."""
     subject.call("prepare", subject.data.prepare)
     problems: list[Problem] = subject.call("verify", subject.data.verify)
     if not isinstance(problems, list):
-        raise NotApplicable("verify returns no list")
+        raise NotApplicable("verify does not return a list")
     errors = [p for p in problems if p.level == "error"]
     if errors:
         raise CheckFailed("no errors", errors[0].what, errors[0].path, errors[0].fix)
@@ -307,7 +307,7 @@ CHECKS = (
         "decodes",
         "basic",
         DATASET,
-        "A clip that cannot be read is found at once.",
+        "A clip that cannot be read is reported right away.",
         decodes,
         _LISTED,
     ),
@@ -327,7 +327,7 @@ CHECKS = (
         deterministic,
         ("decodes",),
     ),
-    Check("pose", "basic", DATASET, "Methods with poses stand and fall with them.", pose, _LISTED),
+    Check("pose", "basic", DATASET, "Methods that use poses depend on them.", pose, _LISTED),
     Check(
         "pickles",
         "basic",
@@ -340,7 +340,7 @@ CHECKS = (
         "verify",
         "full",
         DATASET,
-        "`vpbench data verify` is what people trust.",
+        "Users trust `vpbench data verify`.",
         verify,
         ("methods",),
     ),

@@ -26,9 +26,9 @@ from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, PlannedRun
 from vpbench.testing.clips import SampleClips
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.report import where_defined
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
-from vpbench.testing.told import where_defined
 
 EXECUTOR = ("executor",)
 PATIENCE = 60.0
@@ -54,7 +54,7 @@ def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
     task_data = open_task_data(ref, subject.registry, paths)
     options = RunOptions(seeds=range(count), references=False)
     noise = [MethodRef("noise", {})]
-    found: list[Path] = []
+    job_files: list[Path] = []
     for run in make_plan(noise, options, task_data.task, subject.registry, paths.runs).runs:
         name = f"{what}-{run.seed}"
         job = JobSpec(
@@ -66,8 +66,8 @@ def _jobs(subject: Subject, count: int, what: str) -> list[Path]:
             run=PlannedRun.of(run),
             events=str(paths.runs / f"{name}.jsonl"),
         )
-        found.append(job.write(paths.runs / f"{name}.json"))
-    return found
+        job_files.append(job.write(paths.runs / f"{name}.json"))
+    return job_files
 
 
 def _did(job: Path) -> bool:
@@ -144,7 +144,7 @@ def runs(subject: Subject) -> None:
 
 
 def failure(subject: Subject) -> None:
-    """A job that fails says so, and the others go on."""
+    """A failed job is reported, and the others go on."""
     first, second = _jobs(subject, 2, "failure")
     job = JobSpec.read(first)
     broken = replace(job, run=replace(job.run, method="no-such-method")).write(first)
@@ -156,7 +156,7 @@ def failure(subject: Subject) -> None:
                 "an error text of the job that failed",
                 repr(handles[0].error()),
                 _at(executor, "poll"),
-                "The last event of a job tells its status and reason.",
+                "The last event of a job holds its status and reason.",
             )
         if handles[1].error() is not None or not _did(second):
             raise CheckFailed(
@@ -239,7 +239,9 @@ def close(subject: Subject) -> None:
 
 CHECKS = (
     Check("methods", "basic", EXECUTOR, "The harness calls these.", methods, ("factory",)),
-    Check("runs", "basic", EXECUTOR, "That is what an executor is for.", runs, ("methods",)),
+    Check(
+        "runs", "basic", EXECUTOR, "Running jobs is the purpose of an executor.", runs, ("methods",)
+    ),
     Check(
         "failure", "basic", EXECUTOR, "One broken method must not end a table.", failure, ("runs",)
     ),
@@ -258,7 +260,7 @@ CHECKS = (
         "order",
         "basic",
         EXECUTOR,
-        "The first method named is the first one wanted.",
+        "The method named first should finish first.",
         order,
         ("limits",),
     ),

@@ -55,7 +55,7 @@ CHECKS = (
         "globals",
         "basic",
         METHOD,
-        "The next method in this process must not notice this one.",
+        "Methods that share a process must not affect each other.",
         globals_kept,
         ("network",),
     ),

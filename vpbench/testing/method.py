@@ -21,10 +21,10 @@ from vpbench.core.resolve import resolve
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.loaded import load_method
-from vpbench.testing.clips import SIZE, sample_bench
+from vpbench.testing.clips import SIZE, sample_task_data
 from vpbench.testing.model import CheckFailed, Request
+from vpbench.testing.report import where_defined
 from vpbench.testing.subject import Subject
-from vpbench.testing.told import where_defined
 from vpbench.testing.training import Fitted, Trainer
 
 HORIZON = 7
@@ -75,8 +75,10 @@ class Setting:
 
     def given(self, items: Sequence[Item] | None = None, **changed: Any) -> Conditioning:
         """What the method sees of some clips."""
-        found = self.task_data.conditioning(self.items if items is None else items, self.method)
-        return replace(found, **changed)
+        conditioning = self.task_data.conditioning(
+            self.items if items is None else items, self.method
+        )
+        return replace(conditioning, **changed)
 
     def seeds(self, items: Sequence[Item], seed: int = 0, samples: int = 1) -> Seeds:
         """int64 [B,S]."""
@@ -158,7 +160,7 @@ class MethodSubject(Subject):
         fewest = self.capabilities.conditioning_frames[0]
         key = (n_max or max(GIVEN, fewest), horizon or self.horizon(), size or self.size())
         if key not in self._settings:
-            task_data = sample_bench(*key, self.request.work / "given" / "cache")
+            task_data = sample_task_data(*key, self.request.work / "given" / "cache")
             self._settings[key] = Setting(self, task_data, self._run(task_data))
         return self._settings[key]
 

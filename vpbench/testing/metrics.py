@@ -17,11 +17,11 @@ from vpbench.api.specs import MetricSpec, Value
 from vpbench.api.types import ClipInfo, Floor, Frames, Score
 from vpbench.core.hashing import plain
 from vpbench.harness.training.context import ScoreContext
-from vpbench.testing.clips import COUNTS, SampleClips, sample_bench
+from vpbench.testing.clips import COUNTS, SampleClips, sample_task_data
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
+from vpbench.testing.report import format_error, where_defined
 from vpbench.testing.specs import check_signature
 from vpbench.testing.subject import Subject
-from vpbench.testing.told import said, where_defined
 
 METRIC = ("metric",)
 SIZE = 32
@@ -50,7 +50,7 @@ class MetricSubject(Subject):
     def make(self, **params: Value) -> Any:
         """A new instance; parameters not given take their defaults."""
         frames = max(8, self.metric_spec.min_frames)
-        info = sample_bench(1, frames, SIZE, self.request.work / "given" / "cache").task.info
+        info = sample_task_data(1, frames, SIZE, self.request.work / "given" / "cache").task.info
         ctx = ScoreContext("cpu", 1, self.request.cache, declared=self.metric_spec.weights)
         create = self.registry.factory("metric", self.row.name)
         values = {**self.metric_spec.params, **params}
@@ -92,7 +92,7 @@ class MetricSubject(Subject):
 
 
 def _unless_missing(function: Any, *arguments: Any) -> Any:
-    """Call; weights that are not here make a check say nothing."""
+    """Call; weights that are not here make a check inapplicable."""
     try:
         return function(*arguments)
     except MissingWeights as error:
@@ -201,14 +201,14 @@ def monotone(subject: MetricSubject) -> None:
 
 
 def fingerprint(subject: MetricSubject) -> None:
-    """It says all that can move the value: JSON, always the same, other for other parameters."""
+    """It holds all that can change the value: JSON, deterministic, other for other parameters."""
     metric = subject.make()
     stated = subject.call("fingerprint", metric.fingerprint)
     where = subject.at("fingerprint")
     try:
         text = json.dumps(plain(stated), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise CheckFailed("a fingerprint of plain values", said(error), where) from error
+        raise CheckFailed("a fingerprint of plain values", format_error(error), where) from error
     again = subject.call("fingerprint", subject.make().fingerprint)
     if json.dumps(plain(again), sort_keys=True) != text:
         raise CheckFailed("the same fingerprint from two instances", f"{stated} {again}", where)
@@ -226,7 +226,7 @@ def fingerprint(subject: MetricSubject) -> None:
                 f"another fingerprint with {name}={other}",
                 "the same as with the default",
                 where,
-                "Put every parameter that can move the value into it.",
+                "Include every parameter that can change the value.",
             )
 
 
@@ -259,7 +259,7 @@ def refuses(subject: MetricSubject) -> None:
         except NotApplicable:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            got = said(error)
+            got = format_error(error)
         else:
             got = "it was taken"
         raise CheckFailed(

@@ -1,4 +1,4 @@
-"""Checks as data, and what comes out of them."""
+"""Checks and their results as data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOOD: tuple[Status, ...] = ("passed", "skipped", "expected-failure")
 
 
 class CheckFailed(Exception):
-    """A check does not hold.
+    """A check failed.
 
     Attributes:
         expected, got: what should be and what is.
@@ -29,12 +29,12 @@ class CheckFailed(Exception):
 
 
 class NotApplicable(Exception):
-    """A check says nothing about this plugin; the message says why."""
+    """A check does not apply to this plugin; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a plugin must hold.
+    """One guarantee that a plugin must meet.
 
     Attributes:
         id: short, lower case, unique within a kind.
@@ -73,7 +73,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Request:
-    """What the child process is told.
+    """The request to the child process.
 
     Attributes:
         plugins: values of plugins that are not found by discovery alone.

@@ -42,13 +42,13 @@ def _each(subject: MethodSubject) -> list[tuple[Any, tuple[int, ...], str]]:
     instance = setting.instance()
     samples = 2 if setting.method.capabilities.stochastic else 1
     size = setting.task_data.task.spec.size
-    found: list[tuple[Any, tuple[int, ...], str]] = []
+    predictions: list[tuple[Any, tuple[int, ...], str]] = []
     for count in (1, 3, 8):
         items = setting.items[:count]
         frames = setting.ask(instance, items, seeds=setting.seeds(items, 0, samples))
         shape = (count, samples, setting.task_data.task.horizon, size, size, 3)
-        found.append((frames, shape, at(instance)))
-    return found
+        predictions.append((frames, shape, at(instance)))
+    return predictions
 
 
 def finite(subject: MethodSubject) -> None:
@@ -205,7 +205,7 @@ CHECKS = (
         "answers",
         "basic",
         METHOD,
-        "A method that raises or hangs has no row.",
+        "A method that raises or hangs has no results.",
         answers,
         ("factory", "fit"),
     ),
@@ -213,7 +213,7 @@ CHECKS = (
         "network",
         "basic",
         METHOD,
-        "Numbers must not depend on what a server says today.",
+        "Scores must not depend on a server's response.",
         network,
         ("answers",),
     ),
@@ -251,7 +251,7 @@ CHECKS = (
         "sizes",
         "basic",
         METHOD,
-        "A declared size that fails is found in the last hour.",
+        "A declared size that fails costs a whole run.",
         sizes,
         ("horizon",),
     ),

@@ -55,7 +55,7 @@ class _CheckItem(pytest.Item):
     subject: tuple[str, str, bool]
 
     def runtest(self) -> None:
-        """Run all checks of the plugin once, and tell about this one."""
+        """Run all checks of the plugin once, and report this one."""
         from vpbench.testing.pytests import results, settle
 
         settle(results(*self.subject)[self.name])

@@ -29,7 +29,7 @@ def report(result: CheckResult) -> str:
 
 
 def settle(result: CheckResult) -> None:
-    """Pass, skip, fail or expect to fail, as pytest says it."""
+    """Pass, skip, fail or expect to fail, in pytest's terms."""
     import pytest
 
     if result.status == "skipped":

@@ -29,7 +29,9 @@ def rounded(before: Sequence[Any], after: Sequence[Any]) -> bool:
         if old.keys() != new.keys():
             return False
         for name, value in old.items():
-            exact, found = (v.detach().cpu().numpy().astype(np.float64) for v in (value, new[name]))
-            if not np.allclose(found, exact, rtol=2.0**-11, atol=2.0**-25):
+            exact, loaded = (
+                v.detach().cpu().numpy().astype(np.float64) for v in (value, new[name])
+            )
+            if not np.allclose(loaded, exact, rtol=2.0**-11, atol=2.0**-25):
                 return False
     return True

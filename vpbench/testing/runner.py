@@ -90,7 +90,7 @@ def run_checks(
 
 
 def find_row(plugins: Registry, kind: str, name: str) -> Entry:
-    """The row of a plugin, broken ones included: saying why they are broken is what checks do."""
+    """The row of a plugin, broken ones included: checks report why a plugin is broken."""
     base = name.partition("[")[0]
     base = base.partition(":")[0] if kind == "dataset" else base.rpartition(":")[2]
     for entry in plugins.of(kind):
@@ -245,7 +245,7 @@ class _Child:
                 f"an end within {limit:g} s",
                 "it hangs",
                 self._tail(),
-                "Look for a loop or a lock that never ends.",
+                "Look for an endless loop or a deadlock.",
                 seconds,
             )
         code = self._process.wait()
@@ -283,6 +283,6 @@ def _environment(request: Request) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(work / "home" / "config"),
         "VPBENCH_HOME": str(request.cache),
         "VPBENCH_OFFLINE": "1",
-        # torch itself makes this folder, and hands the place it chose down to its children
+        # torch creates this folder itself and passes its choice on to child processes
         "TORCHINDUCTOR_CACHE_DIR": str(work / "tmp" / "inductor"),
     }

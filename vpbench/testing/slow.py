@@ -46,8 +46,8 @@ def _peak(setting: Setting, instance: object, count: int) -> float:
 
 def _status(name: str) -> float:
     text = Path("/proc/self/status").read_text()
-    found = re.search(rf"^{name}:\s+(\d+) kB", text, re.M)
-    return int(found[1]) / 1024 if found else 0.0
+    match = re.search(rf"^{name}:\s+(\d+) kB", text, re.M)
+    return int(match[1]) / 1024 if match else 0.0
 
 
 CHECKS = (

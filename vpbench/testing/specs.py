@@ -75,31 +75,31 @@ def spec_light(subject: Subject) -> None:
     """Importing it is quick and does not import torch."""
     if subject.row.ref.source == "builtin":
         raise NotApplicable("it comes with vpbench")
-    found = subject.probed or _probe(subject)
+    probe = subject.probed or _probe(subject)
     for _ in range(2):  # the first time may be that of a cold disk
-        if not found["torch"] and found["ms"] >= LIMIT_MS:
-            found = _probe(subject)
-    if found["torch"]:
+        if not probe["torch"] and probe["ms"] >= LIMIT_MS:
+            probe = _probe(subject)
+    if probe["torch"]:
         raise CheckFailed(
             "an import without torch",
             "torch was imported",
             subject.row.ref.value,
             'Keep the spec in a module of its own; name the class as "pkg.mod:Class".',
         )
-    if found["ms"] >= LIMIT_MS:
+    if probe["ms"] >= LIMIT_MS:
         raise CheckFailed(
             f"an import below {LIMIT_MS:g} ms",
-            f"{found['ms']:.0f} ms",
+            f"{probe['ms']:.0f} ms",
             subject.row.ref.value,
             "Import what is heavy in the module of the factory.",
         )
 
 
 def spec_valid(subject: Subject) -> None:
-    """The registry takes the spec, and what it says fits together."""
+    """The registry accepts the spec, and its fields are consistent."""
     row = subject.row
     if row.status != "ok" or row.spec is None:
-        raise CheckFailed("a spec that the registry takes", row.reason, row.ref.value)
+        raise CheckFailed("a spec that the registry accepts", row.reason, row.ref.value)
     if not row.spec.summary.strip():
         raise _invalid(subject, "a summary of one line", "none", "Fill in `summary`.")
     from vpbench.testing.suite import checks_of
@@ -208,19 +208,19 @@ def _method_factory(subject: Any) -> None:
 
 def check_signature(instance: Any, name: str, parameters: tuple[str, ...]) -> None:
     """Refuse a method that is missing or cannot be called with so many arguments."""
-    from vpbench.testing.told import where_defined
+    from vpbench.testing.report import where_defined
 
     function = getattr(instance, name, None)
     call = f"{name}({', '.join(parameters)})"
     where = where_defined(type(instance))
     if not callable(function):
         raise CheckFailed(call, f"{type(instance).__name__} has no {name}", where, f"Add {call}.")
-    found = inspect.signature(function)
+    signature = inspect.signature(function)
     try:
-        found.bind(*parameters)
+        signature.bind(*parameters)
     except TypeError:
         raise CheckFailed(
-            call, f"{name}{found}", where_defined(function), f"Write {call}."
+            call, f"{name}{signature}", where_defined(function), f"Write {call}."
         ) from None
 
 
@@ -268,7 +268,11 @@ def readme(subject: Subject) -> None:
 
 CHECKS = (
     Check(
-        "spec-import", "basic", ALL, "A plugin whose spec cannot be read is not there.", spec_import
+        "spec-import",
+        "basic",
+        ALL,
+        "A plugin whose spec cannot be imported is unavailable.",
+        spec_import,
     ),
     Check(
         "spec-light",
@@ -282,7 +286,7 @@ CHECKS = (
         "spec-valid",
         "basic",
         ALL,
-        "Everything that runs is decided by what the spec says.",
+        "The harness decides what to run from the spec.",
         spec_valid,
         ("spec-import",),
     ),
@@ -298,7 +302,7 @@ CHECKS = (
         "readme",
         "full",
         ALL,
-        "A command of the README is the first thing that people type.",
+        "The README's commands are what users try first.",
         readme,
         ("factory",),
     ),

@@ -10,8 +10,8 @@ from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import Spec
 from vpbench.core.registry import Entry, Registry, registry
 from vpbench.testing.model import CheckFailed, NotApplicable, Request
+from vpbench.testing.report import format_error, where_raised
 from vpbench.testing.runner import find_row
-from vpbench.testing.told import said, where_raised
 from vpbench.testing.watch import Surroundings, Watch
 
 
@@ -21,7 +21,7 @@ class Subject:
     Attributes:
         request: what the child was asked to do.
         watch: sees writes and network access while the plugin's code runs.
-        probed: what importing the spec in a fresh process has told.
+        probed: what importing the spec in a fresh process reported.
     """
 
     def __init__(self, request: Request) -> None:
@@ -68,7 +68,7 @@ class Subject:
         """Call the plugin's code under observation.
 
         Raises:
-            CheckFailed: it raised; the report says what and where.
+            CheckFailed: it raised; the failure records what and where.
         """
         try:
             with self.watch.on():
@@ -79,7 +79,7 @@ class Subject:
             fix = error.fix or "" if isinstance(error, VpbenchError) else ""
             raise CheckFailed(
                 f"{what} returns",
-                f"it raised {said(error)}",
+                f"it raised {format_error(error)}",
                 where_raised(error),
                 fix or "Read the line above; `--debug` of the other verbs shows tracebacks.",
             ) from error

@@ -17,11 +17,11 @@ _MODULES = {
 
 def checks_of(kind: str, full: bool = False) -> list[Check]:
     """The checks of one kind of plugin; those of level "full" only where asked for."""
-    found: list[Check] = []
+    selected: list[Check] = []
     for name in _MODULES[kind]:
         checks: tuple[Check, ...] = importlib.import_module(f"vpbench.testing.{name}").CHECKS
-        found += [c for c in checks if kind in c.kinds and (full or c.level == "basic")]
-    return _ordered(found)
+        selected += [c for c in checks if kind in c.kinds and (full or c.level == "basic")]
+    return _ordered(selected)
 
 
 def _ordered(checks: list[Check]) -> list[Check]:

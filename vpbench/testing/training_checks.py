@@ -82,7 +82,7 @@ def save_load(subject: MethodSubject) -> None:
     worst = difference(setting.ask(made), after)
     held, loaded = networks_of(made), networks_of(again)
     if worst and held and rounded(held, loaded):
-        # a training that was cut short has not rounded what it holds; no more may tell them apart
+        # a stopped training has not rounded its weights; any larger difference is a failure
         for one, two in zip(held, loaded, strict=True):
             one.load_state_dict(two.state_dict())
         worst = difference(setting.ask(made), after)
@@ -180,7 +180,7 @@ CHECKS = (
         "save-deterministic",
         "basic",
         METHOD,
-        "A checkpoint is known by its hash.",
+        "Checkpoints are identified by their hash.",
         save_same,
         ("fit",),
     ),

@@ -26,7 +26,7 @@ _CHANGES = {
     "shutil.copyfile": 1,
     "shutil.move": 1,
 }
-"""Audit events that change files, and which argument says what is changed."""
+"""Audit events that change files, and which argument names what is changed."""
 
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 _NEAR = ("127.0.0.1", "::1", "localhost", "", None)

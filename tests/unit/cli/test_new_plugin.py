@@ -112,7 +112,7 @@ def test_specs_import_neither_numpy_nor_torch(tmp_path):
     "name", ["", "My-method", "1st", "a_b", "a--b", "a-", "a/b", "../a", "a b", "é", "x" * 41]
 )
 def test_bad_names_are_refused(name, tmp_path):
-    with pytest.raises(UsageError, match="is not a name for a plugin"):
+    with pytest.raises(UsageError, match="is not a plugin name"):
         generate(tmp_path, name)
     assert not list(tmp_path.iterdir())
 
@@ -133,7 +133,7 @@ def test_names_that_are_registered_are_refused(name, kind, tmp_path):
 
 
 def test_a_folder_of_the_runs_is_no_name(tmp_path):
-    with pytest.raises(UsageError, match="taken by a folder of vpbench"):
+    with pytest.raises(UsageError, match="reserved by vpbench"):
         generate(tmp_path, "stages")
 
 

@@ -33,7 +33,7 @@ def clock(monkeypatch):
 def log(clock, capsys, events):
     """What a log without a terminal shows; every event is (seconds since the start, event)."""
     with show.Progress() as progress:
-        assert not progress.live
+        assert not progress.interactive
         for seconds, one in events:
             clock.now = 1000.0 + seconds
             progress(one)

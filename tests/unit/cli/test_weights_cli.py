@@ -16,7 +16,7 @@ from vpbench.core.registry import Entry, Registry, build
 from vpbench.kit import VGG19
 from vpbench.metrics.weights import convert
 from vpbench.metrics.weights.known import find_known, known_weights
-from vpbench.metrics.weights.store import Origin, store
+from vpbench.metrics.weights.weight_cache import Origin, store
 from vpbench.metrics.weights.weight_file import weight_file
 
 ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}

@@ -137,7 +137,7 @@ def link(name):
         ("C:/x", "absolute or foreign"),
         ("a\\..\\b", "foreign"),
         (link("l"), "link or a device"),
-        ("ok", "there twice"),
+        ("ok", "occurs twice"),
     ],
 )
 def test_members_that_have_no_place_are_refused_before_anything_is_written(tmp_path, name, said):

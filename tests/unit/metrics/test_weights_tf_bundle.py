@@ -223,14 +223,14 @@ def test_a_cut_index_or_data_file_is_refused(tmp_path):
     index, data = tmp_path / "m.index", tmp_path / "m.data-00000-of-00001"
     whole = data.read_bytes()
     data.write_bytes(whole[:-1])
-    with pytest.raises(Corrupt, match="cut short: scalar is not whole"):
+    with pytest.raises(Corrupt, match="truncated: scalar is incomplete"):
         read_bundle(prefix)
     data.unlink()
     with pytest.raises(MissingWeights, match="is not beside its index"):
         read_bundle(prefix)
     raw = index.read_bytes()
     for end in range(0, len(raw), 7):
-        with pytest.raises(Corrupt, match="no whole checkpoint index"):
+        with pytest.raises(Corrupt, match="not a complete checkpoint index"):
             read_index(raw[:end])
     index.unlink()
     with pytest.raises(MissingWeights):
@@ -255,7 +255,7 @@ GOOD = entry_proto(np.zeros((2, 2), "<f4"), 0, 0)
         (pair(field(1, 1) + field(5, 12)), "does not fit"),
         (pair(field(1, 1) + field(2, field(3, 1))), "no known shape"),
         (pair(varint(1 << 3 | 3)), "unknown kind"),
-        (pair(field(2, b"abc")[:-1]), "cut short"),
+        (pair(field(2, b"abc")[:-1]), "truncated"),
         (sst([(b"", field(1, 1)), (b"x", GOOD), (b"x", GOOD)]), "twice"),
         (b"<!doctype html>" * 10, "last bytes"),
         (b"", "last bytes"),

@@ -145,9 +145,9 @@ def test_every_cut_is_refused():
     [
         (struct.pack("<i", 6), "function"),
         (struct.pack("<i", 8), "function"),
-        (struct.pack("<ii", 2, -5), "cut short"),
+        (struct.pack("<ii", 2, -5), "truncated"),
         (b"PK\x03\x04" * 9, "refused"),
-        (struct.pack("<3i", 3, 1, 1) * 200, "nested too deep|odd key"),
+        (struct.pack("<3i", 3, 1, 1) * 200, "nested too deep|invalid key"),
         (Writer.bytes({"n": 3}), "no weights"),
     ],
 )

@@ -119,7 +119,7 @@ class _Columns:
         self._rows: dict[str, labels.Row] = {}
 
     def table(self) -> labels.Table | None:
-        """The table, None when it is not there or broken (which is then noted)."""
+        """The table, None when it is missing, or broken (which is reported)."""
         if not self._loaded:
             self._loaded = True
             if self.path.is_file():
@@ -139,7 +139,7 @@ class _Columns:
                 self._findings.error(
                     self.path,
                     MissingData(
-                        f"{self.path} is not there, column {name!r} of it is asked for.",
+                        f"{self.path} is not there, but its column {name!r} was asked for.",
                         fix=f"Write it: a csv table with the columns {labels.KEY},{name}.",
                     ),
                 )

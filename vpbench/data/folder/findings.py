@@ -9,7 +9,7 @@ from vpbench.api.types import Problem
 
 
 class Findings:
-    """What is wrong with a folder, in the order in which it was found."""
+    """Problems of a folder, in the order of discovery."""
 
     def __init__(self, root: Path, dataset: str = "") -> None:
         self._verify = f"vpbench data verify {dataset or f'folder:{root}'}"
@@ -17,22 +17,22 @@ class Findings:
         self._warnings: list[Problem] = []
 
     def error(self, path: Path | str, error: VpbenchError) -> None:
-        """Note an error of a file or folder."""
+        """Add an error of a file or folder."""
         self._errors.append((str(path), error))
 
     def bad(self, path: Path | str, what: str, fix: str) -> None:
-        """Note something that is there and wrong; `what` is a sentence that names it."""
+        """Add an error: corrupt or inconsistent data; `what` is a sentence that names it."""
         self.error(path, BadData(what, fix=fix))
 
     def warning(self, path: Path | str, what: str, fix: str) -> None:
-        """Note something that a user should know and may keep."""
+        """Add a warning: something a user should know and may keep."""
         self._warnings.append(Problem("warning", str(path), what, fix))
 
     def raise_first(self) -> None:
         """Raise the first error, with the number of further ones.
 
         Raises:
-            VpbenchError: of the kind that was noted first.
+            VpbenchError: of the kind of the first one.
         """
         if not self._errors:
             return

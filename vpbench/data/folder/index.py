@@ -1,4 +1,4 @@
-"""What was found out about the clips of a folder, kept between calls.
+"""Facts about the clips of a folder, kept between calls.
 
 key: the folder's absolute path (name of the file); the version of the decoders (`decode.versions`);
 a clip's path below the folder and, for images, how they are cut. An entry is taken without reading
@@ -57,7 +57,7 @@ class Index:
     one that cannot be written is left out.
 
     Args:
-        fresh: hash and decode everything again, whatever is stored.
+        fresh: hash and decode everything again, whatever the index holds.
     """
 
     def __init__(self, cache: Path, root: Path, strips: Strips, *, fresh: bool = False) -> None:

@@ -51,7 +51,7 @@ class Source:
         id: NFC POSIX path without extension.
         rel: path under the root as it is stored, POSIX; "." for the root itself.
         stamp: shows whether its bytes may have changed since.
-        image: whether `layout=` and `frame=` say how to read it.
+        image: whether `layout=` and `frame=` decide how it is read.
     """
 
     id: str
@@ -176,7 +176,7 @@ def _check_frames(
 ) -> None:
     from vpbench.media import images
 
-    fix = "Say what they are: layout=strips or layout=frames (frame=WxH for other strips)."
+    fix = "Set layout=strips or layout=frames (frame=WxH for other strips)."
     if len(still) < len(paths):
         raise BadData(f"{folder} mixes still images with animations.", fix="Keep them apart.")
     path, height, width = still[0]
@@ -232,7 +232,9 @@ def _listing(path: Path, top: bool, findings: Findings) -> tuple[list[Entry], li
                 folders.append(item.name)
             elif not item.is_file():
                 findings.bad(
-                    item.path, f"{item.path} is a broken link or no file.", "Repair or remove it."
+                    item.path,
+                    f"{item.path} is a broken link or not a file.",
+                    "Repair or remove it.",
                 )
             elif os.path.splitext(item.name)[1].lower() in CLIP_SUFFIXES:
                 files.append(_entry(item))

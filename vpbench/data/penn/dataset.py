@@ -154,7 +154,7 @@ class Penn:
         return layout.split_warnings("penn", self.split())
 
     def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
-        """All that is wrong, at once; every video is hashed and every frame decoded."""
+        """All problems at once; every video is hashed and every frame decoded."""
         own = self if root is None else replace_root(self, root)
         problems = verify_archive(own.root, report)
         if not any(problem.level == "error" for problem in problems):
@@ -251,7 +251,7 @@ def _stamp(root: Path, video: str, label: int) -> Stamp:
 
 
 def examine(root: Path, video: str, label: str) -> Facts:
-    """Hold frames, annotation and class of one video against each other.
+    """Check frames, annotation and class of one video against each other.
 
     Raises:
         MissingData, BadData: names the first thing that is wrong.
@@ -261,7 +261,7 @@ def examine(root: Path, video: str, label: str) -> Facts:
     annotation = read_annotation(path)
     action = SPELLED.get(annotation.action, annotation.action)
     if action != label:
-        raise BadData(f"{path} says {annotation.action}, the split says {label}.", fix=AGAIN)
+        raise BadData(f"{path} has the action {annotation.action}, the split {label}.", fix=AGAIN)
     check_frames(folder, annotation)
     sha256 = sha256_of(folder)
     return Facts(

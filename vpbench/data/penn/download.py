@@ -58,7 +58,7 @@ def fetch(
         return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UsageError(
-            f"{root} is there already and holds something else.",
+            f"{root} exists and holds something else.",
             fix="Name a new or empty folder with --root DIR.",
         )
     lock = lock_or_wait(root.with_name(f"{root.name}.lock"), lambda: _there(root))
@@ -121,7 +121,7 @@ def _check_space(folder: Path, have: int, total: int | None) -> None:
         raise Unwritable(
             f"{folder} has {free / 2**30:.1f} GiB free; download and extraction need "
             f"{needed / 2**30:.1f} GiB.",
-            fix="Free space, or name another place with --root DIR.",
+            fix="Free space, or name another folder with --root DIR.",
         )
 
 
@@ -159,7 +159,7 @@ def _inside(name: str) -> PurePosixPath | None:
 
 
 def check(root: Path, videos: int, frames: int | None) -> None:
-    """Hold the content against what is known of Penn Action: videos, annotations, every frame.
+    """Check the content against what is known of Penn Action: videos, annotations, every frame.
 
     Raises:
         BadData, MissingData: the first thing that is wrong.

@@ -1,4 +1,4 @@
-"""The frames of one video of Penn Action, held against its annotation."""
+"""The frames of one video of Penn Action, checked against its annotation."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _AGAIN = "Extract it again from the archive."
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What one file says of a video of L frames.
+    """The annotation of a video of L frames.
 
     Attributes:
         sha256: of the file's bytes.
@@ -116,7 +116,7 @@ def _annotation(path: Path, data: bytes) -> Annotation:
     (count,) = _counts(path, stored, "nframes", 1)
     if not x.shape == y.shape == visible.shape == (frames, 13) or count != frames:
         raise BadData(
-            f"{path} says {frames} and {count} frames, and holds joints for "
+            f"{path} declares {frames} and {count} frames, and holds joints for "
             f"{', '.join(str(list(a.shape)) for a in (x, y, visible))}.",
             fix=_AGAIN,
         )

@@ -1,4 +1,4 @@
-"""Where the parts of Penn Action lie below a folder, and what is wrong when they do not."""
+"""Where the parts of Penn Action are below a folder, and what to do when they are not."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def own_split(root: Path) -> Split | None:
 
 
 def split_warnings(name: str, split: Split) -> list[str]:
-    """What to say when a split is not the published one."""
+    """The warning for a split that is not the published one."""
     published = load("penn")
     if split.sha256() == published.sha256():
         return []

@@ -50,11 +50,11 @@ def read_matlab(data: bytes) -> dict[str, Variable]:
     Variables of other classes (structures, cells, sparse and complex arrays) are left out.
 
     Raises:
-        MatlabError: says what is wrong.
+        MatlabError: with the reason.
     """
     order = {b"IM": "<", b"MI": ">"}.get(data[126:_HEADER])
     if order is None or not data.startswith(b"MATLAB 5.0"):
-        raise MatlabError("it does not begin as a MATLAB 5 file does")
+        raise MatlabError("it does not start like a MATLAB 5 file")
     variables: dict[str, Variable] = {}
     for element in _elements(data[_HEADER:], order, padded=False):
         if element.kind == _COMPRESSED:
@@ -81,7 +81,7 @@ def _elements(data: bytes, order: str, *, padded: bool = True) -> Iterator[_Elem
             kind, size = kind & 0xFFFF, kind >> 16
             start, end = position + 4, position + 8
             if size > 4:
-                raise MatlabError(f"a small element claims {size} bytes")
+                raise MatlabError(f"a small element declares {size} bytes")
         else:
             start = position + 8
             unpadded = not padded and kind == _COMPRESSED
@@ -100,7 +100,7 @@ def _unpacked(data: bytes) -> bytes:
         raise MatlabError(f"a variable cannot be unpacked ({error})") from error
     if stream.unconsumed_tail:
         raise MatlabError("a variable is larger than any annotation")
-    return whole  # some streams lack their end mark: the lengths within say whether all is there
+    return whole  # some streams lack their end mark: the lengths within show whether all is there
 
 
 def _variable(data: bytes, order: str) -> tuple[str, Variable | None]:

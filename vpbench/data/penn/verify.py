@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a copy of Penn Action, listed at once."""
+"""All problems that a copy of Penn Action can have, listed at once."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def check_labels(
         action = SPELLED.get(annotation.action, annotation.action)
         if video in split.roles and action != split.classes[split.labels[video]]:
             listed = split.classes[split.labels[video]]
-            findings.bad(path, f"{path} says {annotation.action}, the split says {listed}.", AGAIN)
+            findings.bad(
+                path, f"{path} has the action {annotation.action}, the split {listed}.", AGAIN
+            )
     if gone:
         findings.bad(
             folder,

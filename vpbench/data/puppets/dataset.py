@@ -53,7 +53,7 @@ class Puppets:
         self._repaired: list[str] = []
 
     def tasks(self) -> tuple[TaskSpec, ...]:
-        """The one task: frames 0-4 given, 5-20 to predict."""
+        """The only task: frames 0-4 given, 5-20 to predict."""
         usual = PUPPETS.tasks[0]
         if self.size == usual.size:
             return PUPPETS.tasks

@@ -232,7 +232,7 @@ def find_weights(name: str, declared: Sequence[WeightSpec], cache: Path) -> Path
         MissingWeights: they have not been fetched.
     """
     from vpbench.metrics.weights.fetch import locate
-    from vpbench.metrics.weights.store import missing
+    from vpbench.metrics.weights.weight_cache import missing
     from vpbench.metrics.weights.weight_file import weight_file
 
     files = {weight_file(spec).sha256: spec for spec in declared if spec.name == name}

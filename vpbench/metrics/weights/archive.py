@@ -44,7 +44,7 @@ def read_member(path: Path, member: str, size: int) -> bytes:
 
     Raises:
         Corrupt: the archive is damaged; some member has an absolute path, "..", is a link or a
-            device, is there twice or is far too large; the member is missing or has another size.
+            device, occurs twice or is far too large; the member is missing or has another size.
     """
     try:
         if path.name.endswith((".whl", ".zip")):
@@ -102,7 +102,7 @@ class _Inventory:
         if not plain:
             raise _Odd(f"{shown} is a link or a device")
         if path in self.names:
-            raise _Odd(f"{shown} is there twice")
+            raise _Odd(f"{shown} occurs twice")
         self.names.add(path)
         self.total += size
         if len(self.names) > MAX_MEMBERS or self.total > self.most or size < 0:
@@ -152,6 +152,6 @@ def _same_size(member: str, size: int, expected: int) -> None:
 
 def _whole(data: bytes | None, member: str, size: int) -> bytes:
     if data is None:
-        raise _Odd(f"{member} is not in it")
+        raise _Odd(f"{member} is not in the archive")
     _same_size(member, len(data), size)
     return data

@@ -43,10 +43,10 @@ def convert(file: WeightFile, data: bytes, form: WeightFormat, what: str) -> Arr
 
     Args:
         data: the whole file; its hash has been checked where one is known.
-        what: what messages call the file.
+        what: the file's name in messages.
 
     Raises:
-        Corrupt: the file does not hold what it should; nothing that it says is executed.
+        Corrupt: the file does not hold what it should; nothing in it is executed.
         MissingDependency: a package for reading its format is not installed.
     """
     if form == "flax-pickle":
@@ -105,7 +105,7 @@ def prove(file: WeightFile, arrays: Arrays, form: WeightFormat, what: str) -> Ar
 
 
 def _torch(data: bytes, what: str) -> Arrays:
-    """A state dict, read without running what the file says."""
+    """A state dict, read without executing the file."""
     import torch
 
     try:

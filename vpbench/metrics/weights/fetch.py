@@ -22,7 +22,7 @@ from vpbench.core.hashing import file_sha256
 from vpbench.core.lock import lock_or_wait
 from vpbench.core.paths import on
 from vpbench.metrics.weights.download import Progress, from_https, from_pypi, sha256_of, small_file
-from vpbench.metrics.weights.store import (
+from vpbench.metrics.weights.weight_cache import (
     Origin,
     cached,
     check_cached,

@@ -36,7 +36,7 @@ class KnownWeights:
 
 
 def known_weights(registry: Registry) -> tuple[list[KnownWeights], list[str]]:
-    """Every file that a plugin in force declares, by name, and what is wrong with declarations.
+    """Every file that a plugin in force declares, by name, and problems of declarations.
 
     Plugins that declare the same name and sha256 share one file; of their declarations that of
     vpbench itself counts, else the first by kind and name of the plugin. A declaration that cannot

@@ -1,4 +1,4 @@
-"""Reading pickled arrays without running anything that the file says.
+"""Reading pickled arrays without executing anything in the file.
 
 A pickle is a program. Before it is touched, its instructions are listed and every one that a tree
 of numpy arrays has no use for is refused, as are lengths and places beyond the file. Then it is
@@ -67,7 +67,7 @@ class _NumberType:
 
     def __setstate__(self, state: Any) -> None:
         if not (isinstance(state, tuple) and len(cast("tuple[Any, ...]", state)) in (8, 9)):
-            raise _Refusal("a number type has an odd description")
+            raise _Refusal("a dtype has an invalid description")
         _, order, subtype, names, fields = state[:5]
         if order not in ("<", ">", "|", "=") or (subtype, names, fields) != (None, None, None):
             raise _Refusal("it holds arrays of records")
@@ -89,15 +89,15 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         if not (isinstance(state, tuple) and len(cast("tuple[Any, ...]", state)) == 5):
-            raise _Refusal("an array has an odd description")
+            raise _Refusal("an array has an invalid description")
         _, shape, number, fortran, data = cast("tuple[Any, ...]", state)
         if not isinstance(number, _NumberType) or not isinstance(data, bytes):
             raise _Refusal("it holds an array of objects")
         if not isinstance(shape, tuple) or len(cast("tuple[Any, ...]", shape)) > MAX_DEPTH:
-            raise _Refusal("an array has an odd shape")
+            raise _Refusal("an array has an invalid shape")
         sizes = cast("tuple[Any, ...]", shape)
         if not all(type(n) is int and n >= 0 for n in sizes):
-            raise _Refusal("an array has an odd shape")
+            raise _Refusal("an array has an invalid shape")
         dtype = number.dtype()
         if math.prod(sizes) * dtype.itemsize != len(data):
             raise _Refusal("an array's shape does not fit its bytes")
@@ -112,7 +112,7 @@ class _MakeArray:
 
     def __call__(self, kind: Any, shape: Any, code: Any) -> _Array:
         if not isinstance(kind, _ArrayType) or shape != (0,) or code not in (b"b", "b"):
-            raise _Refusal("an array starts in an odd way")
+            raise _Refusal("an array has an invalid constructor")
         return _Array()
 
     def __setstate__(self, state: Any) -> None:
@@ -160,14 +160,14 @@ def load(data: bytes, what: str = "the file") -> dict[str, npt.NDArray[Any]]:
 
     Args:
         data: the whole file.
-        what: what messages call it.
+        what: its name in messages.
 
     Returns:
         Arrays by their path in the tree, joined with "/"; they are read-only.
 
     Raises:
-        Corrupt: it is no pickle, or holds anything but nested dicts of numbers' arrays. Nothing of
-            it was executed.
+        Corrupt: it is not a pickle, or holds anything but nested dicts of numbers' arrays.
+            Nothing of it was executed.
     """
     try:
         _inspect(data)
@@ -176,7 +176,7 @@ def load(data: bytes, what: str = "the file") -> dict[str, npt.NDArray[Any]]:
     except _Refusal as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - a broken pickle can raise nearly anything
-        reason = f"it is no whole pickle ({type(error).__name__})"
+        reason = f"it is not a complete pickle ({type(error).__name__})"
     raise Corrupt(f"{what} is refused: {reason}; nothing of it was executed.")
 
 
@@ -192,17 +192,17 @@ def _inspect(data: bytes) -> None:
         if count >= MAX_STEPS:
             raise _Refusal(f"it has more than {MAX_STEPS} instructions")
         if step.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > MAX_STEPS:
-            raise _Refusal("it stores things at an odd place")
+            raise _Refusal("it uses an invalid memo index")
         if step.name == "FRAME" and int(argument or 0) > len(data):
-            raise _Refusal("it is cut short")
+            raise _Refusal("it is truncated")
     if stream.read(1):
-        raise _Refusal("something follows its end")
+        raise _Refusal("there is data after its end")
 
 
 def _flatten(tree: Any) -> dict[str, npt.NDArray[Any]]:
     """Arrays by path; the tree may hold nothing but string-keyed dicts and arrays."""
     if not isinstance(tree, dict):
-        raise _Refusal("it is no dict of arrays")
+        raise _Refusal("it is not a dict of arrays")
     arrays: dict[str, npt.NDArray[Any]] = {}
     pending: list[tuple[str, int, Any]] = [("", 0, tree)]
     seen = 0
@@ -221,5 +221,5 @@ def _flatten(tree: Any) -> dict[str, npt.NDArray[Any]]:
         elif isinstance(node, _Array) and node.value is not None:
             arrays[prefix] = node.value
         else:
-            raise _Refusal(f"{prefix or 'its root'} is no array")
+            raise _Refusal(f"{prefix or 'its root'} is not an array")
     return dict(sorted(arrays.items()))

@@ -66,7 +66,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Index:
-    """What an index file says: the number of data files, and every tensor by name."""
+    """The content of an index file: the number of data files, and every tensor by name."""
 
     shards: int
     tensors: dict[str, TensorEntry]
@@ -104,7 +104,7 @@ def read_bundle(prefix: Path) -> dict[str, npt.NDArray[Any]]:
         if entry.shard >= index.shards:
             raise Corrupt(f"{source.name}: {name} lies in a data file that does not exist.")
         if entry.offset + entry.size > sizes[entry.shard]:
-            raise Corrupt(f"{paths[entry.shard].name} is cut short: {name} is not whole.")
+            raise Corrupt(f"{paths[entry.shard].name} is truncated: {name} is incomplete.")
         arrays[name] = _tensor(paths[entry.shard], name, entry)
     return arrays
 
@@ -130,22 +130,22 @@ def _size(path: Path) -> int:
 
 def _read(path: Path, limit: int) -> bytes:
     if _size(path) > limit:
-        raise Corrupt(f"{path.name} has more than {limit} bytes: no index of a checkpoint.")
+        raise Corrupt(f"{path.name} has more than {limit} bytes: not an index of a checkpoint.")
     return path.read_bytes()
 
 
 def read_index(data: bytes, what: str = "the index") -> Index:
-    """What an index file says.
+    """Parse an index file.
 
     Raises:
-        Corrupt: it is no index, a block is damaged, or a tensor's description makes no sense.
+        Corrupt: it is not an index, a block is damaged, or a tensor's description makes no sense.
     """
     try:
         return _read_index(data)
     except _Bad as error:
-        raise Corrupt(f"{what} is no whole checkpoint index: {error}.") from None
+        raise Corrupt(f"{what} is not a complete checkpoint index: {error}.") from None
     except (IndexError, UnicodeDecodeError):
-        raise Corrupt(f"{what} is no whole checkpoint index: it is cut short.") from None
+        raise Corrupt(f"{what} is not a complete checkpoint index: it is truncated.") from None
 
 
 class _Bad(Exception):
@@ -169,7 +169,7 @@ def _read_index(data: bytes) -> Index:
             if not key:
                 shards = _header(value)
             elif key.decode() in tensors or len(tensors) >= MAX_TENSORS:
-                raise _Bad(f"{key.decode()} is there twice, or there are too many tensors")
+                raise _Bad(f"{key.decode()} occurs twice, or there are too many tensors")
             else:
                 tensors[key.decode()] = _tensor_entry(key.decode(), value)
     if not shards:
@@ -238,7 +238,7 @@ def _fields(data: bytes) -> Generator[tuple[int, int | bytes]]:
         else:
             raise _Bad(f"a description has a field of the unknown kind {kind}")
         if at + length > len(data):
-            raise _Bad("a description is cut short")
+            raise _Bad("a description is truncated")
         piece = data[at : at + length]
         at += length
         yield tag >> 3, piece if kind == 2 else int.from_bytes(piece, "little")
@@ -253,7 +253,7 @@ def _header(value: bytes) -> int:
         elif field == 2 and content != 0:
             raise _Bad("its numbers are big-endian, which is not read here")
     if not 1 <= shards <= 4096:
-        raise _Bad(f"it says that there are {shards} data files")
+        raise _Bad(f"it declares {shards} data files")
     return shards
 
 
@@ -307,9 +307,9 @@ def unsnap(data: bytes) -> bytes:
         else:
             at = _copy(data, at, tag, out)
         if len(out) > total:
-            raise _Bad("a packed block is longer than it says")
+            raise _Bad("a packed block is longer than declared")
     if len(out) != total:
-        raise _Bad("a packed block is cut short")
+        raise _Bad("a packed block is truncated")
     return bytes(out)
 
 

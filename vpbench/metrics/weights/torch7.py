@@ -56,14 +56,14 @@ class _Reader:
     def bytes(self, count: int) -> bytes:
         """The next bytes."""
         if count < 0 or self.place + count > len(self.data):
-            raise _Refusal("it is cut short")
+            raise _Refusal("it is truncated")
         self.place += count
         return self.data[self.place - count : self.place]
 
     def numbers(self, form: str, count: int = 1) -> tuple[Any, ...]:
         """The next numbers of one type."""
         if not 0 <= count <= MAX_DEPTH:
-            raise _Refusal("a tensor has an odd number of axes")
+            raise _Refusal("a tensor has an invalid number of axes")
         return struct.unpack(f"<{count}{form}", self.bytes(count * struct.calcsize(f"<{form}")))
 
     def text(self) -> str:
@@ -98,7 +98,7 @@ class _Reader:
         for _ in range(self.numbers("i")[0]):
             key = self.value(depth + 1)
             if not isinstance(key, str | float | bool):
-                raise _Refusal("a table has an odd key")
+                raise _Refusal("a table has an invalid key")
             table[key] = self.value(depth + 1)
         return table
 
@@ -136,7 +136,7 @@ class _Reader:
         if storage is None or axes == 0:
             return np.zeros(0, np.float32)
         if not isinstance(storage, np.ndarray) or min((*sizes, *strides, start)) < 0:
-            raise _Refusal("a tensor has an odd description")
+            raise _Refusal("a tensor has an invalid description")
         last = start + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
         if 0 not in sizes and last >= len(storage):
             raise _Refusal("a tensor reaches beyond its storage")
@@ -150,7 +150,7 @@ def load(data: bytes, what: str = "the file") -> Arrays:
 
     Args:
         data: the whole file.
-        what: what messages call it.
+        what: its name in messages.
 
     Returns:
         Arrays by their path: "modules.1.weight". Gradients and buffers are left out.

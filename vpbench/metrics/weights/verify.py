@@ -9,7 +9,7 @@ from pathlib import Path
 from vpbench.api.errors import Corrupt, HashMismatch, Missing
 from vpbench.core.hashing import file_sha256
 from vpbench.metrics.weights.fetch import candidates, read_candidate
-from vpbench.metrics.weights.store import cached, check_cached, record_of
+from vpbench.metrics.weights.weight_cache import cached, check_cached, record_of
 from vpbench.metrics.weights.weight_file import WeightFile, Weights, weight_file
 
 
@@ -58,6 +58,6 @@ def _check(file: WeightFile, path: Path, cache: Path) -> None:
         i3d.check_i3d(convert.read(path))
     if record_of(path).get("sha256") != file_sha256(path):
         raise HashMismatch(
-            f"{path} is not the file that was stored.",
+            f"{path} was changed after it was written.",
             fix=f"Fetch it again: vpbench weights fetch {file.name}",
         )

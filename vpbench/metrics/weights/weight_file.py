@@ -1,4 +1,4 @@
-"""What a `WeightSpec` says, with its sources read and checked.
+"""A `WeightSpec` with its sources parsed and checked.
 
 A file is *pinned* when its whole sha256 is known beforehand, and *prefix-pinned* when its publisher
 names only the first 8 digits (the convention of PyTorch's model zoo); the whole hash of such a file
@@ -45,7 +45,7 @@ class PyPI:
 
     @property
     def title(self) -> str:
-        """What messages call this source."""
+        """Name of this source in messages."""
         return f"PyPI {self.package}=={self.version}"
 
 
@@ -71,7 +71,7 @@ class Https:
 
     @property
     def title(self) -> str:
-        """What messages call this source."""
+        """Name of this source in messages."""
         return self.url
 
 
@@ -83,7 +83,7 @@ class WeightFile:
     """A network's weights; the fields that are not explained are those of `WeightSpec`.
 
     Attributes:
-        label: what messages call them ("I3D weights are not here").
+        label: their name in messages ("I3D weights are not here").
         sources: tried in order; at least one.
         files: file names under which the folder VPBENCH_WEIGHTS may hold them.
         basenames: further ones, which count only if the hash is right: other networks may have a

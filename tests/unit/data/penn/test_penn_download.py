@@ -182,7 +182,7 @@ def test_members_may_not_leave_the_folder(server, tmp_path):
 def test_a_folder_that_is_there_is_left_alone(server, tmp_path):
     (tmp_path / "penn").mkdir()
     (tmp_path / "penn" / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"is there already and holds something else.*--root DIR"):
+    with pytest.raises(UsageError, match=r"exists and holds something else.*--root DIR"):
         get(server, tmp_path / "penn")
     assert server.asked == [] and (tmp_path / "penn" / "mine.txt").read_text() == "mine"
 

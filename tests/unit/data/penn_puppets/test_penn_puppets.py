@@ -226,7 +226,7 @@ def test_errors_name_the_file(copy, tmp_path):
     with pytest.raises(MissingData, match=r"2160\.mat is not there"):
         PennPuppets({}, copy, tmp_path / "cache").clips("test")
     shutil.copy(copy / "labels" / "1150.mat", copy / "labels" / "2160.mat")
-    with pytest.raises(BadData, match=r"2160\.mat says pullup, the split says tennis_serve"):
+    with pytest.raises(BadData, match=r"2160\.mat has the action pullup, the split tennis_serve"):
         PennPuppets({}, copy, tmp_path / "cache").clips("test")
     errors = [p for p in PennPuppets({}, copy, tmp_path / "c").verify() if p.level == "error"]
     assert len(errors) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def said(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """Type and first line of an exception."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")

@@ -34,7 +34,7 @@ class Origin:
 
 
 def missing(file: WeightFile) -> MissingWeights:
-    """The one sentence for weights that are not here."""
+    """The sentence for weights that are not here."""
     return MissingWeights(
         f"{file.label} weights are not here (`vpbench weights fetch {file.name}`)"
     )
@@ -112,7 +112,7 @@ def _what_differs(file: WeightFile, arrays: Arrays) -> str:
             check_i3d(arrays)
         except Corrupt as error:
             return error.message.rstrip(".")
-    return "its tensors are not those that were stored"
+    return "its tensors differ from those that were written"
 
 
 def _again(path: Path) -> str:
@@ -123,7 +123,7 @@ def require_hash(file: WeightFile, what: str, sha256: str, cache: Path) -> None:
     """Prove that a published file is the pinned one, and the same as at the first download.
 
     Args:
-        what: what messages call the file.
+        what: the file's name in messages.
         sha256: its hash, 64 digits.
 
     Raises:
