@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.specs import Checkpoint
@@ -162,8 +163,8 @@ def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
         return True
     if not stage.folder.complete():  # not fetched yet: all of one author's checkpoints, or none
         return all(s.origin in ("bundled", "downloaded") for s in before)
-    parents = stage.folder.content().get("parents")
-    return isinstance(parents, dict) and all(
+    parents = cast("dict[str, str]", stage.folder.content().get("parents", {}))
+    return all(
         s.origin == "downloaded"
         if not s.folder.complete()
         else parents.get(s.node.key) == content(s.folder)

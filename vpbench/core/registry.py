@@ -168,7 +168,7 @@ def _home(ref: PluginRef) -> str:
 class Registry:
     """All plugins of one process."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list[Entry])
     finder: str = ""
     trouble: str = ""
 

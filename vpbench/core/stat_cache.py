@@ -72,7 +72,7 @@ def _read(path: Path | None) -> dict[str, tuple[str, str]]:
     if not isinstance(rows, dict):
         return {}
     pairs = cast("dict[str, list[str]]", rows)
-    return {k: (v[0], v[1]) for k, v in pairs.items() if isinstance(v, list) and len(v) == 2}
+    return {k: (v[0], v[1]) for k, v in pairs.items() if len(v) == 2}
 
 
 @functools.lru_cache(maxsize=8)

@@ -42,7 +42,7 @@ class Item:
         return f"group:{self.clip.group}" if self.clip.group else f"clip:{self.clip.id}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A task with its test clips, ready to run.
 

@@ -138,13 +138,13 @@ def task(clips=None, *, window=None, size=64, classes=2, joints=0, limit=None, n
         tuple(f"joint {k}" for k in range(joints)),
     )
     return Task(
-        name,
-        name,
-        name,
-        spec,
-        {"resize": "area"},
-        {s: m[0] for s, m in made.items()},
-        {s: m[1] for s, m in made.items()},
-        info,
+        id=name,
+        dataset=name,
+        name=name,
+        spec=spec,
+        geometry={"resize": "area"},
+        items={s: m[0] for s, m in made.items()},
+        excluded={s: m[1] for s, m in made.items()},
+        info=info,
         limit=limit,
     )

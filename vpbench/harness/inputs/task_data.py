@@ -184,19 +184,19 @@ def make_task(dataset: Dataset, spec: TaskSpec, ref: TaskRef, *, rendered: bool)
         tuple(joints),
     )
     return Task(
-        task_id,
-        ref.dataset,
-        spec.id,
-        spec,
-        geometry,
-        items,
-        excluded,
-        info,
-        rendered,
-        ref.limit,
-        ref.train_on,
-        notes_of(spec, items["test"], excluded["test"]),
-        dataset.subsets() if isinstance(dataset, HasSubsets) else {},
+        id=task_id,
+        dataset=ref.dataset,
+        name=spec.id,
+        spec=spec,
+        geometry=geometry,
+        items=items,
+        excluded=excluded,
+        info=info,
+        rendered=rendered,
+        limit=ref.limit,
+        train_on=ref.train_on,
+        notes=notes_of(spec, items["test"], excluded["test"]),
+        subsets=dataset.subsets() if isinstance(dataset, HasSubsets) else {},
     )
 
 

@@ -137,19 +137,17 @@ class JobSpec:
         fields = cast("dict[str, Any]", read_json(path))
         if fields.get("schema") != schema.JOB:
             raise UsageError(f"{path} is not a job: its schema is {fields.get('schema')!r}.")
-        run = fields["run"]
-        stages = tuple(PlannedStage(**stage) for stage in run["stages"])
-        paths = fields["paths"]
+        run, paths = fields.pop("run"), fields.pop("paths")
+        stages = tuple(PlannedStage(**stage) for stage in run.pop("stages"))
+        first, every = fields.pop("part")
         return cls(
-            **{
-                **fields,
-                "ref": TaskRef(**fields["ref"]),
-                "paths": Paths(Path(paths["runs"]), Path(paths["cache"]), paths["offline"]),
-                "run": PlannedRun(**{**run, "stages": stages}),
-                "plugins": tuple(fields["plugins"]),
-                "metrics": tuple(fields["metrics"]),
-                "part": tuple(fields["part"]),
-            }
+            ref=TaskRef(**fields.pop("ref")),
+            paths=Paths(Path(paths["runs"]), Path(paths["cache"]), paths["offline"]),
+            run=PlannedRun(stages=stages, **run),
+            plugins=tuple(fields.pop("plugins")),
+            metrics=tuple(fields.pop("metrics")),
+            part=(first, every),
+            **fields,
         )
 
 

@@ -297,6 +297,7 @@ class Scheduler:
 
     def _spec(self, kind: Kind, run: RunPlan, **fields: Any) -> JobSpec:
         self._count += 1
+        code = fields.pop("code", code_of(kind, run))
         return JobSpec(
             kind=kind,
             id=f"{kind}-{self._count}",
@@ -306,7 +307,8 @@ class Scheduler:
             run=PlannedRun.of(run),
             device=self.options.device,
             recompute=self.options.recompute,
-            **{"code": code_of(kind, run), **fields},
+            code=code,
+            **fields,
         )
 
     def _needs(self, run: RunPlan) -> tuple[int, int, float]:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vpbench.core.code import STARTED
 from vpbench.core.hashing import file_sha256
@@ -72,7 +72,7 @@ class OpenedFiles:
         path, mode, flags = args
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a descriptor that somebody has opened by name before
-        name = os.path.realpath(os.fsdecode(path))
+        name = os.path.realpath(os.fsdecode(cast("str | bytes", path)))
         writing = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         if writing or (mode is not None and set(mode) & set("wax+")):
             self._written.add(name)

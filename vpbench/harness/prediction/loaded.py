@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +115,8 @@ def check_intermediates(found: Any, shape: tuple[int, ...], name: str) -> Interm
             f"{name}.intermediates returned a {type(found).__name__}, not a dictionary."
         )
     points, images, others = None, dict[str, Frames](), dict[str, npt.NDArray[Any]]()
-    for key, value in found.items():
-        array = np.asarray(value)
+    for key, value in cast("Mapping[str, Any]", found).items():
+        array: npt.NDArray[Any] = np.asarray(value)
         if array.dtype == object or array.shape[:2] != shape[:2]:
             raise MethodFailed(
                 f"{name}: intermediate {key!r} is {array.dtype} {list(array.shape)}; "

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from vpbench.api.errors import HashMismatch, MethodFailed, VpbenchError
 from vpbench.api.types import Conditioning, Frames, Seeds
@@ -231,16 +232,17 @@ def check_frames(frames: Any, shape: tuple[int, ...], name: str) -> None:
         raise MethodFailed(
             f"{name} returned a {type(frames).__name__}; predict returns numpy uint8 {list(shape)}."
         )
-    if np.issubdtype(frames.dtype, np.floating) and not np.isfinite(frames).all():
+    array = cast("npt.NDArray[Any]", frames)
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise MethodFailed(f"{name} returned NaN or infinite values; predict returns uint8.")
-    if frames.dtype != np.uint8:
+    if array.dtype != np.uint8:
         raise MethodFailed(
-            f"{name} returned {frames.dtype}; predict returns uint8 in 0..255 "
+            f"{name} returned {array.dtype}; predict returns uint8 in 0..255 "
             "(vpbench.kit.to_uint8 converts)."
         )
-    if frames.shape != shape:
+    if array.shape != shape:
         raise MethodFailed(
-            f"{name} returned shape {list(frames.shape)}; [B,S,T,H,W,3] = {list(shape)} was asked."
+            f"{name} returned shape {list(array.shape)}; [B,S,T,H,W,3] = {list(shape)} was asked."
         )
 
 

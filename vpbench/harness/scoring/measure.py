@@ -201,14 +201,14 @@ def _task(real: Side, frames: int, geometry: Geometry | None, items: dict[str, I
     info = TaskInfo("measure", size, frames, 1, None, len(names), names, 0, ())
     fields = geometry.fingerprint() if geometry is not None else {"name": "native"}
     return Task(
-        "measure",
-        real.path,
-        "measure",
-        spec,
-        fields,
-        {"train": (), "val": (), "test": tuple(items.values())},
-        {},
-        info,
+        id="measure",
+        dataset=real.path,
+        name="measure",
+        spec=spec,
+        geometry=fields,
+        items={"train": (), "val": (), "test": tuple(items.values())},
+        excluded={},
+        info=info,
     )
 
 

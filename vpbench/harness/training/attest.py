@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from vpbench.core import schema
 from vpbench.core.code import CodeTable, changed_modules, code_table, digest_cache, roots_of
@@ -78,4 +78,4 @@ def _attested(folder: StageDir) -> Sequence[CodeTable]:
     path = folder.path / ATTESTED
     if not path.is_file():
         return []
-    return cast("dict[str, Any]", read_sealed(path, schema.ATTESTED))["code"]
+    return cast("list[CodeTable]", read_sealed(path, schema.ATTESTED)["code"])

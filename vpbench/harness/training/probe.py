@@ -117,7 +117,8 @@ class ProbeRecord:
         if fields.pop("schema", None) != schema.PROBE:
             raise BadData(f"{path} is not a training probe.", fix="Restore it from its package.")
         try:
-            return ProbeRecord(**{**fields, "losses": tuple(fields["losses"])})
+            losses = tuple(fields.pop("losses"))
+            return ProbeRecord(losses=losses, **fields)
         except (TypeError, KeyError) as error:
             raise BadData(
                 f"{path} is not a training probe ({error}).", fix="Restore it from its package."

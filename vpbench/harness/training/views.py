@@ -60,7 +60,7 @@ class Sampler:
         )
         words = _raw(seed_of(*self.base, stream, "window", k), 2 * size)
         rows = [
-            self.times(window, self.clips[i].frames, int(words[2 * j]), int(words[2 * j + 1]))
+            self.times(window, self.clips[int(i)].frames, int(words[2 * j]), int(words[2 * j + 1]))
             for j, i in enumerate(index)
         ]
         return index, np.array(rows, np.int64)
@@ -162,7 +162,7 @@ class _View:
             k += 1
 
     def _labels(self, split: str, index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-        labels = [self._of(split)[i].label for i in index]
+        labels = [self._of(split)[int(i)].label for i in index]
         return None if None in labels else np.array(labels, np.int64)
 
     def _seed(self, split: str, stream: str, k: int, row: int) -> int:
