@@ -156,8 +156,8 @@ if os.environ.get("KILL_IN"):
         done = step(self, total)
         perhaps(self.label)
         return done
-    def saving(path, points, claim):
-        save(path, points, claim)
+    def saving(path, points, guard):
+        save(path, points, guard)
         perhaps("ours-detector:labels")
     context.StageContext.step, fit._save_points = dying, saving
 """

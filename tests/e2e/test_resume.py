@@ -68,7 +68,7 @@ def test_prediction_killed_in_the_middle_and_resumed_gives_the_same_bytes(many, 
     method = "slow+pause-0.3"
     assert predictions(tmp_path / "cut", method) == predictions(tmp_path / "whole", method)
     assert done_before == {p: p.stat().st_mtime_ns for p in done_before}  # nothing made twice
-    assert not list(tmp_path.glob("cut/**/*.claim")) and not list(tmp_path.glob("cut/**/.tmp-*"))
+    assert not list(tmp_path.glob("cut/**/stage.lock")) and not list(tmp_path.glob("cut/**/.tmp-*"))
 
 
 def test_two_processes_on_one_run_share_the_work(many, tmp_path):
@@ -125,9 +125,9 @@ def test_interrupt_keeps_the_state_and_exits_with_130(clips, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "run the same command to go on" in err and "Traceback" not in err
+    assert "run the same command to resume" in err and "Traceback" not in err
     assert list(tmp_path.glob("runs/*/stages/*/resume/state.npz"))
-    assert not list(tmp_path.glob("runs/**/*.claim"))
+    assert not list(tmp_path.glob("runs/**/stage.lock"))
 
 
 def test_a_crash_of_one_job_leaves_the_others(many, tmp_path):

@@ -139,7 +139,7 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         if isinstance(error.__cause__, EOFError):  # click takes it for the end of its input
             return _explain(error.__cause__, debug)
-        click.echo("interrupted; run the same command to go on.", err=True)
+        click.echo("interrupted; run the same command to resume.", err=True)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Acceptance checks and notes: what a stage says about itself beside every row that uses it."""
+"""Acceptance checks and notes of a stage, printed beside every row that uses it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure keeps to its bounds."""
+        """Whether the figure is within its bounds."""
         low = -math.inf if self.at_least is None else self.at_least
         high = math.inf if self.at_most is None else self.at_most
         return math.isfinite(self.value) and low <= self.value <= high
@@ -62,21 +62,21 @@ class Check:
         }
 
     @staticmethod
-    def of(stored: Mapping[str, Any]) -> Check:
-        """The check that `json` stored."""
-        value = stored["value"]
+    def of(fields: Mapping[str, Any]) -> Check:
+        """The check from the fields of `json`."""
+        value = fields["value"]
         return Check(
-            stored["name"],
+            fields["name"],
             math.nan if value is None else value,
-            stored["at_least"],
-            stored["at_most"],
-            stored["unit"],
+            fields["at_least"],
+            fields["at_most"],
+            fields["unit"],
         )
 
 
 @dataclass
 class StageNotes:
-    """What one stage says about itself, in the order in which it was first said.
+    """Checks and notes of one stage, in the order in which they were first added.
 
     Attributes:
         checks: acceptance checks by name.
@@ -89,7 +89,7 @@ class StageNotes:
     not_comparable: list[str] = field(default_factory=list[str])
 
     def add_check(self, check: Check) -> bool:
-        """Keep a check, in place of one of the same name; returns whether it is passed."""
+        """Keep a check, replacing one of the same name; returns whether it is passed."""
         self.checks[check.name] = check
         return check.passed
 
@@ -116,20 +116,20 @@ class StageNotes:
         Fields that are not there are empty. Records of the first build, some of them bundled with
         the methods, have `gates` and `marks`, and a mark that begins with "not comparable".
         """
-        made = StageNotes()
-        for stored in record.get("checks", record.get("gates", [])):
-            made.add_check(Check.of(stored))
+        notes = StageNotes()
+        for fields in record.get("checks", record.get("gates", [])):
+            notes.add_check(Check.of(fields))
         for text in record.get("notes", record.get("marks", [])):
             reason = text.removeprefix(_OLD_PREFIX)
             if "notes" in record:
-                made.add_note(text)
+                notes.add_note(text)
             elif reason != text:
-                made.add_not_comparable(reason)
+                notes.add_not_comparable(reason)
             else:
-                made.add_note(text.replace(", tier: ", ", preset "))
+                notes.add_note(text.replace(", tier: ", ", preset "))
         for reason in record.get("not_comparable", []):
-            made.add_not_comparable(reason)
-        return made
+            notes.add_not_comparable(reason)
+        return notes
 
     def table_notes(self, stage: str) -> list[str]:
         """What tables print beside a row that uses the stage; a check only where it is missed."""

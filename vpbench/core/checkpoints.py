@@ -19,11 +19,11 @@ class StagePlan:
     """A stage and where its trained state comes from.
 
     Attributes:
-        origin: "fitted" (there already), "bundled" in the plugin, "downloaded" (from the address
+        origin: "fitted" (there already), "bundled" in the plugin, "downloaded" (from the URL
             that the plugin pins; fetched before jobs start), "given" (`--checkpoint`), "to fit",
             or "not needed" (nothing that is to be fitted or loaded depends on it).
         folder: the stage folder, there already or to be made.
-        checkpoint: what the plugin says of it, for "bundled" and "downloaded".
+        checkpoint: as the plugin declares it, for "bundled" and "downloaded".
         stale: there is one of its key that was fitted on other clips, or on other earlier stages;
             it is set aside when the stage is fitted.
     """
@@ -46,10 +46,10 @@ class CheckpointSources:
 
     Attributes:
         own: RUNS/<task>/stages.
-        cache: the cache folder; None leaves checkpoints with an address out of account.
+        cache: the cache folder; None ignores checkpoints with a URL.
         given: label -> stage folder, of `--checkpoint`.
         refit: everything is to be fitted, whatever is there.
-        data: hash of the training clips; "" asks nothing of them.
+        data: hash of the training clips; "" skips that check.
     """
 
     own: Path
@@ -123,9 +123,9 @@ def _stage(
         return StagePlan(node, "to fit" if stale else "fitted", own, stale=stale)
     for checkpoint in node.method.spec.checkpoints:
         if checkpoint.stage == node.stage and checkpoint.key == node.key:
-            found = _published(checkpoint, node, sources.cache)
-            if found is not None and _fits(found, planned):
-                return found
+            published = _published(checkpoint, node, sources.cache)
+            if published is not None and _fits(published, planned):
+                return published
     return StagePlan(node, "to fit", own)
 
 
@@ -143,7 +143,7 @@ def _holds(own: StageDir, node: StageNode, planned: Mapping[str, StagePlan], dat
 
 
 def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> StagePlan | None:
-    """A checkpoint of the plugin; one with an address may have to be fetched yet."""
+    """A checkpoint of the plugin; one with a URL may still have to be fetched."""
     if checkpoint.source.startswith("https://"):
         if cache is None:
             return None
@@ -173,14 +173,14 @@ def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
 
 def fitted_ancestors(node: StageNode, planned: Mapping[str, StagePlan]) -> list[StagePlan]:
     """All trained stages before one, labels left out, in the order of `planned`."""
-    found: set[str] = set()
+    needed: set[str] = set()
     todo = list(node.needs)
     while todo:
         key = todo.pop()
-        if key not in found:
-            found.add(key)
+        if key not in needed:
+            needed.add(key)
             todo += planned[key].node.needs
-    return [s for key, s in planned.items() if key in found and s.node.mode != "labels"]
+    return [s for key, s in planned.items() if key in needed and s.node.mode != "labels"]
 
 
 def content(folder: StageDir) -> str:
@@ -197,8 +197,8 @@ def plugin_folder(factory: str, home: str) -> Path | None:
         beside = Path(home.partition(":")[0])
         path = beside if beside.name == module else Path(module).expanduser().absolute()
         return path.parent
-    found = find_spec(module.partition(".")[0]) if module else None
-    return Path(found.origin).parent if found is not None and found.origin else None
+    spec = find_spec(module.partition(".")[0]) if module else None
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def find_given(path: Path) -> dict[str, Path]:
@@ -207,23 +207,23 @@ def find_given(path: Path) -> dict[str, Path]:
     Raises:
         MissingData: there is none.
         UsageError: two folders hold the same stage.
-        Corrupt: a record is no record.
+        Corrupt: a stage.json is not a record.
     """
     direct = path / "stage.json"
     records = [direct] if direct.is_file() else sorted(path.glob("*/stage.json"))
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for record in records:
         value = read_object(record)
         label = f"{value.get('owner')}:{value.get('stage')}"
-        if label in found:
+        if label in folders:
             raise UsageError(
-                f"{found[label]} and {record.parent} both hold the stage {label}.",
+                f"{folders[label]} and {record.parent} both hold the stage {label}.",
                 fix="Name one of them.",
             )
-        found[label] = record.parent
-    if not found:
+        folders[label] = record.parent
+    if not folders:
         raise MissingData(
-            f"{path} holds no trained stage.",
+            f"{path} contains no trained stage.",
             fix="Name a folder with a stage.json, or one that holds such folders.",
         )
-    return found
+    return folders

@@ -23,7 +23,7 @@ from vpbench.core.hashing import digest
 from vpbench.core.stat_cache import StatCache, stat_cache
 
 _FILE = "file:"
-"""How the name of a module begins that belongs to no importable package."""
+"""Prefix of the names of modules that are in no importable package."""
 
 STARTED = time.time()
 """When this process began to load vpbench; a module file that is younger was not what ran."""
@@ -59,7 +59,7 @@ _LEFT_OUT = frozenset(
 def _canonical(node: object) -> str:
     """A text for a tree: the same on all versions of Python that read it alike.
 
-    `ast.dump` prints fields that some versions have and others do not; empty ones say nothing.
+    `ast.dump` prints fields that some versions have and others do not; empty ones are left out.
     """
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         node = ast.Assign(targets=[node.target], value=node.value)
@@ -124,12 +124,12 @@ def _siblings(path: Path) -> list[Path]:
     folder = provenance.own_folder(path)
     if path.is_file() and folder is not None:
         return [folder]
-    found = [path]
+    paths = [path]
     for name in _top_level(path.stem):
         other = provenance.find_module(name)
         if other is not None:
-            found.append(other.parent if other.name == "__init__.py" else other)
-    return found
+            paths.append(other.parent if other.name == "__init__.py" else other)
+    return paths
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,8 +1,8 @@
 """Finds plugins without importing them. The only module that knows how packages announce them.
 
-One pass of the `entrypoints` package collects all groups. Where that fails (it dies of an unrelated
-package with a duplicate key or a `%` in its entry points), the whole discovery falls back to
-`importlib.metadata`, and `culprits` names the package.
+One pass of the `entrypoints` package collects all groups. Where that fails (an unrelated
+package with a duplicate key or a `%` in its entry points is enough), the whole discovery falls back
+to `importlib.metadata`, and `culprits` names the package.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PluginRef:
 
     Attributes:
         name: as announced; "" for a module or file whose specs are found by importing it.
-        kind: method, component, dataset, metric, executor; "" if only importing tells.
+        kind: method, component, dataset, metric, executor; "" if only importing it shows.
         value: "pkg.mod:ATTR", "pkg.mod" or "path/to/file.py:ATTR".
         dist, version: the distribution that announced it.
     """
@@ -122,7 +122,7 @@ def _points(dist: Distribution) -> list[tuple[str, str, str]] | None:
     """(group, name, value) of a distribution's entry points; None when it has no such file."""
     try:
         text = dist.read_text("entry_points.txt")
-    except (OSError, ValueError):  # unreadable, or no UTF-8
+    except (OSError, ValueError):  # unreadable, or not UTF-8
         return None
     if text is None:
         return None
@@ -175,7 +175,7 @@ def _installed(_path: tuple[str, ...]) -> Discovery:
 
 
 def installed() -> Discovery:
-    """Plugins of installed packages; asked once a process and path."""
+    """Plugins of installed packages; looked up once per process and path."""
     if on("VPBENCH_NO_PLUGINS"):
         return Discovery((), "none (VPBENCH_NO_PLUGINS)")
     return _installed(tuple(sys.path))
@@ -202,14 +202,14 @@ def from_environment() -> list[PluginRef]:
 
 def discover(builtin: Iterable[PluginRef], extra: Iterable[str] = ()) -> Discovery:
     """All plugins: named on the command line, by environment, folder, packages, built in."""
-    found = installed()
+    packages = installed()
     refs = [PluginRef("", "", value, "cli") for value in extra]
-    refs += [*from_environment(), *from_folder(), *found.refs, *builtin]
+    refs += [*from_environment(), *from_folder(), *packages.refs, *builtin]
     order = {source: k for k, source in enumerate(PRECEDENCE)}
     return Discovery(
         tuple(sorted(refs, key=lambda r: (order[r.source], r.name, r.dist))),
-        found.finder,
-        found.trouble,
+        packages.finder,
+        packages.trouble,
     )
 
 
@@ -219,7 +219,7 @@ def culprits() -> list[str]:
 
     import entrypoints
 
-    guilty: list[str] = []
+    failing: list[str] = []
     for dist in distributions():
         parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
         try:
@@ -228,5 +228,5 @@ def culprits() -> list[str]:
                 parser.items(group)
         except Exception as error:  # noqa: BLE001 - the point is to report whatever it is
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            guilty.append(f"{' '.join(_label(dist))}: {reason}")
-    return guilty
+            failing.append(f"{' '.join(_label(dist))}: {reason}")
+    return failing

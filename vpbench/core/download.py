@@ -1,5 +1,6 @@
-"""Getting a file from a web address: https only, in a few attempts, each going on where the last
-one broke off. What arrives lies under the name it is given; whoever asks checks its content.
+"""Downloads a file: https only, in a few attempts, each resuming where the last one broke off.
+
+The caller verifies the content.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PAGES = ("text/html", "application/xhtml", "application/json", "application/xml
 
 
 class Unreachable(Missing):
-    """An address does not answer, breaks off, or may not be used."""
+    """An address does not response, breaks off, or may not be used."""
 
 
 def transfer(
@@ -47,7 +48,7 @@ def transfer(
     allow_http: bool = False,
     begin: Begin | None = None,
 ) -> None:
-    """Fill `part` with the file at an address, going on with what is there already.
+    """Fill `part` with the file at an address, resuming a partial file.
 
     Args:
         size: exact number of bytes; None where it is not known.
@@ -71,7 +72,7 @@ def transfer(
             return
         except _Broken as error:
             if attempt == ATTEMPTS - 1:
-                raise Unreachable(f"{url}: {error}.", fix="Run it again to go on.") from error
+                raise Unreachable(f"{url}: {error}.", fix="Run it again to resume.") from error
             time.sleep(PAUSE_S * 4**attempt)
 
 
@@ -83,8 +84,8 @@ def small_file(url: str, size: int, *, allow_http: bool = False) -> bytes:
     """
     data = b""
     try:
-        with _opened(url, 0, allow_http) as answer:
-            while len(data) <= size and (chunk := _chunk(answer)):
+        with _opened(url, 0, allow_http) as response:
+            while len(data) <= size and (chunk := _chunk(response)):
                 data += chunk
     except _Broken as error:
         raise Unreachable(f"{url}: {error}.", fix="Run it again.") from error
@@ -110,9 +111,9 @@ def _receive(
     allow_http: bool,
     begin: Begin | None,
 ) -> None:
-    with _opened(url, have, allow_http) as answer:
-        start = _start(answer, have)
-        total = _total(answer, start)
+    with _opened(url, have, allow_http) as response:
+        start = _start(response, have)
+        total = _total(response, start)
         if (total or 0) > limit or (None not in (size, total) and total != size):
             part.unlink(missing_ok=True)
             raise Corrupt(f"{url} has {total} bytes; {size or f'at most {limit}'} were expected.")
@@ -120,7 +121,7 @@ def _receive(
             begin(start, total)
         with storage(part), part.open("ab" if start else "wb") as out:
             got = start
-            while chunk := _chunk(answer):
+            while chunk := _chunk(response):
                 got += len(chunk)
                 if got > limit:
                     break
@@ -129,32 +130,32 @@ def _receive(
                     progress(got, total)
         if got > limit:
             part.unlink()
-            raise Corrupt(f"{url} goes on after {limit} bytes; it is not the pinned file.")
+            raise Corrupt(f"{url} has more than {limit} bytes; it is not the pinned file.")
     expected = size or total
     if expected is not None and got < expected:
         raise _Broken(f"the connection broke after {got} of {expected} bytes")
 
 
-def _chunk(answer: http.client.HTTPResponse) -> bytes:
+def _chunk(response: http.client.HTTPResponse) -> bytes:
     try:
-        return answer.read(_CHUNK)
+        return response.read(_CHUNK)
     except (OSError, http.client.HTTPException) as error:
-        raise _Broken(f"the connection broke ({_words(error)})") from error
+        raise _Broken(f"the connection broke ({_reason(error)})") from error
 
 
-def _start(answer: http.client.HTTPResponse, have: int) -> int:
+def _start(response: http.client.HTTPResponse, have: int) -> int:
     """The first byte that comes: a server may start again from 0."""
-    if answer.status != 206:
+    if response.status != 206:
         return 0
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != have:
-        raise _Broken("the server goes on in another place than asked")
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != have:
+        raise _Broken("the server resumed at another position than requested")
     return have
 
 
-def _total(answer: http.client.HTTPResponse, start: int) -> int | None:
-    length = answer.headers.get("Content-Length", "")
-    packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+def _total(response: http.client.HTTPResponse, start: int) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    packed = response.headers.get("Content-Encoding", "identity") != "identity"
     return start + int(length) if length.isdigit() and not packed else None
 
 
@@ -181,7 +182,7 @@ def _require_https(url: str) -> None:
 
 @contextmanager
 def _opened(url: str, have: int, allow_http: bool) -> Generator[http.client.HTTPResponse]:
-    """The answer to a request, if it is a file."""
+    """The response to a request, refused unless it is a file."""
     from vpbench import __version__
 
     if not allow_http:
@@ -192,10 +193,10 @@ def _opened(url: str, have: int, allow_http: bool) -> Generator[http.client.HTTP
     handlers: list[Any] = [] if allow_http else [_HttpsOnly()]
     opener = urllib.request.build_opener(*handlers)
     try:
-        answer = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+        response = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and have:  # what is here does not fit what is there
+        if error.code == 416 and have:  # the partial file does not match the remote one
             with _opened(url, 0, allow_http) as again:
                 yield again
             return
@@ -206,18 +207,18 @@ def _opened(url: str, have: int, allow_http: bool) -> Generator[http.client.HTTP
             else f"it answers {error.code}"
         ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"{url} cannot be reached ({_words(error)}).") from error
-    with answer:
-        _refuse_page(url, answer)
-        yield answer
+        raise Unreachable(f"{url} cannot be reached ({_reason(error)}).") from error
+    with response:
+        _refuse_page(url, response)
+        yield response
 
 
-def _refuse_page(url: str, answer: http.client.HTTPResponse) -> None:
-    kind = answer.headers.get("Content-Type", "").lower()
+def _refuse_page(url: str, response: http.client.HTTPResponse) -> None:
+    kind = response.headers.get("Content-Type", "").lower()
     if kind.startswith(_PAGES):
         raise Unreachable(f"{url} answers with a page ({kind.partition(';')[0]}), not the file.")
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     return f"{reason!s:.160}" or type(error).__name__

@@ -1,4 +1,4 @@
-"""Writing that is whole or not there: temporary file in the same folder, fsync, rename."""
+"""Atomic writes: temporary file in the same folder, fsync, rename."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Guard = Callable[[], None]
 """Called right before a rename; raises when the writer may no longer write."""
 
 TEMPORARY = ".tmp-"
-"""How names of files begin that are being written, or were when their process was killed."""
+"""Prefix of files that are being written, or were when their process was killed."""
 
-_WORDS = {
+_REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EACCES: "the folder may not be written",
     errno.EPERM: "the folder may not be written",
     errno.EROFS: "the disk is read-only",
-    errno.ENOTDIR: "a file stands where a folder is needed",
-    errno.EEXIST: "a file stands where a folder is needed",
-    errno.EISDIR: "a folder stands where a file is needed",
+    errno.ENOTDIR: "a file exists where a folder is needed",
+    errno.EEXIST: "a file exists where a folder is needed",
+    errno.EISDIR: "a folder exists where a file is needed",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EIO: "the disk reports an error",
 }
@@ -36,15 +36,16 @@ _WORDS = {
 
 @contextmanager
 def storage(path: Path) -> Generator[None]:
-    """Turn what the operating system says about a failed write into one sentence."""
+    """Turn the operating system's error of a failed write into one sentence."""
     try:
         yield
     except OSError as error:
-        what = _WORDS.get(error.errno or 0)
+        what = _REASONS.get(error.errno or 0)
         if what is None:
             raise
         raise Unwritable(
-            f"cannot write {path}: {what}.", fix="Free space or name another place with --runs DIR."
+            f"cannot write {path}: {what}.",
+            fix="Free space or choose another folder with --runs DIR.",
         ) from error
 
 
@@ -52,7 +53,7 @@ def make_folder(path: Path) -> Path:
     """Create a folder and its parents.
 
     Raises:
-        Unwritable: the place cannot be written.
+        Unwritable: it cannot be created.
     """
     with storage(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ def write_json(path: Path, value: Any, guard: Guard | None = None) -> None:
     """Write JSON, readable, without NaN.
 
     Raises:
-        ValueError: there is a NaN or an infinity in it; nothing is written.
+        ValueError: it contains NaN or infinity; nothing is written.
     """
     write_bytes(path, json_bytes(value), guard)
 
@@ -113,7 +114,7 @@ def write_json(path: Path, value: Any, guard: Guard | None = None) -> None:
 def json_bytes(value: Any) -> bytes:
     """The one form in which `write_json` writes a value."""
     text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode("utf-8", "surrogatepass")  # names may be no valid Unicode
+    return (text + "\n").encode("utf-8", "surrogatepass")  # names may not be valid Unicode
 
 
 def _refuse(word: str) -> float:
@@ -124,12 +125,12 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        Corrupt: the file is no JSON, or has a NaN in it.
+        Corrupt: the file is not JSON, or contains NaN.
         FileNotFoundError: it is not there.
     """
     try:
         return json.loads(path.read_bytes(), parse_constant=_refuse)
     except ValueError as error:
         raise Corrupt(
-            f"{path} is no valid JSON ({error}).", fix="Delete it and run again."
+            f"{path} is not valid JSON ({error}).", fix="Delete it and run again."
         ) from error

@@ -31,7 +31,7 @@ def canonical_json(value: Any) -> bytes:
     text = json.dumps(
         plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-    return text.encode("utf-8", "surrogatepass")  # names of files may be no valid Unicode
+    return text.encode("utf-8", "surrogatepass")  # file names may not be valid Unicode
 
 
 def digest(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""Claims: who is making a file. One writer a file, also between machines on a shared disk.
+"""Lock files: one writer per file, also between machines on a shared disk.
 
-A claim is a small file, made exclusively, that says who holds it; a thread touches it every
+A lock is a small file, created exclusively, that names its holder; a thread touches it every
 10 s. It is taken over when its process is gone from this machine (same host name and same boot),
 or when nobody has touched it for 120 s of the waiting process's own clock (so that clocks need not
 agree).
@@ -27,6 +27,7 @@ from vpbench.core.files import make_folder, storage
 
 BEAT_S = 10.0
 STALE_S = 120.0
+"""Twelve beats: long enough for a shared disk that hangs for a minute."""
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -90,7 +91,7 @@ def _gone(owner: dict[str, Any]) -> bool:
     """Whether the owner was a process of this machine that has ended.
 
     A host name alone names no machine: several may share one. So with another boot id only the
-    heartbeat decides, as it does for other hosts and for claims that cannot be read.
+    heartbeat decides, as it does for other hosts and for locks that cannot be read.
     """
     if owner.get("host") != socket.gethostname() or owner.get("boot") != boot_id():
         return False
@@ -121,7 +122,7 @@ class RunLock:
     token: str
 
     def check(self) -> None:
-        """Raise `LockLost` unless this process still holds the claim."""
+        """Raise `LockLost` unless this process still holds the lock."""
         owner = _read(self.path)
         if owner is None or owner.get("token") != self.token:
             raise LockLost(
@@ -129,8 +130,8 @@ class RunLock:
             )
 
     def release(self) -> None:
-        """Give the claim up, if it is still held."""
-        _Heart.drop(self)
+        """Give the lock up, if it is still held."""
+        _Heartbeat.drop(self)
         owner = _read(self.path)
         if owner is not None and owner.get("token") == self.token:
             self.path.unlink(missing_ok=True)
@@ -142,8 +143,8 @@ class RunLock:
         self.release()
 
 
-class _Heart:
-    """One thread that touches all claims of this process."""
+class _Heartbeat:
+    """One thread that touches all locks of this process."""
 
     _held: dict[str, RunLock] = {}  # noqa: RUF012
     _lock = threading.Lock()
@@ -151,19 +152,19 @@ class _Heart:
     _owner_pid = 0
 
     @classmethod
-    def hold(cls, claim: RunLock) -> None:
+    def hold(cls, lock: RunLock) -> None:
         with cls._lock:
             if cls._owner_pid != os.getpid():  # after a fork only the forking thread lives on
                 cls._held, cls._thread, cls._owner_pid = {}, None, os.getpid()
-            cls._held[claim.token] = claim
+            cls._held[lock.token] = lock
             if cls._thread is None:
-                cls._thread = threading.Thread(target=cls._beat, daemon=True, name="claims")
+                cls._thread = threading.Thread(target=cls._beat, daemon=True, name="locks")
                 cls._thread.start()
 
     @classmethod
-    def drop(cls, claim: RunLock) -> None:
+    def drop(cls, lock: RunLock) -> None:
         with cls._lock:
-            cls._held.pop(claim.token, None)
+            cls._held.pop(lock.token, None)
 
     @classmethod
     def _beat(cls) -> None:
@@ -176,12 +177,12 @@ class _Heart:
         """One beat: touch what is held, and forget what was lost."""
         with cls._lock:
             held = list(cls._held.values())
-        for claim in held:
+        for lock in held:
             try:
-                claim.check()
-                os.utime(claim.path)
+                lock.check()
+                os.utime(lock.path)
             except (FileNotFoundError, LockLost):
-                cls.drop(claim)
+                cls.drop(lock)
             except OSError:
                 continue  # a hiccup of a shared disk: the next beat may pass
 
@@ -200,13 +201,13 @@ def _identity_file(path: Path) -> Generator[tuple[Path, str]]:
 
 
 def _held(path: Path, token: str) -> RunLock:
-    claim = RunLock(path, token)
-    _Heart.hold(claim)
-    return claim
+    lock = RunLock(path, token)
+    _Heartbeat.hold(lock)
+    return lock
 
 
 def _create(path: Path) -> RunLock | None:
-    """Make the claim file with its content in one step; None when it exists."""
+    """Make the lock file with its content in one step; None when it exists."""
     with _identity_file(path) as (temporary, token):
         try:
             _link(temporary, path)
@@ -229,9 +230,9 @@ def _link(temporary: Path, path: Path) -> None:
 
 
 def _take_over(path: Path, stale: dict[str, Any]) -> RunLock | None:
-    """Replace a stale claim; at most one process succeeds for one stale claim."""
-    marker = path.with_name(f".{path.name}.after-{_word(stale.get('token'))}")
-    if not _mark(marker):
+    """Replace a stale lock; at most one process succeeds for one stale lock."""
+    marker = path.with_name(f".{path.name}.after-{_file_word(stale.get('token'))}")
+    if not _create_marker(marker):
         return None
     try:
         if _read(path) != stale:  # somebody was faster and is done with the marker
@@ -243,12 +244,12 @@ def _take_over(path: Path, stale: dict[str, Any]) -> RunLock | None:
     return _held(path, token)
 
 
-def _word(token: object) -> str:
+def _file_word(token: object) -> str:
     text = str(token)
     return text if re.fullmatch(r"[0-9a-f]{16}", text) else "broken"
 
 
-def _mark(marker: Path) -> bool:
+def _create_marker(marker: Path) -> bool:
     """Make a marker file; False while another process has it."""
     with storage(marker):
         try:
@@ -263,7 +264,7 @@ def _mark(marker: Path) -> bool:
 
 @dataclass
 class LockWatch:
-    """Watches one claim of somebody else, to see whether it is still touched.
+    """Watches a lock that another process holds, to see whether it is still touched.
 
     What was seen is kept for the process, so that a later look goes on from an earlier one.
     """
@@ -288,35 +289,35 @@ class LockWatch:
         return time.monotonic() - seen[1] > STALE_S
 
     def try_lock(self, log: Log | None = None) -> RunLock | None:
-        """RunLock the unit if it is free or its owner is gone."""
+        """Lock the unit if it is free or its owner is gone."""
         make_folder(self.path.parent)
-        claim = _create(self.path)
-        if claim is not None:
-            return claim
+        lock = _create(self.path)
+        if lock is not None:
+            return lock
         owner = _read(self.path)
         if owner is None or not self.stale(owner):
             return None
-        claim = _take_over(self.path, owner)
-        if claim is not None and log is not None:
+        lock = _take_over(self.path, owner)
+        if lock is not None and log is not None:
             log(f"took over {self.path.name} from {owner.get('host')} pid {owner.get('pid')}")
-        return claim
+        return lock
 
 
 def lock_or_wait(
     path: Path, done: Callable[[], bool], log: Log | None = None, poll_s: float = 0.2
 ) -> RunLock | None:
-    """RunLock a unit, or wait until whoever holds it has finished it.
+    """Lock a unit, or wait until whoever holds it has finished it.
 
     Returns:
-        The claim, or None when `done()` is true: somebody else has made it.
+        The lock, or None when `done()` is true: somebody else has made it.
     """
     watch = LockWatch(path)
     while not done():
-        claim = watch.try_lock(log)
-        if claim is not None:
-            if done():  # finished between the look and the claim
-                claim.release()
+        lock = watch.try_lock(log)
+        if lock is not None:
+            if done():  # finished between the check and the lock
+                lock.release()
                 return None
-            return claim
+            return lock
         time.sleep(poll_s)
     return None

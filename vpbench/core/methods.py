@@ -1,4 +1,4 @@
-"""A method with all that its name says filled in: parameters, components, capabilities."""
+"""A method with everything in its name resolved: parameters, components, capabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ResolvedComponent:
 
     Attributes:
         registered: the name by which the registry finds it; `dist:name` where two offer it.
-        home: where its spec stands.
+        home: where its spec is defined.
     """
 
     slot: str
@@ -62,13 +62,13 @@ class ResolvedComponent:
 
 @dataclass(frozen=True)
 class ResolvedMethod:
-    """A method with all that its name says filled in.
+    """A method with everything in its name resolved.
 
     Attributes:
         ref: canonical: parameters equal to their default are dropped.
         registered: the name by which the registry finds it; `dist:name` where two offer it.
         shared: slot -> parameters that its own components in that slot share with it.
-        home: where its spec stands.
+        home: where its spec is defined.
     """
 
     ref: MethodRef
@@ -153,22 +153,22 @@ class ResolvedMethod:
     @functools.cached_property
     def uses(self) -> list[str]:
         """What it is given besides frames, for tables."""
-        found: list[str] = []
+        uses: list[str] = []
         for name, need in (("label", self.capabilities.label), ("pose", self.capabilities.pose)):
             if need in ("required", "optional"):
-                found.append(name)
+                uses.append(name)
             elif need == "training":
-                found.append(f"{name} (training)")
-        return found
+                uses.append(f"{name} (training)")
+        return uses
 
 
 def overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> Capabilities:
     """Capabilities of a spec with these parameters."""
-    found = spec.capabilities
+    capabilities = spec.capabilities
     for rule, changes in spec.overrides.items():
         if _holds(rule, params):
-            found = found.changed(changes)
-    return found
+            capabilities = capabilities.changed(changes)
+    return capabilities
 
 
 def _notes(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> list[str]:
@@ -188,9 +188,9 @@ def _content(folder: Path | None, name: str) -> str:
     """sha256 of a data file of a plugin.
 
     Raises:
-        MissingData: it is not there.
+        MissingData: it is missing.
     """
     path = None if folder is None else folder / name
     if path is None or not path.is_file():
-        raise MissingData(f"the data file {path or name} is not there.", fix="Install it anew.")
+        raise MissingData(f"the data file {path or name} is missing.", fix="Reinstall the plugin.")
     return file_sha256(path)

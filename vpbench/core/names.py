@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from vpbench.api.errors import UsageError
 
 PLUGIN_NAME = re.compile(r"[a-z][a-z0-9-]*")
+MAX_SEEDS = 1000
+
+_MAX_LENGTH = 120
+"""Characters of a folder name; file systems allow 255 bytes, and names grow suffixes."""
+
 _NAMED = re.compile(r"(?P<base>[^\[\]]+)(?:\[(?P<inside>[^\[\]]*)\])?", re.DOTALL)
 
 
@@ -27,7 +32,7 @@ class Named:
 
 @dataclass(frozen=True)
 class MethodRef(Named):
-    """Which method is meant: `mine[preset=cpu,motion=frozen]`, parsed once and passed on."""
+    """A reference to a method: `mine[preset=cpu,motion=frozen]`, parsed once and passed on."""
 
     @classmethod
     def parse(cls, text: str) -> MethodRef:
@@ -83,7 +88,7 @@ def parse_value(key: str, text: str, default: object) -> str | int | float | boo
     """Read a value as the type of its default.
 
     Raises:
-        UsageError: the text is no such value.
+        UsageError: the text is not such a value.
     """
     try:
         if isinstance(default, bool):
@@ -114,9 +119,10 @@ def safe_name(name: str) -> str:
     """
     text = name.replace("[", "+").replace("]", "").replace("=", "-").replace(",", "+")
     text = re.sub(r"[^A-Za-z0-9.+_-]+", "_", text).strip(".") or "_"
-    if len(text) <= 120:
+    if len(text) <= _MAX_LENGTH:
         return text
-    return f"{text[:111]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    suffix = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{text[: _MAX_LENGTH - 9]}-{suffix}"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -132,9 +138,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(f"cannot read the seeds {text!r}.", fix="Write 0, 0-2 or 0,3,7.")
         first = int(match[1])
         last = int(match[2] or first)
-        if last < first or last - first >= 1000:
-            raise UsageError(f"the seeds {part.strip()!r} are no sensible range.")
+        if last < first or last - first >= MAX_SEEDS:
+            raise UsageError(f"the seeds {part.strip()!r} are not a valid range.")
         seeds.update(range(first, last + 1))
-        if len(seeds) > 1000:
-            raise UsageError(f"{text!r} are more than 1000 seeds.")
+        if len(seeds) > MAX_SEEDS:
+            raise UsageError(f"{text!r} are more than {MAX_SEEDS} seeds.")
     return tuple(sorted(seeds))

@@ -1,4 +1,4 @@
-"""What a command asks for: which task, which methods, and how the work is carried out."""
+"""What a command requests: which task, which methods, and how the work is carried out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TaskRef:
     """Which dataset and task a command means.
 
     Attributes:
-        dataset: as typed, paths made absolute; "" for any dataset, where stored runs are read.
+        dataset: as typed, paths made absolute; "" for any dataset, when stored runs are read.
         task: the task's name or id, None for the dataset's default.
         root: `--root`, the dataset's folder.
         limit: only so many test clips; such a run is not comparable.

@@ -1,4 +1,4 @@
-"""Folders that a user names for output: whole or not there, and never over somebody's files."""
+"""Output folders that a user names: written atomically, and never over other files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, cast
 from vpbench.api.errors import Corrupt, Unwritable, UsageError
 from vpbench.core.files import TEMPORARY, read_json, storage
 
-_FIX = "Free space or name another place with --out DIR."
+_FIX = "Free space or choose another folder with --out DIR."
 
 
 def check_out(target: Path, record: str, force: bool) -> None:
-    """Refuse a place that may not be written, before anything is computed.
+    """Refuse a folder that must not be written, before anything is computed.
 
     Args:
         target: the folder to be made; an empty one is as good as none.
@@ -32,9 +32,9 @@ def check_out(target: Path, record: str, force: bool) -> None:
     if not target.is_dir() or force or not any(target.iterdir()):
         return
     if (target / record).is_file():
-        fix = "Name another place with --out DIR, or replace what is there with --force."
+        fix = "Choose another folder with --out DIR, or replace what is there with --force."
     else:
-        fix = "Name another place with --out DIR, or add to it with --force."
+        fix = "Choose another folder with --out DIR, or add to it with --force."
     raise UsageError(f"the folder {target} is not empty.", fix=fix)
 
 
@@ -45,12 +45,12 @@ def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
     With `force`, what the old `record` lists is deleted first; other files are left alone.
 
     Raises:
-        UsageError: as `check_out`, or a file that vpbench did not write stands in the way.
-        Unwritable: the place cannot be written; nothing is left there.
+        UsageError: as `check_out`, or a file that vpbench did not write has the same name.
+        Unwritable: it cannot be written; nothing is left behind.
     """
     check_out(target, record, force)
     work = target.parent / f"{TEMPORARY}{secrets.token_hex(6)}"
-    made = [p for p in (target.parent, *target.parent.parents) if not p.exists()]
+    new_parents = [p for p in (target.parent, *target.parent.parents) if not p.exists()]
     try:
         with storage(target):
             work.mkdir(parents=True)
@@ -60,7 +60,7 @@ def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
         raise Unwritable(error.message, fix=_FIX) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        for folder in made:  # parents that were made for nothing
+        for folder in new_parents:  # rmdir fails, as it should, where something was written
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
@@ -72,30 +72,30 @@ def _publish(work: Path, target: Path, record: str) -> None:
     old = {target / name for name in recorded(target / record)}
     new = sorted(work.iterdir(), key=lambda path: path.name == record)  # the record comes last
     for path in new:
-        place = target / path.name
-        if place.exists() and place not in old and path.name != record:
+        existing = target / path.name
+        if existing.exists() and existing not in old and path.name != record:
             raise UsageError(
-                f"{place} is in the way, and no earlier output.",
-                fix="Move it, or name another place with --out DIR.",
+                f"{existing} exists and is not an earlier output of vpbench.",
+                fix="Move it, or choose another folder with --out DIR.",
             )
     (target / record).unlink(missing_ok=True)
-    for place in old:
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
+    for path in old:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            place.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     for path in new:
         path.rename(target / path.name)
 
 
 def recorded(record: Path) -> list[str]:
-    """Names in a folder that its record lists; nothing that could lie elsewhere."""
+    """Names in a folder that its record lists; nothing that could be elsewhere."""
     if not record.is_file():
         return []
     try:
         value: Any = read_json(record)
     except Corrupt:
         return []
-    found = cast("dict[str, Any]", value).get("entries") if isinstance(value, dict) else None
-    names = cast("list[Any]", found) if isinstance(found, list) else []
+    entries = cast("dict[str, Any]", value).get("entries") if isinstance(value, dict) else None
+    names = cast("list[Any]", entries) if isinstance(entries, list) else []
     return [n for n in names if isinstance(n, str) and Path(n).name == n and n not in ("", "..")]

@@ -1,4 +1,4 @@
-"""Where things lie: runs, cache, datasets, weights, plugins, and the switches that move them."""
+"""Where things are: runs, cache, datasets, weights, plugins, and the switches that move them."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ def data_root(
     if not base:
         return None
     paths = [Path(base).expanduser().absolute() / name for name in folders or (dataset,)]
-    return next((place for place in paths if place.is_dir()), paths[0])
+    return next((path for path in paths if path.is_dir()), paths[0])

@@ -42,7 +42,7 @@ class RunPlan:
     Attributes:
         key: the run id, 64 hex digits over all that is declared up front: task, data, method,
             parameters, seeds, samples, stages. Its first 8 name the folder.
-        requested: asked for by name, not only as a reference.
+        requested: named by the user, not only added as a reference.
     """
 
     method: ResolvedMethod
@@ -60,7 +60,7 @@ class RunPlan:
         return self.method.name
 
     def inputs(self, task: Task) -> RunInputs:
-        """The frozen inputs: what `run.json` says before anything has run."""
+        """The frozen inputs, as `run.json` stores them before anything has run."""
         given = self.method.capabilities.given(task.spec.window.n_max)
         return {
             "method": self.name,
@@ -129,8 +129,8 @@ def make_plan(
     """Resolve names, check capabilities, find trained stages, name run folders.
 
     Args:
-        methods: as asked for; the references come besides, where the options want them.
-        cache: where checkpoints with an address are kept; None leaves them out of account.
+        methods: as requested; references are added where the options want them.
+        cache: where checkpoints with a URL are kept; None ignores them.
 
     Raises:
         UnknownName, UsageError: a name or parameter is wrong.
@@ -168,7 +168,7 @@ def make_plan(
 def _refs(
     methods: Sequence[MethodRef], options: RunOptions, registry: Registry
 ) -> list[tuple[MethodRef, bool]]:
-    """Each method to run, and whether it was asked for by name."""
+    """Each method to run, and whether it was requested by name."""
     refs = [(r, True) for method in methods for r in expand(method, registry)]
     if options.references:
         named = {str(r) for r, _ in refs}
@@ -191,7 +191,7 @@ def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
 
 
 def _seeds(method: ResolvedMethod, options: RunOptions) -> Sequence[int]:
-    """A method without randomness has one run, with seed 0, whatever seeds are asked for."""
+    """A method without randomness has one run, with seed 0, whatever seeds are requested."""
     return options.seeds if method.capabilities.stochastic else (0,)
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from vpbench.api.errors import VpbenchError
 
 _WATCH_S = 1.0
-"""Between two looks of a worker at its parent: after a SIGKILL nothing else ends it."""
+"""Seconds between a worker's checks of its parent: after a SIGKILL nothing else ends it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,7 +61,7 @@ def in_processes(
             yield from futures.popleft().result()
     except BrokenProcessPool as error:
         raise VpbenchError(
-            f"a process that {what} was ended from outside, perhaps for lack of memory.",
+            f"a process that {what} was killed, perhaps for lack of memory.",
             fix="Try again with --workers 1.",
         ) from error
     finally:

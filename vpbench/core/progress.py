@@ -1,4 +1,4 @@
-"""What happens, as plain dicts: workers report them, the command line shows them."""
+"""Progress events as plain dicts: workers report them, the command line shows them."""
 
 from __future__ import annotations
 

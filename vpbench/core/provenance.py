@@ -15,19 +15,19 @@ from typing import Any
 
 
 def source_path(module: str, home: str) -> Path | None:
-    """Where the source of a plugin lies: the folder of its top package, or its single file.
+    """Where the source of a plugin is: the folder of its top package, or its single file.
 
     A namespace package has no source; the package in it counts.
 
     Args:
-        module: "pkg.mod" or "file.py"; "" where the factory stands beside the spec.
-        home: where the spec stands.
+        module: "pkg.mod" or "file.py"; "" where the factory is beside the spec.
+        home: where the spec is defined.
     """
     if module.endswith(".py"):
         beside = Path(home.partition(":")[0])
         return beside if beside.name == module else Path(module).expanduser()
-    _, found = top_module(module)
-    return found.parent if found is not None and found.name == "__init__.py" else found
+    _, path = top_module(module)
+    return path.parent if path is not None and path.name == "__init__.py" else path
 
 
 def top_module(module: str) -> tuple[str, Path | None]:
@@ -137,7 +137,7 @@ def cores() -> int:
 
 
 def memory_gib() -> float:
-    """Main memory in GiB; 0 where the system does not tell."""
+    """Main memory in GiB; 0 where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (OSError, ValueError):

@@ -21,7 +21,7 @@ class StageOrigin(TypedDict):
 
 
 class RunInputs(TypedDict):
-    """All that a run was asked to do, fixed before it starts."""
+    """Everything that defines a run, fixed before it starts."""
 
     method: str
     kind: str

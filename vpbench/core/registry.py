@@ -200,10 +200,10 @@ class Registry:
         entry = refused[0] if refused else rows[0]
         if entry.status == "broken":
             raise UsageError(f"the {kind} {name!r} ({entry.origin}) is broken: {entry.reason}")
-        rivals = _offers(rows, entry)
-        if len(rivals) > 1:
+        packages = _offers(rows, entry)
+        if len(packages) > 1:
             raise UsageError(
-                f"the {kind} {name!r} is offered by {' and '.join(sorted(rivals))}.",
+                f"the {kind} {name!r} is offered by {' and '.join(sorted(packages))}.",
                 fix=f"Write {entry.ref.dist}:{name} to choose one.",
             )
         return entry
@@ -217,9 +217,9 @@ class Registry:
 
     def spec(self, kind: str, name: str) -> Spec:
         """The spec in force under a name."""
-        found = self.find(kind, name).spec
-        assert found is not None  # only broken rows have none
-        return found
+        spec = self.find(kind, name).spec
+        assert spec is not None  # only broken rows have none, and `find` refuses those
+        return spec
 
     def method(self, name: str) -> MethodSpec:
         """The spec of a method or reference."""
@@ -245,7 +245,7 @@ class Registry:
 
 
 def _offers(rows: Iterable[Entry], entry: Entry) -> set[str]:
-    """The installed distributions that offer the same name on the same shelf."""
+    """The installed distributions that offer the same name."""
     return {
         f"{e.ref.dist}=={e.ref.version}"
         for e in rows
@@ -254,14 +254,14 @@ def _offers(rows: Iterable[Entry], entry: Entry) -> set[str]:
 
 
 def _specs_in(value: str) -> list[Spec]:
-    found = load_object(value)
-    if isinstance(found, _SPECS):
-        return [found]
+    loaded = load_object(value)
+    if isinstance(loaded, _SPECS):
+        return [loaded]
     several: Iterable[Any] = ()
-    if isinstance(found, list | tuple):
-        several = cast("Iterable[Any]", found)
-    elif isinstance(found, ModuleType):
-        several = vars(found).values()
+    if isinstance(loaded, list | tuple):
+        several = cast("Iterable[Any]", loaded)
+    elif isinstance(loaded, ModuleType):
+        several = vars(loaded).values()
     unique = {id(spec): spec for spec in several if isinstance(spec, _SPECS)}
     return list(unique.values())
 
@@ -299,7 +299,7 @@ def _rows(ref: PluginRef) -> list[Entry]:
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit
         return [Entry(fallback, ref.kind or "method", ref, "broken", _first_line(error))]
     if not specs:
-        reason = f"{ref.value} holds no spec"
+        reason = f"{ref.value} contains no spec"
         return [Entry(fallback, ref.kind or "method", ref, "broken", reason)]
     rows: list[Entry] = []
     for spec in specs:
@@ -322,11 +322,11 @@ def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
     """
     wanted = frozenset(kinds)
     builtin = [PluginRef("", "", value, "builtin") for value in BUILTIN_MODULES]
-    found = discover(builtin, extra)
-    registry = Registry(finder=found.finder, trouble=found.trouble)
+    discovery = discover(builtin, extra)
+    registry = Registry(finder=discovery.finder, trouble=discovery.trouble)
     rows = [
         row
-        for ref in found.refs
+        for ref in discovery.refs
         if not wanted or ref.source == "builtin" or ref.kind in wanted
         for row in _rows(ref)
     ]
@@ -335,8 +335,8 @@ def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
     winners: dict[tuple[str, str], Entry] = {}
     for row in (row for row in rows if not row.clashes):
         winner = winners.setdefault((row.kind, row.name), row)
-        same_shelf = winner.ref.source == row.ref.source == "entry-point"
-        if winner is not row and not same_shelf:  # two packages: an error only on use
+        both_installed = winner.ref.source == row.ref.source == "entry-point"
+        if winner is not row and not both_installed:  # two packages: an error only on use
             row.status = "shadowed"
             row.reason = f"by {winner.origin}"
     return registry
@@ -345,7 +345,7 @@ def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
 def _reserve_names(rows: Iterable[Entry]) -> None:
     """Break plugins that have the name of one that comes with vpbench.
 
-    Another "copy-last" would stand in its place in every later comparison.
+    Another "copy-last" would replace it in every later comparison.
     """
     reserved = {(row.kind, row.name) for row in rows if row.of_vpbench}
     for row in rows:

@@ -147,11 +147,11 @@ def _split_params(
 
 def _with_preset(spec: MethodSpec | ComponentSpec, preset: str) -> dict[str, Value]:
     """Parameters with those of a preset; a number such as 1 stays a float where 0.5 stood."""
-    found = dict(spec.params)
+    params = dict(spec.params)
     for key, value in spec.presets.get(preset, {}).items():
-        floating = isinstance(found.get(key), float) and not isinstance(value, str)
-        found[key] = float(value) if floating else value
-    return found
+        floating = isinstance(params.get(key), float) and not isinstance(value, str)
+        params[key] = float(value) if floating else value
+    return params
 
 
 @dataclass(frozen=True)
@@ -230,12 +230,12 @@ def _shared(spec: MethodSpec, entry: Entry, registry: Registry) -> dict[str, fro
 def _check_spaces(owner: str, slots: Mapping[str, ResolvedComponent]) -> None:
     """Refuse components whose keypoints do not mean the same."""
     known = [(c, c.space) for c in slots.values() if c.space is not None]
-    for (one, space), (other, rival) in itertools.pairwise(known):
-        if space != rival:
-            assert space is not None and rival is not None  # filtered above
+    for (one, space), (other, other_space) in itertools.pairwise(known):
+        if space != other_space:
+            assert space is not None and other_space is not None  # filtered above
             raise Refused(
                 f"{owner}: {one.slot}={one.spec.name} has {space[0]} keypoints ({space[1]}), "
-                f"{other.slot}={other.spec.name} has {rival[0]} ({rival[1]})."
+                f"{other.slot}={other.spec.name} has {other_space[0]} ({other_space[1]})."
             )
 
 
@@ -243,26 +243,26 @@ def _capabilities(
     spec: MethodSpec, params: Mapping[str, Value], slots: Mapping[str, ResolvedComponent]
 ) -> Capabilities:
     filled: dict[str, Value] = {slot: part.spec.name for slot, part in slots.items()}
-    found = overridden(spec, {**filled, **params})
+    capabilities = overridden(spec, {**filled, **params})
     for part in slots.values():
-        found = _with_part(found, part.capabilities)
-    return found
+        capabilities = _with_part(capabilities, part.capabilities)
+    return capabilities
 
 
-def _with_part(found: Capabilities, part: Capabilities) -> Capabilities:
+def _with_part(whole: Capabilities, part: Capabilities) -> Capabilities:
     """Capabilities of a method with a component that has needs of its own."""
     order = ("no", "training", "optional", "required")
-    limits = [h for h in (found.max_horizon, part.max_horizon) if h is not None]
-    fewest = max(found.conditioning_frames[0], part.conditioning_frames[0])
-    return found.changed(
+    limits = [h for h in (whole.max_horizon, part.max_horizon) if h is not None]
+    fewest = max(whole.conditioning_frames[0], part.conditioning_frames[0])
+    return whole.changed(
         {
-            "label": max(found.label, part.label, key=order.index),
-            "pose": max(found.pose, part.pose, key=order.index),
-            "oracle": found.oracle or part.oracle,
-            "stochastic": found.stochastic or part.stochastic,
+            "label": max(whole.label, part.label, key=order.index),
+            "pose": max(whole.pose, part.pose, key=order.index),
+            "oracle": whole.oracle or part.oracle,
+            "stochastic": whole.stochastic or part.stochastic,
             "max_horizon": min(limits, default=None),
-            "size_multiple": math.lcm(found.size_multiple, part.size_multiple),
-            "min_size": max(found.min_size, part.min_size),
-            "conditioning_frames": (fewest, max(fewest, found.conditioning_frames[1])),
+            "size_multiple": math.lcm(whole.size_multiple, part.size_multiple),
+            "min_size": max(whole.min_size, part.min_size),
+            "conditioning_frames": (fewest, max(fewest, whole.conditioning_frames[1])),
         }
     )

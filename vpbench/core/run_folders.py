@@ -1,4 +1,4 @@
-"""Lists the folders below the runs folder, and sets aside what no longer holds."""
+"""Lists the folders below the runs folder, and sets aside outdated results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vpbench.core.records import RunInputs
 from vpbench.core.rundir import RunDir, read_object
 
 RETIRED = ".retired-"
-"""In names of run and stage folders that were set aside: results that no longer hold."""
+"""In names of run and stage folders that were set aside: outdated results."""
 
 
 def runs_of(runs: Path, task: str | None = None) -> Iterator[RunDir]:
@@ -47,7 +47,7 @@ def retire(folder: Path) -> Path:
     """Set a run or stage folder aside: nothing is lost, nothing of it is used again.
 
     Returns:
-        Where it lies now.
+        Where it is now.
     """
     stamp = time.strftime("%Y%m%dT%H%M%S")
     for k in itertools.count():

@@ -1,4 +1,4 @@
-"""The run directory: which file lies where, written whole, checked when read."""
+"""The run directory: which file is where, written atomically, checked when read."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class StageDir:
         return self.path / "resume"
 
     @property
-    def claim(self) -> Path:
-        """Who is making it."""
-        return self.path / "stage.claim"
+    def lock(self) -> Path:
+        """Held by the process that makes the stage."""
+        return self.path / "stage.lock"
 
     def complete(self) -> bool:
         """Whether the stage has been finished."""
@@ -59,7 +59,7 @@ class StageDir:
 
         Raises:
             HashMismatch: a file is missing or differs from what was written.
-            Corrupt: the record is not one.
+            Corrupt: it is not a stage record.
         """
         with self._remedy():
             return self._read()
@@ -68,14 +68,14 @@ class StageDir:
         """The record, without checking files.
 
         Raises:
-            Corrupt: it is not one.
+            Corrupt: it is not a stage record.
         """
         with self._remedy():
             return read_object(self.record)
 
     @contextmanager
     def _remedy(self) -> Generator[None]:
-        """What is to be done about damage: nobody should delete what came with a package."""
+        """Correct the advice for damage: files that came with a package must not be deleted."""
         try:
             yield
         except Corrupt as error:
@@ -88,7 +88,7 @@ class StageDir:
         files = record.get("files")
         if not isinstance(files, dict):
             raise Corrupt(
-                f"{self.record} does not say which files it stands for.",
+                f"{self.record} does not list its files.",
                 fix="Delete its folder and fit again.",
             )
         for name, sha in cast("dict[str, str]", files).items():
@@ -153,7 +153,7 @@ class RunDir:
 
     @property
     def accepted(self) -> Path:
-        """Which other code was probed and made the same."""
+        """Which other code was probed and gave the same results."""
         return self.path / "accepted.json"
 
     @property
@@ -170,7 +170,7 @@ class RunDir:
         return self.scores / f"{safe_name(metric)}@{fingerprint}.json"
 
     def read_record(self) -> RunRecord:
-        """run.json, checked against its own hash and against where it lies.
+        """run.json, checked against its own hash and against its location.
 
         Raises:
             MissingData: this is not a run folder, or one of an earlier vpbench.
@@ -294,7 +294,7 @@ class RunDir:
         return cast("CodeTable", value) if table_id(value) == table else None
 
     def write_code(self, table: CodeTable) -> str:
-        """Store a table unless it is there, and tell its id."""
+        """Store a table unless it is there; returns its id."""
         name = table_id(table)
         path = self.code / f"{name}.json"
         if not path.is_file():
@@ -325,12 +325,12 @@ def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        Corrupt: the file is no JSON, or something else than an object.
+        Corrupt: the file is not JSON, or not an object.
         FileNotFoundError: it is not there.
     """
     value = read_json(path)
     if not isinstance(value, dict):
-        raise Corrupt(f"{path} holds no JSON object.", fix="Delete it and run again.")
+        raise Corrupt(f"{path} is not a JSON object.", fix="Delete it and run again.")
     return cast("dict[str, Any]", value)
 
 

@@ -110,9 +110,9 @@ class _Builder:
     def method(self, method: ResolvedMethod) -> list[StageNode]:
         """Nodes of all its stages and of components that are trained elsewhere."""
         there = [s for s in method.spec.stages if stage_applies(s, method)]
-        made = [self.own(method, stage.name) for stage in there]
-        made += [self.foreign(method, part) for part in method.slots.values()]
-        return [node for node in made if node is not None]
+        nodes = [self.own(method, stage.name) for stage in there]
+        nodes += [self.foreign(method, part) for part in method.slots.values()]
+        return [node for node in nodes if node is not None]
 
     def own(self, method: ResolvedMethod, name: str) -> StageNode | None:
         """The node of one of the method's stages; None when nothing in it is left to train."""
@@ -137,11 +137,15 @@ class _Builder:
         A detector that is trained together with a translator keeps its usual partner when another
         translator, which is trained on this detector, stands in the slot.
         """
-        detector, rival = method.slots.get("detector"), method.slots.get("translator")
-        if detector is None or rival is None or not {"detector", "translator"} <= {*stage.trains}:
+        detector, translator = method.slots.get("detector"), method.slots.get("translator")
+        if (
+            detector is None
+            or translator is None
+            or not {"detector", "translator"} <= {*stage.trains}
+        ):
             return method
         label = f"{method.spec.name}:{stage.name}"
-        if rival.spec.trained_by != "self" or detector.spec.trained_by != label:
+        if translator.spec.trained_by != "self" or detector.spec.trained_by != label:
             return method
         ref = method.ref
         kept = {k: v for k, v in ref.params.items() if k.partition(".")[0] != "translator"}
@@ -160,7 +164,7 @@ class _Builder:
     def _before(
         self, method: ResolvedMethod, stage: StageSpec, trains: tuple[str, ...]
     ) -> tuple[list[StageNode | None], list[Any]]:
-        """What a stage finds when it starts: other nodes, and parts that it does not train.
+        """What a stage starts from: other nodes, and parts that it does not train.
 
         Where nothing in a needed stage is left to train, the parts in its slots take its place.
         """

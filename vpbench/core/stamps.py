@@ -44,7 +44,7 @@ def stamp_of(status: os.stat_result, looked_ns: int) -> Stamp:
 
     Args:
         status: of the file; links are followed.
-        looked_ns: `time.time_ns()` from before the status was asked for.
+        looked_ns: `time.time_ns()` from before the status was read.
     """
     text = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
     newest = max(status.st_mtime_ns, status.st_ctime_ns)

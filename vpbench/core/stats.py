@@ -30,7 +30,7 @@ class Interval:
 
     Attributes:
         mean: the estimate; None without data.
-        se: standard error; None where the data cannot tell.
+        se: standard error; None where there are too few data.
         low, high: ends of the confidence interval; None where `se` is None.
         n: values that the estimate stands on.
     """
@@ -278,8 +278,8 @@ def holm(pvalues: Sequence[float]) -> list[float]:
             raise ValueError(f"p-value {p} is not in [0, 1].")
     adjusted = [0.0] * len(raw)
     largest = 0.0
-    for place, i in enumerate(sorted(range(len(raw)), key=raw.__getitem__)):
-        largest = max(largest, min(1.0, (len(raw) - place) * raw[i]))
+    for position, i in enumerate(sorted(range(len(raw)), key=raw.__getitem__)):
+        largest = max(largest, min(1.0, (len(raw) - position) * raw[i]))
         adjusted[i] = largest
     return adjusted
 
@@ -299,7 +299,7 @@ def tie_groups(
     Args:
         values: one a row; None is not ranked.
         direction: "up" when more is better.
-        distinguishable: whether rows i and j differ; asked once a pair, with i < j.
+        distinguishable: whether rows i and j differ; called once per pair, with i < j.
 
     Returns:
         A rank a row, None where the value is None.

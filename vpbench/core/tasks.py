@@ -55,7 +55,7 @@ class Task:
         excluded: per split, number of clips that are too short for the window.
         limit: at most so many test items (`--limit`); such a run is not comparable.
         train_on: "train+val" where validation clips are trained on too.
-        notes: what a table says of test clips, and of how many.
+        notes: remarks for tables on test clips, with the number of clips each is about.
         subsets: names of parts of the test split and their clips; the first stands in every table.
         subset: the name of the part that this task was cut down to, "" for all.
     """
@@ -252,7 +252,7 @@ def make_items(spec: TaskSpec, clips: Sequence[ClipInfo]) -> tuple[tuple[Item, .
 
 
 def notes_of(spec: TaskSpec, items: Sequence[Item], excluded: int) -> dict[str, int]:
-    """What a table has to say of test clips, and of how many."""
+    """Notes for tables on test clips, with the number of clips each is about."""
     window = spec.window
     span = (window.length - 1) * (1 if window.gap == "spread" else window.gap) + 1
     short = sum(item.clip.frames < window.start + span for item in items)

@@ -1,4 +1,4 @@
-"""Fits stages for a few steps, as the harness does, and tells what the fit did."""
+"""Fits stages for a few steps with the harness's own code, and reports what each fit did."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vpbench import __version__
-from vpbench.api.errors import UsageError
 from vpbench.core import schema
-from vpbench.core.files import make_folder
 from vpbench.core.plan import StagePlan
 from vpbench.core.progress import silent
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
-from vpbench.core.seeding import seed_of
 from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.training.context import StageContext, find_weights
-from vpbench.harness.training.loading import load_stages, make_method, make_slots
-from vpbench.harness.training.stage import point_view, train_view
-from vpbench.harness.training.views import FrameView, PointView
+from vpbench.harness.training.stage import (
+    fit_part,
+    label_clips,
+    load_parts,
+    save_part,
+    stage_data,
+    stage_seed,
+    trained_part,
+)
 
 STEPS = 2
 """Steps after which a fit is asked to stop."""
@@ -117,22 +118,19 @@ class Trainer:
     ) -> Fitted:
         """Fit one stage into its folder, or into another one; earlier stages are loaded first."""
         folder = folder or stage.folder
-        node = stage.node
-        slots = make_slots(node.method, self.task_data.task.info, self.registry)
-        instance = make_method(node.method, self.task_data.task.info, self.registry, slots)
-        load_stages(instance, slots, node.method, before, "cpu")
+        node, info = stage.node, self.task_data.task.info
+        instance, slots = load_parts(node, before, self.task_data, self.registry, "cpu")
         if node.mode == "labels":
-            self._label(slots["detector"], folder)
+            detector = slots["detector"]
+            self.call("detect", label_clips, self.task_data, detector, folder, node.label)
             return Fitted(stage, instance, slots)
-        target = slots[node.trains[0]] if node.mode == "component" else instance
-        if not hasattr(target, "fit"):
-            raise UsageError(f"{node.label} is to be fitted and has no fit.")
+        target = trained_part(node, instance, slots)
         ctx = LimitedContext(
-            self.task_data.task.info,
+            info,
             node.trains,
             "cpu",
             1,
-            seed_of("fit", node.fit_seed, node.owner, node.stage),
+            stage_seed(node),
             folder,
             node.label,
             self.task_data.clip_cache.folder.parent,
@@ -142,14 +140,13 @@ class Trainer:
             limit=limit,
             pretrained=self.pretrained,
         )
-        stages = () if node.mode == "component" else (node.stage,)
+        data = stage_data(node, self.task_data, before)
         try:
-            self.call(f"fit of {node.label}", target.fit, *stages, self._data(stage, before), ctx)
+            self.call(f"fit of {node.label}", fit_part, node, target, data, ctx)
         except BaseException as error:
             if not isinstance(error.__cause__, Runaway):
                 raise
-        make_folder(folder.checkpoint)
-        self.call(f"save of {node.label}", target.save, *stages, folder.checkpoint)
+        self.call(f"save of {node.label}", save_part, node, target, folder)
         return Fitted(stage, instance, slots, tuple(ctx.logs), ctx.over)
 
     def seal(self, stage: StagePlan) -> None:
@@ -166,26 +163,3 @@ class Trainer:
                 "files": stage.folder.files(),
             },
         )
-
-    def _data(self, stage: StagePlan, before: Sequence[StagePlan]) -> FrameView | PointView:
-        node = stage.node
-        base = (node.fit_seed, node.owner, node.stage)
-        labels = [s for s in before if s.node.mode == "labels"]
-        if labels and node.trains and set(node.trains) <= {"motion"}:
-            return point_view(self.task_data, base, labels[-1].folder.checkpoint)
-        return train_view(self.task_data, base)
-
-    def _label(self, detector: Any, folder: StageDir) -> None:
-        """Store the detector's keypoints of every clip, as a stage of kind "labels" does."""
-        from vpbench.kit.labels import detect_clip
-
-        view = train_view(self.task_data, ("labels",))
-        make_folder(folder.checkpoint)
-        for split in ("train", "val"):
-            for i in range(view.len(split)):
-                frames = list(range(view.length(split, i)))
-                clip = view.read(split, i, frames)
-                points = self.call(
-                    "detect", detect_clip, detector, clip, view.pose(split, i, frames)
-                )
-                np.savez(folder.checkpoint / f"{split}-{i:05d}.npz", keypoints=points)

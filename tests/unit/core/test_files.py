@@ -82,7 +82,7 @@ def test_nan_is_not_written(tmp_path, value):
 def test_what_is_no_json_is_corrupt(tmp_path, text):
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(Corrupt, match=r"a\.json is no valid JSON"):
+    with pytest.raises(Corrupt, match=r"a\.json is not valid JSON"):
         read_json(path)
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "b.json")
@@ -91,16 +91,16 @@ def test_what_is_no_json_is_corrupt(tmp_path, text):
 def test_a_file_in_place_of_a_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "deeper"):
-        with pytest.raises(Unwritable, match="a file stands where a folder is needed") as caught:
+        with pytest.raises(Unwritable, match="a file exists where a folder is needed") as caught:
             make_folder(path)
         assert caught.value.exit_code == 5 and "\n" not in str(caught.value)
-    with pytest.raises(Unwritable, match="a file stands where"):
+    with pytest.raises(Unwritable, match="a file exists where"):
         write_bytes(tmp_path / "file" / "a.bin", b"")
 
 
 def test_a_folder_in_place_of_a_file_is_one_sentence(tmp_path):
     (tmp_path / "a.bin").mkdir()
-    with pytest.raises(Unwritable, match="a folder stands where a file is needed"):
+    with pytest.raises(Unwritable, match="a folder exists where a file is needed"):
         write_bytes(tmp_path / "a.bin", b"")
     assert names(tmp_path) == ["a.bin"]
 

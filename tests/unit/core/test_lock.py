@@ -27,18 +27,18 @@ for line in sys.stdin:
     unit, at = line.split()
     while time.time() < float(at):
         pass
-    claim = LockWatch(Path(unit)).try_lock()
-    print("no" if claim is None else "won", flush=True)
+    held = LockWatch(Path(unit)).try_lock()
+    print("no" if held is None else "won", flush=True)
 """
 HOLD = """
 import sys
 from pathlib import Path
 from vpbench.core import lock
 lock.BEAT_S = float(sys.argv[2])
-claim = lock.LockWatch(Path(sys.argv[1])).try_lock()
-print("no" if claim is None else claim.token, flush=True)
+held = lock.LockWatch(Path(sys.argv[1])).try_lock()
+print("no" if held is None else held.token, flush=True)
 sys.stdin.readline()
-claim.release()
+held.release()
 """
 
 
@@ -68,10 +68,10 @@ def holder(path, beat=10):
 
 @pytest.fixture
 def unit(tmp_path):
-    return tmp_path / "units" / "stage.claim"
+    return tmp_path / "units" / "stage.lock"
 
 
-def claim(unit):
+def try_lock(unit):
     return LockWatch(unit).try_lock()
 
 
@@ -81,7 +81,7 @@ def only(unit, *names):
 
 
 def forge(unit, **changes):
-    """A claim of this very process, somewhat different."""
+    """A lock file of this very process, somewhat changed."""
     unit.parent.mkdir(parents=True, exist_ok=True)
     owner = {**lock._identity(), "pid": os.getppid(), "start": process_start(os.getppid())}
     unit.write_text(json.dumps({**owner, **changes}))
@@ -93,29 +93,29 @@ def ended_pid():
         return process.pid
 
 
-def test_a_claim_says_who_holds_it_and_goes_away(unit):
-    with claim(unit) as held:
+def test_a_lock_says_who_holds_it_and_goes_away(unit):
+    with try_lock(unit) as held:
         owner = json.loads(unit.read_text())
         assert {owner["host"], owner["boot"]} == {socket.gethostname(), boot_id()}
         assert owner["pid"] == os.getpid() and owner["start"] == process_start(os.getpid())
         held.check()
-        assert claim(unit) is None
-        only(unit, "stage.claim")
+        assert try_lock(unit) is None
+        only(unit, "stage.lock")
     only(unit)
     with pytest.raises(LockLost):
         held.check()
 
 
 def test_releasing_twice_harms_nobody(unit):
-    first = claim(unit)
+    first = try_lock(unit)
     first.release()
     first.release()
-    second = claim(unit)
+    second = try_lock(unit)
     first.release()
     second.check()
-    assert second.token in lock._Heart._held  # its heart still beats
+    assert second.token in lock._Heartbeat._held  # its heart still beats
     second.release()
-    assert second.token not in lock._Heart._held
+    assert second.token not in lock._Heartbeat._held
 
 
 def test_exactly_one_of_several_processes_wins_every_time(tmp_path):
@@ -124,8 +124,8 @@ def test_exactly_one_of_several_processes_wins_every_time(tmp_path):
         racers = (a, b, c, d)
         assert all(p.stdout.readline() == "here\n" for p in racers)
         for k in range(rounds):
-            unit = tmp_path / f"{k}.claim"
-            if k % 2:  # every other time there is a dead owner's claim to take over
+            unit = tmp_path / f"{k}.lock"
+            if k % 2:  # every other time there is a dead owner's lock to take over
                 forge(unit, pid=999_999_999)
             at = time.time() + 0.05
             for process in racers:
@@ -133,12 +133,12 @@ def test_exactly_one_of_several_processes_wins_every_time(tmp_path):
                 process.stdin.flush()
             answers = sorted(p.stdout.readline().strip() for p in racers)
             assert answers == ["no", "no", "no", "won"], k
-    only(tmp_path / "any", *(f"{k}.claim" for k in range(rounds)))
+    only(tmp_path / "any", *(f"{k}.lock" for k in range(rounds)))
 
 
 def test_threads_of_one_process_exclude_each_other(unit):
     won = []
-    threads = [threading.Thread(target=lambda: won.append(claim(unit))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: won.append(try_lock(unit))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -161,20 +161,20 @@ def test_not_taken_while_its_holder_lives_and_taken_once_it_was_killed(unit):
         (line,) = log
         assert f"pid {process.pid}" in line and socket.gethostname() in line
     held.check()
-    only(unit, "stage.claim")
+    only(unit, "stage.lock")
     held.release()
 
 
-def test_a_stopped_holder_keeps_its_claim_until_its_heart_stood_still(unit, monkeypatch):
+def test_a_stopped_holder_keeps_its_lock_until_its_heart_stood_still(unit, monkeypatch):
     monkeypatch.setattr(lock, "STALE_S", 0.8)
     with holder(unit, beat=0.1) as process:
         end = time.monotonic() + 1.5
         while time.monotonic() < end:  # it beats: nobody takes it
-            assert claim(unit) is None
+            assert try_lock(unit) is None
             time.sleep(0.05)
         process.send_signal(signal.SIGSTOP)
         start = time.monotonic()
-        while (held := claim(unit)) is None:  # a new look every time, as a new job makes it
+        while (held := try_lock(unit)) is None:  # a new look every time, as a new job makes it
             time.sleep(0.05)
             assert time.monotonic() - start < 5
         assert time.monotonic() - start > 0.6
@@ -190,17 +190,17 @@ def test_a_stopped_holder_keeps_its_claim_until_its_heart_stood_still(unit, monk
 
 
 def test_the_old_writer_s_guarded_write_raises_and_leaves_no_file(unit, monkeypatch):
-    old = claim(unit)
+    old = try_lock(unit)
     target = unit.with_name("result.bin")
     write_bytes(target, b"first", old.check)
     monkeypatch.setattr(lock, "STALE_S", -1)
-    new = claim(unit)
+    new = try_lock(unit)
     assert new is not None
     for path in (target, unit.with_name("other.bin")):
-        with pytest.raises(LockLost, match=r"stage\.claim was taken over by another process"):
+        with pytest.raises(LockLost, match=r"stage\.lock was taken over by another process"):
             write_bytes(path, b"late", old.check)
     assert target.read_bytes() == b"first"
-    only(unit, "stage.claim", "result.bin")
+    only(unit, "stage.lock", "result.bin")
     old.release()
     new.check()
     write_bytes(target, b"second", new.check)
@@ -209,15 +209,15 @@ def test_the_old_writer_s_guarded_write_raises_and_leaves_no_file(unit, monkeypa
 
 def test_a_pid_that_was_used_again(unit):
     forge(unit)
-    assert claim(unit) is None
+    assert try_lock(unit) is None
     forge(unit, start="1")
-    with claim(unit):
-        only(unit, "stage.claim")
+    with try_lock(unit):
+        only(unit, "stage.lock")
 
 
 def test_a_pid_that_is_gone(unit):
     forge(unit, pid=ended_pid(), start="1")
-    with claim(unit):
+    with try_lock(unit):
         pass
     only(unit)
 
@@ -235,31 +235,31 @@ def test_a_pid_that_is_gone(unit):
 )
 def test_for_other_machines_and_boots_only_the_heartbeat_decides(unit, monkeypatch, changes):
     forge(unit, **{"pid": ended_pid(), "start": "1", **changes})
-    assert claim(unit) is None and claim(unit) is None
+    assert try_lock(unit) is None and try_lock(unit) is None
     monkeypatch.setattr(lock, "STALE_S", 0.1)
     time.sleep(0.15)
     os.utime(unit)
-    assert claim(unit) is None  # somebody touched it
+    assert try_lock(unit) is None  # somebody touched it
     time.sleep(0.15)
-    with claim(unit):
+    with try_lock(unit):
         pass
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[1]", '"x"', "7", "{}", '{"token": "../../x"}'])
-def test_a_corrupt_claim_is_taken_over_by_its_age(unit, monkeypatch, text):
+def test_a_corrupt_lock_is_taken_over_by_its_age(unit, monkeypatch, text):
     unit.parent.mkdir()
     unit.write_text(text)
-    assert claim(unit) is None
+    assert try_lock(unit) is None
     monkeypatch.setattr(lock, "STALE_S", 0.05)
     time.sleep(0.1)
-    with claim(unit) as held:
+    with try_lock(unit) as held:
         held.check()
-        only(unit, "stage.claim")
+        only(unit, "stage.lock")
     only(unit)
 
 
-def test_a_claim_that_became_corrupt_is_lost(unit):
-    held = claim(unit)
+def test_a_lock_that_became_corrupt_is_lost(unit):
+    held = try_lock(unit)
     unit.write_text("{")
     with pytest.raises(LockLost):
         held.check()
@@ -269,13 +269,13 @@ def test_a_claim_that_became_corrupt_is_lost(unit):
 
 def test_the_marker_of_a_process_that_died_in_a_takeover_goes_away(unit, monkeypatch):
     forge(unit, pid=ended_pid(), start="1", token="0" * 16)
-    marker = unit.with_name(".stage.claim.after-" + "0" * 16)
+    marker = unit.with_name(".stage.lock.after-" + "0" * 16)
     marker.touch()
-    assert claim(unit) is None and marker.exists()
+    assert try_lock(unit) is None and marker.exists()
     os.utime(marker, (time.time() - 500,) * 2)
-    assert claim(unit) is None and not marker.exists()
-    with claim(unit):
-        only(unit, "stage.claim")
+    assert try_lock(unit) is None and not marker.exists()
+    with try_lock(unit):
+        only(unit, "stage.lock")
 
 
 def test_a_marker_that_vanishes_meanwhile_is_no_error(unit, monkeypatch):
@@ -288,7 +288,7 @@ def test_a_marker_that_vanishes_meanwhile_is_no_error(unit, monkeypatch):
         return real(path, *words, **more)
 
     monkeypatch.setattr(os, "open", opened)
-    assert claim(unit) is None
+    assert try_lock(unit) is None
 
 
 def test_somebody_who_was_faster_is_left_alone(unit):
@@ -306,10 +306,10 @@ def test_disks_without_hard_links(unit, monkeypatch):
         raise OSError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", link)
-    with claim(unit) as held:
+    with try_lock(unit) as held:
         held.check()
-        assert claim(unit) is None
-        only(unit, "stage.claim")
+        assert try_lock(unit) is None
+        only(unit, "stage.lock")
     only(unit)
 
 
@@ -318,35 +318,35 @@ def test_a_full_disk_leaves_no_file(unit, monkeypatch):
         raise OSError(errno.ENOSPC, "full")
 
     forge(unit, pid=ended_pid(), start="1")
-    other = unit.with_name("free.claim")
+    other = unit.with_name("free.lock")
     monkeypatch.setattr(lock.Path, "write_text", write)
     for path in (unit, other):
         with pytest.raises(Unwritable, match="disk is full"):
-            claim(path)
-    only(unit, "stage.claim")
+            try_lock(path)
+    only(unit, "stage.lock")
 
 
 def test_the_heart_beats_for_all_and_only_for_what_is_held(tmp_path):
-    units = [tmp_path / f"{k}.claim" for k in range(3)]
-    held = [claim(u) for u in units]
+    units = [tmp_path / f"{k}.lock" for k in range(3)]
+    held = [try_lock(u) for u in units]
     for u in units:
         os.utime(u, (1, 1))
     held[1].release()
     forge(units[1])
     os.utime(units[1], (1, 1))
-    lock._Heart.touch_all()
+    lock._Heartbeat.touch_all()
     assert [u.stat().st_mtime > 1 for u in units] == [True, False, True]
     for k in (0, 2):
         held[k].release()
 
 
 def test_a_hiccup_of_the_disk_does_not_stop_the_heart(unit, monkeypatch):
-    held = claim(unit)
+    held = try_lock(unit)
     with monkeypatch.context() as patch:
         patch.setattr(os, "utime", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "hiccup")))
-        lock._Heart.touch_all()
+        lock._Heartbeat.touch_all()
     os.utime(unit, (1, 1))
-    lock._Heart.touch_all()
+    lock._Heartbeat.touch_all()
     assert unit.stat().st_mtime > 1
     held.release()
 
@@ -366,19 +366,19 @@ def test_waiting_ends_when_the_other_has_done_it(unit):
         got.release()
 
 
-def test_what_was_done_between_look_and_claim_is_not_done_again(unit):
+def test_what_was_done_between_look_and_lock_is_not_done_again(unit):
     answers = iter([False, True])
     assert lock_or_wait(unit, lambda: next(answers)) is None
     only(unit)
 
 
 def test_another_process_gets_other_units_only(unit):
-    held = claim(unit)
+    held = try_lock(unit)
     child = subprocess.run(
         [sys.executable, "-c", RACE],
         text=True,
         capture_output=True,
-        input=f"{unit} 0\n{unit.with_name('mine.claim')} 0\n",
+        input=f"{unit} 0\n{unit.with_name('mine.lock')} 0\n",
         check=True,
     )
     assert child.stdout.split() == ["here", "no", "won"]

@@ -56,7 +56,7 @@ def test_force_replaces_what_was_recorded_and_nothing_else(tmp_path):
     make(out, ["b", "c"], force=True)
     assert listed(out) == ["b", "c", "mine", RECORD]
     assert (out / "b" / "content").read_text() == "['b', 'c']"
-    with pytest.raises(UsageError, match="mine is in the way"):
+    with pytest.raises(UsageError, match="mine exists and is not an earlier output"):
         make(out, ["mine"], force=True)
     assert listed(out) == ["b", "c", "mine", RECORD] and (out / "mine").read_text() == "keep"
 

@@ -57,7 +57,7 @@ def test_results_in_order():
 
 
 def test_a_killed_process_is_one_sentence():
-    with pytest.raises(VpbenchError, match="a process that counts was ended from outside"):
+    with pytest.raises(VpbenchError, match="a process that counts was killed"):
         list(in_processes(dies, range(5), 2, "counts"))
 
 

@@ -61,7 +61,7 @@ def fetch(
             f"{root} is there already and holds something else.",
             fix="Name a new or empty folder with --root DIR.",
         )
-    lock = lock_or_wait(root.with_name(f"{root.name}.claim"), lambda: _there(root))
+    lock = lock_or_wait(root.with_name(f"{root.name}.lock"), lambda: _there(root))
     if lock is not None:  # one process fetches, others wait
         with lock:
             _fetch(root, report, link, allow_http, videos, frames)

@@ -115,7 +115,7 @@ class RenderedSplit:
 
     def render(self, report: Callable[[int], None]) -> None:
         """Render the split unless it is there; one process does it, others wait."""
-        lock = lock_or_wait(self.path("claim"), self.there)
+        lock = lock_or_wait(self.path("lock"), self.there)
         if lock is None:
             return
         with lock:

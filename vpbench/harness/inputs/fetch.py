@@ -160,7 +160,7 @@ def fetch_checkpoint(
             fix="Run once without --offline, or train it here with --fit.",
         )
     home = make_folder(folder.path.parent)
-    lock = lock_or_wait(home / f".{pinned.sha256}.claim", folder.complete)
+    lock = lock_or_wait(home / f".{pinned.sha256}.lock", folder.complete)
     if lock is None:
         return
     with lock:

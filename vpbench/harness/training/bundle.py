@@ -1,4 +1,4 @@
-"""Puts a trained stage into a plugin's package, or into a zip for a web address."""
+"""Copies a trained stage into a plugin's package, or into a zip for a URL."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def bundle_into_package(
     Args:
         folder: a finished stage folder.
         package: folder of the plugin's Python package.
-        limit_mb: megabytes that the copy may have.
-        replace: replace a copy that is there already.
+        limit_mb: largest size of the copy in megabytes.
+        replace: replace an existing copy.
 
     Raises:
         MissingData: there is no finished stage, or no such package.
         HashMismatch: a file of the stage is not what was written.
-        UsageError: it is too large, or there already.
+        UsageError: it is too large, or exists already.
     """
     if not package.is_dir():
         raise MissingData(f"{package} is not the folder of a Python package.")
@@ -71,7 +71,7 @@ def bundle_into_package(
         target = home / name
         if target.exists():
             if not replace:
-                raise UsageError(f"{target} is there already.", fix="Replace it with --replace.")
+                raise UsageError(f"{target} already exists.", fix="Replace it with --replace.")
             shutil.rmtree(target)
         with storage(target):
             new.rename(target)
@@ -81,7 +81,7 @@ def bundle_into_package(
 
 
 def bundle_into_zip(folder: Path, archive: Path, url: str, limit_mb: float) -> Bundled:
-    """Write a stage as a zip that will be at an address; the same stage gives the same bytes.
+    """Write a stage as a zip to be published at a URL; the same stage gives the same bytes.
 
     Raises:
         As `bundle_into_package`; UsageError also for an address without https.
@@ -113,9 +113,9 @@ def _copy_stage(folder: Path, target: Path, limit_mb: float) -> tuple[dict[str, 
     record = stage.read()
     with storage(target):
         for name in record["files"]:  # nothing that the record does not name
-            place = target / "checkpoint" / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(stage.checkpoint / name, place)
+            copy = target / "checkpoint" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(stage.checkpoint / name, copy)
         if (folder / "train.jsonl").is_file():
             shutil.copyfile(folder / "train.jsonl", target / "train.jsonl")
     machine = {k: v for k, v in record["machine"].items() if k != "host"}

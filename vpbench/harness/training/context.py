@@ -1,4 +1,4 @@
-"""What a stage gets while it is fitted, and what a metric gets."""
+"""The contexts that are passed to a stage while it is fitted, and to a metric."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ STOP = threading.Event()
 
 _META = "__meta__"
 
+_REPORT_EVERY_S = 0.25
+"""Seconds between progress events: fast enough to look live, and thousands of steps stay cheap."""
+
 
 @dataclass
 class StageContext:
@@ -46,13 +49,13 @@ class StageContext:
     guard: Callable[[], None] = lambda: None
     notes: StageNotes = field(default_factory=StageNotes)
     earlier: float = 0.0
-    """Seconds that earlier processes have spent up to the checkpoint that this one went on from."""
+    """Seconds that earlier processes spent up to the checkpoint that this one resumed from."""
     declared: Sequence[WeightSpec] = ()
     """The pretrained files that the specs of the method and of its components name."""
     _begun: float = field(default_factory=time.monotonic)
     _step: int = 0
     _total: int | None = None
-    _told: float = 0.0
+    _reported: float = 0.0
 
     @property
     def workdir(self) -> Path:
@@ -65,12 +68,12 @@ class StageContext:
         return STOP.is_set()
 
     def step(self, total: int | None = None) -> int:
-        """Count one training step and tell how many are done."""
+        """Count one training step and report how many are done."""
         self._step += 1
         self._total = total if total is not None else self._total
         now = time.monotonic()
-        if now - self._told > 0.25 or self._step == self._total:
-            self._told = now
+        if now - self._reported > _REPORT_EVERY_S or self._step == self._total:
+            self._reported = now
             self.report(
                 {"event": "progress", "what": self.label, "done": self._step, "total": self._total}
             )
@@ -98,7 +101,7 @@ class StageContext:
         from vpbench.media.encode import write_png
 
         if "/" in name or name.startswith("."):
-            raise UsageError(f"the picture name {name!r} may hold no path.")
+            raise UsageError(f"the picture name {name!r} must not be a path.")
         write_png(make_folder(self.stage.path / "pictures") / f"{name}.png", array)
 
     def check(
@@ -213,7 +216,7 @@ def cache_folder(root: Path, kind: str, key: str) -> Path:
     """A folder of the cache for things of one kind and key."""
     for word in (kind, key):
         if not word or "/" in word or word.startswith("."):
-            raise UsageError(f"a cache kind and key hold no path: {word!r}.")
+            raise UsageError(f"a cache kind or key must not be a path: {word!r}.")
     return make_folder(root / kind / key)
 
 
@@ -226,7 +229,7 @@ def find_weights(name: str, declared: Sequence[WeightSpec], cache: Path) -> Path
     Raises:
         UsageError: the plugin's spec does not declare them, or two specs declare different files
             under the name.
-        MissingWeights: they are not there.
+        MissingWeights: they have not been fetched.
     """
     from vpbench.metrics.weights.fetch import locate
     from vpbench.metrics.weights.store import missing

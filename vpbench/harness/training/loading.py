@@ -32,12 +32,12 @@ def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry)
         raise MethodFailed(
             f"the component {part.spec.name} could not be made: {describe_error(error)}"
         ) from error
-    _give(component, part)
+    _annotate(component, part)
     return component
 
 
-def _give(component: Any, part: ResolvedComponent) -> None:
-    """Let others see what the component asks for and finds, without a second declaration."""
+def _annotate(component: Any, part: ResolvedComponent) -> None:
+    """Expose what the spec declares on the instance, unless the instance has its own."""
     for name in ("capabilities", "space"):
         if not hasattr(component, name):
             setattr(component, name, getattr(part, name))
@@ -79,7 +79,7 @@ def load_stages(
 
     Raises:
         HashMismatch: a checkpoint is not what was written.
-        UsageError: the method has stages and no `load`.
+        UsageError: the method has stages but no `load`.
     """
     for stage in stages:
         if not stage.needed:
@@ -105,7 +105,7 @@ def load_node(
             slots[slot].load(folder.checkpoint, device)
     elif node.method.name == method.name:
         if not hasattr(instance, "load"):
-            raise UsageError(f"{method.name} has stages and no load(stage, folder, device).")
+            raise UsageError(f"{method.name} has stages but no load(stage, folder, device).")
         instance.load(node.stage, folder.checkpoint, device)
     else:
         for slot, part in method.slots.items():

@@ -1,4 +1,4 @@
-"""Does the code still train as it did? The first losses of a small training tell.
+"""Does the code still train as it did? The first losses of a small training show it.
 
 A trained stage cannot be trained again to find out whether a change of the code matters to it. A
 training probe can: the losses of the first few steps of preset `smoke` on the built-in clips, on
@@ -28,16 +28,16 @@ from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import StageDir
-from vpbench.core.seeding import seed_of
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import TaskData, open_task_data
 from vpbench.harness.training.context import StageContext
-from vpbench.harness.training.loading import load_stages, make_method, make_slots
 from vpbench.harness.training.stage import (
     ancestors,
     call_fit,
+    load_parts,
     run_stage,
     stage_data,
+    stage_seed,
     trained_part,
 )
 
@@ -209,16 +209,14 @@ def _first_losses(
     steps: int,
     report: Report,
 ) -> tuple[Losses, ...]:
-    node, info = stage.node, task_data.task.info
-    slots = make_slots(node.method, info, registry)
-    instance = make_method(node.method, info, registry, slots)
-    load_stages(instance, slots, node.method, before, "cpu")
+    node = stage.node
+    instance, slots = load_parts(node, before, task_data, registry, "cpu")
     ctx = _ProbeContext(
-        task=info,
+        task=task_data.task.info,
         trains=node.trains,
         device="cpu",
         threads=1,
-        seed=seed_of("fit", node.fit_seed, node.owner, node.stage),
+        seed=stage_seed(node),
         stage=StageDir(stage.folder.path.with_name(f"{stage.folder.path.name}.probe")),
         label=node.label,
         cache_root=cache,

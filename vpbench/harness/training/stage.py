@@ -16,9 +16,9 @@ from vpbench.core import provenance, schema
 from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan, content
 from vpbench.core.code import code_table, digest_cache, roots_of
-from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.files import Guard, make_folder, write_bytes, write_json
 from vpbench.core.lock import LockWatch, RunLock
-from vpbench.core.progress import Report
+from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
@@ -73,10 +73,10 @@ def run_stage(
     device: str,
     report: Report,
 ) -> str:
-    """Make one stage unless it is there or somebody else is making it.
+    """Make one stage unless it exists or another process is making it.
 
     Returns:
-        "done", or "busy" while another process holds the claim.
+        "done", or "busy" while another process holds the lock.
 
     Raises:
         MethodFailed: `fit` raised.
@@ -85,13 +85,13 @@ def run_stage(
     folder = stage.folder
     if folder.complete():
         return "done"
-    claim = LockWatch(folder.claim).try_lock(lambda text: report({"event": "note", "text": text}))
-    if claim is None:
+    lock = LockWatch(folder.lock).try_lock(lambda text: report({"event": "note", "text": text}))
+    if lock is None:
         return "busy"
-    with claim:
+    with lock:
         if folder.complete():
             return "done"
-        _make(stage, stages, task_data, registry, cache, threads, device, report, claim)
+        _make(stage, stages, task_data, registry, cache, threads, device, report, lock)
     return "done"
 
 
@@ -104,27 +104,25 @@ def _make(
     threads: int,
     device: str,
     report: Report,
-    claim: RunLock,
+    lock: RunLock,
 ) -> None:
     node, folder = stage.node, stage.folder
     started = time.time()
     method = node.method
-    slots = make_slots(method, task_data.task.info, registry)
-    instance = make_method(method, task_data.task.info, registry, slots)
     before = ancestors(node, stages)
-    load_stages(instance, slots, method, before, device)
+    instance, slots = load_parts(node, before, task_data, registry, device)
     report({"event": "stage", "what": node.label, "status": "started"})
-    found: dict[str, Any] = {"skipped": {}, **StageNotes().json()}
+    result: dict[str, Any] = {"skipped": {}, **StageNotes().json()}
     earlier = 0.0
     if node.mode == "labels":
-        _label(task_data, slots["detector"], folder, report, claim, node.label)
+        label_clips(task_data, slots["detector"], folder, node.label, report, lock.check)
     else:
-        found = _fit(
-            node, folder, task_data, instance, slots, before, cache, threads, device, report, claim
+        result = _fit(
+            node, folder, task_data, instance, slots, before, cache, threads, device, report, lock
         )
-        earlier = found.pop("earlier")
+        earlier = result.pop("earlier")
     files = folder.files()
-    claim.check()
+    lock.check()
     write_sealed(
         folder.record,
         {
@@ -145,13 +143,13 @@ def _make(
             "data": task_data.task.training_hash,
             "poses": task_data.task.training_pose_hash,
             "files": files,
-            **found,
+            **result,
             "seconds": round(earlier + time.time() - started, 2),
             "threads": threads,
             "device": device,
             "machine": provenance.machine(),
         },
-        claim.check,
+        lock.check,
     )
     for scratch in (folder.resume, folder.path / "scratch"):
         shutil.rmtree(scratch, ignore_errors=True)
@@ -189,40 +187,59 @@ def _fit(
     threads: int,
     device: str,
     report: Report,
-    claim: RunLock,
+    lock: RunLock,
 ) -> dict[str, Any]:
     """Train and save; returns its fields of the record: clips skipped, checks, notes.
 
     And `earlier`, the seconds that processes before this one have trained.
     """
-    seed = seed_of("fit", node.fit_seed, node.owner, node.stage)
     ctx = StageContext(
         task_data.task.info,
         node.trains,
         device,
         threads,
-        seed,
+        stage_seed(node),
         folder,
         node.label,
         cache,
         report,
         slots,
-        claim.check,
+        lock.check,
         declared=declared_weights(node),
     )
     target = trained_part(node, instance, slots)
     data = stage_data(node, task_data, before)
     call_fit(node, target, data, ctx)
     if STOP.is_set():
-        raise Interrupted(f"{node.label} was stopped; run the same command to go on.")
-    claim.check()
+        raise Interrupted(f"{node.label} was stopped; run the same command to resume.")
+    lock.check()
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    make_folder(folder.checkpoint)
-    if node.mode == "component":
-        target.save(folder.checkpoint)
-    else:
-        target.save(node.stage, folder.checkpoint)
+    save_part(node, target, folder)
     return {"skipped": dict(data.skipped), **ctx.notes.json(), "earlier": ctx.earlier}
+
+
+def stage_seed(node: StageNode) -> int:
+    """The seed of a stage's training."""
+    return seed_of("fit", node.fit_seed, node.owner, node.stage)
+
+
+def load_parts(
+    node: StageNode,
+    before: Sequence[StagePlan],
+    task_data: TaskData,
+    registry: Registry,
+    device: str,
+) -> tuple[Any, dict[str, Any]]:
+    """The method and its components as a stage starts from them, with earlier stages loaded.
+
+    Args:
+        before: as `ancestors` gives them.
+    """
+    info = task_data.task.info
+    slots = make_slots(node.method, info, registry)
+    instance = make_method(node.method, info, registry, slots)
+    load_stages(instance, slots, node.method, before, device)
+    return instance, slots
 
 
 def trained_part(node: StageNode, instance: Any, slots: Mapping[str, Any]) -> Any:
@@ -233,7 +250,7 @@ def trained_part(node: StageNode, instance: Any, slots: Mapping[str, Any]) -> An
     """
     target = slots[node.trains[0]] if node.mode == "component" else instance
     if not hasattr(target, "fit"):
-        raise UsageError(f"{node.label} is to be fitted and has no fit.")
+        raise UsageError(f"{node.label} cannot be fitted: it has no `fit`.")
     return target
 
 
@@ -244,10 +261,7 @@ def call_fit(node: StageNode, target: Any, data: FrameView | PointView, ctx: Sta
         MethodFailed: it raised; the clips that it names by number are named by their ids.
     """
     try:
-        if node.mode == "component":
-            target.fit(data, ctx)
-        else:
-            target.fit(node.stage, data, ctx)
+        fit_part(node, target, data, ctx)
     except MethodFailed as error:
         if error.clips:
             raise _with_clips(error, data) from error
@@ -256,6 +270,26 @@ def call_fit(node: StageNode, target: Any, data: FrameView | PointView, ctx: Sta
         raise
     except Exception as error:  # a plugin may raise anything
         raise MethodFailed(f"{node.label} failed while fitting: {describe_error(error)}") from error
+
+
+def fit_part(node: StageNode, target: Any, data: FrameView | PointView, ctx: StageContext) -> None:
+    """`fit` of a component, which has one stage, or of a method, which is given the stage's name.
+
+    Errors of the plugin pass as they are; see `call_fit`.
+    """
+    if node.mode == "component":
+        target.fit(data, ctx)
+    else:
+        target.fit(node.stage, data, ctx)
+
+
+def save_part(node: StageNode, target: Any, folder: StageDir) -> None:
+    """`save` what `fit_part` has fitted into the stage's folder."""
+    make_folder(folder.checkpoint)
+    if node.mode == "component":
+        target.save(folder.checkpoint)
+    else:
+        target.save(node.stage, folder.checkpoint)
 
 
 def _with_clips(error: MethodFailed, data: FrameView | PointView) -> MethodFailed:
@@ -282,10 +316,25 @@ def _wants_points(node: StageNode) -> bool:
     return bool(node.trains) and set(node.trains) <= {"motion"}
 
 
-def _label(
-    task_data: TaskData, detector: Any, folder: StageDir, report: Report, claim: RunLock, label: str
+def label_clips(
+    task_data: TaskData,
+    detector: Any,
+    folder: StageDir,
+    label: str,
+    report: Report = silent,
+    guard: Guard | None = None,
 ) -> None:
-    """Store the detector's keypoints of every training and validation clip, one file a clip."""
+    """Store the detector's keypoints of every training and validation clip, one file per clip.
+
+    Clips that an interrupted process has labelled are skipped.
+
+    Args:
+        label: the stage's name in events and errors.
+        guard: called before each write; raises when this process must not write any more.
+
+    Raises:
+        Interrupted: the job was asked to end.
+    """
     from vpbench.kit.labels import detect_clip
 
     view = train_view(task_data, ("labels",))
@@ -297,22 +346,22 @@ def _label(
         index[split] = [c.id for c in view.clips[split]]
         for i in range(view.len(split)):
             if STOP.is_set():
-                raise Interrupted(f"{label} was stopped; run the same command to go on.")
+                raise Interrupted(f"{label} was stopped; run the same command to resume.")
             path = folder.checkpoint / f"{split}-{i:05d}.npz"
             if not path.is_file():
                 frames = list(range(view.length(split, i)))
                 points = detect_clip(
                     detector, view.read(split, i, frames), view.pose(split, i, frames)
                 )
-                _save_points(path, points, claim)
+                _save_points(path, points, guard)
             done += 1
             report({"event": "progress", "what": label, "done": done, "total": total})
-    write_json(folder.checkpoint / "index.json", index, claim.check)
+    write_json(folder.checkpoint / "index.json", index, guard)
 
 
-def _save_points(path: Path, points: Any, claim: RunLock) -> None:
+def _save_points(path: Path, points: Any, guard: Guard | None) -> None:
     import io
 
     buffer = io.BytesIO()
     np.savez(buffer, keypoints=np.asarray(points, np.float32))
-    write_bytes(path, buffer.getvalue(), claim.check)
+    write_bytes(path, buffer.getvalue(), guard)

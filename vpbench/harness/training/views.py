@@ -51,11 +51,13 @@ class Sampler:
         self, usable: npt.NDArray[np.int64], window: Pair | Clip, size: int, k: int, stream: str
     ) -> tuple[npt.NDArray[np.int64], Times]:
         """Clip numbers [B] and frame numbers [B,T] of batch `k`: an endless shuffled sequence."""
-        places = np.arange(k * size, (k + 1) * size)
+        positions = np.arange(k * size, (k + 1) * size)
         epochs = {
-            int(e): self._order(len(usable), int(e), stream) for e in set(places // len(usable))
+            int(e): self._order(len(usable), int(e), stream) for e in set(positions // len(usable))
         }
-        index = np.array([usable[epochs[int(p // len(usable))][p % len(usable)]] for p in places])
+        index = np.array(
+            [usable[epochs[int(p // len(usable))][p % len(usable)]] for p in positions]
+        )
         words = _raw(seed_of(*self.base, stream, "window", k), 2 * size)
         rows = [
             self.times(window, self.clips[i].frames, int(words[2 * j]), int(words[2 * j + 1]))
@@ -214,16 +216,16 @@ class PointView(_View):
     """The `KeypointView` of `vpbench.api`: one array [L,K,3] a clip, stored by a labels stage."""
 
     folder: Path = Path()
-    _kept: dict[tuple[str, int], Pose] = field(default_factory=dict[tuple[str, int], Pose])
+    _loaded: dict[tuple[str, int], Pose] = field(default_factory=dict[tuple[str, int], Pose])
 
     def read(self, split: str, i: int, frames: Sequence[int]) -> Pose:
         """float32 [len(frames),K,3] of clip `i`."""
         self._of(split)
         # points of a dataset are a few MB, and opening a file takes longer than a training step
-        if (split, i) not in self._kept:
+        if (split, i) not in self._loaded:
             with np.load(self.folder / f"{split}-{i:05d}.npz", allow_pickle=False) as stored:
-                self._kept[split, i] = stored["keypoints"]
-        return self._kept[split, i][list(frames)]
+                self._loaded[split, i] = stored["keypoints"]
+        return self._loaded[split, i][list(frames)]
 
     def batches(
         self,

@@ -226,7 +226,7 @@ def fetch(
     def done() -> bool:
         return damage is None and bool(cached(file, cache))
 
-    lock = lock_or_wait(make_folder(weights_folder(cache)) / f".{file.key}.claim", done)
+    lock = lock_or_wait(make_folder(weights_folder(cache)) / f".{file.key}.lock", done)
     if lock is None:
         path, damage = _look(file, cache)
     else:

@@ -107,7 +107,7 @@ def test_a_broken_transfer_goes_on_where_it_was(server, archive, tmp_path):
 
 def test_a_later_call_goes_on_too(server, tmp_path):
     server.breaks = core_download.ATTEMPTS
-    with pytest.raises(Unreachable, match="Run it again to go on"):
+    with pytest.raises(Unreachable, match="Run it again to resume"):
         get(server, tmp_path / "penn")
     assert not (tmp_path / "penn").exists()
     kept = (tmp_path / "penn.part" / "Penn_Action.tar.gz").stat().st_size
