@@ -137,7 +137,7 @@ def _pictures(
     for run in runs:
         check_trained(run, task_data)
         if labels[run.name] == [None] and label is not None:
-            click.echo(f"{run.name} uses no label: --label is ignored.", err=True)
+            click.echo(f"{run.name} does not use labels: --label is ignored.", err=True)
         if chosen.samples > 1 and not run.method.capabilities.stochastic:
             click.echo(f"{run.name} is not stochastic: one sample.", err=True)
     # what a plugin prints must not end up in the JSON

@@ -71,8 +71,11 @@ def _read(path: Path | None) -> dict[str, tuple[str, str]]:
         return {}
     if not isinstance(rows, dict):
         return {}
-    pairs = cast("dict[str, list[str]]", rows)
-    return {k: (v[0], v[1]) for k, v in pairs.items() if len(v) == 2}
+    kept: dict[str, tuple[str, str]] = {}
+    for name, row in cast("dict[str, object]", rows).items():
+        if isinstance(row, list) and len(pair := cast("list[str]", row)) == 2:
+            kept[name] = (pair[0], pair[1])
+    return kept
 
 
 @functools.lru_cache(maxsize=8)
