@@ -32,9 +32,9 @@ def list_(kind: str | None, broken: bool, as_json: bool, debug: bool) -> int:
     """List plugins: what there is, where it comes from, what is broken and why."""
     from vpbench.core.registry import registry
 
-    found = registry()
+    plugins = registry()
     kinds = [_KINDS[kind]] if kind else list(_KINDS.values())
-    rows = [e for k in kinds for e in found.of(k) if not broken or e.status != "ok"]
+    rows = [e for k in kinds for e in plugins.of(k) if not broken or e.status != "ok"]
     if as_json:
         emit_json(
             {
@@ -158,17 +158,17 @@ def _find(what: str) -> Any:
     from vpbench.api.errors import UnknownName, UsageError
     from vpbench.core.registry import registry
 
-    found = registry()
+    plugins = registry()
     kind, colon, name = what.partition(":")
     if colon and kind in _KINDS.values():
-        return found.find(kind, name)
-    kinds = [k for k in _KINDS.values() if what in found.names(k)]
+        return plugins.find(kind, name)
+    kinds = [k for k in _KINDS.values() if what in plugins.names(k)]
     if len(kinds) > 1:
         raise UsageError(f"{what!r} is a {' and a '.join(kinds)}.", fix=f"Write {kinds[0]}:{what}.")
     if not kinds:
-        known = [n for k in _KINDS.values() for n in found.names(k)]
+        known = [n for k in _KINDS.values() for n in plugins.names(k)]
         raise UnknownName("plugin", what, known, hint="See all with: vpbench list")
-    return found.find(kinds[0], what)
+    return plugins.find(kinds[0], what)
 
 
 def _run_info(path: Path, as_json: bool) -> int:

@@ -158,7 +158,7 @@ def check_name(name: str, kind: str) -> None:
     """Refuse a name that cannot be used or is taken.
 
     Raises:
-        UsageError: it is no plugin name, or a plugin or Python package has it already.
+        UsageError: it is not a plugin name, or a plugin or Python package has it already.
     """
     from vpbench.core.registry import RESERVED, registry
 

@@ -167,7 +167,7 @@ def test_the_comparison_feels_epsilon_statistics_and_padding(narrow):
         unit = f"{ROOT}/Mixed_3b/Branch_1/Conv3d_0a_1x1/batch_norm"
         other[f"{unit}/beta"] = values[f"{unit}/moving_mean"]
         assert error(Slow(other)(x), true) > 1e-4
-        assert error(fold(narrow)(x.rollout(1, -1)), true) > 1e-4
+        assert error(fold(narrow)(x.roll(1, -1)), true) > 1e-4
 
 
 def test_structure():

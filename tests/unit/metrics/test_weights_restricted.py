@@ -103,12 +103,12 @@ def test_without_the_restriction_the_attack_would_work(tmp_path):
         ({"a": np.zeros(2, [("x", "f4"), ("y", "i4")])}, "arrays of 'V8'"),
         ({"a": np.array(["text"])}, "arrays of 'U4'"),
         ({"a": np.zeros(2, "M8[s]")}, "arrays of 'M8'"),
-        ({"a": 3}, "a is no array"),
+        ({"a": 3}, "a is not an array"),
         ({1: np.zeros(1)}, "key 1"),
-        ([np.zeros(1)], "no dict"),
-        (np.zeros(1), "no dict"),
+        ([np.zeros(1)], "not a dict"),
+        (np.zeros(1), "not a dict"),
         ({"a": {"b": np.zeros(1)}, "a/b": np.zeros(1)}, "twice"),
-        ({"a": np.dtype("f4")}, "a is no array"),
+        ({"a": np.dtype("f4")}, "a is not an array"),
     ],
 )
 def test_anything_but_named_arrays_of_numbers_is_refused(value, why):

@@ -230,7 +230,7 @@ def test_a_cut_index_or_data_file_is_refused(tmp_path):
         read_bundle(prefix)
     raw = index.read_bytes()
     for end in range(0, len(raw), 7):
-        with pytest.raises(Corrupt, match="no whole checkpoint index"):
+        with pytest.raises(Corrupt, match="not a complete checkpoint index"):
             read_index(raw[:end])
     index.unlink()
     with pytest.raises(MissingWeights):

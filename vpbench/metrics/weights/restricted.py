@@ -166,7 +166,7 @@ def load(data: bytes, what: str = "the file") -> dict[str, npt.NDArray[Any]]:
         Arrays by their path in the tree, joined with "/"; they are read-only.
 
     Raises:
-        Corrupt: it is no pickle, or holds anything but nested dicts of numbers' arrays. Nothing of
+        Corrupt: it is not a pickle, or holds anything but nested dicts of numbers' arrays. Nothing of
             it was executed.
     """
     try:
@@ -176,7 +176,7 @@ def load(data: bytes, what: str = "the file") -> dict[str, npt.NDArray[Any]]:
     except _Refusal as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - a broken pickle can raise nearly anything
-        reason = f"it is no whole pickle ({type(error).__name__})"
+        reason = f"it is not a complete pickle ({type(error).__name__})"
     raise Corrupt(f"{what} is refused: {reason}; nothing of it was executed.")
 
 
@@ -202,7 +202,7 @@ def _inspect(data: bytes) -> None:
 def _flatten(tree: Any) -> dict[str, npt.NDArray[Any]]:
     """Arrays by path; the tree may hold nothing but string-keyed dicts and arrays."""
     if not isinstance(tree, dict):
-        raise _Refusal("it is no dict of arrays")
+        raise _Refusal("it is not a dict of arrays")
     arrays: dict[str, npt.NDArray[Any]] = {}
     pending: list[tuple[str, int, Any]] = [("", 0, tree)]
     seen = 0
@@ -221,5 +221,5 @@ def _flatten(tree: Any) -> dict[str, npt.NDArray[Any]]:
         elif isinstance(node, _Array) and node.value is not None:
             arrays[prefix] = node.value
         else:
-            raise _Refusal(f"{prefix or 'its root'} is no array")
+            raise _Refusal(f"{prefix or 'its root'} is not an array")
     return dict(sorted(arrays.items()))

@@ -138,14 +138,14 @@ def read_index(data: bytes, what: str = "the index") -> Index:
     """What an index file says.
 
     Raises:
-        Corrupt: it is no index, a block is damaged, or a tensor's description makes no sense.
+        Corrupt: it is not an index, a block is damaged, or a tensor's description makes no sense.
     """
     try:
         return _read_index(data)
     except _Bad as error:
-        raise Corrupt(f"{what} is no whole checkpoint index: {error}.") from None
+        raise Corrupt(f"{what} is not a complete checkpoint index: {error}.") from None
     except (IndexError, UnicodeDecodeError):
-        raise Corrupt(f"{what} is no whole checkpoint index: it is cut short.") from None
+        raise Corrupt(f"{what} is not a complete checkpoint index: it is cut short.") from None
 
 
 class _Bad(Exception):
