@@ -79,8 +79,8 @@ def folder(clips, **options):
 
 
 def predictions(runs, method):
-    """Shard name -> bytes of the predictions of the only run of a method."""
-    (found,) = Path(runs).glob(f"*/{method}/*/predictions")
+    """Shard name -> bytes of the predictions of the only run of a method; not of retired ones."""
+    (found,) = Path(runs).glob(f"*/{method}/????????/predictions")
     return {p.name: p.read_bytes() for p in sorted(found.glob("*.npz"))}
 
 

@@ -171,3 +171,26 @@ def test_without_plugins_everything_but_the_methods_works(clips, tmp_path):
     assert "alpha" not in names and {"copy-last", "folder", "psnr", "local"} <= names
     assert run(folder(clips), tmp_path, env=env).code == 0
     assert vpbench("measure", clips, clips, "--json", cwd=tmp_path, env=env).code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("SPEC = (", 1, "cannot be imported: SyntaxError"),
+        ("1 / 0", 1, "cannot be imported: ZeroDivisionError"),
+        ("import no_such_package", 5, "needs the Python package 'no_such_package'"),
+        ("SPEC = 1", 2, "is not "),
+        ("", 2, "has no SPEC"),
+    ],
+)
+def test_a_single_file_that_cannot_be_imported_is_one_sentence(clips, tmp_path, text, code, said):
+    (tmp_path / "mine.py").write_text(text)
+    words = ("./mine.py:SPEC", "--dataset", folder(clips))
+    for done in (
+        vpbench("run", *words, cwd=tmp_path),
+        vpbench("compare", words[0], cwd=tmp_path),
+        vpbench("check", words[0], cwd=tmp_path),
+    ):
+        assert done.code == code and said in done.err and "mine.py" in done.err
+        assert len([x for x in done.err.splitlines() if x.lower().startswith("error:")]) == 1
+    assert not (tmp_path / "runs").exists()

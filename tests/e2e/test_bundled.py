@@ -160,7 +160,7 @@ def test_what_nothing_needs_is_not_made(clips, tmp_path, boxed, env):
     )
     assert both.code == 0, both.err
     assert len(list(tmp_path.glob("runs/*/stages/*/stage.json"))) == 3
-    assert "finished before, nothing to do" in both.err  # labels that came later change nothing
+    assert "finished before, skipped" in both.err  # labels that came later change nothing
 
 
 def test_what_is_of_no_use_is_refused(clips, tmp_path, boxed, env):

@@ -56,7 +56,7 @@ def test_a_finished_run_does_nothing_and_says_so(clips, tmp_path):
     scores = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/*/scores/*.json")}
     again = vpbench(*words, cwd=tmp_path)
     assert again.code == 0
-    assert "copy-last: finished before, nothing to do" in again.err
+    assert "copy-last: finished before, skipped" in again.err
     assert before and before == {p: p.stat().st_mtime_ns for p in before}
     assert scores and scores == {p: p.stat().st_mtime_ns for p in scores}
 
@@ -215,12 +215,12 @@ def test_refit_makes_new_weights_and_new_predictions(clips, tmp_path):
     done = vpbench(*words, "--fit", cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert "tiny:motion finished" in done.err
-    now = {k: v for k, v in checkpoints(tmp_path / "runs").items() if ".old-" not in k}
+    now = {k: v for k, v in checkpoints(tmp_path / "runs").items() if ".retired-" not in k}
     assert now == first  # same seed, same threads: same bytes
-    assert len(list(tmp_path.glob("runs/*/stages/*.old-*"))) == 3
+    assert len(list(tmp_path.glob("runs/*/stages/*.retired-*"))) == 3
     before = predictions(tmp_path / "runs", "tiny")
     other = vpbench(*words, "--fit", cwd=tmp_path, env={**env, "TINY_LR": "0.3"})
-    assert "tiny done" in other.err  # other weights: the predictions are made again
+    assert "\ntiny finished\n" in other.err  # other weights: the predictions are made again
     assert predictions(tmp_path / "runs", "tiny") != before
 
 
@@ -273,7 +273,7 @@ def test_single_file_plugin_on_the_command_line(clips, tmp_path):
     assert np.load(next(tmp_path.glob("runs/*/*/*/predictions/*.npz")))["frames"].max() == 9
 
 
-def test_changed_source_of_a_method_makes_a_new_run(clips, tmp_path):
+def test_changed_source_of_a_method_is_probed_and_a_run_that_differs_is_made_anew(clips, tmp_path):
     source = (
         "import numpy as np\nfrom vpbench.api import MethodSpec\n"
         "SPEC = MethodSpec('mine', ':Mine', 'grey')\n"
@@ -283,12 +283,30 @@ def test_changed_source_of_a_method_makes_a_new_run(clips, tmp_path):
         "GREY, np.uint8)\n"
     )
     words = ("run", "./mine.py:SPEC", "--dataset", folder(clips), "--no-references", "--json")
-    found = []
-    for grey in (10, 200):
-        (tmp_path / "mine.py").write_text(source.replace("GREY", str(grey)))
-        found.append(vpbench(*words, cwd=tmp_path).json()["runs"][0])
-    assert found[0]["run_dir"] != found[1]["run_dir"]
-    assert found[0]["scores"]["psnr"]["value"] != found[1]["scores"]["psnr"]["value"]
+
+    def run(grey):
+        (tmp_path / "mine.py").write_text(source.replace("GREY", grey))
+        done = vpbench(*words, cwd=tmp_path)
+        assert done.code == 0, done.err
+        (row,) = done.json()["runs"]
+        (path,) = tmp_path.glob("runs/*/mine/????????/predictions/*.npz")
+        return row, np.load(path)["frames"].max(), done.err
+
+    first, level, said = run("10")
+    assert level == 10 and "predicted again" not in said
+    other, level, said = run("200")
+    assert level == 200 and other["run_dir"] == first["run_dir"]
+    assert "code of mine.py changed; 1 shard predicted again, differ by 190 grey levels" in said
+    assert first["scores"]["psnr"]["value"] != other["scores"]["psnr"]["value"]
+    (kept,) = tmp_path.glob("runs/*/mine/*.retired-*")
+    assert str(kept) in said and list(kept.glob("scores/psnr@*.json"))
+    same, _, said = run("200  # a comment\n       ")
+    assert same["scores"] == other["scores"] and "finished before, skipped" in said
+    same, _, said = run("2 * 100")
+    assert same["scores"] == other["scores"]
+    assert "code of mine.py changed; 1 shard predicted again, equal" in said
+    _, _, said = run("2 * 100")
+    assert "predicted again" not in said and "finished before, skipped" in said
 
 
 def test_measure_pairs_by_name_and_agrees_with_run(clips, tmp_path):

@@ -18,6 +18,7 @@ def flip(path, where):
 @pytest.mark.parametrize(
     "pattern",
     [
+        "run.json",
         "predictions/00000.npz",
         "predictions/00000.json",
         "predictions/MANIFEST.json",
@@ -50,10 +51,22 @@ def test_a_score_of_other_predictions_does_not_count(finished, finished_clips):
     (other,) = (p for p in finished.glob("runs/*/noise/*") if p != run)
     shutil.rmtree(other / "scores")
     shutil.copytree(kept, other / "scores")
-    rows = vpbench("compare", "noise", "--json", cwd=finished).json()["groups"][0]["rows"]
-    assert rows[0]["scores"]["psnr"]["n"] == 6 and rows[0]["seeds"] == [0, 5]
     alone = json.loads((run / "run.json").read_text())["inputs"]["seed"]
     assert alone == 0
+    found = vpbench("compare", "noise", "--json", cwd=finished)
+    assert found.code == 4 and len(found.err.strip().splitlines()) == 1
+    assert f"belongs to the run {run.name}, not to this one" in found.err
+    shutil.rmtree(other)
+    again = vpbench("run", "noise", *where, "--again", "--no-references", cwd=finished)
+    assert again.code == 0, again.err
+    shutil.rmtree(run / "scores")
+    shutil.copytree(kept, run / "scores")  # of this run, but of the predictions before
+    rows = vpbench("compare", "noise", "--json", cwd=finished).json()["groups"][0]["rows"]
+    assert rows[0]["seeds"] == [0] and not rows[0]["scores"]
+    back = vpbench("run", "noise", *where, "--no-references", cwd=finished)
+    assert back.code == 0, back.err
+    rows = vpbench("compare", "noise", "--json", cwd=finished).json()["groups"][0]["rows"]
+    assert rows[0]["scores"]["psnr"]["n"] == 6
 
 
 def test_a_changed_checkpoint_is_found_before_it_is_used(finished, finished_clips):

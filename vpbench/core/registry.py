@@ -134,12 +134,25 @@ def load_factory(value: str, owner: str, beside: PluginRef) -> Callable[..., Any
     A plugin in a single file may write "file.py:Class" or ":Class" for a class in that same file.
 
     Raises:
+        MissingDependency, UsageError, MethodFailed: as `load_plugin`.
+    """
+    if value.startswith(":") or value.partition(":")[0] == Path(_home(beside)).name:
+        value = f"{_home(beside)}:{value.partition(':')[2]}"
+    return load_plugin(value, owner, f"its factory {value}")
+
+
+def load_plugin(value: str, owner: str, what: str) -> Any:
+    """What `load_object` gives; whatever importing it raises is one sentence.
+
+    Args:
+        owner: whom the sentence is about.
+        what: the object in it.
+
+    Raises:
         MissingDependency: a package that the plugin imports is not installed.
         UsageError: there is no such object.
         MethodFailed: importing it raised anything else.
     """
-    if value.startswith(":") or value.partition(":")[0] == Path(_home(beside)).name:
-        value = f"{_home(beside)}:{value.partition(':')[2]}"
     try:
         return load_object(value)
     except VpbenchError:
@@ -147,7 +160,7 @@ def load_factory(value: str, owner: str, beside: PluginRef) -> Callable[..., Any
     except ModuleNotFoundError as error:
         module = value.partition(":")[0]
         if error.name and f"{module}.".startswith(f"{error.name}."):
-            raise UsageError(f"{owner}: its factory {value} does not exist.") from error
+            raise UsageError(f"{owner}: {what} does not exist.") from error
         raise MissingDependency(
             f"{owner} needs the Python package {error.name!r}.",
             fix=f"pip install {(error.name or '').partition('.')[0]}",
