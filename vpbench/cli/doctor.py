@@ -48,7 +48,7 @@ def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
     signs = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAIL", "red")}
     for check in checks:
         sign, colour = signs[check["level"]]
-        line = Text(sign, style=colour) + Text(f"  {check['what']}: {check['found']}", style="")
+        line = Text(sign, style=colour) + Text(f"  {check['what']}: {check['value']}", style="")
         if check["fix"]:
             line += Text(f"  {check['fix']}", style="yellow")
         out.print(line, soft_wrap=True)
@@ -56,7 +56,7 @@ def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
 
 
 def _check(what: str, state: str, level: str = "ok", fix: str = "") -> dict[str, Any]:
-    return {"what": what, "found": state, "level": level, "fix": fix}
+    return {"what": what, "value": state, "level": level, "fix": fix}
 
 
 def _machine() -> list[dict[str, Any]]:

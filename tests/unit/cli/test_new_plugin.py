@@ -141,7 +141,7 @@ def test_an_existing_python_package_is_not_hidden(tmp_path, monkeypatch):
     (tmp_path / "here/vpbench_taken").mkdir(parents=True)
     (tmp_path / "here/vpbench_taken/__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path / "here"))
-    with pytest.raises(UsageError, match="a Python package vpbench_taken already"):
+    with pytest.raises(UsageError, match="a Python package vpbench_taken exists already"):
         generate(tmp_path, "taken")
 
 

@@ -240,7 +240,9 @@ class PennPuppets:
                 continue
             action, label = SPELLED.get(annotation.action, annotation.action), split.labels[video]
             if action != split.classes[label]:
-                what = f"{path} says {annotation.action}, the split says {split.classes[label]}."
+                what = (
+                    f"{path} has the action {annotation.action}, the split {split.classes[label]}."
+                )
                 findings.bad(path, what, "Extract it again from the archive.")
             elif not incomplete(annotation):
                 note = "" if annotation.known.all() else INTERPOLATED
