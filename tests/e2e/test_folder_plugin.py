@@ -30,4 +30,4 @@ def test_a_program_that_knows_nothing_of_vpbench_is_scored(clips, tmp_path):
     inputs[0].rename(tmp_path / "elsewhere.npz")
     (tmp_path / "short").mkdir()
     missing = vpbench("run", "outside[videos=short]", *words, cwd=tmp_path, env=env)
-    assert missing.code == 5 and "0 files called" in missing.json()["runs"][0]["reason"]
+    assert missing.code == 5 and "no video of 6 of 6 clips: " in missing.json()["runs"][0]["reason"]

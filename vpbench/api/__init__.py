@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import MetricContext as MetricContext
     from vpbench.api.protocols import MotionModel as MotionModel
     from vpbench.api.protocols import OracleMethod as OracleMethod
-    from vpbench.api.protocols import Recorder as Recorder
     from vpbench.api.protocols import StreamsEvents as StreamsEvents
     from vpbench.api.protocols import Trainable as Trainable
     from vpbench.api.protocols import TrainView as TrainView
@@ -92,7 +91,7 @@ _HOME = {
     "optional": "CachesFeatures Downloads HasFloor HasInstructions HasPublishedCounts "
     "HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
     "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView "
-    "HasIntermediates Method Metric MetricContext MotionModel OracleMethod Recorder "
+    "HasIntermediates Method Metric MetricContext MotionModel OracleMethod "
     "StreamsEvents Trainable "
     "TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
@@ -160,7 +159,6 @@ __all__ = [
     "Problem",
     "Progress",
     "PyPISource",
-    "Recorder",
     "Refused",
     "ReportsProgress",
     "Score",

@@ -419,15 +419,3 @@ class StreamsEvents(Protocol):
     def listen(self, report: Callable[[Path, dict[str, Any]], None]) -> None:
         """Call `report` with the job file and each event of it."""
         ...
-
-
-class Recorder(Protocol):
-    """Takes the figures of a training. A failing recorder never ends a run."""
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Figures of one step."""
-        ...
-
-    def finish(self, status: str) -> None:
-        """The stage has ended."""
-        ...

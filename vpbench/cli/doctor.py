@@ -26,7 +26,6 @@ _PACKAGES = (
     "rich",
     "safetensors",
     "timm",
-    "torchmetrics",
     "pytorch-fid",
     "entrypoints",
 )

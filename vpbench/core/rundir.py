@@ -249,15 +249,6 @@ class RunDir:
         """
         return [s for s in self.all_scores(manifest_sha) if not s.get("subset")]
 
-    def read_subset_scores(self, manifest_sha: str) -> dict[str, list[ScoreRecord]]:
-        """Scores over named subsets, by the subset's name, as `read_scores`."""
-        by_name: dict[str, list[ScoreRecord]] = {}
-        for score in self.all_scores(manifest_sha):
-            subset = score.get("subset")
-            if subset:
-                by_name.setdefault(subset["name"], []).append(score)
-        return by_name
-
     def all_scores(self, manifest_sha: str) -> list[ScoreRecord]:
         """Scores over the test split and over its subsets, as `read_scores`."""
         if not self.scores.is_dir():

@@ -20,10 +20,6 @@ class Sequence(NamedTuple):
     h2: Tensor
     h4: Tensor
 
-    def detached(self) -> Sequence:
-        """Without the way back to the networks that made it."""
-        return Sequence(*(part.detach() for part in self))
-
 
 class Critic(nn.Module):
     """A score for a whole sequence, read off after its last step.

@@ -34,9 +34,9 @@ from vpbench.kit import VGG19
 from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights import convert, download
 from vpbench.metrics.weights.archive import read_member
-from vpbench.metrics.weights.fetch import fetch, locate, weights_sha256
+from vpbench.metrics.weights.fetch import fetch, locate
 from vpbench.metrics.weights.verify import verify
-from vpbench.metrics.weights.weight_cache import pin_path, record_of
+from vpbench.metrics.weights.weight_cache import check_cached, pin_path, record_of
 from vpbench.metrics.weights.weight_file import Https, PyPI, WeightFile, weight_file
 
 HERE = Path(__file__).parent
@@ -183,7 +183,7 @@ def test_a_download_is_checked_converted_recorded(server, cache, state):
     assert record["source_sha256"] == hashlib.sha256(server.content).hexdigest()
     assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["licence"] == "MIT"
-    assert weights_sha256(entry, path) == convert.content_sha256(state)
+    assert record["content"] == convert.content_sha256(state)
     assert sorted(p.name for p in path.parent.iterdir()) == [
         path.with_suffix(".json").name,
         path.name,
@@ -385,7 +385,7 @@ def test_damage_is_found_and_replaced(server, cache):
         with pytest.raises(HashMismatch, match="vpbench weights fetch net"):
             locate(entry, cache)
         with pytest.raises(HashMismatch):
-            weights_sha256(entry, path)
+            check_cached(entry, path)
         with pytest.raises(HashMismatch):
             get(entry, cache, offline=True)
         assert verify([entry], cache)[0].problem
@@ -477,7 +477,7 @@ def test_a_users_converted_file_is_proven_by_its_content(server, cache, own, sta
     with pytest.raises(HashMismatch, match="not the published file"):
         locate(entry, cache)
     sure = replace(entry, content=convert.content_sha256(state))
-    assert weights_sha256(sure, locate(sure, cache)) == sure.content
+    check_cached(sure, locate(sure, cache))
     convert.write(own / "net.safetensors", {**state, "n": np.array(4)})
     with pytest.raises(Corrupt, match="does not hold the Net weights"):
         locate(sure, cache)
@@ -888,5 +888,6 @@ def test_a_file_of_a_common_name_counts_only_with_the_right_hash(cache, own):
 @pytest.mark.weights
 def test_the_real_i3d_has_its_known_hash():
     path = i3d_path()
-    assert weights_sha256(I3D, path) == I3D.content
+    check_cached(weight_file(I3D), path)
+    assert convert.content_sha256(convert.read(path)) == I3D.content
     assert path.name == f"i3d-{I3D.content[:8]}.safetensors"

@@ -43,11 +43,6 @@ def expected_sha256(split: str, index: int) -> str | None:
     return hashes[index] if 0 <= index < len(hashes) else None
 
 
-def manifest_hash() -> str:
-    """One hash over the hashes of all clips: names the dataset as it was published."""
-    return hash_of(load_manifest())
-
-
 def hash_of(hashes: dict[str, tuple[str, ...]]) -> str:
     """sha256 over split names and hashes in their fixed order."""
     lines = [

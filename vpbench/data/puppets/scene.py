@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from vpbench.data.puppets import props
 from vpbench.data.puppets.actions import (
@@ -24,7 +23,7 @@ from vpbench.data.puppets.actions import (
 from vpbench.data.puppets.backgrounds import KINDS, PALETTES, Place, render_place
 from vpbench.data.puppets.camera import Camera
 from vpbench.data.puppets.draws import Draws
-from vpbench.data.puppets.figure import Track, body_shapes, make_track, visibility
+from vpbench.data.puppets.figure import Track, body_shapes, make_track
 from vpbench.data.puppets.looks import Colour, Look, draw_look
 from vpbench.data.puppets.raster import Canvas, Shape, new_canvas, paint_all, paint_shadow
 from vpbench.data.puppets.skeleton import Proportions, draw_proportions, flip_order
@@ -177,31 +176,6 @@ def shade_floor(canvas: Canvas, track: Track, ground: int) -> None:
         np.stack([reach, np.full_like(x, tall * 40 // 1000)], 1),
         fade * 150 >> 8,
     )
-
-
-def render_figure_sequence(
-    joints: ArrayLike,
-    look: Look,
-    size: int,
-    *,
-    background: NDArray[np.uint8],
-    depth: ArrayLike | None = None,
-    toes: ArrayLike | None = None,
-    face: ArrayLike | None = None,
-    height: float | None = None,
-    present: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Draws a figure from joints alone.
-
-    joints: [T,13,2] in pixels (x right, y down, 0 = centre of the first pixel); hints are those of
-    `figure.make_track`; background: uint8 [size,size,3].
-    Returns frames uint8 [T,size,size,3] and visibility bool [T,13].
-    """
-    track = make_track(joints, depth, toes, face, height, present)
-    canvas = new_canvas(background, len(track.joints))
-    shade_floor(canvas, track, int(track.joints[:, 11:13, 1].max()) + track.height // 25)
-    paint_all(canvas, body_shapes(track, look, size))
-    return canvas.pixels(), visibility(track, canvas)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from vpbench.harness.figures.sources import Figure, Studio
 from vpbench.render.grid import paint
 
 Format = Literal["png", "pdf", "svg"]
-FORMATS: tuple[Format, ...] = ("png", "pdf", "svg")
 
 
 def check_place(out: Path, kind: Format) -> None:

@@ -100,19 +100,6 @@ def candidates(file: WeightFile) -> list[Path]:
     return sure + [p for p in shared if p not in sure and file_sha256(p).startswith(pins)]
 
 
-def weights_sha256(weights: Weights, path: Path) -> str:
-    """The hash that identifies weights in a fingerprint: of all tensors, 64 hex digits.
-
-    Computed from the file, so it is a proof; the same for every source file of these weights.
-
-    Raises:
-        HashMismatch: these are not the weights of that name.
-    """
-    file = weight_file(weights)
-    check_cached(file, path)
-    return file.content or record_of(path)["content"]
-
-
 # a user's own files ------------------------------------------------------------------------------
 
 

@@ -15,9 +15,9 @@ from vpbench.data.puppets.actions import CLASS_NAMES, FRAMES, perform, smooth
 from vpbench.data.puppets.backgrounds import KINDS, Place, render_place
 from vpbench.data.puppets.clips import describe_clip
 from vpbench.data.puppets.draws import Draws
-from vpbench.data.puppets.figure import FOREARM, THIGH, UPPER_ARM, body_shapes, make_track
+from vpbench.data.puppets.figure import FOREARM, THIGH, UPPER_ARM, body_shapes, make_track, visibility
 from vpbench.data.puppets.raster import Shape, new_canvas, pack, paint_all
-from vpbench.data.puppets.scene import render_figure_sequence, track_of
+from vpbench.data.puppets.scene import shade_floor, track_of
 from vpbench.data.puppets.skeleton import (
     BONES,
     FLIP_PAIRS,
@@ -28,6 +28,15 @@ from vpbench.data.puppets.skeleton import (
 )
 
 GREY = np.full((64, 64, 3), 128, dtype=np.uint8)
+
+
+def drawn(joints, look):
+    """A figure from joints [T,13,2] alone on grey: frames [T,64,64,3], visibility [T,13]."""
+    track = make_track(joints, None, None, None, None, None)
+    canvas = new_canvas(GREY, len(track.joints))
+    shade_floor(canvas, track, int(track.joints[:, 11:13, 1].max()) + track.height // 25)
+    paint_all(canvas, body_shapes(track, look, 64))
+    return canvas.pixels(), visibility(track, canvas)
 
 
 def capsule(ax: int, ay: int, bx: int, by: int, radius: int, **more: object) -> Shape:
@@ -211,10 +220,10 @@ def test_real_joints_alone_are_enough_to_draw_a_figure() -> None:
         dtype=float,
     )
     moving = np.stack([joints + np.array([t * 0.5, 0.0]) for t in range(5)])
-    frames, seen = render_figure_sequence(moving, scene.look, 64, background=GREY)
+    frames, seen = drawn(moving, scene.look)
     assert frames.shape == (5, 64, 64, 3) and frames.dtype == np.uint8
     assert seen.shape == (5, 13) and seen[:, [0, 9, 10, 11, 12]].all()
     assert (frames != 128).any(-1).sum() > 5 * 250
     assert 700 < make_track(moving).height < 1100
-    outside, hidden = render_figure_sequence(moving - 500, scene.look, 64, background=GREY)
+    outside, hidden = drawn(moving - 500, scene.look)
     assert (outside == 128).all() and not hidden.any()

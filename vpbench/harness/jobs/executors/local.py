@@ -73,7 +73,6 @@ class LocalHandle:
     status: str = "queued"
     reason: str | None = None
     code: int = 0
-    peak_mib: int = 0
 
     def done(self) -> bool:
         """Whether it has ended."""
@@ -246,7 +245,6 @@ class LocalExecutor:
             return
         worker.handle = None
         handle.reason, handle.code = event.get("reason"), event.get("code", 0)
-        handle.peak_mib = event.get("peak_mib", 0)
         handle.status = event["status"]
 
     def _died(self, worker: _Worker) -> None:
