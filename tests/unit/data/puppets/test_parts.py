@@ -15,7 +15,14 @@ from vpbench.data.puppets.actions import CLASS_NAMES, FRAMES, perform, smooth
 from vpbench.data.puppets.backgrounds import KINDS, Place, render_place
 from vpbench.data.puppets.clips import describe_clip
 from vpbench.data.puppets.draws import Draws
-from vpbench.data.puppets.figure import FOREARM, THIGH, UPPER_ARM, body_shapes, make_track, visibility
+from vpbench.data.puppets.figure import (
+    FOREARM,
+    THIGH,
+    UPPER_ARM,
+    body_shapes,
+    make_track,
+    visibility,
+)
 from vpbench.data.puppets.raster import Shape, new_canvas, pack, paint_all
 from vpbench.data.puppets.scene import shade_floor, track_of
 from vpbench.data.puppets.skeleton import (
