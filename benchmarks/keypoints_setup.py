@@ -17,7 +17,7 @@ from vpbench.core.progress import Report
 from vpbench.core.registry import Registry, registry
 from vpbench.core.rundir import StageDir
 from vpbench.core.seeding import seed_of
-from vpbench.harness.inputs.fetch import declared_weights, provide
+from vpbench.harness.inputs.fetch import declared_weights, fetch_for_run
 from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
 from vpbench.harness.prediction.loaded import Asked, plan_loaded
 from vpbench.harness.training.context import StageContext
@@ -82,7 +82,7 @@ def first_stage(
     (run,) = where.plan([name], Asked(preset, fit_seed))
     stage = next(s for s in run.stages if s.node.label == _STAGE)
     wanted = replace(stage, origin="to fit", folder=StageDir(folder))
-    provide(replace(run, stages=(wanted,)), where.paths, report)
+    fetch_for_run(replace(run, stages=(wanted,)), where.paths, report)
     node, info = stage.node, where.task_data.task.info
     slots = make_slots(run.method, info, where.registry)
     ctx = StageContext(

@@ -28,7 +28,7 @@ from tests.make_archives import make_penn
 from vpbench.core.paths import Paths
 from vpbench.core.registry import build
 from vpbench.core.tasks import Item
-from vpbench.harness.inputs.preprocess import convert_clips
+from vpbench.harness.inputs.preprocess import preprocess_clips
 from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
 
 SIZE = 128
@@ -90,7 +90,7 @@ def conversion(root: Path, scratch: Path, workers: int, rounds: int) -> float:
         cache = scratch / f"cache-{workers}-{k}"
         task_data = opened(root, cache)
         start = time.perf_counter()
-        convert_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
+        preprocess_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
         times.append(time.perf_counter() - start)
         shutil.rmtree(cache)
     return statistics.median(times)
@@ -111,7 +111,7 @@ def main() -> None:
         root = args.root or make_penn(scratch / "penn", videos(args.videos))
         task_data = opened(root, scratch / "cache")
         items = (*task_data.task.items["train"], *task_data.task.test)[: args.videos]
-        convert_clips(task_data, ("train", "val", "test"), None, lambda event: None)
+        preprocess_clips(task_data, ("train", "val", "test"), None, lambda event: None)
         error = max(
             float(np.abs(plain_loop(root, i).astype(int) - from_cache(task_data, i)).mean())
             for i in items

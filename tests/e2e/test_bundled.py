@@ -261,7 +261,7 @@ def test_checkpoints_are_fetched_from_their_address_once(clips, tmp_path, boxed,
     offline = run(tmp_path, clips, env, "--offline")
     assert offline.code == 5 and not asked
     assert (
-        f"the checkpoint of tiny:keypoints is not here, and there is no network to fetch it "
+        f"the checkpoint of tiny:keypoints has not been downloaded, and there is no network to fetch it "
         f"from {address}/keypoints.zip. Run once without --offline" in offline.err
     )
 

@@ -120,7 +120,7 @@ def prepare(
     from vpbench.cli.opening import prepare_dataset, task_ref
     from vpbench.core.registry import registry
     from vpbench.core.tasks import SPLITS
-    from vpbench.harness.inputs.preprocess import convert_clips
+    from vpbench.harness.inputs.preprocess import preprocess_clips
     from vpbench.harness.inputs.task_data import open_task_data
 
     opened = _open(dataset, root, runs, offline)
@@ -130,7 +130,7 @@ def prepare(
     with Progress() as progress:
         prepare_dataset(opened, progress, fresh=True)
         task_data = open_task_data(task_ref(dataset, task_name, root), registry(), paths)
-        convert_clips(task_data, SPLITS, workers, progress, check=True)
+        preprocess_clips(task_data, SPLITS, workers, progress, check=True)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
         print_json(

@@ -156,11 +156,11 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         make: (studio, planned methods) -> figure.
     """
     from vpbench.harness.figures.sources import Studio
-    from vpbench.harness.figures.write import check_place, write_figure, written
+    from vpbench.harness.figures.write import check_target, write_figure, written
     from vpbench.harness.prediction.loaded import plan_loaded
 
     out = fields["out"].expanduser().absolute()
-    check_place(out, fields["kind"])
+    check_target(out, fields["kind"])
     opened = open_task(
         methods,
         task_ref(fields["dataset"], fields["task_name"], fields["root"]),

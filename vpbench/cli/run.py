@@ -34,7 +34,7 @@ def execute(
     from vpbench.core.plan import make_plan
     from vpbench.core.tasks import SPLITS
     from vpbench.harness.inputs.fetch import fetch_metric_weights
-    from vpbench.harness.inputs.preprocess import convert_clips
+    from vpbench.harness.inputs.preprocess import preprocess_clips
     from vpbench.harness.jobs.scheduler import Scheduler
     from vpbench.harness.results.run_result import floors, refusal_json, run_json
     from vpbench.harness.scoring.score import wanted_metrics
@@ -61,7 +61,7 @@ def execute(
         absent = fetch_metric_weights([w.spec for w in wanted], opened.paths, progress)
         fits = any(s.origin == "to fit" for r in plan.runs for s in r.stages)
         needed = [s for s in SPLITS if (until != "fit" if s == "test" else fits)]
-        convert_clips(opened.task_data, needed, chosen.workers, progress)
+        preprocess_clips(opened.task_data, needed, chosen.workers, progress)
         results = Scheduler(
             plan, opened.task_data, opened.registry, opened.paths, chosen, wanted, progress, absent
         ).run()

@@ -13,7 +13,7 @@ from vpbench.api import ComponentSpec, Corrupt, MethodSpec, MissingWeights, Usag
 from vpbench.core.paths import Paths
 from vpbench.core.plan import StagePlan
 from vpbench.core.rundir import StageDir
-from vpbench.harness.inputs.fetch import provide, weights_to_fit
+from vpbench.harness.inputs.fetch import fetch_for_run, weights_to_fit
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED
 from vpbench.metrics.video_specs import I3D
 from vpbench.metrics.weights.archive import unpack
@@ -85,14 +85,14 @@ def test_weights_are_asked_for_only_where_something_is_to_be_fitted(tmp_path):
         return SimpleNamespace(stages=(stage,))
 
     for origin in ("fitted", "bundled", "given", "not needed"):
-        provide(run(origin, tmp_path), paths, said.append)
+        fetch_for_run(run(origin, tmp_path), paths, said.append)
     done = tmp_path / "done"
     done.mkdir()
     (done / "stage.json").write_text("{}")
-    provide(run("to fit", done), paths, said.append)
+    fetch_for_run(run("to fit", done), paths, said.append)
     for folder, refit in ((tmp_path, False), (done, True)):
         with pytest.raises(MissingWeights) as caught:
-            provide(run("to fit", folder), paths, said.append, refit=refit)
+            fetch_for_run(run("to fit", folder), paths, said.append, refit=refit)
         assert str(caught.value).startswith(
             "toy:keypoints cannot be fitted: EfficientNet-Lite0 weights are not here"
         )

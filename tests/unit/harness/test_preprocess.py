@@ -10,7 +10,7 @@ from vpbench.api import BadData, Unwritable
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.harness.inputs import preprocess as module
-from vpbench.harness.inputs.preprocess import convert_clips, pieces
+from vpbench.harness.inputs.preprocess import preprocess_clips, pieces
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 
 FEW = {v: VIDEOS[v] for v in ("2141", "2142", "1149", "1150", "2160")}
@@ -28,14 +28,14 @@ def task_data(penn):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_everything_is_read_from_the_cache_afterwards(task_data, monkeypatch, workers):
-    monkeypatch.setattr(module, "FEW", 2)
+    monkeypatch.setattr(module, "SERIAL_LIMIT", 2)
     wanted = {
         item.id: (task_data.given(item), task_data.targets(item)) for item in task_data.task.test
     }
     shutil.rmtree(task_data.clip_cache.folder)
     events = []
     assert len(pieces(task_data, ("train", "val", "test"))) == 5
-    convert_clips(task_data, ("train", "val", "test"), workers, events.append)
+    preprocess_clips(task_data, ("train", "val", "test"), workers, events.append)
     assert [e["done"] for e in events] == [1, 2, 3, 4, 5] and events[0]["total"] == 5
     assert pieces(task_data, ("train", "val", "test")) == []
     monkeypatch.setattr(type(task_data.dataset), "read", None)
@@ -48,7 +48,7 @@ def test_everything_is_read_from_the_cache_afterwards(task_data, monkeypatch, wo
 
 
 def test_only_what_is_asked_for(task_data):
-    convert_clips(task_data, ("test",), 1, lambda event: None)
+    preprocess_clips(task_data, ("test",), 1, lambda event: None)
     assert len(pieces(task_data, ("train", "val", "test"))) == 3
     wide = next(task_data.clip_cache.folder.rglob("*.npy"))
     assert np.load(wide).shape[1] == 128 and np.load(wide).shape[2] > 128  # uncropped
@@ -66,14 +66,14 @@ def test_a_dataset_that_is_as_fast_as_the_cache_is_not_copied(monkeypatch):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_broken_frame_is_one_sentence(penn, tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(module, "FEW", 1)
+    monkeypatch.setattr(module, "SERIAL_LIMIT", 1)
     root = tmp_path / "copy"
     shutil.copytree(penn, root)
     path = root / "frames" / "2141" / "000020.jpg"
     path.write_bytes(path.read_bytes()[:500])
     task_data = open_task_data(TaskRef(dataset="penn", root=str(root)), build(), user_paths())
     with pytest.raises(BadData, match=r"2141/000020\.jpg is not a readable image") as caught:
-        convert_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
+        preprocess_clips(task_data, ("train", "val", "test"), workers, lambda event: None)
     assert caught.value.exit_code == 4 and caught.value.fix
 
 
@@ -81,14 +81,14 @@ def test_too_little_space_is_said_before_anything_is_written(task_data, monkeypa
     usage = type(shutil.disk_usage("/"))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 5, 5))
     with pytest.raises(Unwritable, match="VPBENCH_HOME"):
-        convert_clips(task_data, ("train",), 1, lambda event: None)
+        preprocess_clips(task_data, ("train",), 1, lambda event: None)
     assert not list(task_data.clip_cache.folder.rglob("*.npy"))
 
 
 def test_looping_windows_are_converted_as_they_are(tmp_path):
     root = make_mgif(tmp_path / "mgif", lengths=(40, 40, 9), test=1)
     task_data = open_task_data(TaskRef(dataset="mgif", root=str(root)), build(), user_paths())
-    convert_clips(task_data, ("test",), 1, lambda event: None)
+    preprocess_clips(task_data, ("test",), 1, lambda event: None)
     (item,) = task_data.task.test
     targets = task_data.targets(item)
     assert np.array_equal(targets[:9], targets[9:18]) and not np.array_equal(targets[0], targets[1])

@@ -161,8 +161,8 @@ def _worst(
     spec = studio.registry.metric(by.partition("@")[0])
     if spec.kind != "clip":
         raise UsageError(
-            f"{by} compares sets of clips, it has no value for a single one.",
-            fix="--by psnr, for example.",
+            f"{by} compares sets of clips, it has no values for single clips.",
+            fix="Use --by psnr, for example.",
         )
     items = {item.id: item for item in only or task_data.task.test}
     stored = find_stored(studio, run, list(only))
@@ -200,6 +200,8 @@ def _run_command(run: RunPlan, studio: Studio) -> str:
 
 
 def _same_run(one: Shown, record: dict[str, Any]) -> None:
-    """Values and frames must be of one run; a second run cannot have ended in between."""
+    """Values and frames must be of one run, not of one that finished in between."""
     if one.record["run"] != record["run"]:
-        raise MissingData("a run ended while its figure was made.", fix="Make the figure again.")
+        raise MissingData(
+            "another run finished while the figure was made.", fix="Make the figure again."
+        )

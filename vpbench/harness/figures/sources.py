@@ -33,7 +33,7 @@ class Studio:
     Attributes:
         columns: predicted frames a row.
         sample: which sample of each clip is shown.
-        note: says something to the user that the figure cannot.
+        note: called with remarks for the user that are not part of the figure.
     """
 
     task_data: TaskData
@@ -46,7 +46,7 @@ class Studio:
     note: Callable[[str], None] = lambda _: None
     _loaded: dict[str, LoadedMethod] = field(default_factory=dict[str, LoadedMethod])
 
-    def live(self, run: RunPlan) -> LoadedMethod:
+    def load(self, run: RunPlan) -> LoadedMethod:
         """The loaded method, kept for the whole figure.
 
         Raises:
@@ -171,21 +171,21 @@ def frames_of(studio: Studio, stored: FinishedRun, items: Sequence[Item]) -> dic
         HashMismatch: a shard is not what was written.
     """
     wanted = {item.id for item in items}
-    found: dict[str, Frames] = {}
+    predicted: dict[str, Frames] = {}
     for row in stored.folder.read_manifest()["shards"]:
         if wanted & set(row["items"]):
             frames = read_shard(stored.folder, row)
             for k, name in enumerate(row["items"]):
                 if name in wanted:
-                    found[name] = np.array(frames[k, studio.sample])
-    return found
+                    predicted[name] = np.array(frames[k, studio.sample])
+    return predicted
 
 
 def show(studio: Studio, run: RunPlan, items: Sequence[Item], *, points: bool) -> Shown:
     """Predicted frames of some clips: from a finished run, else from the method itself.
 
     Args:
-        points: keypoints too, where the method shows them and can be asked.
+        points: keypoints too, where the method has them and is trained.
 
     Raises:
         MissingData: there is no finished run, and the method is not trained.
@@ -198,35 +198,35 @@ def show(studio: Studio, run: RunPlan, items: Sequence[Item], *, points: bool) -
         "fit_seed": run.fit_seed if run.stages else None,
         "sample": studio.sample,
     }
-    live = None
+    loaded = None
     if stored is not None:
         frames = frames_of(studio, stored, items)
         manifest = stored.folder.read_manifest()
         record |= {"source": "run", "run": str(stored.folder.path), "manifest": manifest["sha256"]}
         if points:
-            live = _perhaps_live(studio, run)
+            loaded = _load_if_trained(studio, run)
     else:
-        live = _live_or_command(studio, run)
-        frames = _predict(studio, live, items)
-        record |= {"source": "live", "run": None, "manifest": None, "stages": live.stages()}
+        loaded = _load_or_explain(studio, run)
+        frames = _predict(studio, loaded, items)
+        record |= {"source": "live", "run": None, "manifest": None, "stages": loaded.stages()}
     shown = Shown(run.name, frames, {}, record)
-    if points and live is not None and live.has_intermediates:
-        _add_points(studio, live, items, shown)
+    if points and loaded is not None and loaded.has_intermediates:
+        _add_points(studio, loaded, items, shown)
     return shown
 
 
-def _perhaps_live(studio: Studio, run: RunPlan) -> LoadedMethod | None:
-    """The method, or None with a note: a figure from finished runs needs none."""
+def _load_if_trained(studio: Studio, run: RunPlan) -> LoadedMethod | None:
+    """The method, or None with a note: a figure from finished runs works without it."""
     try:
-        return studio.live(run)
+        return studio.load(run)
     except Missing as error:
         studio.note(f"no keypoints of {run.name}: {error.message}")
         return None
 
 
-def _live_or_command(studio: Studio, run: RunPlan) -> LoadedMethod:
+def _load_or_explain(studio: Studio, run: RunPlan) -> LoadedMethod:
     try:
-        return studio.live(run)
+        return studio.load(run)
     except MissingData as error:
         words = ["vpbench", "run", run.name, "--dataset", studio.task_data.ref.dataset]
         task = studio.task_data.ref.task
@@ -239,44 +239,44 @@ def _live_or_command(studio: Studio, run: RunPlan) -> LoadedMethod:
         ) from error
 
 
-def _samples(studio: Studio, live: LoadedMethod) -> int:
-    """How many samples must be asked for so that the shown one is among them."""
-    if not live.run.method.capabilities.stochastic and studio.sample:
-        raise UsageError(f"{live.name} is not stochastic: it has sample 0 only.")
+def _samples(studio: Studio, loaded: LoadedMethod) -> int:
+    """How many samples to predict so that the shown one is among them."""
+    if not loaded.run.method.capabilities.stochastic and studio.sample:
+        raise UsageError(f"{loaded.name} is not stochastic: it has sample 0 only.")
     return studio.sample + 1
 
 
-def _predict(studio: Studio, live: LoadedMethod, items: Sequence[Item]) -> dict[str, Frames]:
-    found: dict[str, Frames] = {}
-    samples = _samples(studio, live)
+def _predict(studio: Studio, loaded: LoadedMethod, items: Sequence[Item]) -> dict[str, Frames]:
+    predicted: dict[str, Frames] = {}
+    samples = _samples(studio, loaded)
     for start in range(0, len(items), BATCH):
         part = items[start : start + BATCH]
         frames = predict_items(
-            part, live.run.method, live.run.seed, samples, studio.task_data, live.instance
+            part, loaded.run.method, loaded.run.seed, samples, studio.task_data, loaded.instance
         )
-        found |= {i.id: frames[k, studio.sample] for k, i in enumerate(part)}
+        predicted |= {i.id: frames[k, studio.sample] for k, i in enumerate(part)}
         studio.report(
             {
                 "event": "progress",
                 "what": "predict",
-                "method": live.name,
-                "done": len(found),
+                "method": loaded.name,
+                "done": len(predicted),
                 "total": len(items),
             }
         )
-    return found
+    return predicted
 
 
-def _add_points(studio: Studio, live: LoadedMethod, items: Sequence[Item], shown: Shown) -> None:
-    """Keypoints of the shown clips; says so where they belong to other frames than are shown."""
+def _add_points(studio: Studio, loaded: LoadedMethod, items: Sequence[Item], shown: Shown) -> None:
+    """Keypoints of the shown clips; notes where they belong to other frames than are shown."""
     task_data, horizon = studio.task_data, studio.task_data.task.horizon
     far = 0
     for start in range(0, len(items), BATCH):
         part = items[start : start + BATCH]
-        given = task_data.conditioning(part, live.run.method)
-        seeds = task_data.seeds(part, live.run.seed, _samples(studio, live))
-        future = np.stack([task_data.targets(i) for i in part]) if live.oracle else None
-        intermediates = live.intermediates(given, horizon, seeds, future)
+        given = task_data.conditioning(part, loaded.run.method)
+        seeds = task_data.seeds(part, loaded.run.seed, _samples(studio, loaded))
+        future = np.stack([task_data.targets(i) for i in part]) if loaded.oracle else None
+        intermediates = loaded.intermediates(given, horizon, seeds, future)
         if intermediates is None:
             return
         final = intermediates.images.get("final")
@@ -287,10 +287,10 @@ def _add_points(studio: Studio, live: LoadedMethod, items: Sequence[Item], shown
             if final is not None:
                 own = final[k, studio.sample].astype(int)
                 far = max(far, int(np.abs(own - shown.frames[item.id]).max()))
-    bound = live.run.method.capabilities.batch_bound
+    bound = loaded.run.method.capabilities.batch_bound
     shown.record["intermediates_differ_by"] = far
     if far > bound:
         studio.note(
-            f"{live.name}: the keypoints are those of a new prediction, which differs from the "
+            f"{loaded.name}: the keypoints are those of a new prediction, which differs from the "
             f"stored run by up to {far} grey levels (another source or training?)."
         )

@@ -15,10 +15,10 @@ from vpbench.harness.figures.sources import Figure, Studio, clips_json
 from vpbench.harness.prediction.from_image import (
     Picture,
     Pictured,
-    ask,
     check_pictured,
     pick_labels,
     picture_given,
+    predict_clip,
     uses_label,
 )
 from vpbench.harness.prediction.image_files import frame_row, label_title, points_row, time_headers
@@ -38,7 +38,7 @@ def sweep(
         count: number of seeds.
 
     Raises:
-        Refused: a method knows neither labels nor randomness, or cannot use a picture.
+        Refused: a method uses neither labels nor randomness, or cannot use a picture.
     """
     sheets: dict[str, Sheet] = {}
     records: list[dict[str, Any]] = []
@@ -46,13 +46,17 @@ def sweep(
         if isinstance(source, Picture):
             check_pictured(run.method)
         elif run.method.capabilities.oracle:
-            raise Refused(f"{run.name} sees the true future: neither label nor seed change it.")
+            raise Refused(
+                f"{run.name} sees the true future: neither the label nor the seed changes it."
+            )
         has_label = uses_label(run.method, studio.task_data.task.info)
         if not has_label and not run.method.capabilities.stochastic:
-            raise Refused(f"{run.name} uses neither label nor chance: there is nothing to sweep.")
+            raise Refused(
+                f"{run.name} uses neither a label nor randomness: there is nothing to sweep."
+            )
         if label is not None and not has_label:
-            studio.note(f"{run.name} uses no label: --label says nothing to it.")
-        live = studio.live(run)
+            studio.note(f"{run.name} does not use labels: --label is ignored.")
+        loaded = studio.load(run)
         chosen = _chosen(studio, run, source, label) if has_label else None
         stem = "sweep" if len(runs) == 1 else f"sweep-{safe_name(run.name)}"
         record: dict[str, Any] = {
@@ -60,20 +64,22 @@ def sweep(
             "source": "live",
             "seed": run.seed,
             "fit_seed": run.fit_seed if run.stages else None,
-            "stages": live.stages(),
+            "stages": loaded.stages(),
             "classes": None,
             "seeds": None,
         }
         if has_label:
-            found = _classes(studio, live, source)
-            sheets[f"{stem}-classes"] = _sheet(studio, live, source, found, "all labels, one seed")
-            record["classes"] = [_told(studio, one, 0) for one in found]
+            per_class = _classes(studio, loaded, source)
+            sheets[f"{stem}-classes"] = _sheet(
+                studio, loaded, source, per_class, "all labels, one seed"
+            )
+            record["classes"] = [_sample_json(studio, one, 0) for one in per_class]
         if run.method.capabilities.stochastic:
-            one = _ask(studio, live, source, chosen, count)
+            one = _predict(studio, loaded, source, chosen, count)
             title = label_title(studio.task_data.task.info, chosen) if has_label else ""
             what = f"label {title}, {count} samples" if title else f"{count} samples"
-            sheets[f"{stem}-seeds"] = _sheet(studio, live, source, [one], what)
-            record["seeds"] = [_told(studio, one, s) for s in range(count)]
+            sheets[f"{stem}-seeds"] = _sheet(studio, loaded, source, [one], what)
+            record["seeds"] = [_sample_json(studio, one, s) for s in range(count)]
         records.append(record)
     return Figure("sweep", sheets, {"methods": records, **_source_json(studio, source)})
 
@@ -94,7 +100,7 @@ def _source_json(studio: Studio, source: Item | Picture) -> dict[str, Any]:
     return {"clips": [], "image": {"path": str(source.path), "sha256": source.sha256}}
 
 
-def _told(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
+def _sample_json(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
     names = studio.task_data.task.info.class_names
     return {
         "label": one.label,
@@ -104,34 +110,36 @@ def _told(studio: Studio, one: Pictured, s: int) -> dict[str, Any]:
     }
 
 
-def _given(studio: Studio, live: LoadedMethod, source: Item | Picture) -> tuple[Conditioning, str]:
+def _given(
+    studio: Studio, loaded: LoadedMethod, source: Item | Picture
+) -> tuple[Conditioning, str]:
     if isinstance(source, Picture):
-        return picture_given(live, source), source.id
-    return studio.task_data.conditioning([source], live.run.method), source.id
+        return picture_given(loaded, source), source.id
+    return studio.task_data.conditioning([source], loaded.run.method), source.id
 
 
-def _ask(
-    studio: Studio, live: LoadedMethod, source: Item | Picture, label: int | None, samples: int
+def _predict(
+    studio: Studio, loaded: LoadedMethod, source: Item | Picture, label: int | None, samples: int
 ) -> Pictured:
-    given, name = _given(studio, live, source)
-    return ask(live, given, label, samples, live.run.seed, name)
+    given, name = _given(studio, loaded, source)
+    return predict_clip(loaded, given, label, samples, loaded.run.seed, name)
 
 
-def _classes(studio: Studio, live: LoadedMethod, source: Item | Picture) -> list[Pictured]:
-    found: list[Pictured] = []
+def _classes(studio: Studio, loaded: LoadedMethod, source: Item | Picture) -> list[Pictured]:
+    per_class: list[Pictured] = []
     total = studio.task_data.task.info.n_classes
     for label in range(total):
-        found.append(_ask(studio, live, source, label, 1))
+        per_class.append(_predict(studio, loaded, source, label, 1))
         studio.report(
             {
                 "event": "progress",
                 "what": "sweep",
-                "method": live.name,
+                "method": loaded.name,
                 "done": label + 1,
                 "total": total,
             }
         )
-    return found
+    return per_class
 
 
 def _first(studio: Studio, source: Item | Picture) -> Frames:
@@ -139,7 +147,11 @@ def _first(studio: Studio, source: Item | Picture) -> Frames:
 
 
 def _sheet(
-    studio: Studio, live: LoadedMethod, source: Item | Picture, found: Sequence[Pictured], what: str
+    studio: Studio,
+    loaded: LoadedMethod,
+    source: Item | Picture,
+    predictions: Sequence[Pictured],
+    what: str,
 ) -> Sheet:
     """Rows of classes, or of samples where there is one class, with keypoints below each."""
     task = studio.task_data.task.info
@@ -147,9 +159,9 @@ def _sheet(
     first = _first(studio, source)
     rows: list[Row] = []
     count = 0
-    for one in found:
+    for one in predictions:
         for s in range(len(one.seeds)):
-            label = label_title(task, one.label) if len(found) > 1 else f"sample {s}"
+            label = label_title(task, one.label) if len(predictions) > 1 else f"sample {s}"
             rows.append(frame_row(label, first, one.frames[s], times))
             points = None if one.intermediates is None else one.intermediates.at(0, s, task.horizon)
             if points is not None:
@@ -157,4 +169,4 @@ def _sheet(
                 count = points.shape[1]
     name = Path(source.path).name if isinstance(source, Picture) else studio.title(source)
     caption = studio.caption(name, what)
-    return Sheet(live.name, [Block("", rows, time_headers(times))], caption, (1,), count)
+    return Sheet(loaded.name, [Block("", rows, time_headers(times))], caption, (1,), count)

@@ -40,17 +40,17 @@ def translation(studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item]) 
     for run in runs:
         _check(studio, run)
     for run in runs:
-        live = studio.live(run)
-        told, removed = _intermediates(studio, live, items)
+        loaded = studio.load(run)
+        true, removed = _intermediates(studio, loaded, items)
         stem = "translation" if len(runs) == 1 else f"translation-{safe_name(run.name)}"
-        sheets[stem] = _sheet(studio, live, items, times, told, removed)
+        sheets[stem] = _sheet(studio, loaded, items, times, true, removed)
         records.append(
             {
                 "method": run.name,
                 "source": "live",
                 "seed": run.seed,
                 "fit_seed": run.fit_seed if run.stages else None,
-                "stages": live.stages(),
+                "stages": loaded.stages(),
                 "removed": removed is not None,
             }
         )
@@ -75,47 +75,47 @@ def _check(studio: Studio, run: RunPlan) -> None:
 
 
 def _intermediates(
-    studio: Studio, live: LoadedMethod, items: Sequence[Item]
+    studio: Studio, loaded: LoadedMethod, items: Sequence[Item]
 ) -> tuple[Intermediates, Intermediates | None]:
     """Intermediates with the true keypoints, and with all of them out of the frame, [B,1,...]."""
     task_data = studio.task_data
-    given = task_data.conditioning(items, live.run.method)
+    given = task_data.conditioning(items, loaded.run.method)
     future = np.stack([task_data.targets(item) for item in items])
     shape = (len(items), 1, *future.shape[1:])
-    if _translates(live.slots):
+    if _translates(loaded.slots):
         from vpbench.kit.translation import translation_intermediates
 
-        pose = _pose(studio, live, items)
-        made = [
-            translation_intermediates(task_data.task.info, live.slots, given, future, pose, shift)
+        pose = _pose(studio, loaded, items)
+        raw = [
+            translation_intermediates(task_data.task.info, loaded.slots, given, future, pose, shift)
             for shift in ((0.0, 0.0), AWAY)
         ]
-        told, removed = (check_intermediates(found, shape, live.name) for found in made)
-        return told, removed
-    seeds = task_data.seeds(items, live.run.seed, 1)
-    found = live.intermediates(given, task_data.task.horizon, seeds, future)
-    if found is None:
-        raise Refused(f"{live.name} has no intermediates to show.")
-    return found, None
+        true, removed = (check_intermediates(one, shape, loaded.name) for one in raw)
+        return true, removed
+    seeds = task_data.seeds(items, loaded.run.seed, 1)
+    shown = loaded.intermediates(given, task_data.task.horizon, seeds, future)
+    if shown is None:
+        raise Refused(f"{loaded.name} has no intermediates to show.")
+    return shown, None
 
 
-def _pose(studio: Studio, live: LoadedMethod, items: Sequence[Item]) -> Any:
-    """Joints of the true future, where the method's detector asks for joints."""
-    if not studio.task_data.task.has_pose or live.run.method.capabilities.pose not in (
+def _pose(studio: Studio, loaded: LoadedMethod, items: Sequence[Item]) -> Any:
+    """Joints of the true future, where the method's detector needs joints."""
+    if not studio.task_data.task.has_pose or loaded.run.method.capabilities.pose not in (
         "required",
         "optional",
     ):
         return None
-    found = [studio.task_data.clip_cache.pose(item.clip, item.targets) for item in items]
-    return np.stack([pose for pose in found if pose is not None])
+    poses = [studio.task_data.clip_cache.pose(item.clip, item.targets) for item in items]
+    return np.stack([pose for pose in poses if pose is not None])
 
 
 def _sheet(
     studio: Studio,
-    live: LoadedMethod,
+    loaded: LoadedMethod,
     items: Sequence[Item],
     times: Sequence[int],
-    told: Intermediates,
+    true: Intermediates,
     removed: Intermediates | None,
 ) -> Sheet:
     horizon = studio.task_data.task.horizon
@@ -126,7 +126,7 @@ def _sheet(
         Row("reference", [Cell(first[b]) for b, _ in at]),
         Row("target", [Cell(real[b][t]) for b, t in at]),
     ]
-    points = [told.at(b, 0, horizon) for b in range(len(items))]
+    points = [true.at(b, 0, horizon) for b in range(len(items))]
     count = 0
     known = [p for p in points if p is not None]
     if len(known) == len(items):
@@ -145,22 +145,22 @@ def _sheet(
                 "keypoints of the target",
             )
         )
-    names = [name for name in told.images if name != "final"]
-    rows += [_layer(name, told.images[name], at) for name in names]
-    if "final" in told.images:
-        rows.append(_layer("translated", told.images["final"], at))
+    names = [name for name in true.images if name != "final"]
+    rows += [_image_row(name, true.images[name], at) for name in names]
+    if "final" in true.images:
+        rows.append(_image_row("translated", true.images["final"], at))
     blocks = [Block("", rows, [(_header(studio, items[b], t), 1) for b, t in at])]
     if removed is not None:
-        gone = [_layer(name, removed.images[name], at) for name in names]
+        gone = [_image_row(name, removed.images[name], at) for name in names]
         if "final" in removed.images:
-            gone.append(_layer("translated", removed.images["final"], at))
+            gone.append(_image_row("translated", removed.images["final"], at))
         blocks.append(Block("Object removed: all keypoints moved out of the frame", gone))
     breaks = [b * len(times) for b in range(1, len(items))]
     caption = studio.caption("keypoints of the true target frames")
-    return Sheet(f"Translation by {live.name}", blocks, caption, breaks, count)
+    return Sheet(f"Translation by {loaded.name}", blocks, caption, breaks, count)
 
 
-def _layer(label: str, images: Frames, at: Sequence[tuple[int, int]]) -> Row:
+def _image_row(label: str, images: Frames, at: Sequence[tuple[int, int]]) -> Row:
     return Row(label, [Cell(images[b, 0, t]) for b, t in at])
 
 

@@ -16,7 +16,7 @@ Format = Literal["png", "pdf", "svg"]
 FORMATS: tuple[Format, ...] = ("png", "pdf", "svg")
 
 
-def check_place(out: Path, kind: Format) -> None:
+def check_target(out: Path, kind: Format) -> None:
     """Refuse before anything is computed.
 
     Raises:
@@ -43,7 +43,7 @@ def write_figure(
 
     Raises:
         Unwritable: the folder cannot be written.
-        MissingDependency: as `check_place`.
+        MissingDependency: as `check_target`.
     """
     from dataclasses import replace
 
@@ -71,7 +71,7 @@ def write_figure(
             write_bytes(out / name, data)
         write_json(out / f"{figure.name}.json", record)
     except Unwritable as error:
-        raise Unwritable(error.message, fix="Name another place with --out DIR.") from error
+        raise Unwritable(error.message, fix="Choose another folder with --out DIR.") from error
     return record
 
 
@@ -90,5 +90,5 @@ def _bytes(sheet: Any, kind: Format) -> bytes:
 
 
 def written(out: Path, record: dict[str, Any]) -> Sequence[Path]:
-    """Where the files of a figure lie."""
+    """Paths of the files of a figure."""
     return [out / name for name in record["files"]]

@@ -1,1 +1,1 @@
-"""What goes in: tasks with their clips at the task's size, weights, checkpoints."""
+"""Inputs: tasks with their clips at the task's size, weights, checkpoints."""

@@ -43,7 +43,7 @@ Note = Callable[[str], None]
 
 
 def _no_note(text: str) -> None:
-    """Drop it."""
+    """Discard it."""
 
 
 class ClipCache:
@@ -89,7 +89,7 @@ class ClipCache:
         return any(path.is_file() for path in self._paths(clip, indices))
 
     def damaged(self, clip: ClipInfo, indices: Sequence[int] | None = None) -> list[Path]:
-        """Files of a clip (a window of it) that are there and not what was written."""
+        """Files of a clip (a window of it) that exist and are not what was written."""
         if self._direct() or not clip.sha256:
             return []
         return [p for p in self._paths(clip, indices) if p.is_file() and not _intact(p)]

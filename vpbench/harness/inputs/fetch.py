@@ -1,4 +1,4 @@
-"""Brings here what the jobs of a run need: checkpoints with an address, weights for fitting.
+"""Downloads what the jobs of a run need: checkpoints with a URL, weights for fitting.
 
 Only the parent process does this, before jobs start; jobs use no network.
 """
@@ -26,12 +26,12 @@ LARGEST = 2 << 30
 """No larger checkpoint is downloaded, bytes; unpacked it may be twice as large."""
 
 
-def provide(run: RunPlan, paths: Paths, report: Report, *, refit: bool = False) -> None:
-    """Fetch what is not here yet: pinned checkpoints, and weights of stages that will be fitted.
+def fetch_for_run(run: RunPlan, paths: Paths, report: Report, *, refit: bool = False) -> None:
+    """Fetch what is missing: pinned checkpoints, and weights of stages that will be fitted.
 
     Raises:
-        MissingWeights: it cannot be had; names the stage.
-        Corrupt: what came is not what was pinned.
+        MissingWeights: it cannot be fetched; names the stage.
+        Corrupt: the download is not what was pinned.
     """
     for stage in run.stages:
         if stage.origin == "downloaded":
@@ -57,7 +57,7 @@ def weights_to_fit(node: StageNode) -> list[WeightSpec]:
     Those of the method, where its own `fit` is called, and of the components that are trained.
 
     Raises:
-        UsageError: a `when` names no parameter.
+        UsageError: a `when` names an unknown parameter.
     """
     if node.mode == "labels":
         return []
@@ -112,7 +112,7 @@ def fetch_metric_weights(
     """Fetch the weights of metrics that are not here yet.
 
     Returns:
-        Weights name -> why they could not be had; the metrics say so when they are scored.
+        Weights name -> why they could not be fetched; the metrics report it when they are scored.
     """
     from vpbench.metrics.weights.fetch import fetch
 
@@ -134,15 +134,15 @@ def fetch_checkpoint(
 ) -> None:
     """Download and unpack the checkpoint of a stage into the cache, unless it is there.
 
-    Several processes that ask at once download once. What appears is whole and verified.
+    Several processes at once download it once. It appears only when it is complete and verified.
 
     Args:
         allow_http: for tests.
 
     Raises:
-        MissingWeights: there is no network, or the address does not answer.
-        Corrupt: what came is not the pinned file, or does not hold that stage.
-        UsageError: the plugin pins no whole sha256.
+        MissingWeights: there is no network, or the server does not answer.
+        Corrupt: the download is not the pinned file, or does not contain that stage.
+        UsageError: the plugin does not pin a complete sha256.
     """
     pinned = stage.checkpoint
     assert pinned is not None  # origin "downloaded"
@@ -155,8 +155,8 @@ def fetch_checkpoint(
         return
     if paths.offline:
         raise MissingWeights(
-            f"the checkpoint of {label} is not here, and there is no network to fetch it from "
-            f"{pinned.source}.",
+            f"the checkpoint of {label} has not been downloaded, and there is no network to fetch "
+            f"it from {pinned.source}.",
             fix="Run once without --offline, or train it here with --fit.",
         )
     home = make_folder(folder.path.parent)
@@ -209,11 +209,11 @@ def _unpacked(archive: Path, scratch: Path, node: StageNode, pinned: Checkpoint)
             top.rename(stage_folder / top.name)
     folder = StageDir(stage_folder)
     if not folder.complete():
-        raise Corrupt(f"{pinned.source} does not hold a stage: it has no stage.json.")
+        raise Corrupt(f"{pinned.source} does not contain a stage: it has no stage.json.")
     record = folder.read()
     stands_for = (record.get("owner"), record.get("stage"), record.get("key"))
     if stands_for != (node.owner, node.stage, node.key):
-        raise Corrupt(f"{pinned.source} holds another stage than {node.label} ({node.key}).")
+        raise Corrupt(f"{pinned.source} contains another stage than {node.label} ({node.key}).")
     return stage_folder
 
 

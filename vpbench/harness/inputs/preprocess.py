@@ -16,7 +16,7 @@ from vpbench.core.provenance import cores
 from vpbench.harness.inputs.clip_cache import ClipCache
 from vpbench.harness.inputs.task_data import TaskData, training_clips
 
-FEW = 8
+SERIAL_LIMIT = 8
 """Clips that are converted in this process: starting others would cost more than it saves."""
 _CHUNK = 4
 """Clips that a process takes at a time."""
@@ -30,7 +30,7 @@ class Piece:
     windows: tuple[tuple[int, ...], ...] = ()
 
 
-def convert_clips(
+def preprocess_clips(
     task_data: TaskData,
     splits: Iterable[str],
     workers: int | None,
@@ -80,7 +80,7 @@ def pieces(task_data: TaskData, splits: Iterable[str]) -> list[Piece]:
     return todo
 
 
-def convert(clip_cache: ClipCache, piece: Piece) -> None:
+def preprocess_piece(clip_cache: ClipCache, piece: Piece) -> None:
     """Convert one piece."""
     if not piece.windows:
         clip_cache.whole(piece.clip, [0])
@@ -108,9 +108,9 @@ def _damaged(task_data: TaskData, splits: set[str]) -> list[Path]:
 
 
 def _all(clip_cache: ClipCache, todo: Sequence[Piece], workers: int) -> Iterator[None]:
-    if workers == 1 or len(todo) <= FEW:
+    if workers == 1 or len(todo) <= SERIAL_LIMIT:
         for piece in todo:
-            yield convert(clip_cache, piece)
+            yield preprocess_piece(clip_cache, piece)
         return
     workers = min(workers, -(-len(todo) // _CHUNK))
     for failure in in_processes(
@@ -121,18 +121,18 @@ def _all(clip_cache: ClipCache, todo: Sequence[Piece], workers: int) -> Iterator
         yield
 
 
-_of_process: list[ClipCache] = []
+_worker_cache: list[ClipCache] = []
 """In a worker process: the clip cache that it was started with."""
 
 
 def _begin(clip_cache: ClipCache) -> None:
-    _of_process[:] = [clip_cache]
+    _worker_cache[:] = [clip_cache]
 
 
 def _work(piece: Piece) -> VpbenchError | None:
     """Errors are handed back: not all of them survive a pickle on their way through a pool."""
     try:
-        convert(_of_process[0], piece)
+        preprocess_piece(_worker_cache[0], piece)
     except VpbenchError as error:
         kind = type(error)
         try:

@@ -1,4 +1,4 @@
-"""Opens a dataset and a task: everything that is known before a method is asked."""
+"""Opens a dataset and a task: everything that is known before a method runs."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def open_dataset(
 
     Raises:
         UnknownName: no such dataset or option.
-        MissingData, BadData: its files are not there, or wrong.
+        MissingData, BadData: its files are missing or invalid.
     """
     named = parse_name(text)
     base, colon, path = named.base.partition(":")

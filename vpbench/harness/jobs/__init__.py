@@ -1,1 +1,1 @@
-"""Paths work: the scheduler, workers, executors."""
+"""Job execution: the scheduler, workers, executors."""

@@ -1,4 +1,4 @@
-"""Hands jobs to an executor and hears from them; knows nothing of what they are for."""
+"""Hands jobs to an executor and collects their events; knows nothing of their purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec
 
 _RETRY_S = 0.3
-"""Between two looks at a job that another process is doing."""
+"""Seconds between two attempts at a job that another process is doing."""
 
 
 @dataclass
@@ -58,8 +58,8 @@ class Job:
         """Why an ended job failed; None if it did not."""
         if self.end.get("status") == "done":
             return None
-        said = self.end.get("reason") or (self.handle.error() if self.handle else None)
-        return str(said or "it ended without a result")
+        reason = self.end.get("reason") or (self.handle.error() if self.handle else None)
+        return str(reason or "it ended without a result")
 
 
 @dataclass
@@ -70,12 +70,12 @@ class Dispatcher:
         make: makes the executor; called when the first job comes, so that finished work starts
             nothing.
         slots: what may be in use at once.
-        heard: is told every event but the last one and the answers of probes.
+        on_event: called with every event but the last one and the answers of probes.
     """
 
     make: Callable[[Slots], Executor]
     slots: Slots
-    heard: Callable[[Job, Event], None]
+    on_event: Callable[[Job, Event], None]
     jobs: list[Job] = field(default_factory=list[Job])
     _by_path: dict[Path, Job] = field(default_factory=dict[Path, Job])
     _executor: Executor | None = None
@@ -121,7 +121,7 @@ class Dispatcher:
         """Wait a moment; jobs that have ended since, taken out of the list.
 
         Raises:
-            VpbenchError: all jobs wait, and none is at work.
+            VpbenchError: all jobs wait, and none is running.
         """
         if not any(job.handle is not None for job in self.jobs):
             raise VpbenchError("stages wait for each other and none can start.")
@@ -129,11 +129,11 @@ class Dispatcher:
         if not isinstance(self.executor, StreamsEvents):
             for job in self.jobs:
                 self._listen(job)
-        over = [job for job in self.jobs if job.ended]
-        for job in over:
+        finished = [job for job in self.jobs if job.ended]
+        for job in finished:
             self.jobs.remove(job)
             self._listen(job)
-        return over
+        return finished
 
     def of(self, run: RunPlan) -> list[Job]:
         """Jobs of one run alone."""
@@ -148,7 +148,7 @@ class Dispatcher:
         """An executor passes an event on; those that are logged are read from the log."""
         job = self._by_path.get(path)
         if job is not None and event["event"] == "progress":
-            self.heard(job, event)
+            self.on_event(job, event)
 
     def _listen(self, job: Job) -> None:
         """Read what a job has logged since the last look."""
@@ -158,4 +158,4 @@ class Dispatcher:
             elif event["event"] in ("probe", "score-probe"):
                 job.answers.append(event)
             else:
-                self.heard(job, event)
+                self.on_event(job, event)

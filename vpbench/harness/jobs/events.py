@@ -9,7 +9,7 @@ from pathlib import Path
 from vpbench.core.progress import Event, Report
 
 _PROGRESS_EVERY_S = 2.0
-"""Between two lines about progress, where nobody else passes it on."""
+"""Seconds between two lines of progress, where the executor does not stream it."""
 
 
 class EventLog:

@@ -67,7 +67,7 @@ class PlannedRun:
 
     @classmethod
     def of(cls, run: RunPlan) -> PlannedRun:
-        """What a job file says of a plan."""
+        """The part of a plan that a job file stores."""
         return cls(
             method=run.name,
             preset=run.method.preset,
@@ -99,7 +99,7 @@ class JobSpec:
         part: (k, n): every n-th shard from the k-th on.
         recompute: do not use features that come with vpbench.
         events: file that the events go to, one JSON object a line; the last is "end".
-        log_progress: put progress there too, for executors that pass nothing on.
+        log_progress: put progress there too, for executors that do not stream events.
     """
 
     kind: Kind
@@ -199,7 +199,7 @@ class Session:
                 pick_device(job.device),
                 report,
             )
-        maker = self._made(job, run, task_data, plugins)
+        maker = self._recorded(job, run, task_data, plugins)
         if job.kind == "probe":
             result = probe_prediction(run, task_data, maker)
             report({"event": "probe", **asdict(result), "code": maker.code()})
@@ -207,15 +207,15 @@ class Session:
             predict_shards(run, task_data, maker, report)
         return "done"
 
-    def _made(
+    def _recorded(
         self, job: JobSpec, run: RunPlan, task_data: TaskData, plugins: Registry
     ) -> RecordedMethod:
         """The loaded method, kept for the next job of the same run."""
         if self._method is None or self._method[0] != run.key:
             self._method = None  # free the old one first
             device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"
-            made = record_method(run, task_data, plugins, device, job.paths)
-            self._method = (run.key, made)
+            recorded = record_method(run, task_data, plugins, device, job.paths)
+            self._method = (run.key, recorded)
         return self._method[1]
 
 
@@ -260,8 +260,8 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
     stages = [s for s in planned.stages if s.key in by_key]
     if digest(method.identity()) != planned.identity or len(stages) != len(planned.stages):
         raise VpbenchError(
-            f"{planned.method}: this process does not see the plugin that the job was made for; "
-            "another version is installed here.",
+            f"{planned.method}: another version of its plugin is installed here than the job was "
+            "planned with.",
             fix="Run again.",
         )
     return RunPlan(

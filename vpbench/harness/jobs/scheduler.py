@@ -15,7 +15,7 @@ from vpbench.core.plan import Plan, RunPlan
 from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire
-from vpbench.harness.inputs.fetch import provide
+from vpbench.harness.inputs.fetch import fetch_for_run
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
@@ -37,7 +37,7 @@ class Scheduler:
     """Carries out a plan through an executor, and reports what happens.
 
     Attributes:
-        absent_weights: name of weights -> why they are not here; metrics that need them are left.
+        absent_weights: name of weights -> why they are missing; metrics that need them are skipped.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Scheduler:
         self.dispatch = Dispatcher(
             registry.factory("executor", options.executor),
             Slots.of_machine(options.workers),
-            self._heard,
+            self._on_event,
         )
         self._stages_done: set[Path] = set()
-        self._gated: list[RunResult] = []
-        self._real_begun = False
+        self._waiting: list[RunResult] = []
+        self._real_started = False
         self._count = 0
 
     def run(self) -> list[RunResult]:
@@ -75,10 +75,10 @@ class Scheduler:
             Unwritable: the runs folder cannot be made.
         """
         for result in self.results.values():
-            self._guarded(result, self._provide)
+            self._guarded(result, self._fetch)
         try:
             for result in self.results.values():
-                self._guarded(result, self._begin)
+                self._guarded(result, self._start)
             while self.dispatch.jobs:
                 for job in self.dispatch.ended():
                     self._ended(job)
@@ -96,7 +96,7 @@ class Scheduler:
         if result.status != "ok":
             return
         result.status, result.reason, result.code = "failed", reason, code
-        if code != 130:  # interrupted: nothing is wrong with the method
+        if code != 130:  # interrupted: the method did not fail
             write_failure(result.run, reason, code, trace)
         self.report(result.event(self.options.until))
         for job in self.dispatch.of(result.run):
@@ -105,11 +105,11 @@ class Scheduler:
 
     # -- one run, step by step -------------------------------------------------------------
 
-    def _provide(self, result: RunResult) -> None:
+    def _fetch(self, result: RunResult) -> None:
         """Fetch what the jobs of a run will need; they use no network themselves."""
-        provide(result.run, self.paths, self._reporter(result.run), refit=self.options.refit)
+        fetch_for_run(result.run, self.paths, self._reporter(result.run), refit=self.options.refit)
 
-    def _begin(self, result: RunResult) -> None:
+    def _start(self, result: RunResult) -> None:
         run = result.run
         if result.status != "ok":
             return
@@ -156,14 +156,14 @@ class Scheduler:
         if self.options.until == "fit":
             self._finished(result)
             return
-        self._look(result)
+        self._inspect(result)
 
-    def _look(self, result: RunResult) -> None:
-        """Use what is there of a run where it holds, and set aside what does not."""
+    def _inspect(self, result: RunResult) -> None:
+        """Use earlier results of a run where they are still valid, and set them aside where not."""
         run = result.run
         state = inspect_run(run, self.paths)
         if self.options.again and state.status != "new" and not result.fresh:
-            self._set_aside(run, "asked for with --again")
+            self._set_aside(run, "requested with --again")
         elif state.status == "stale":
             self._set_aside(run, state.reason)
         elif state.status == "finished":
@@ -177,7 +177,7 @@ class Scheduler:
 
     def _set_aside(self, run: RunPlan, reason: str) -> None:
         kept = retire(run.folder.path)
-        self._note(run, f"{reason}: predicted and scored anew; the earlier run is kept in {kept}")
+        self._note(run, f"{reason}: predicted and scored again; the earlier run is kept in {kept}")
 
     def _predict(self, result: RunResult) -> None:
         run = result.run
@@ -247,7 +247,7 @@ class Scheduler:
             return
         self._warm_real(run)
         if any(j.spec.side == "real" for j in self.dispatch.jobs):
-            self._gated.append(result)  # real clips first: every run needs them
+            self._waiting.append(result)  # real clips first: every run needs them
         else:
             self._warm(run, "fake", result.todo)
 
@@ -271,9 +271,9 @@ class Scheduler:
         """Features of the true futures, which every run is compared with; once, by the first."""
         scored = [w for w in self.metrics if not self._absent(w)]
         names = self._set_metrics([w.name for w in scored])
-        if self._real_begun or not names:
+        if self._real_started or not names:
             return
-        self._real_begun = True
+        self._real_started = True
         self._warm(run, "real", names)
 
     def _absent(self, metric: Wanted) -> bool:
@@ -324,7 +324,7 @@ class Scheduler:
     ) -> None:
         self.dispatch.add(Job(spec, needs, [run] if owned else []))
 
-    def _heard(self, job: Job, event: Event) -> None:
+    def _on_event(self, job: Job, event: Event) -> None:
         folder = job.spec.run.folder
         if event["event"] == "missing" and folder in self.results:
             self.results[folder].missing |= event["metrics"]
@@ -363,10 +363,10 @@ class Scheduler:
     def _real_ended(self, reason: str | None) -> None:
         if any(j.spec.side == "real" for j in self.dispatch.jobs):
             return
-        if reason is not None:  # scoring meets the same trouble and names it
+        if reason is not None:  # scoring fails the same way and names the cause
             self.report({"event": "note", "text": f"features of the real clips: {reason}"})
-        gated, self._gated = self._gated, []
-        for result in gated:
+        waiting, self._waiting = self._waiting, []
+        for result in waiting:
             if result.status == "ok":
                 self._warm(result.run, "fake", result.todo)
 

@@ -1,4 +1,4 @@
-"""What follows from a probe: the old result is accepted, retired, or left in doubt."""
+"""Decides after a probe: the old result is accepted, retired, or marked as unverified."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from vpbench.harness.scoring.probe import TOLERANCE
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a probe came to.
+    """The decision after a probe.
 
     Attributes:
         text: one line for the user.
         accepted: the old result is as good as a new one.
         retire: it is not, and is set aside.
-        rescore: metrics that are scored anew.
+        rescore: metrics that are scored again.
     """
 
     text: str
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
-    """Judge stored predictions by those that were made again.
+    """Judge stored predictions by comparison with a few new ones.
 
     Equal bytes are accepted. Where the machine is another one too, or a GPU took part, a difference
     within rounding is accepted, and a larger one proves nothing against either.
@@ -57,8 +57,8 @@ def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
         return Verdict(text, accepted=True)
     if loose:
         return Verdict(
-            f"{text}: cannot tell code from machine; `vpbench run '{result.run.name}' --again` "
-            "predicts anew"
+            f"{text}: the cause may be the code or the machine; "
+            f"`vpbench run '{result.run.name}' --again` predicts again"
         )
     return Verdict(text, retire=True)
 
@@ -76,7 +76,7 @@ def judge_scores(result: RunResult, answers: Sequence[Event]) -> Verdict:
     if not bad:
         return Verdict(f"{what}; scores computed again in part, equal", accepted=True)
     names = tuple(dict.fromkeys(str(e["metric"]) for e in bad))
-    return Verdict(f"{what}; {', '.join(names)} differ and are scored anew", rescore=names)
+    return Verdict(f"{what}; {', '.join(names)} differ and are scored again", rescore=names)
 
 
 def _sorted(answers: Sequence[Event]) -> tuple[list[Event], list[Event]]:

@@ -1,4 +1,4 @@
-"""Prediction from any picture: one given frame, and no truth to compare with."""
+"""Prediction from any picture: one given frame, and no ground truth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vpbench.harness.prediction.loaded import Intermediates, LoadedMethod
 from vpbench.harness.prediction.shards import call_predict
 from vpbench.media.geometry import Geometry
 
-_MOST = 1 << 26
+_MAX_MATRIX = 1 << 26
 """Entries of the matrix that resizes the long side: more than 1 GB for a thread of pixels."""
 
 
@@ -68,8 +68,8 @@ def read_picture(path: Path, size: int) -> Picture:
     frame.
 
     Raises:
-        MissingData: it is not there.
-        BadData: it is no picture, or far too narrow.
+        MissingData: it does not exist.
+        BadData: it is not an image, or far too narrow.
         UsageError: it is a folder.
     """
     from vpbench.media.decode import read_image
@@ -79,7 +79,7 @@ def read_picture(path: Path, size: int) -> Picture:
     native = read_image(path)
     height, width, _ = native.shape
     short, long = sorted((height, width))
-    if long * (long * size // short) > _MOST:
+    if long * (long * size // short) > _MAX_MATRIX:
         raise BadData(f"{path} is {width}x{height} px, too narrow to be resized.", fix="Crop it.")
     frame = Geometry(size).frames(native)
     return Picture(path, file_sha256(path), height, width, frame)
@@ -104,7 +104,7 @@ def check_pictured(method: ResolvedMethod) -> None:
 
 
 def uses_label(method: ResolvedMethod, task: TaskInfo) -> bool:
-    """Whether the method is to be told a class of the task."""
+    """Whether the method is given a class of the task."""
     return task.n_classes > 0 and method.capabilities.label in ("required", "optional")
 
 
@@ -130,14 +130,14 @@ def pick_labels(text: str | None, method: ResolvedMethod, task: TaskInfo) -> lis
     whole = _number(text, names)
     if whole is not None:
         return [whole]
-    found: list[int | None] = []
+    labels: list[int | None] = []
     for part in text.split(","):
         number = _number(part, names)
         if number is None:
             raise UnknownName(f"class of {task.id}", part.strip(), names)
-        if number not in found:
-            found.append(number)
-    return found
+        if number not in labels:
+            labels.append(number)
+    return labels
 
 
 def _number(text: str, names: Sequence[str]) -> int | None:
@@ -150,30 +150,30 @@ def _number(text: str, names: Sequence[str]) -> int | None:
 
 
 def predict_picture(
-    live: LoadedMethod, picture: Picture, label: int | None, samples: int, seed: int
+    loaded: LoadedMethod, picture: Picture, label: int | None, samples: int, seed: int
 ) -> Pictured:
     """Predict S futures of one picture for one label.
 
     Raises:
-        MethodFailed: the method raised, or its answer is no video.
+        MethodFailed: the method raised, or its output is not a video.
     """
-    return ask(live, picture_given(live, picture), label, samples, seed, picture.id)
+    return predict_clip(loaded, picture_given(loaded, picture), label, samples, seed, picture.id)
 
 
-def picture_given(live: LoadedMethod, picture: Picture) -> Conditioning:
+def picture_given(loaded: LoadedMethod, picture: Picture) -> Conditioning:
     """A picture as the one given frame of a clip without label."""
-    task = live.task_data.task
+    task = loaded.task_data.task
     name = (opaque_id(task.id, picture.id),)
     return Conditioning(np.array(picture.frame)[None, None], None, None, task.info.fps, name)
 
 
-def ask(
-    live: LoadedMethod, given: Conditioning, label: int | None, samples: int, seed: int, name: str
+def predict_clip(
+    loaded: LoadedMethod, given: Conditioning, label: int | None, samples: int, seed: int, name: str
 ) -> Pictured:
     """Predict S futures of one clip for any label.
 
-    One label is asked at a time, and the seeds depend on `seed`, `name` and sample only: a
-    prediction is the same whatever other labels are asked for, and labels can be compared.
+    One label is predicted at a time, and the seeds depend on `seed`, `name` and sample only: a
+    prediction is the same whatever other labels are requested, and labels can be compared.
 
     Args:
         given: of one clip; its label is replaced.
@@ -181,15 +181,15 @@ def ask(
         name: of the clip, for its seeds.
 
     Raises:
-        MethodFailed: the method raised, or its answer is no video.
+        MethodFailed: the method raised, or its output is not a video.
     """
-    horizon = live.task_data.task.horizon
-    if not live.run.method.capabilities.stochastic:
+    horizon = loaded.task_data.task.horizon
+    if not loaded.run.method.capabilities.stochastic:
         samples = 1
     seeds = np.array([[clip_seed(seed, name, s) for s in range(samples)]], np.int64)
-    asked = replace(given, label=None if label is None else np.array([label], np.int64))
-    for array in (asked.frames, asked.label):
+    labelled = replace(given, label=None if label is None else np.array([label], np.int64))
+    for array in (labelled.frames, labelled.label):
         if array is not None:
             array.setflags(write=False)
-    predicted = call_predict(live.instance, asked, None, horizon, seeds, live.name)
-    return Pictured(label, seeds[0], predicted[0], live.intermediates(asked, horizon, seeds))
+    predicted = call_predict(loaded.instance, labelled, None, horizon, seeds, loaded.name)
+    return Pictured(label, seeds[0], predicted[0], loaded.intermediates(labelled, horizon, seeds))

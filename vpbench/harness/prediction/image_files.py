@@ -47,7 +47,7 @@ def write_pictures(
     work: Path,
     runs: Sequence[RunPlan],
     task_data: TaskData,
-    found: Registry,
+    registry: Registry,
     paths: Paths,
     picture: Picture,
     labels: Mapping[str, Sequence[int | None]],
@@ -60,18 +60,18 @@ def write_pictures(
         labels: name of each method -> class numbers, or [None].
 
     Returns:
-        The record, which lies in `work` too.
+        The record, which is written to `work` too.
 
     Raises:
         MissingData, HashMismatch: a method is not trained, or its checkpoint was changed.
-        MethodFailed: a method raised, or its answer is no video.
+        MethodFailed: a method raised, or its output is not a video.
     """
     rows: list[dict[str, Any]] = []
     for run in runs:
-        live = load_trained(run, task_data, found, paths, options.device, report)
+        loaded = load_trained(run, task_data, registry, paths, options.device, report)
         done: list[Pictured] = []
         for number in labels[run.name]:
-            done.append(predict_picture(live, picture, number, options.samples, options.seed))
+            done.append(predict_picture(loaded, picture, number, options.samples, options.seed))
             report(
                 {
                     "event": "progress",
@@ -81,9 +81,9 @@ def write_pictures(
                     "total": len(labels[run.name]),
                 }
             )
-        place = work / safe_name(run.name) if len(runs) > 1 else work
-        row = write_pictured(place, live, picture, done, options.seed, report)
-        rows.append({**row, "folder": place.relative_to(work).as_posix()})
+        folder = work / safe_name(run.name) if len(runs) > 1 else work
+        row = write_pictured(folder, loaded, picture, done, options.seed, report)
+        rows.append({**row, "folder": folder.relative_to(work).as_posix()})
     task = task_data.task
     record: dict[str, Any] = {
         "schema": schema.PICTURES,
@@ -104,9 +104,9 @@ def write_pictures(
 
 def write_pictured(
     folder: Path,
-    live: LoadedMethod,
+    loaded: LoadedMethod,
     picture: Picture,
-    found: Sequence[Pictured],
+    predictions: Sequence[Pictured],
     seed: int,
     report: Report = silent,
 ) -> dict[str, Any]:
@@ -117,19 +117,19 @@ def write_pictured(
     """
     from vpbench.media.encode import write_gif, write_png
 
-    task = live.task_data.task.info
+    task = loaded.task_data.task.info
     fps = task.fps or 12.0
     names = label_folders(task)
     make_folder(folder)
     write_png(folder / "input.png", picture.frame)
     rows: list[dict[str, Any]] = []
-    for k, one in enumerate(found, 1):
-        place = folder / ("prediction" if one.label is None else names[one.label])
-        parts = _parts_sheet(live.name, task, picture, one)
+    for k, one in enumerate(predictions, 1):
+        target = folder / ("prediction" if one.label is None else names[one.label])
+        parts = _parts_sheet(loaded.name, task, picture, one)
         for s in range(len(one.seeds)):
-            sample = make_folder(place / f"sample-{s}")
-            files = _write_sample(sample, one, s, live.task_data.task.horizon)
-            animation = place / f"sample-{s}.gif"
+            sample = make_folder(target / f"sample-{s}")
+            files = _write_sample(sample, one, s, loaded.task_data.task.horizon)
+            animation = target / f"sample-{s}.gif"
             moving = np.concatenate([picture.frame[None], one.frames[s]])
             write_gif(animation, enlarged(moving, max(1, round(CELL / task.size))), fps)
             rows.append(
@@ -143,26 +143,26 @@ def write_pictured(
                 }
             )
         if parts is not None:
-            write_png(place / "parts.png", paint(parts))
-        if len(one.seeds) > 1 and len(found) > 1:
-            write_png(place / "samples.png", paint(_sheet(live, picture, [one], seed)))
+            write_png(target / "parts.png", paint(parts))
+        if len(one.seeds) > 1 and len(predictions) > 1:
+            write_png(target / "samples.png", paint(_sheet(loaded, picture, [one], seed)))
         report(
             {
                 "event": "progress",
                 "what": "write",
-                "method": live.name,
+                "method": loaded.name,
                 "done": k,
-                "total": len(found),
+                "total": len(predictions),
             }
         )
-    write_png(folder / "sheet.png", paint(_sheet(live, picture, found, seed)))
-    moving = moving_sheet(live.name, task, found)
+    write_png(folder / "sheet.png", paint(_sheet(loaded, picture, predictions, seed)))
+    moving = moving_sheet(loaded.name, task, predictions)
     if len(moving) > 0:
         write_gif(folder / "moving.gif", moving, fps)
     return {
-        "method": live.name,
-        "stages": live.stages(),
-        "uses": live.run.method.uses,
+        "method": loaded.name,
+        "stages": loaded.stages(),
+        "uses": loaded.run.method.uses,
         "input": "input.png",
         "sheet": "sheet.png",
         "moving": "moving.gif" if len(moving) > 0 else None,
@@ -171,7 +171,7 @@ def write_pictured(
 
 
 def _write_sample(folder: Path, one: Pictured, s: int, horizon: int) -> dict[str, Path]:
-    """Frames and intermediates of one sample; what they are called and where they lie."""
+    """Write frames and intermediates of one sample; returns their paths by name."""
     files = {"frames": _write_frames(folder / "frames", one.frames[s])}
     if one.intermediates is None:
         return files
@@ -246,18 +246,20 @@ def points_row(
     return Row(label, cells, note)
 
 
-def _sheet(live: LoadedMethod, picture: Picture, found: Sequence[Pictured], seed: int) -> Sheet:
+def _sheet(
+    loaded: LoadedMethod, picture: Picture, predictions: Sequence[Pictured], seed: int
+) -> Sheet:
     """All labels over time, or all samples of one; keypoints below the frames where there are any.
 
     Several labels are shown by their first sample.
     """
-    task = live.task_data.task.info
-    times = frame_times(live.task_data.task.horizon, COLUMNS)
+    task = loaded.task_data.task.info
+    times = frame_times(loaded.task_data.task.horizon, COLUMNS)
     rows: list[Row] = []
     count = 0
-    for one in found:
+    for one in predictions:
         title = label_title(task, one.label)
-        for s in range(len(one.seeds) if len(found) == 1 else 1):
+        for s in range(len(one.seeds) if len(predictions) == 1 else 1):
             note = f"sample {s}" if len(one.seeds) > 1 else ""
             rows.append(frame_row(title, picture.frame, one.frames[s], times, note))
             points = (
@@ -272,7 +274,7 @@ def _sheet(live: LoadedMethod, picture: Picture, found: Sequence[Pictured], seed
         f"{picture.path.name}, {picture.width}x{picture.height} px, seen at {task.size} px; "
         f"{task.id}, {task.horizon} frames, seed {seed}"
     )
-    return Sheet(live.name, [Block("", rows, time_headers(times, "input"))], note, (1,), count)
+    return Sheet(loaded.name, [Block("", rows, time_headers(times, "input"))], note, (1,), count)
 
 
 def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> Sheet | None:
@@ -280,7 +282,7 @@ def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> 
     if one.intermediates is None:
         return None
     times = frame_times(task.horizon, COLUMNS)
-    rows = layer_rows(one, picture.frame, times, task.horizon)
+    rows = intermediate_rows(one, picture.frame, times, task.horizon)
     title = f"{name}: {label_title(task, one.label)}"
     points = one.intermediates.at(0, 0, task.horizon)
     count = 0 if points is None else points.shape[1]
@@ -288,9 +290,11 @@ def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> 
     return Sheet(title, blocks, "the parts of the first sample", (1,), count)
 
 
-def layer_rows(one: Pictured, first: Frames, times: Sequence[int], horizon: int) -> list[Row]:
-    """Rows of the first sample: keypoints, every picture layer, final frames last."""
-    assert one.intermediates is not None  # asked by the caller
+def intermediate_rows(
+    one: Pictured, first: Frames, times: Sequence[int], horizon: int
+) -> list[Row]:
+    """Rows of the first sample: keypoints, every other image, final frames last."""
+    assert one.intermediates is not None  # checked by the caller
     rows: list[Row] = []
     points = one.intermediates.at(0, 0, horizon)
     if points is not None:
@@ -302,15 +306,15 @@ def layer_rows(one: Pictured, first: Frames, times: Sequence[int], horizon: int)
     return rows
 
 
-def moving_sheet(name: str, task: TaskInfo, found: Sequence[Pictured]) -> Frames:
+def moving_sheet(name: str, task: TaskInfo, predictions: Sequence[Pictured]) -> Frames:
     """All labels, or else all samples, moving side by side under their names, [T,height,width,3].
 
     Empty where there is only one.
     """
-    if len(found) > 1:
-        clips = [(label_title(task, one.label), one.frames[0]) for one in found]
+    if len(predictions) > 1:
+        clips = [(label_title(task, one.label), one.frames[0]) for one in predictions]
     else:
-        clips = [(f"sample {s}", frames) for s, frames in enumerate(found[0].frames)]
+        clips = [(f"sample {s}", frames) for s, frames in enumerate(predictions[0].frames)]
     if len(clips) < 2:
         return np.empty((0, 1, 1, 3), np.uint8)
     across = int(np.ceil(len(clips) ** 0.5))

@@ -1,4 +1,4 @@
-"""Files that a method reads although nobody handed them to it: their content is part of a result.
+"""Files that a method reads although it was not given them: their content is part of a result.
 
 Two nets. What Python code opens is seen by an audit hook while the method is loaded and predicts;
 native readers (safetensors, OpenCV, PyAV) open past it, so the data files that lie in the plugin's
@@ -26,7 +26,7 @@ from vpbench.core.stat_cache import StatCache, stat_cache
 CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dylib", ".dll", ".pth", ".typed")
 """Digests of modules cover these, or provenance does."""
 
-_WORDS = (".md", ".rst", ".log", ".ipynb")
+_DOCUMENTS = (".md", ".rst", ".log", ".ipynb")
 """Beside a plugin, files for people; one that it opens counts all the same."""
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/var/cache")
@@ -86,7 +86,7 @@ class OpenedFiles:
         for name in sorted(self._read - self._written):
             if name.endswith(CODE) or _below(name, self._ignored) or not os.path.isfile(name):
                 continue
-            if not _below(name, own) and (_below(name, self._system) or _passing(name)):
+            if not _below(name, own) and (_below(name, self._system) or _is_scratch(name)):
                 continue
             rows.append({"path": name, "sha256": hashes.of(Path(name)), "how": "opened"})
         hashes.save()
@@ -97,7 +97,7 @@ def _below(name: str, folders: Iterable[str]) -> bool:
     return any(name == folder or name.startswith(f"{folder}{os.sep}") for folder in folders)
 
 
-def _passing(name: str) -> bool:
+def _is_scratch(name: str) -> bool:
     """Whether a file is scratch: in the temporary folder, and younger than this process."""
     if not _below(name, (os.path.realpath(tempfile.gettempdir()),)):
         return False
@@ -150,7 +150,7 @@ def _data_files(folder: Path, left_out: tuple[str, ...]) -> Iterator[Path]:
         )
         for name in sorted(files):
             path = Path(base, name)
-            if not name.startswith(".") and path.suffix not in CODE + _WORDS and path.is_file():
+            if not name.startswith(".") and path.suffix not in CODE + _DOCUMENTS and path.is_file():
                 yield path
 
 

@@ -1,4 +1,4 @@
-"""Methods asked on the spot, for pictures: loaded with trained stages that are there already."""
+"""In-process inference with trained methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan, make_plan
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
-from vpbench.harness.inputs.fetch import provide
+from vpbench.harness.inputs.fetch import fetch_for_run
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
 
@@ -40,7 +40,7 @@ class LoadedMethod:
 
     @property
     def oracle(self) -> bool:
-        """Whether it is handed the true future."""
+        """Whether it is given the true future."""
         return self.run.method.capabilities.oracle
 
     @property
@@ -57,36 +57,34 @@ class LoadedMethod:
     def intermediates(
         self, given: Conditioning, horizon: int, seeds: Seeds, future: Frames | None = None
     ) -> Intermediates | None:
-        """How the frames of some clips come about; None where the method does not tell.
+        """How the frames of some clips come about; None where the method does not provide them.
 
         Raises:
-            MethodFailed: it raised, or its answer has another shape than it should.
+            MethodFailed: it raised, or its output has the wrong shape.
         """
         if not self.has_intermediates:
             return None
         extra = () if future is None else (future,)
         try:
-            found = self.instance.intermediates(given, *extra, horizon, seeds)
+            raw = self.instance.intermediates(given, *extra, horizon, seeds)
         except VpbenchError:
             raise
         except Exception as error:  # a plugin may raise anything
             raise MethodFailed(
                 f"{self.name} failed while computing its intermediates: {describe_error(error)}"
             ) from error
-        return check_intermediates(
-            found, (*seeds.shape, horizon, *given.frames.shape[2:]), self.name
-        )
+        return check_intermediates(raw, (*seeds.shape, horizon, *given.frames.shape[2:]), self.name)
 
 
 @dataclass(frozen=True)
 class Intermediates:
-    """What a method tells about its frames.
+    """How the frames of a prediction came about.
 
     Attributes:
         points: float32 [B,S,n+T,K,3], of given and predicted frames, or [B,S,T,K,3]; None if it
             has no keypoints.
         images: name -> uint8 [B,S,T,H,W,3], such as mask, coarse, final.
-        others: name -> arrays that are no pictures, such as flow.
+        others: name -> arrays that are not images, such as flow.
     """
 
     points: Pose | None
@@ -104,18 +102,18 @@ class Intermediates:
         return np.concatenate([unknown, path])
 
 
-def check_intermediates(found: Any, shape: tuple[int, ...], name: str) -> Intermediates:
+def check_intermediates(raw: Any, shape: tuple[int, ...], name: str) -> Intermediates:
     """Sort the intermediates of a method; `shape` is that of its prediction, [B,S,T,H,W,3].
 
     Raises:
         MethodFailed: names the intermediate and what is wrong with it.
     """
-    if not isinstance(found, Mapping):
+    if not isinstance(raw, Mapping):
         raise MethodFailed(
-            f"{name}.intermediates returned a {type(found).__name__}, not a dictionary."
+            f"{name}.intermediates returned a {type(raw).__name__}, not a dictionary."
         )
     points, images, others = None, dict[str, Frames](), dict[str, npt.NDArray[Any]]()
-    for key, value in cast("Mapping[str, Any]", found).items():
+    for key, value in cast("Mapping[str, Any]", raw).items():
         array: npt.NDArray[Any] = np.asarray(value)
         if array.dtype == object or array.shape[:2] != shape[:2]:
             raise MethodFailed(
@@ -196,7 +194,7 @@ def check_trained(run: RunPlan, task_data: TaskData) -> None:
 def load_trained(
     run: RunPlan,
     task_data: TaskData,
-    found: Registry,
+    registry: Registry,
     paths: Paths,
     device: str = "auto",
     report: Report = silent,
@@ -209,14 +207,14 @@ def load_trained(
         HashMismatch: a checkpoint is not what was written.
     """
     check_trained(run, task_data)
-    provide(run, paths, report)
+    fetch_for_run(run, paths, report)
     where = "cpu"
     if run.method.capabilities.trainable:
         from vpbench.kit.threads import pick_device, set_threads
 
         where = pick_device(device)
         set_threads(1)  # what is shown must not depend on the number of cores
-    return load_method(run, task_data, found, where)
+    return load_method(run, task_data, registry, where)
 
 
 def load_method(run: RunPlan, task_data: TaskData, registry: Registry, device: str) -> LoadedMethod:

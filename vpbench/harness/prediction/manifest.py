@@ -21,7 +21,7 @@ from vpbench.harness.prediction.shards import Shard, shards
 
 
 def close_prediction(run: RunPlan, task: Task, paths: Paths) -> str:
-    """Write the manifest once all shards are there, and tell its hash.
+    """Write the manifest once all shards are there, and return its hash.
 
     Raises:
         HashMismatch: a shard is not what its record says.
@@ -64,15 +64,17 @@ def read_shard_record(run: RunPlan, shard: Shard) -> ShardRecord:
         BadData: the task has other clips now.
     """
     path = run.folder.shard(shard.index)
-    place = path.with_suffix(".json")
-    fix = f"Delete {path} and {place.name}, run again."
-    record = cast("ShardRecord", read_sealed(place, schema.SHARD))
+    record_path = path.with_suffix(".json")
+    fix = f"Delete {path} and {record_path.name}, run again."
+    record = cast("ShardRecord", read_sealed(record_path, schema.SHARD))
     if record["run"] != run.key:
-        raise HashMismatch(f"{place} belongs to the run {record['run'][:8]}.", fix=fix)
+        raise HashMismatch(f"{record_path} belongs to the run {record['run'][:8]}.", fix=fix)
     if not path.is_file() or file_sha256(path) != record["array"]:
         raise HashMismatch(f"{path} is not what was written.", fix=fix)
     if record["items"] != [item.id for item in shard.items]:
-        raise BadData(f"{place} lists other clips than the task has.", fix="Delete it, run again.")
+        raise BadData(
+            f"{record_path} lists other clips than the task has.", fix="Delete it, run again."
+        )
     return record
 
 

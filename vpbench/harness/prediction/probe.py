@@ -1,7 +1,7 @@
 """Is a stored prediction still what the code makes? A few shards are predicted again and compared.
 
-Asked only when the code has changed and nothing that was declared has. A GPU, or another machine
-together with other code, may move last bits; then "close" is as good as can be told.
+Used only when the code has changed and nothing that was declared has. A GPU, or another machine
+together with other code, may move last bits; then "close" counts as equal.
 """
 
 from __future__ import annotations

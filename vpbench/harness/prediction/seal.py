@@ -1,8 +1,8 @@
 """The leak probe: does a method's prediction depend on the future that it must not see?
 
 Some test clips are written to a folder of their own; the method predicts; then the futures in those
-files are replaced by noise, in place, and it predicts again. Only a method that found a way to the
-files, or to the harness's memory, can tell the difference.
+files are replaced by noise, in place, and it predicts again. Only the predictions of a
+method that reads the files, or the harness's memory, can change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vpbench.harness.prediction.shards import predict_items
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What the probe saw.
+    """Result of the probe.
 
     Attributes:
         clips: ids of clips whose predictions changed with the future.
@@ -62,7 +62,10 @@ def leak_probe(run: RunPlan, task_data: TaskData, registry: Registry, scratch: P
     noisy = [_noised(frames, len(i.given), i.id) for frames, i in zip(true, items, strict=True)]
     first, second = (
         _predict(
-            run, task_data, registry, _probe_bench(run, task_data, registry, scratch, items, clips)
+            run,
+            task_data,
+            registry,
+            _probe_task_data(run, task_data, registry, scratch, items, clips),
         )
         for clips in (true, noisy)
     )
@@ -79,7 +82,7 @@ def _noised(frames: Frames, given: int, name: str) -> Frames:
     return out
 
 
-def _probe_bench(
+def _probe_task_data(
     run: RunPlan,
     task_data: TaskData,
     registry: Registry,

@@ -1,7 +1,7 @@
 """Interpreter-wide settings: what a method's code may not change behind the harness's back.
 
-A worker serves one method alone, so a change harms nobody else; it is told all the same, because it
-moves numbers without standing in any parameter.
+A worker serves one method alone, so a change harms nobody else; it is reported nevertheless, because
+it moves numbers and is not a parameter.
 """
 
 from __future__ import annotations

@@ -88,13 +88,13 @@ def shards(task: Task) -> tuple[Shard, ...]:
 def predict_shards(
     run: RunPlan, task_data: TaskData, maker: Maker, report: Report, wait: float = 0.3
 ) -> None:
-    """Make every shard of a run that nobody else has made or is making; wait for the others.
+    """Predict every shard of a run that no other process has made or is making; wait for the rest.
 
     Args:
-        maker: the loaded method, and what a record says of how it predicted.
+        maker: the loaded method, and what is recorded of how it predicts.
 
     Raises:
-        MethodFailed: the method raised or returned something that is no video.
+        MethodFailed: the method raised or returned something that is not a video.
         Interrupted: the job was asked to end.
     """
     todo = {s.index: s for s in shards(task_data.task)}
@@ -105,7 +105,7 @@ def predict_shards(
         progressed = False
         for index in list(todo):
             if STOP.is_set():
-                raise Interrupted(f"{run.name} was stopped; run the same command to go on.")
+                raise Interrupted(f"{run.name} was stopped; run the same command to resume.")
             if not shard_done(run.folder, index):
                 watch = watches.setdefault(index, LockWatch(_lock_path(run.folder, index)))
                 lock = watch.try_lock(lambda text: report({"event": "note", "text": text}))
@@ -126,7 +126,7 @@ def predict_shards(
                     "shard": index,
                 }
             )
-        if todo and not progressed:
+        if todo and not progressed:  # all that is left is locked by other processes
             time.sleep(wait)
 
 
@@ -203,10 +203,10 @@ def predict_items(
 def call_predict(
     instance: Any, given: Conditioning, future: Frames | None, horizon: int, seeds: Seeds, name: str
 ) -> Frames:
-    """Ask a method and check its answer.
+    """Call `predict` and check what it returns.
 
     Raises:
-        MethodFailed: it raised, or the answer is not uint8 [B,S,T,H,W,3].
+        MethodFailed: it raised, or the result is not uint8 [B,S,T,H,W,3].
     """
     try:
         if future is not None:
@@ -223,10 +223,10 @@ def call_predict(
 
 
 def check_frames(frames: Any, shape: tuple[int, ...], name: str) -> None:
-    """Refuse an answer that is not a video of the asked shape.
+    """Refuse a result that is not a video of the expected shape.
 
     Raises:
-        MethodFailed: says what came and what was asked for.
+        MethodFailed: says what was returned and what was expected.
     """
     if not isinstance(frames, np.ndarray):
         raise MethodFailed(
@@ -242,7 +242,7 @@ def check_frames(frames: Any, shape: tuple[int, ...], name: str) -> None:
         )
     if array.shape != shape:
         raise MethodFailed(
-            f"{name} returned shape {list(array.shape)}; [B,S,T,H,W,3] = {list(shape)} was asked."
+            f"{name} returned shape {list(array.shape)}; expected [B,S,T,H,W,3] = {list(shape)}."
         )
 
 

@@ -81,7 +81,7 @@ class RealOther(_Retrieval):
 
 
 class ClassRandom(_Retrieval):
-    """A random training clip of the asked class."""
+    """A random training clip of the given class."""
 
     def bind(self, task_data: TaskData) -> None:
         """Sort the training clips by class."""

@@ -43,7 +43,7 @@ BUILTIN = (
         "class-random",
         "reference",
         "retrieval:ClassRandom",
-        "the future of a random training clip of the asked class",
+        "the future of a random training clip of the given class",
         Capabilities(label="required", stochastic=True),
     ),
     _spec("copy-last", "null", "trivial:CopyLast", "repeats the last given frame", Capabilities()),

@@ -1,4 +1,4 @@
-"""Nulls: methods that know nothing of motion. Integer arithmetic only, so bytes never move."""
+"""Nulls: methods that know nothing of motion. Integer arithmetic only, so bytes never change."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Query:
-    """What is to be compared, and with what it is looked up."""
+    """The runs to compare, and where to look them up."""
 
     refs: Sequence[MethodRef]
     options: RunOptions
@@ -111,7 +111,7 @@ Runs = Mapping[Key, FinishedRun]
 
 
 def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
-    """Tasks that have a run of any method asked for."""
+    """Tasks that have a run of any requested method."""
     chosen: list[tuple[RunInputs, Runs]] = []
     for task_id, inputs in tasks_of(query.paths.runs).items():
         if not _matches(query.task, inputs):
@@ -300,7 +300,7 @@ def _title(group: schema.GroupJson) -> str:
 
 
 def one_table(comparison: Comparison) -> None:
-    """Insist on one column group.
+    """Require a single table.
 
     Raises:
         Incomparable: names the fields that differ.

@@ -1,4 +1,4 @@
-"""Ranks, ties and nulls: which figures of a table differ by more than chance."""
+"""Ranks, ties and nulls: which figures of a table differ significantly."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class Row:
         self, metric: str, frames: int, short_fingerprint: str | None = None
     ) -> list[ScoreRecord]:
         """Scores of all its runs, of one fingerprint where one is named."""
-        found = [r.scores[metric, frames] for r in self.runs if (metric, frames) in r.scores]
-        return [s for s in found if short_fingerprint is None or s["fp8"] == short_fingerprint]
+        scores = [r.scores[metric, frames] for r in self.runs if (metric, frames) in r.scores]
+        return [s for s in scores if short_fingerprint is None or s["fp8"] == short_fingerprint]
 
 
 def per_clip(records: Sequence[ScoreRecord]) -> dict[str, float]:
     """Mean over runs of each clip's value, for clips that have one in every run."""
-    found: dict[str, float] = {}
+    means: dict[str, float] = {}
     for clip in sorted(records[0]["per_clip"]):
         values = [r["per_clip"].get(clip) for r in records]
         if None not in values:
-            found[clip] = sum(cast("list[float]", values)) / len(values)
-    return found
+            means[clip] = sum(cast("list[float]", values)) / len(values)
+    return means
 
 
 def difference(a: Row, b: Row, frames: int, column: Column) -> stats.Interval | None:
@@ -84,20 +84,22 @@ def difference(a: Row, b: Row, frames: int, column: Column) -> stats.Interval | 
 def rank(
     rows: Sequence[Row], shown: Sequence[schema.RowJson], frames: int, name: str, column: Column
 ) -> None:
-    """Ranks of methods within equal conditioning; none where training luck is not known."""
+    """Ranks of methods within equal conditioning; none where the training variance is not known."""
     pools: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for k, row in enumerate(shown):
         if row["kind"] == "method" and row["scores"][name]["value"] is not None:
             pools[row["conditioning_frames"], tuple(row["uses"])].append(k)
     for pool in pools.values():
-        lucky = any(shown[k]["checkpoint"] and len(shown[k]["fit_seeds"]) < 3 for k in pool)
+        unknown_variance = any(
+            shown[k]["checkpoint"] and len(shown[k]["fit_seeds"]) < 3 for k in pool
+        )
         excluded = any(shown[k]["not_comparable"] for k in pool)
-        if len(pool) < 2 or lucky or excluded:
+        if len(pool) < 2 or unknown_variance or excluded:
             continue
 
         def differ(i: int, j: int, pool: list[int] = pool) -> bool:
-            found = difference(rows[pool[i]], rows[pool[j]], frames, column)
-            return found is not None and found.excludes(0.0)
+            interval = difference(rows[pool[i]], rows[pool[j]], frames, column)
+            return interval is not None and interval.excludes(0.0)
 
         ranks = stats.tie_groups(
             [shown[k]["scores"][name]["value"] for k in pool], column.direction, differ
@@ -109,14 +111,14 @@ def rank(
 def note_nulls(
     rows: Sequence[Row], shown: Sequence[schema.RowJson], frames: int, column: Column
 ) -> None:
-    """Note where a method cannot be told apart from a null."""
+    """Note where a method is not distinguishable from a null."""
     nulls = [r for r in rows if r.name in NULLS and r.runs]
     for row, entry in zip(rows, shown, strict=True):
         if entry["kind"] != "method":
             continue
         for null in nulls:
-            found = difference(row, null, frames, column)
-            if found is not None and found.low is not None and not found.excludes(0.0):
+            interval = difference(row, null, frames, column)
+            if interval is not None and interval.low is not None and not interval.excludes(0.0):
                 note = f"not distinguishable from {null.name} ({column.metric})"
                 if note not in entry["notes"]:
                     entry["notes"].append(note)

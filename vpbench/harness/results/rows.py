@@ -134,10 +134,10 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     se: float | None = first["se"]
     interval = (first["ci95"][0], first["ci95"][1]) if first["ci95"] else None
     if len(records) > 1:
-        found = _interval(row, records, column, len(fits))
+        over_runs = _interval(row, records, column, len(fits))
         se, interval = None, None
-        if found is not None and found.low is not None and found.high is not None:
-            se, interval = found.se, (found.low, found.high)
+        if over_runs is not None and over_runs.low is not None and over_runs.high is not None:
+            se, interval = over_runs.se, (over_runs.low, over_runs.high)
     return schema.score_json(
         sum(values) / len(values),
         n=first["n"],
@@ -167,6 +167,6 @@ def _interval(
     if fits == 1 and column.kind == "clip":
         merged = per_clip(records)
         clusters = records[0]["clusters"]
-        found, _ = clip_interval(list(merged.values()), [clusters.get(k, "") for k in merged])
-        return found
+        interval, _ = clip_interval(list(merged.values()), [clusters.get(k, "") for k in merged])
+        return interval
     return None

@@ -1,4 +1,4 @@
-"""run.json and env/, and the note of a failure."""
+"""run.json, env/ and failure.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of each run."""
+"""The result of each run of a command."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vpbench.harness.scoring.score import Wanted, score_json
 
 @dataclass
 class RunResult:
-    """What became of one run.
+    """The result of one run.
 
     Attributes:
         fresh: something was computed.
         missing: metric -> why it could not be scored.
         todo: metrics that are to be scored.
         changed: modules that have changed since the result was made.
-        unverified: why nothing can be said of a result that other code made; "" for nothing.
+        unverified: why a result of other code could not be checked; "" where there is no doubt.
     """
 
     run: RunPlan
@@ -64,15 +64,15 @@ def seconds_of(run: RunPlan) -> dict[str, float]:
 
 def floors(results: Sequence[RunResult]) -> dict[str, float]:
     """Fingerprint -> the value of other real clips, the floor of a set metric."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for result in results:
         folder = result.run.folder
         if row_kind(result.run.method) != "floor" or not folder.manifest.is_file():
             continue
         for record in folder.read_scores(folder.read_manifest()["sha256"]):
             if record["kind"] == "set" and record["value"] is not None:
-                found[record["fp8"]] = record["value"]
-    return found
+                values[record["fp8"]] = record["value"]
+    return values
 
 
 def run_json(

@@ -1,8 +1,8 @@
 """May an old result be used again? What is declared, what was read, and which code made it.
 
-Declared inputs are in the run id, so another input is another folder. What is looked at here is the
-rest: trained stages that were fitted anew, files that the method read by itself, and code. Nothing
-is computed; code that has changed is for a probe to judge.
+Declared inputs are in the run id, so another input is another folder. What is checked here is the rest:
+stages that were trained again, files that the method read by itself, and code. Nothing is computed;
+a probe decides on code that has changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNRECORDED = "(not recorded)"
 
 @dataclass(frozen=True)
 class RunState:
-    """What is there of a run.
+    """What exists of a run.
 
     Attributes:
         status: "new", "partial" (to go on with), "finished", "changed" (finished by other code:
@@ -62,7 +62,7 @@ def inspect_run(run: RunPlan, paths: Paths) -> RunState:
     if not folder.record.is_file():
         return RunState("new")
     if folder.read_record()["stage_hashes"] != stage_hashes(run):
-        return RunState("stale", "its stages were fitted anew")
+        return RunState("stale", "its stages were trained again")
     hashes = file_hashes(paths.cache)
     if not folder.manifest.is_file():
         return _partial(run, paths)
@@ -121,7 +121,7 @@ def changed_code(folder: RunDir, tables: Iterable[str], which: Which, paths: Pat
 
 
 def read_accepted(folder: RunDir) -> Accepted:
-    """Code that was probed and found to make the same.
+    """Code that was probed and gives the same results.
 
     Raises:
         HashMismatch: the file was changed, or is that of another run.

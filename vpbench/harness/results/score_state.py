@@ -1,4 +1,4 @@
-"""Which scores of a run are there and hold, found without making a metric."""
+"""Which scores of a run exist and are valid, determined without creating a metric."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vpbench.harness.scoring.score import Wanted
 
 @dataclass
 class ScoreState:
-    """What is there of the scores of a run.
+    """What exists of the scores of a run.
 
     Attributes:
         todo: names of metrics that have to be scored, in part or as a whole.

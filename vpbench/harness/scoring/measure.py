@@ -72,7 +72,7 @@ def open_side(text: str, registry: Registry, paths: Paths, *, fresh: bool = Fals
         fresh: hash and decode every clip again, whatever an earlier call has stored.
 
     Raises:
-        MissingData, BadData: nothing is there, or something is wrong with it.
+        MissingData, BadData: no clips, or invalid ones.
     """
     named = text if text.startswith("folder:") else f"folder:{text}"
     dataset, _ = open_dataset(named, registry, paths)
@@ -154,7 +154,7 @@ def _frames(real: Side, fake: Side, wanted: int | None) -> int:
         if len(lengths) > 1:
             raise UsageError(
                 f"the clips have {min(lengths)} to {max(lengths)} frames.",
-                fix="Say how many count with --frames N.",
+                fix="Set the number of frames with --frames N.",
             )
         return lengths.pop()
     if wanted < 1:

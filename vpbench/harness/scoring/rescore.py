@@ -27,10 +27,10 @@ def find_runs(
     Raises:
         MissingData: a name has no finished run.
     """
-    found: list[RunDir] = []
+    folders: list[RunDir] = []
     for text in what:
         if (Path(text) / "run.json").is_file():
-            found.append(RunDir(Path(text).absolute()))
+            folders.append(RunDir(Path(text).absolute()))
             continue
         own = [
             folder
@@ -44,12 +44,12 @@ def find_runs(
                 f"there is no finished run of {text!r} in {runs}.",
                 fix=f"Make one: vpbench run {text} --dataset D",
             )
-        found += own
-    return list(dict.fromkeys(found))
+        folders += own
+    return list(dict.fromkeys(folders))
 
 
 def rescore(
-    folder: RunDir, wanted: Sequence[Wanted], found: Registry, paths: Paths, report: Report
+    folder: RunDir, wanted: Sequence[Wanted], plugins: Registry, paths: Paths, report: Report
 ) -> schema.RunJson:
     """Score one run, keeping what is scored already.
 
@@ -74,7 +74,7 @@ def rescore(
         )
     ctx = ScoreContext("cpu", 1, paths.cache)
     missing = score_run(
-        folder, task_data, wanted, found, ctx, lambda e: report({**e, "method": inputs["method"]})
+        folder, task_data, wanted, plugins, ctx, lambda e: report({**e, "method": inputs["method"]})
     )
     names = {w.name for w in wanted}
     scores = {

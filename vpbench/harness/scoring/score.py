@@ -30,10 +30,13 @@ from vpbench.harness.training.context import ScoreContext
 MIN_CLUSTERS = 5
 """Independent clusters under which no interval of a mean over clips is given."""
 
+_POLL_S = 0.3
+"""Seconds between two checks for a score that another process computes."""
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """A metric with a recipe, as it is asked for: `psnr`, `fvd@styleganv`."""
+    """A metric with a recipe, as it is requested: `psnr`, `fvd@styleganv`."""
 
     spec: MetricSpec
     recipe: str
@@ -64,15 +67,15 @@ class Wanted:
 
 
 def wanted_metrics(names: Sequence[str] | None, registry: Registry) -> list[Wanted]:
-    """The metrics asked for, or all default ones.
+    """The requested metrics, or all default ones.
 
     Raises:
         UnknownName: no such metric or recipe.
     """
     if names is None:
         rows = [e.spec for e in registry.of("metric") if e.status == "ok"]
-        found = [s for s in rows if isinstance(s, MetricSpec) and s.default]
-        return [Wanted(s, "") for s in found]
+        defaults = [s for s in rows if isinstance(s, MetricSpec) and s.default]
+        return [Wanted(s, "") for s in defaults]
     wanted: list[Wanted] = []
     for name in names:
         base, _, recipe = name.partition("@")
@@ -150,7 +153,7 @@ def per_metric(
     """Every metric over every number of frames and every named subset that is large enough.
 
     Args:
-        missing: is told why a metric cannot be scored.
+        missing: receives the reason why a metric cannot be scored.
     """
     running: list[Running] = []
     for wanted in metrics:
@@ -236,9 +239,10 @@ def _score(
         while not path.is_file():
             if watches[metric.short_fingerprint].try_lock() is not None:
                 raise Missing(
-                    f"{metric.wanted.name} was left unfinished elsewhere.", fix="Run again."
+                    f"{metric.wanted.name} was not finished by the other process that scored it.",
+                    fix="Run again.",
                 )
-            time.sleep(0.3)
+            time.sleep(_POLL_S)
 
 
 def loaded_code(wanted: Wanted, registry: Registry, ctx: ScoreContext) -> CodeTable:
@@ -256,7 +260,7 @@ def _lock_path(folder: RunDir, metric: Running) -> Path:
 def feed(
     folder: RunDir, task_data: TaskData, running: Sequence[Running], report: Report = silent
 ) -> None:
-    """Give all predicted clips of a run, and the real ones, to some metrics.
+    """Pass all predicted clips of a run, and the real ones, to some metrics.
 
     Raises:
         HashMismatch: a stored prediction is not what was written, or was made for other frames.
@@ -299,8 +303,10 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
     se, low, high, reason = score.se, None, None, score.reason
     if metric.wanted.spec.kind == "clip":
         known = [(k, v) for k, v in sorted(score.per_clip.items()) if v is not None]
-        found, few = clip_interval([v for _, v in known], [clusters.get(k, "") for k, _ in known])
-        se, low, high = found.se, found.low, found.high
+        interval, few = clip_interval(
+            [v for _, v in known], [clusters.get(k, "") for k, _ in known]
+        )
+        se, low, high = interval.se, interval.low, interval.high
         reason = "; ".join(filter(None, (reason, few))) or None
     elif score.value is not None and score.per_clip:
         known = [v for _, v in sorted(score.per_clip.items()) if v is not None]
@@ -347,14 +353,14 @@ def clip_interval(
 ) -> tuple[stats.Interval, str | None]:
     """The bootstrap interval over independent clusters, and why there is none if there is none.
 
-    Under `MIN_CLUSTERS` clusters the bootstrap covers far too little, so nothing is claimed.
+    Under `MIN_CLUSTERS` clusters the bootstrap covers far too little, so none is given.
     """
-    found = stats.bootstrap_mean(values, clusters)
+    interval = stats.bootstrap_mean(values, clusters)
     count = len(set(clusters) - {""}) + list(clusters).count("")
-    if found.mean is None or count >= MIN_CLUSTERS:
-        return found, None
+    if interval.mean is None or count >= MIN_CLUSTERS:
+        return interval, None
     few = f"no interval: {count} independent group{'s' * (count != 1)} of clips"
-    return stats.Interval(found.mean, None, None, None, found.n), few
+    return stats.Interval(interval.mean, None, None, None, interval.n), few
 
 
 def finite(value: float | None) -> float | None:

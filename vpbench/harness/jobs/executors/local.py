@@ -1,7 +1,7 @@
 """Worker processes on this machine, with slots for cores, GPUs and memory.
 
 Workers stay alive and take one job after another. A worker that dies takes its job with it and
-nothing else. A worker that has loaded the code of one method serves that method alone: what it does
+nothing else. A worker that has loaded the code of one method serves that method alone: its changes
 to the interpreter cannot reach other methods, nor scoring.
 """
 
@@ -26,9 +26,13 @@ from vpbench.core.progress import Event
 from vpbench.core.provenance import cores, memory_gib
 
 _TAIL = 2000
+"""Bytes of standard error that are searched for the last line of a worker that died."""
+
+_MEMORY_SHARE = 0.9
+"""Of the main memory, for jobs: the rest is for the system and for this process."""
 
 GRACE_S = 4.0
-"""What workers get to store their state when they are asked to stop, all together: somebody waits
+"""What workers get to store their state when they are asked to stop, all together: a user waits
 at a prompt. A fit that needs longer loses the steps since its last checkpoint, nothing else."""
 
 _ONE_THREAD = (
@@ -51,7 +55,7 @@ class Slots:
     @staticmethod
     def of_machine(workers: int | None = None) -> Slots:
         """The free cores (or `--workers`), nine tenths of the memory."""
-        return Slots(workers or cores(), _gpus(), 0.9 * memory_gib())
+        return Slots(workers or cores(), _gpus(), _MEMORY_SHARE * memory_gib())
 
 
 def _gpus() -> int:
@@ -123,7 +127,7 @@ class LocalExecutor:
     ) -> LocalHandle:
         """Put a job in the queue; it starts once its slots are free.
 
-        A job that asks for more than there is runs alone.
+        A job that needs more than the machine has runs alone.
         """
         handle = LocalHandle(
             job,
@@ -183,7 +187,7 @@ class LocalExecutor:
                 self._give(self._worker(handle), handle)
 
     def _worker(self, handle: LocalHandle) -> _Worker:
-        """A worker for a job: an idle one that was made for the like, or a new one."""
+        """A worker for a job: an idle one of the same kind, or a new one."""
         threads, code = handle.cpus, handle.loads
         idle = [w for w in self._workers if w.handle is None]
         for worker in idle:
@@ -208,7 +212,7 @@ class LocalExecutor:
             start_new_session=True,
         )
         worker = _Worker(process, threads, code, cast("IO[bytes]", log))
-        assert process.stdout is not None  # asked for above
+        assert process.stdout is not None  # stdout=PIPE above
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, worker)
         self._workers.append(worker)
@@ -218,7 +222,7 @@ class LocalExecutor:
         handle.status, worker.handle = "running", handle
         worker.log.seek(0, os.SEEK_END)
         worker.log_start = worker.log.tell()
-        assert worker.process.stdin is not None  # asked for in _spawn
+        assert worker.process.stdin is not None  # a PIPE, see _spawn
         try:
             worker.process.stdin.write(f"{handle.job}\n".encode())
             worker.process.stdin.flush()
@@ -226,7 +230,7 @@ class LocalExecutor:
             self._died(worker)
 
     def _read(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None  # asked for in _spawn
+        assert worker.process.stdout is not None  # a PIPE, see _spawn
         data = worker.process.stdout.read(1 << 16)
         if data is None:
             return
