@@ -261,8 +261,8 @@ def test_checkpoints_are_fetched_from_their_address_once(clips, tmp_path, boxed,
     offline = run(tmp_path, clips, env, "--offline")
     assert offline.code == 5 and not asked
     assert (
-        f"the checkpoint of tiny:keypoints has not been downloaded, and there is no network to fetch it "
-        f"from {address}/keypoints.zip. Run once without --offline" in offline.err
+        f"the checkpoint of tiny:keypoints has not been downloaded, and there is no network to "
+        f"fetch it from {address}/keypoints.zip. Run once without --offline" in offline.err
     )
 
     done = run(tmp_path, clips, env)

@@ -10,7 +10,7 @@ from vpbench.api import BadData, Unwritable
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.harness.inputs import preprocess as module
-from vpbench.harness.inputs.preprocess import preprocess_clips, pieces
+from vpbench.harness.inputs.preprocess import pieces, preprocess_clips
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 
 FEW = {v: VIDEOS[v] for v in ("2141", "2142", "1149", "1150", "2160")}

@@ -1,7 +1,7 @@
 """Interpreter-wide settings: what a method's code may not change behind the harness's back.
 
-A worker serves one method alone, so a change harms nobody else; it is reported nevertheless, because
-it moves numbers and is not a parameter.
+A worker serves one method alone, so a change harms nobody else. It is reported nevertheless,
+because it moves numbers and is not a parameter.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """May an old result be used again? What is declared, what was read, and which code made it.
 
-Declared inputs are in the run id, so another input is another folder. What is checked here is the rest:
+Declared inputs are in the run id, so another input is another folder. The rest is checked here:
 stages that were trained again, files that the method read by itself, and code. Nothing is computed;
 a probe decides on code that has changed.
 """
