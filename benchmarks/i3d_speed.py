@@ -196,8 +196,8 @@ def _errors(weights: Path | None) -> dict[str, float]:
     }
     out: dict[str, float] = {}
     for name, form in forms.items():
-        found = form(x.double() if "64" in name else x).double()
-        out[name] = float((found - true).abs().max() / true.abs().max())
+        features = form(x.double() if "64" in name else x).double()
+        out[name] = float((features - true).abs().max() / true.abs().max())
     return out
 
 

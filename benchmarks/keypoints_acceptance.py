@@ -22,7 +22,7 @@ fvd         (FVD of copy-last - FVD of ours) / (FVD of copy-last - FVD of real-o
             jackknife.
 label       Every test clip is predicted under a wrong label: the clips of a class take the other
             labels in turn. A classifier trained on real training clips (the last given frame and
-            every second future one) says which label it sees.
+            every second future one) predicts the label.
 spread      Of a test clip, the keypoint paths under five seeds: the mean over pairs of seeds,
             frames and keypoints of their distance; the mean over clips. It is divided by the same
             distance between the detector's keypoints on two real test clips of one class from t0
@@ -39,7 +39,7 @@ import itertools
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def joints(trial: Trial) -> list[Line]:
 # FVD ---------------------------------------------------------------------------------------------
 
 
-def closing(ours: dict[str, Any], still: dict[str, Any], real: dict[str, Any]) -> Line:
+def closing(ours: Mapping[str, Any], still: Mapping[str, Any], real: Mapping[str, Any]) -> Line:
     """The part of the way from copy-last to real-other; its error by a jackknife over clips."""
 
     def part(a: float, b: float, c: float) -> float:

@@ -1,4 +1,4 @@
-"""A plain form of the first stage of Kim et al. 2019, the rival of `keypoints_speed.py`.
+"""A plain form of the first stage of Kim et al. 2019, the baseline of `keypoints_speed.py`.
 
 What one writes from the paper and the published schedule without thinking of speed: two batches an
 iteration, two calls of the detector, default memory layout, gaussian maps as one exponential over
@@ -184,7 +184,7 @@ class Plain:
 
     Args:
         stage: whose widths, weights of losses, rates and precision to take.
-        shared: one batch and one forward pass of the generator serve both players.
+        shared: one batch and one forward pass of the generator serve both networks.
         layout: of images and weights.
     """
 

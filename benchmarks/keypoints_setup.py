@@ -11,6 +11,8 @@ from typing import Any
 
 from vpbench.api import VpbenchError
 from vpbench.cli.show import Progress
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths, user_paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report
@@ -18,8 +20,8 @@ from vpbench.core.registry import Registry, registry
 from vpbench.core.rundir import StageDir
 from vpbench.core.seeding import seed_of
 from vpbench.harness.inputs.fetch import declared_weights, fetch_for_run
-from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
-from vpbench.harness.prediction.loaded import Asked, plan_loaded
+from vpbench.harness.inputs.task_data import TaskData, open_task_data
+from vpbench.harness.prediction.loaded import plan_loaded
 from vpbench.harness.training.context import StageContext
 from vpbench.harness.training.loading import make_slots
 from vpbench.harness.training.stage import train_view
@@ -36,9 +38,10 @@ class Setup:
     registry: Registry
     paths: Paths
 
-    def plan(self, names: list[str], asked: Asked) -> list[RunPlan]:
+    def plan(self, names: list[str], options: RunOptions) -> list[RunPlan]:
         """The named methods, one plan each, in their order."""
-        return plan_loaded(names, self.task_data, self.registry, self.paths, asked)
+        methods = [MethodRef.parse(name) for name in names]
+        return plan_loaded(methods, options, self.task_data, self.registry, self.paths)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def open_setup(
 ) -> Setup:
     """Open a dataset; `limit` as in `vpbench run`."""
     plugins, folders = registry(()), user_paths(runs)
-    return Setup(open_task_data(TaskRef(dataset, limit=limit), plugins, folders), plugins, folders)
+    return Setup(
+        open_task_data(TaskRef(dataset=dataset, limit=limit), plugins, folders), plugins, folders
+    )
 
 
 def first_stage(
@@ -79,7 +84,7 @@ def first_stage(
     Raises:
         MissingWeights: those of the perceptual network are not here and cannot be fetched.
     """
-    (run,) = where.plan([name], Asked(preset, fit_seed))
+    (run,) = where.plan([name], RunOptions(preset=preset, fit_seeds=(fit_seed,)))
     stage = next(s for s in run.stages if s.node.label == _STAGE)
     wanted = replace(stage, origin="to fit", folder=StageDir(folder))
     fetch_for_run(replace(run, stages=(wanted,)), where.paths, report)

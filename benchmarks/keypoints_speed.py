@@ -9,8 +9,9 @@ weights and must give the same images.
 
 Each round times every form on the same fixed batches, one after the other in an order that rotates,
 so that what else runs on the machine hits all of them. Printed are medians over the rounds, and
-medians of the rounds' ratios; the whole ratio is also told in CPU time, which a busy machine
-disturbs less. Both players move in every timed step; the share of data loading is that of ours.
+medians of the rounds' ratios; the whole ratio is also given in CPU time, which a busy machine
+disturbs less. Both networks are updated in every timed step; the share of data loading is that of
+ours.
 
     python benchmarks/keypoints_speed.py
     python benchmarks/keypoints_speed.py --rounds 3 --steps 2 --precision bf16 --json
@@ -171,7 +172,7 @@ def report(precision: str, figures: Mapping[str, Any]) -> None:
     print(f"  the same, in CPU time     {figures['speed_up_cpu_time']:.2f}")
     print(
         f"  of one forward alone      {figures['gain_of_one_forward']:.2f}  "
-        f"arithmetic says {SHARED_THEORY}"
+        f"expected {SHARED_THEORY}"
     )
     print(f"  of channels last alone    {figures['gain_of_layout']:.2f}")
     print(

@@ -14,12 +14,13 @@ from keypoints_setup import Setup
 
 from vpbench.api import MissingData
 from vpbench.core import stats
-from vpbench.core.options import TRAIN
+from vpbench.core.options import TRAIN, RunOptions
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report
+from vpbench.core.records import ScoreRecord
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH, TaskData
-from vpbench.harness.prediction.loaded import Asked, LoadedMethod, load_trained
+from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
 from vpbench.harness.results.finished_runs import FinishedRun, newest
 from vpbench.harness.results.ranking import Column, Row, difference
 
@@ -86,8 +87,8 @@ class Trial:
     def plans(self) -> dict[str, RunPlan]:
         """Of the three methods."""
         names = [METHOD, ORACLE, FROZEN]
-        asked = Asked(self.args.preset, self.args.fit_seed)
-        return dict(zip(names, self.setup.plan(names, asked), strict=True))
+        options = RunOptions(preset=self.args.preset, fit_seeds=(self.args.fit_seed,))
+        return dict(zip(names, self.setup.plan(names, options), strict=True))
 
     @cached_property
     def loaded(self) -> LoadedMethod:
@@ -124,7 +125,7 @@ class Trial:
             )
         return self._runs[full]
 
-    def score(self, name: str, metric: str) -> dict[str, Any] | None:
+    def score(self, name: str, metric: str) -> ScoreRecord | None:
         """The stored score over all frames, None where it was not scored."""
         return self.finished(name).scores.get((metric, self.task_data.task.horizon))
 

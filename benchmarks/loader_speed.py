@@ -3,7 +3,7 @@
     python benchmarks/loader_speed.py [--root DIR] [--videos 24] [--rounds 5]
 
 Without --root a synthetic Penn Action of JPEG frames at 270x480 and 360x480 is made in a temporary
-folder. Both sides give the same thing: the 33 frames of a window at 128x128, uint8. The rival
+folder. Both sides give the same thing: the 33 frames of a window at 128x128, uint8. The baseline
 decodes, resizes (INTER_AREA) and crops with OpenCV on one thread, as most training code does. Files
 are read once before, so neither side waits for a disk. Ratios are medians over rounds in one
 process; the conversion is measured with one and with two processes.
@@ -25,11 +25,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.make_archives import make_penn
+from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.registry import build
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.preprocess import preprocess_clips
-from vpbench.harness.inputs.task_data import TaskData, TaskRef, open_task_data
+from vpbench.harness.inputs.task_data import TaskData, open_task_data
 
 SIZE = 128
 
@@ -80,7 +81,9 @@ def videos(count: int) -> dict[str, tuple[str, int, int, tuple[int, int], int]]:
 
 def opened(root: Path, cache: Path) -> TaskData:
     """The task `penn` with an empty cache."""
-    return open_task_data(TaskRef("penn", None, str(root)), build(), Paths(cache / "runs", cache))
+    return open_task_data(
+        TaskRef(dataset="penn", root=str(root)), build(), Paths(cache / "runs", cache)
+    )
 
 
 def conversion(root: Path, scratch: Path, workers: int, rounds: int) -> float:

@@ -3,7 +3,7 @@
 Trains one small network twice on the `puppets` training split, once on the last given frame (t0 =
 4) alone and once on whole clips, chooses the epoch on the validation split and reports the
 accuracy on the test split. The first figure should be low and the second high: otherwise a
-predictor is not asked to use the action label, or nobody can tell actions apart.
+predictor is not asked to use the action label, or actions are not recognisable.
 
     python benchmarks/puppets_first_frame.py --seeds 0 1 2
 """

@@ -1,4 +1,4 @@
-"""`figure`: pictures of finished runs, and of methods asked on the spot."""
+"""`figure`: pictures of finished runs, and in-process inference with trained methods."""
 
 import json
 

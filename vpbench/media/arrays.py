@@ -74,7 +74,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> bytes:
         raise BadData(f"{path} is encrypted.", fix="Save it again without a password.")
     if info.file_size > _EXPANSION * info.compress_size + (1 << 16):
         raise BadData(
-            f"{path} is not a readable npz archive: {info.compress_size} bytes claim to hold "
+            f"{path} is not a readable npz archive: {info.compress_size} bytes cannot hold "
             f"{info.file_size}.",
             fix=_SAVE,
         )

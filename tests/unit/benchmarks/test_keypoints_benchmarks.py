@@ -104,7 +104,7 @@ def test_effects_are_paired_by_seed():
 
 
 def test_a_line_that_was_cut_short_is_no_result(tmp_path):
-    from learning_aids import append, chosen, stored
+    from learning_aids import append, chosen, finished
 
     path = tmp_path / "results.jsonl"
     row = {"variant": "as it is", "seed": 0, "steps": 8, "preset": "smoke"}
@@ -113,7 +113,7 @@ def test_a_line_that_was_cut_short_is_no_result(tmp_path):
         stream.write('{"variant": "no equi')
     append(path, {**row, "seed": 1})
     asked = argparse.Namespace(steps=8, preset="smoke", seeds=[0, 1])
-    assert [r["seed"] for r in chosen(stored(path), asked)] == [0, 1]
+    assert [r["seed"] for r in chosen(finished(path), asked)] == [0, 1]
     assert json.loads(path.read_text().splitlines()[0]) == row
 
 
@@ -161,8 +161,8 @@ def test_error_on_changed_pixels():
 def test_missing_fvd_keeps_no_bound():
     from keypoints_acceptance import fvd
 
-    stored = SimpleNamespace(inputs={"method": "m"})
-    trial = SimpleNamespace(score=lambda *_: None, stored=lambda _: stored, apart=lambda *_: None)
+    run = SimpleNamespace(inputs={"method": "m"})
+    trial = SimpleNamespace(score=lambda *_: None, finished=lambda _: run, apart=lambda *_: None)
     lines = fvd(trial)
     assert [line.met for line in lines] == [None] * 4 + [False] * 2
 
@@ -176,7 +176,7 @@ def test_fvd_beside_frozen_motion():
     values = {METHOD: 50.0, "copy-last": 90.0, "real-other": 10.0, FROZEN: 80.0}
     trial = SimpleNamespace(
         score=lambda name, _: {"value": values[name], "per_clip": {}, "se": 1.0},
-        stored=lambda name: SimpleNamespace(inputs={"method": name}),
+        finished=lambda name: SimpleNamespace(inputs={"method": name}),
         apart=lambda a, b, _: Interval(values[a] - values[b], 12.0, None, None, 9),
     )
     bound = {line.name: line.value for line in fvd(trial) if line.at_least is not None}

@@ -416,7 +416,7 @@ def test_a_video_that_begins_with_the_given_frame_is_never_shifted(package, tmp_
     stored(tmp_path / "videos", "aa", clip)
     params = {**FOLDER, "videos": str(tmp_path / "videos")}
     seeds = np.zeros((1, 1), np.int64)
-    with pytest.raises(BadData, match=r"it must be \[4, 8, 8, 3\].*say given_frames=1"):
+    with pytest.raises(BadData, match=r"it must be \[4, 8, 8, 3\].*set given_frames=1"):
         module.Method(TASK, params, {}).predict(given, 4, seeds)
     cut = module.Method(TASK, {**params, "given_frames": 1}, {}).predict(given, 4, seeds)
     assert np.array_equal(cut[0, 0], clip[1:])

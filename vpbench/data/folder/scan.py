@@ -37,7 +37,7 @@ def scan(
     fresh: bool = False,
     report: OnProgress = silent,
 ) -> dict[Source, Facts | None]:
-    """All clips of a folder in the order of their ids; None for what `findings` says is broken.
+    """All clips of a folder in the order of their ids; None for broken ones, listed in `findings`.
 
     Args:
         fresh: decode and hash everything again.
@@ -134,7 +134,7 @@ class SourceCheck:
 
         Args:
             rel: the clip's path below the root.
-            sha256: what was found when the folder was scanned.
+            sha256: hash of the clip when the folder was scanned.
 
         Raises:
             BadData: it changed.

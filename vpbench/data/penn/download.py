@@ -178,7 +178,7 @@ def check(root: Path, videos: int, frames: int | None) -> None:
         there = sum(1 for _ in folder.glob("*.jpg"))
         if there != lengths[folder.name]:
             raise BadData(
-                f"video {folder.name} has {there} frames, its annotation says "
+                f"video {folder.name} has {there} frames, its annotation lists "
                 f"{lengths[folder.name]}.",
                 fix="Download it again.",
             )

@@ -40,7 +40,7 @@ def check_frames(folder: Path, annotation: Annotation) -> None:
     head = images.header(folder / wanted[0])
     if (head.height, head.width) != (annotation.height, annotation.width):
         raise BadData(
-            f"{folder / wanted[0]} is {head.width}x{head.height} px, its annotation says "
+            f"{folder / wanted[0]} is {head.width}x{head.height} px, its annotation has "
             f"{annotation.width}x{annotation.height} px.",
             fix=AGAIN,
         )

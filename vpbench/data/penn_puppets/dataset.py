@@ -87,7 +87,7 @@ class PennPuppets:
 
         Raises:
             MissingData: the annotation files are not there, or not all of them.
-            BadData: a file is broken, or of another class than the split says.
+            BadData: a file is broken, or of another class than in the split.
         """
         if split not in ROLES:
             raise UnknownName("split of penn-puppets", split, ROLES)

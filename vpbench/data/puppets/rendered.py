@@ -71,7 +71,7 @@ class RenderedSplit:
         return self.folder / f"{self.split}-{part}"
 
     def there(self) -> bool:
-        """Whether the split was rendered; says nothing of its bytes."""
+        """Whether the split was rendered; its bytes are not checked."""
         return self.path("frames.npy").is_file()
 
     def hashes(self) -> list[str]:

@@ -93,7 +93,7 @@ def read_bundle(prefix: Path) -> dict[str, npt.NDArray[Any]]:
 
     Raises:
         MissingWeights: the index or a data file is not there.
-        Corrupt: anything is not as the format and the checksums say; names the tensor.
+        Corrupt: anything does not match the format or the checksums; names the tensor.
     """
     source = prefix.with_name(prefix.name + ".index")
     index = read_index(_read(source, MAX_INDEX), source.name)
@@ -116,7 +116,7 @@ def _tensor(path: Path, name: str, entry: TensorEntry) -> npt.NDArray[Any]:
     crc = masked_crc32c(data)
     if crc != entry.crc:
         raise Corrupt(
-            f"{path.name}: {name} is damaged (its checksum is {crc:08x}, the index says "
+            f"{path.name}: {name} is damaged (its checksum is {crc:08x}, the index has "
             f"{entry.crc:08x})."
         )
     return np.frombuffer(data, entry.dtype).reshape(entry.shape)

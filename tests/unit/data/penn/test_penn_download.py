@@ -141,7 +141,7 @@ def test_too_little_space_is_said_before_the_first_byte(server, tmp_path, monkey
 @pytest.mark.parametrize(
     ("skip", "said"),
     [
-        (("frames/1150/000009.jpg",), "video 1150 has 18 frames, its annotation says 19"),
+        (("frames/1150/000009.jpg",), "video 1150 has 18 frames, its annotation lists 19"),
         (("labels/1150.mat",), "has no 1150.mat"),
         (tuple(f"frames/1150/{k:06d}.jpg" for k in range(1, 20)), "holds 1 videos, Penn Action 2"),
     ],
