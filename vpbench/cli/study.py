@@ -182,7 +182,7 @@ def _advice(made: dict[str, Any]) -> list[str]:
 @click.option(
     "--host", default="127.0.0.1", show_default=True, metavar="H", help="0.0.0.0 for all networks."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, metavar="N")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, metavar="N")
 @click.option("--proxy", is_flag=True, help="Behind a reverse proxy on this machine, for https.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def serve(study_dir: Path, host: str, port: int, proxy: bool, debug: bool) -> int:

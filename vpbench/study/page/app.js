@@ -117,6 +117,9 @@
       state,
       el("button", { type: "button", class: "link leave", text: "Stop and withdraw", onclick: () => leave(now) })),
     now.node);
+    // The second click of a double click must not fall on what stands there now.
+    now.node.classList.add("settling");
+    setTimeout(() => now.node.classList.remove("settling"), 500);
     Study.media.prefetch(ahead);
   }
 
