@@ -18,7 +18,18 @@ def free_port():
 
 def start(folder, port):
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "vpbench", "study", "serve", folder, "--port", str(port)],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "vpbench",
+            "study",
+            "serve",
+            folder,
+            "--port",
+            str(port),
+        ],
         env={**os.environ, "VPBENCH_OFFLINE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -45,7 +56,7 @@ def serving(folder):
         yield port
     finally:
         process.terminate()
-        out, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=20)
         assert "Traceback" not in err, err
 
 

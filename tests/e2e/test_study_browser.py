@@ -1,4 +1,4 @@
-"""The study's page in a real browser: five raters, accessibility, pixels, a page without a server."""
+"""The study's page in a real browser: five raters, accessibility, pixels, no server."""
 
 import asyncio
 import importlib.util
@@ -91,7 +91,9 @@ class Rater:
 
     async def gone(self, index):
         """Wait for the next screen."""
-        await self.page.wait_for_selector(f".bar h1:not(:text-is('Screen {index + 1} of 14'))", state="attached")
+        await self.page.wait_for_selector(
+            f".bar h1:not(:text-is('Screen {index + 1} of 14'))", state="attached"
+        )
 
     async def drag(self, question, ranks):
         for slot, rank in enumerate(ranks):
@@ -158,7 +160,8 @@ async def with_keyboard(rater, url):
         orders = [rater.order() for _ in range(3)]
         for number, ranks in enumerate(orders):
             for slot, rank in enumerate(ranks):
-                where = f"node.closest('.question') === document.querySelectorAll('.question')[{number}]"
+                at = f"document.querySelectorAll('.question')[{number}]"
+                where = f"node.closest('.question') === {at}"
                 letter = f"node.matches('.tile') && node.textContent === '{'ABCD'[slot]}'"
                 await rater.tab_to(f"{letter} && {where}")
                 await keys.press(str(rank))
@@ -229,7 +232,7 @@ WAYS = (with_mouse, with_keyboard, with_reload, with_double_clicks, with_gaps)
 
 
 def test_five_raters(study):
-    bundle, key, private = study
+    bundle, _, private = study
 
     async def work(browser):
         raters = []
@@ -323,7 +326,7 @@ def test_accessible_and_in_step(study, tmp_path):
 PIXELS = """async ([source, fps, count, side]) => {
   const video = document.createElement("video");
   video.muted = true; video.preload = "auto"; video.src = source;
-  await new Promise((ok, no) => { video.oncanplaythrough = ok; video.onerror = () => no(new Error(source)); });
+  await new Promise((ok, no) => { video.oncanplaythrough = ok; video.onerror = no; });
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = side;
   const paint = canvas.getContext("2d", { willReadFrequently: true });

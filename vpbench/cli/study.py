@@ -119,13 +119,13 @@ def export(
     from vpbench.cli.run import open_task
     from vpbench.study.export import Request, export_study
 
-    names, _, found, paths, task_data = open_task(
+    names, _, registry, paths, task_data = open_task(
         methods, dataset, task_name, root, None, runs, offline, prepare=True
     )
     request = Request(names, out.expanduser().absolute(), **fields)
     # what a plugin prints must not end up in the JSON
     with Progress() as progress, redirect_stdout(sys.stderr):
-        made = export_study(request, task_data, found, paths.runs, progress)
+        made = export_study(request, task_data, registry, paths.runs, progress)
     if as_json:
         emit_json(made)
     else:
@@ -138,7 +138,8 @@ def _print_export(made: dict[str, Any]) -> None:
     lines = [
         f"Study {made['study']}: {len(made['methods'])} methods, {made['clips']} clips, "
         f"{made['raters']} raters, {made['frames']} frames at {made['fps']:g} a second.",
-        f"Each rater: {made['trials']} screens ({checks}); questions: {', '.join(made['questions'])}.",
+        f"Each rater: {made['trials']} screens ({checks}).",
+        f"Questions: {', '.join(made['questions'])}.",
         f"{made['out']}: {made['megabytes']} MB, may be public.",
         f"{made['private']}: key, settings and answers; keep it to yourself.",
         f"Hash of the key: {made['key_sha256']}",

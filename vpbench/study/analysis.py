@@ -155,7 +155,7 @@ def _notes(collected: Collected, results: Mapping[str, Any]) -> list[str]:
 
 
 def _size_notes(main: Mapping[str, Any], methods: int) -> list[str]:
-    """Where the votes are too few for an interval or for any difference at all."""
+    """Where the votes are too few for an interval or for a signed-rank test."""
     notes: list[str] = []
     pairs = methods * (methods - 1) // 2
     for unit in ("raters", "clips"):
@@ -164,8 +164,8 @@ def _size_notes(main: Mapping[str, Any], methods: int) -> list[str]:
             notes.append(f"one of the {unit} only: no interval")
         elif 2 * 0.5**n * pairs >= 0.05:
             notes.append(
-                f"{n} {unit} are too few: even if all of them agree, the signed-rank test over "
-                f"{unit} with {pairs} comparisons stays above 5 %"
+                f"{n} {unit} are few: the signed-rank test over {unit} with {pairs} comparisons "
+                "cannot fall below 5 %, and intervals rest on the shape of the distribution"
             )
     return notes
 

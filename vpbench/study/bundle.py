@@ -26,7 +26,7 @@ from vpbench.study.files import KEY_SCHEMA, MANIFEST, MANIFEST_SCHEMA, PrivatePa
 from vpbench.study.gold import gold_versions
 from vpbench.study.settings import Settings, preregistration, settings_toml
 
-_PAGE = (
+PAGE = (
     "index.html",
     "style.css",
     "icon.svg",
@@ -198,7 +198,7 @@ def _write_page(
     contents: Contents, key: dict[str, Any], key_sha256: str, public: Path
 ) -> dict[str, Any]:
     page = resources.files("vpbench.study") / "page"
-    for name in _PAGE:
+    for name in PAGE:
         write_bytes(public / name, (page / name).read_bytes())
     study = key_sha256[:12]
     side = contents.size * enlargement(contents.size)

@@ -77,10 +77,10 @@ def rank_bars(rows: Sequence[Mapping[str, Any]], label: str) -> str:
     return _svg(len(rows), [*parts, _label(label, len(rows))], label)
 
 
-def critical_difference(found: Mapping[str, Any], methods: Sequence[str], label: str) -> str:
+def critical_difference(test: Mapping[str, Any], methods: Sequence[str], label: str) -> str:
     """Nemenyi's diagram: mean ranks, and bars over methods that are not told apart."""
-    means: Sequence[float] = found["mean_ranks"]
-    gap: float = found["critical_difference"]
+    means: Sequence[float] = test["mean_ranks"]
+    gap: float = test["critical_difference"]
     k = len(means)
     place = _scale(1.0, float(k))
     order = sorted(range(k), key=lambda i: means[i])

@@ -2,7 +2,8 @@
 
 A simulated rater scores a method with its log-worth plus what this rater, this clip and this vote
 add at random, and ranks by score (with Gumbel noise a vote follows Plackett-Luce). Two methods are
-found different as in `analyse`: signed-rank tests over raters and over clips both pass, after Holm.
+told apart as in `analyse`: by the two-way test after Holm, whose variances have a closed form for a
+full table of votes.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy import special
-from scipy.stats import rankdata
 
 from vpbench.core.seeding import seed_of
+from vpbench.core.stats import holm
+from vpbench.study.statistics.resample import two_sided_p, two_way
 from vpbench.study.statistics.votes import Floats
 
 RATER_SD = 0.5
@@ -24,11 +24,9 @@ RATER_SD = 0.5
 CLIP_SD = 0.7
 """SD over clips: assumed, a method does better on some clips than on others."""
 
-_LADDER = (8, 10, 15, 20, 30)
+_LADDER = (5, 8, 10, 15, 20, 30)
 _SHIFTS = (0.1, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4)
 """Log-worths by which one method is ahead of all others, which are alike."""
-_EXACT = 50
-"""Differences up to which the signed-rank test is exact, as in scipy."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,12 @@ def advise(
         studies: simulated for each difference.
     """
     ladder = sorted({*_LADDER, raters})
-    found = {count: [(0.0, 0.05)] for count in ladder}  # no difference: found by chance at most
+    curves = {count: [(0.0, 0.05)] for count in ladder}  # no difference: found by chance at most
     for shift in _SHIFTS:
         gap, powers = simulate(methods, clips, ladder, shift, studies, seed)
         for count, share in zip(ladder, powers, strict=True):
-            found[count].append((gap, share))
-    return [Advice(count, _crossing(found[count], power)) for count in ladder]
+            curves[count].append((gap, share))
+    return [Advice(count, _crossing(curves[count], power)) for count in ladder]
 
 
 def simulate(
@@ -79,8 +77,7 @@ def simulate(
         ranks = simulated_ranks(rng, worth, max(raters), clips)
         gaps.append(float((ranks[..., 1] - ranks[..., 0]).mean()))
         for at, count in enumerate(raters):
-            part = ranks[:count]
-            hits[at] += _found(part.mean(axis=0)) and _found(part.mean(axis=1))
+            hits[at] += told_apart(ranks[:count])
     return float(np.mean(gaps)), [float(h) / studies for h in hits]
 
 
@@ -99,49 +96,18 @@ def simulated_ranks(
     return (np.argsort(np.argsort(-score, axis=2), axis=2) + 1).astype(np.float64)
 
 
-def _found(blocks: Floats) -> bool:
-    """Whether the first two methods differ by the signed-rank test with Holm, blocks [N,K]."""
-    pairs = np.array(list(itertools.combinations(range(blocks.shape[1]), 2)))
-    p = signed_rank(blocks[:, pairs[:, 0]] - blocks[:, pairs[:, 1]])
-    order = np.argsort(p, kind="stable")
-    passed = p[order] * np.arange(len(p), 0, -1) < 0.05
-    rejected = len(p) if passed.all() else int(np.argmin(passed))
-    return 0 in order[:rejected]  # pair 0 is that of methods 0 and 1
-
-
-def signed_rank(differences: Floats) -> Floats:
-    """Two-sided p of Wilcoxon's signed-rank test for each column of [N,P].
-
-    Exact up to 50 differences other than 0; ties are taken for differences that happen to be
-    close. Many times faster than calling scipy for each pair.
-    """
-    size = np.round(np.abs(differences), 9)
-    zeros = (size == 0).sum(axis=0)
-    ranks = rankdata(size, axis=0) - zeros  # zeros come first and are not counted
-    plus = np.where(differences > 0, ranks, 0) * (size > 0)
-    n = len(differences) - zeros
-    total = n * (n + 1) / 2
-    low = np.minimum(plus.sum(axis=0), total - plus.sum(axis=0))
-    return np.array([_two_sided(int(m), float(w)) for m, w in zip(n, low, strict=True)])
-
-
-def _two_sided(n: int, low: float) -> float:
-    if n == 0:
-        return 1.0
-    if n <= _EXACT:
-        return min(1.0, 2 * float(_null(n)[int(low)]))
-    mean, sd = n * (n + 1) / 4, np.sqrt(n * (n + 1) * (2 * n + 1) / 24)
-    return min(1.0, float(2 * special.ndtr((low - mean) / sd)))
-
-
-@lru_cache(maxsize=64)
-def _null(n: int) -> Floats:
-    """P(W <= w) for w = 0..n(n+1)/2: sums of subsets of 1..n, all equally likely."""
-    count = np.zeros(n * (n + 1) // 2 + 1)
-    count[0] = 1
-    for value in range(1, n + 1):
-        count[value:] = count[value:] + count[:-value]
-    return np.cumsum(count) / 2.0**n
+def told_apart(ranks: Floats) -> bool:
+    """Whether the first two methods are told apart, from ranks [raters,clips,K] without gaps."""
+    raters, clips, k = ranks.shape
+    pairs = np.array(list(itertools.combinations(range(k), 2)))
+    gaps = ranks[..., pairs[:, 0]] - ranks[..., pairs[:, 1]]
+    mean = gaps.mean(axis=(0, 1))
+    by_rater = gaps.mean(axis=1).var(axis=0, ddof=1) / raters
+    by_clip = gaps.mean(axis=0).var(axis=0, ddof=1) / clips
+    each = gaps.var(axis=(0, 1)) / (raters * clips)
+    variance, freedom = two_way(by_rater, by_clip, each, raters, clips)
+    p = np.nan_to_num(two_sided_p(mean, np.sqrt(variance), freedom), nan=1.0)
+    return holm(list(p))[0] < 0.05
 
 
 def _crossing(points: Sequence[tuple[float, float]], power: float) -> float | None:

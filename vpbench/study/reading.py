@@ -86,7 +86,7 @@ class Ranking:
 
 def rankings(rater: Rater, question: str, key: Mapping[str, Any], bundle: Bundle) -> list[Ranking]:
     """All answers of a rater to one question, translated by the key."""
-    found: list[Ranking] = []
+    rows: list[Ranking] = []
     for trial_id, answer in rater.answers.items():
         sheet, index = bundle.trials[trial_id]
         trial = key["sheets"][sheet][index]
@@ -94,7 +94,7 @@ def rankings(rater: Rater, question: str, key: Mapping[str, Any], bundle: Bundle
         slots: Sequence[int] = answer["ranks"][question]
         of = dict(zip(answer["slots"], slots, strict=True))
         ranks = tuple(of[name] for name in group)
-        found.append(
+        rows.append(
             Ranking(
                 trial["kind"],
                 trial["clip"],
@@ -106,7 +106,7 @@ def rankings(rater: Rater, question: str, key: Mapping[str, Any], bundle: Bundle
                 answer,
             )
         )
-    return found
+    return rows
 
 
 def votes_of(
@@ -186,14 +186,14 @@ def _gold(rater: Rater, key: Mapping[str, Any], bundle: Bundle) -> list[bool]:
 
 def _repeats(rater: Rater, key: Mapping[str, Any], bundle: Bundle) -> float | None:
     """Mean Kendall's tau between repeated trials and their first answers, over all questions."""
-    found: list[float] = []
+    taus: list[float] = []
     for question in bundle.questions:
         by_place = {(r.sheet, r.index): r for r in rankings(rater, question, key, bundle)}
         for (sheet, _), ranking in by_place.items():
             first = None if ranking.repeats is None else by_place.get((sheet, ranking.repeats))
             if first is not None:
-                found.append(kendall_tau(np.array(ranking.ranks), np.array(first.ranks)))
-    return sum(found) / len(found) if found else None
+                taus.append(kendall_tau(np.array(ranking.ranks), np.array(first.ranks)))
+    return sum(taus) / len(taus) if taus else None
 
 
 def _same_pattern(rater: Rater, key: Mapping[str, Any], bundle: Bundle) -> float | None:

@@ -51,13 +51,13 @@ def _question(result: Mapping[str, Any], name: str, record: Mapping[str, Any]) -
             _worth_bounds(rows),
             "Plackett–Luce log-worth, 95 % interval",
         )
-        for unit, found in (kept.get("nemenyi") or {}).items():
-            if found:
+        for unit, test in (kept.get("nemenyi") or {}).items():
+            if test:
                 label = (
-                    f"mean rank over {unit}; critical difference {found['critical_difference']:.2f}"
+                    f"mean rank over {unit}; critical difference {test['critical_difference']:.2f}"
                 )
                 names = [m["method"] for m in kept["methods"]]
-                drawn[f"nemenyi_{unit}"] = plots.critical_difference(found, names, label)
+                drawn[f"nemenyi_{unit}"] = plots.critical_difference(test, names, label)
     return {
         "id": name,
         "title": result["titles"][name],
@@ -117,9 +117,14 @@ def test_lines(summary: Mapping[str, Any]) -> list[str]:
     alike = [f"{p['a']} and {p['b']}" for p in summary["pairs"] if not p["different"]]
     pairs = len(summary["pairs"])
     lines.append(
-        f"signed-rank tests over clips and over raters, Holm for {pairs}: "
+        f"two-way test over raters and clips, Holm for {pairs}: "
         + (f"not told apart: {'; '.join(alike)}" if alike else "all pairs differ")
     )
+    by_unit = [
+        f"{sum(p[f'p_{unit}'] < 0.05 for p in summary['pairs'])} of {pairs} over {unit}"
+        for unit in ("clips", "raters")
+    ]
+    lines.append(f"signed-rank tests with Holm that reject: {', '.join(by_unit)}")
     w, alpha = summary["kendall_w"], summary["krippendorff_alpha"]
     lines.append(
         f"agreement: Kendall's W {_number(w['votes'])} over votes, {_number(w['within_clips'])} "

@@ -69,10 +69,10 @@ def stored_predictions(
     """
     task = task_data.task
     known = newest(runs, task.id)
-    found: list[Predictions] = []
+    chosen: list[Predictions] = []
     for typed in names:
         name = canonical(typed, registry, task.spec.size, preset)
-        if name in {p.name for p in found}:
+        if name in {p.name for p in chosen}:
             raise UsageError(f"{name} is named twice.", fix="Name each method once.")
         run = _choose(list(known.values()), name, seed, fit_seed)
         if run is None:
@@ -81,8 +81,8 @@ def stored_predictions(
                 fix=f"Make it with: vpbench run {shlex.quote(typed)} "
                 f"--dataset {shlex.quote(task_data.ref.dataset)}",
             )
-        found.append(_predictions(name, run))
-    return found
+        chosen.append(_predictions(name, run))
+    return chosen
 
 
 def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) -> FinishedRun | None:

@@ -54,7 +54,9 @@ def test_seed():
     assert make_sheets(plan) != make_sheets(Plan(12, 4, 5, 1, 2, seed=1))
 
 
-@pytest.mark.parametrize("size", [(1, 2, 1, 1, 1), (12, 4, 5, 1, 1), (70, 4, 15, 5, 5), (31, 3, 7, 3, 2)])
+@pytest.mark.parametrize(
+    "size", [(1, 2, 1, 1, 1), (12, 4, 5, 1, 1), (70, 4, 15, 5, 5), (31, 3, 7, 3, 2)]
+)
 def test_sheets(size):
     plan = Plan(*size)
     sheets = make_sheets(plan)
@@ -77,7 +79,9 @@ def test_sheets(size):
         assert len({tuple(t.clip for t in s if t.kind == "clip") for s in sheets}) == plan.raters
 
 
-@pytest.mark.parametrize("plan", [Plan(3, 1, 1, 0, 0), Plan(3, 7, 1, 0, 0), Plan(3, 4, 0, 0, 0), Plan(3, 4, 1, 0, 4)])
+@pytest.mark.parametrize(
+    "plan", [Plan(3, 1, 1, 0, 0), Plan(3, 7, 1, 0, 0), Plan(3, 4, 0, 0, 0), Plan(3, 4, 1, 0, 4)]
+)
 def test_refused(plan):
     with pytest.raises(UsageError):
         make_sheets(plan)

@@ -57,7 +57,10 @@ def test_what_is_left_out_stays(tmp_path):
         ("questions = []\n", "at least one"),
         ("[[questions]]\nid = 'a'\n", "needs the texts"),
         ("[[questions]]\nid = 'A b'\ntitle = ''\ntext = ''\n", "lower-case"),
-        ("[[questions]]\nid='a'\ntitle=''\ntext=''\n[[questions]]\nid='a'\ntitle=''\ntext=''\n", "same id"),
+        (
+            "[[questions]]\nid='a'\ntitle=''\ntext=''\n[[questions]]\nid='a'\ntitle=''\ntext=''\n",
+            "same id",
+        ),
         ("[completion]\nurl = 'javascript:alert(1)'\n", "https://"),
         ("[completion]\nurl = 'http://example.org'\n", "https://"),
     ],

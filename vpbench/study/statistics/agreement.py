@@ -11,13 +11,13 @@ from vpbench.study.statistics.votes import Floats, Votes
 
 def w_within_clips(votes: Votes) -> float | None:
     """Mean over clips of Kendall's W among the raters of a clip; None without a clip of two."""
-    found: list[float] = []
+    values: list[float] = []
     for clip in np.unique(votes.clip):
         ranks = votes.ranks[votes.clip == clip]
         w = kendall_w(ranks) if len(ranks) > 1 else None
         if w is not None:
-            found.append(w)
-    return float(np.mean(found)) if found else None
+            values.append(w)
+    return float(np.mean(values)) if values else None
 
 
 def krippendorff_ordinal(votes: Votes) -> float | None:
@@ -72,15 +72,15 @@ def agreement_with_rest(votes: Votes) -> dict[str, float | None]:
     seen = np.zeros(len(votes.clips))
     np.add.at(sums, votes.clip, votes.ranks)
     np.add.at(seen, votes.clip, 1)
-    found: dict[str, float | None] = {}
+    by_rater: dict[str, float | None] = {}
     for rater in np.unique(votes.rater):
         own = votes.rater == rater
         clips, ranks = votes.clip[own], votes.ranks[own]
         others = seen[clips] - 1
         shared = others > 0
         mean = (sums[clips] - ranks)[shared] / others[shared, None]
-        found[votes.raters[rater]] = _spearman(ranks[shared].ravel(), mean.ravel())
-    return found
+        by_rater[votes.raters[rater]] = _spearman(ranks[shared].ravel(), mean.ravel())
+    return by_rater
 
 
 def _spearman(a: Floats, b: Floats) -> float | None:

@@ -56,14 +56,14 @@ def fit(orders: Ints, weights: Floats) -> Floats:
     `PRIOR_SD` holds the worths; elsewhere it is the plain maximum. A row without any weight is NaN.
     """
     k = orders.shape[1]
-    found = np.full((len(weights), k), np.nan)
+    theta = np.full((len(weights), k), np.nan)
     rows = max(1, _BLOCK // max(1, orders.shape[0] * k * k))
     for start in range(0, len(weights), rows):
         block = weights[start : start + rows]
         alive = block.sum(axis=1) > 0
         if alive.any():
-            found[start : start + rows][alive] = _newton(orders, block[alive])
-    return found
+            theta[start : start + rows][alive] = _newton(orders, block[alive])
+    return theta
 
 
 def log_worths(votes: Votes) -> Statistic:

@@ -38,6 +38,7 @@ class Estimate:
     Attributes:
         value: [P].
         se, low, high: [P]; NaN with fewer than two raters or two clips.
+        freedom: [P], degrees of freedom of `se`.
         draws: [B,P], the statistics of the resamples that drew raters and clips.
     """
 
@@ -45,6 +46,7 @@ class Estimate:
     se: Floats
     low: Floats
     high: Floats
+    freedom: Floats
     draws: Floats
 
     def part(self, columns: slice) -> Estimate:
@@ -54,6 +56,7 @@ class Estimate:
             self.se[columns],
             self.low[columns],
             self.high[columns],
+            self.freedom[columns],
             self.draws[:, columns],
         )
 
@@ -77,31 +80,51 @@ def estimate(
     value = statistic(np.ones((1, len(votes))))[0]
     if votes.n_raters < 2 or votes.n_clips < 2:
         unknown = np.full_like(value, np.nan)
-        return Estimate(value, unknown, unknown, unknown, np.empty((0, len(value))))
+        return Estimate(value, unknown, unknown, unknown, unknown, np.empty((0, len(value))))
     draws = {kind: _replicate(votes, statistic, kind, n_resamples, seed) for kind in _KINDS}
-    by = {kind: np.nanvar(found, axis=0, ddof=1) for kind, found in draws.items()}
+    by = {kind: np.nanvar(rows, axis=0, ddof=1) for kind, rows in draws.items()}
     raters = by["raters"] * votes.n_raters / (votes.n_raters - 1)
     clips = by["clips"] * votes.n_clips / (votes.n_clips - 1)
-    variance = np.maximum(raters + clips - by["votes"], np.maximum(raters, clips))
+    variance, freedom = two_way(raters, clips, by["votes"], votes.n_raters, votes.n_clips)
     se = np.sqrt(variance)
     constant = se < _NOTHING
+    widen = special.stdtrit(freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variance**2 / (raters**2 / (votes.n_raters - 1) + clips**2 / (votes.n_clips - 1))
-        widen = special.stdtrit(freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2)
         scale = np.where(constant, 0.0, widen * se / np.sqrt(by["both"]))
     # The median keeps the bootstrap's own bias out of the ends: only its shape is used.
     centred = draws["both"] - np.nanmedian(draws["both"], axis=0)
     tail = (1 - level) / 2
     low, high = (value + scale * np.nanquantile(centred, q, axis=0) for q in (tail, 1 - tail))
-    return Estimate(value, np.where(constant, 0.0, se), low, high, draws["both"])
+    return Estimate(value, np.where(constant, 0.0, se), low, high, freedom, draws["both"])
+
+
+def two_way(
+    raters: Floats, clips: Floats, each: Floats, n_raters: int, n_clips: int
+) -> tuple[Floats, Floats]:
+    """Variance for new raters and new clips, and its Satterthwaite degrees of freedom.
+
+    Args:
+        raters, clips: variances when only raters, only clips are drawn anew.
+        each: when votes are drawn one by one.
+    """
+    variance = np.maximum(raters + clips - each, np.maximum(raters, clips))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = variance**2 / (raters**2 / (n_raters - 1) + clips**2 / (n_clips - 1))
+    return variance, np.where(np.isfinite(freedom), freedom, 1.0)
+
+
+def two_sided_p(difference: Floats, se: Floats, freedom: Floats) -> Floats:
+    """p of Student's t for differences of 0; NaN where `se` is unknown or 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(se > 0, 2 * special.stdtr(freedom, -np.abs(difference) / se), np.nan)
 
 
 _KINDS: tuple[Kind, ...] = ("both", "raters", "clips", "votes")
 
 
 def _replicate(votes: Votes, statistic: Statistic, kind: Kind, count: int, seed: int) -> Floats:
-    found = [statistic(weights) for weights in _weights(votes, kind, count, seed)]
-    return np.concatenate(found)
+    blocks = [statistic(weights) for weights in _weights(votes, kind, count, seed)]
+    return np.concatenate(blocks)
 
 
 def _weights(votes: Votes, kind: Kind, count: int, seed: int) -> Iterator[Floats]:

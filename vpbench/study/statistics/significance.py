@@ -10,10 +10,14 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from vpbench.core.stats import holm
-from vpbench.study.statistics.votes import Floats, mid_ranks
+from vpbench.study.statistics.votes import Floats, Ints, mid_ranks
 
 _DIGITS = 9
 """Decimals of a difference of mean ranks: what differs less is equal but for rounding."""
+
+
+_EXACT = 50
+"""Differences up to which the signed-rank test is exact; above, normal with a tie correction."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,26 @@ def _wilcoxon(differences: Floats) -> float:
     moved = moved[moved != 0]
     if not len(moved):
         return 1.0
-    found: Any = scipy_stats.wilcoxon(moved)
-    return min(1.0, float(found.pvalue))
+    if len(moved) > _EXACT:
+        test: Any = scipy_stats.wilcoxon(moved, method="approx")
+        return min(1.0, float(test.pvalue))
+    # Ranks of ties are halves: doubled, all are whole.
+    ranks = np.round(2 * scipy_stats.rankdata(np.abs(moved))).astype(np.int64)
+    low = min(ranks[moved > 0].sum(), ranks[moved < 0].sum())
+    return min(1.0, 2 * float(_share_up_to(ranks, int(low))))
+
+
+def _share_up_to(ranks: Ints, most: int) -> float:
+    """Share of the 2^n choices of signs whose positive ranks sum to at most `most`.
+
+    All signs are equally likely under the hypothesis, with ties too (Hollander, Wolfe and Chicken,
+    Nonparametric Statistical Methods, 3rd ed., 3.1, comment 11).
+    """
+    ways = np.zeros(int(ranks.sum()) + 1)
+    ways[0] = 1.0
+    for rank in ranks:
+        ways[rank:] = ways[rank:] + ways[:-rank]
+    return float(ways[: most + 1].sum() / 2.0 ** len(ranks))
 
 
 @dataclass(frozen=True)

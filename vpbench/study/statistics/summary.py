@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from vpbench.core.stats import tie_groups, wilson
+from vpbench.core.stats import holm, tie_groups, wilson
 from vpbench.study.statistics import agreement, plackett_luce, significance
-from vpbench.study.statistics.resample import Estimate, estimate, weighted_mean
+from vpbench.study.statistics.resample import Estimate, estimate, two_sided_p, weighted_mean
 from vpbench.study.statistics.votes import Floats, Votes
 
 LEVEL = 0.95
@@ -34,7 +34,7 @@ def summarise(
     by_clip, by_rater = votes.mean_by(votes.clip), votes.mean_by(votes.rater)
     tests = {"clips": by_clip, "raters": by_rater}
     adjusted = {unit: significance.wilcoxon_pairs(blocks) for unit, blocks in tests.items()}
-    pairs = [_pair(votes, linear, adjusted, pair, 2 * k + at) for at, pair in enumerate(names)]
+    pairs = _pairs(votes, linear, adjusted, names)
     return {
         "votes": len(votes),
         "raters": votes.n_raters,
@@ -64,9 +64,9 @@ def _estimates(
     def both(weights: Floats) -> Floats:
         return np.hstack([averages(weights), worths(weights)])
 
-    found = estimate(votes, both, n_resamples=n_resamples, seed=seed, level=LEVEL)
-    at = len(found.value) - len(votes.methods)
-    return found.part(slice(None, at)), found.part(slice(at, None))
+    result = estimate(votes, both, n_resamples=n_resamples, seed=seed, level=LEVEL)
+    at = len(result.value) - len(votes.methods)
+    return result.part(slice(None, at)), result.part(slice(at, None))
 
 
 def _columns(votes: Votes, pairs: Sequence[tuple[int, int]]) -> Floats:
@@ -131,29 +131,39 @@ def _share_best(draws: Floats) -> Floats | None:
     return (top / top.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
-def _pair(
+def _pairs(
     votes: Votes,
     linear: Estimate,
     adjusted: dict[str, dict[tuple[int, int], float]],
-    pair: tuple[int, int],
-    column: int,
-) -> dict[str, Any]:
-    """One pair. It differs where the signed-rank tests over clips and over raters both say so.
+    names: Sequence[tuple[int, int]],
+) -> list[dict[str, Any]]:
+    """All pairs. Two methods differ where the two-way test, after Holm, says so.
 
-    A finding has to hold for other raters and for other clips, so both must be passed (Clark,
-    Journal of Verbal Learning and Verbal Behavior 12, 1973, on taking either as fixed).
+    A finding has to hold for other raters and for other clips. That the signed-rank tests over
+    clips and over raters both reject is not enough: each takes the other factor as it is, and both
+    together reject too often (Clark, Journal of Verbal Learning and Verbal Behavior 12, 1973).
     """
-    i, j = pair
-    p_clips, p_raters = adjusted["clips"][pair], adjusted["raters"][pair]
-    return {
-        "a": votes.methods[i],
-        "b": votes.methods[j],
-        "difference": float(linear.value[column]),
-        "ci95": _ends(linear, column),
-        "p_clips": p_clips,
-        "p_raters": p_raters,
-        "different": max(p_clips, p_raters) < 1 - LEVEL,
-    }
+    start = 2 * len(votes.methods)
+    part = linear.part(slice(start, start + len(names)))
+    raw = two_sided_p(part.value, part.se, part.freedom)
+    # Where all votes agree there is no variance to go by; the ranks of the raters still count.
+    alike = [max(adjusted[unit][pair] for unit in adjusted) for pair in names]
+    known = np.isfinite(part.se)
+    p = np.where(np.isnan(raw), np.where(known, alike, np.nan), raw)
+    together = holm(list(p)) if known.all() else [None] * len(names)
+    return [
+        {
+            "a": votes.methods[i],
+            "b": votes.methods[j],
+            "difference": float(part.value[at]),
+            "ci95": _ends(part, at),
+            "p": p_at,
+            "p_clips": adjusted["clips"][i, j],
+            "p_raters": adjusted["raters"][i, j],
+            "different": p_at is not None and p_at < 1 - LEVEL,
+        }
+        for at, ((i, j), p_at) in enumerate(zip(names, together, strict=True))
+    ]
 
 
 def _wins(
@@ -170,22 +180,22 @@ def _wins(
     return table
 
 
-def _ends(found: Estimate, column: int) -> list[float] | None:
-    low, high = _number(found.low[column]), _number(found.high[column])
+def _ends(result: Estimate, column: int) -> list[float] | None:
+    low, high = _number(result.low[column]), _number(result.high[column])
     return None if low is None or high is None else [low, high]
 
 
-def _rate_ends(found: Estimate, column: int, votes: Votes) -> list[float] | None:
+def _rate_ends(result: Estimate, column: int, votes: Votes) -> list[float] | None:
     """Ends of a share, within 0..1.
 
     Where all votes agree, resampling knows no doubt; Wilson's interval for as many trials as there
     are raters or clips, whichever are fewer, stands instead.
     """
-    ends = _ends(found, column)
+    ends = _ends(result, column)
     if ends is None:
         return None
-    value, n = float(found.value[column]), min(votes.n_raters, votes.n_clips)
-    if found.se[column] == 0 and value in (0.0, 1.0):
+    value, n = float(result.value[column]), min(votes.n_raters, votes.n_clips)
+    if result.se[column] == 0 and value in (0.0, 1.0):
         return list(wilson(round(value * n), n, LEVEL))
     return [max(0.0, ends[0]), min(1.0, ends[1])]
 
@@ -211,13 +221,13 @@ def _separated(votes: Votes) -> bool:
 def _nemenyi(votes: Votes, blocks: Floats) -> dict[str, Any] | None:
     if len(blocks) < 2:
         return None
-    found = significance.nemenyi(blocks)
+    test = significance.nemenyi(blocks)
     return {
         "n": len(blocks),
-        "mean_ranks": [float(v) for v in found.mean_ranks],
-        "critical_difference": found.critical_difference,
+        "mean_ranks": [float(v) for v in test.mean_ranks],
+        "critical_difference": test.critical_difference,
         "p": [
-            {"a": votes.methods[i], "b": votes.methods[j], "p": p} for (i, j), p in found.p.items()
+            {"a": votes.methods[i], "b": votes.methods[j], "p": p} for (i, j), p in test.p.items()
         ],
     }
 
