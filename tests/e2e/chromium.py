@@ -23,7 +23,7 @@ def find():
     path = os.environ.get("VPBENCH_CHROMIUM") or shutil.which("chromium")
     if path is None:
         why = "no chromium: apt-get install chromium, or name one in VPBENCH_CHROMIUM"
-        if "browser" in os.environ.get("VPBENCH_REQUIRE", "").split(","):
+        if "browser" in os.environ.get("VPBENCH_REQUIRE", "").replace(",", " ").split():
             pytest.fail(why)
         pytest.skip(why)
     return path

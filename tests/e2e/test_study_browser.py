@@ -18,7 +18,7 @@ from vpbench.study.answers import read_events
 from vpbench.study.imports import import_file
 from vpbench.study.reading import read_raters
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 CLIPS, RATERS = 12, 5
 

@@ -13,6 +13,8 @@ from tests.e2e.study_server import free_port, post, request, serving, start
 from tests.unit.study import make
 from vpbench.study.answers import read_events
 
+pytestmark = pytest.mark.e2e
+
 RATERS, TRIALS = 50, 8
 
 

@@ -116,16 +116,14 @@ def export(
     Needs predictions of every method on the same clips (`vpbench run`). Says which differences the
     number of raters can find.
     """
-    from vpbench.cli.run import open_task
+    from vpbench.cli.opening import open_task, task_ref
     from vpbench.study.export import Request, export_study
 
-    names, _, registry, paths, task_data = open_task(
-        methods, dataset, task_name, root, None, runs, offline, prepare=True
-    )
-    request = Request(names, out.expanduser().absolute(), **fields)
+    opened = open_task(methods, task_ref(dataset, task_name, root), runs, offline, prepare=True)
+    request = Request(opened.methods, out.expanduser().absolute(), **fields)
     # what a plugin prints must not end up in the JSON
     with Progress() as progress, redirect_stdout(sys.stderr):
-        made = export_study(request, task_data, registry, paths.runs, progress)
+        made = export_study(request, opened.task_data, opened.registry, opened.paths, progress)
     if as_json:
         emit_json(made)
     else:

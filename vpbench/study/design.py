@@ -64,12 +64,17 @@ def make_sheets(plan: Plan) -> list[Sheet]:
     Raises:
         UsageError: too many or too few methods, clips or raters.
     """
-    _check(plan)
+    check(plan)
     orders = slot_orders(plan)
     return [_sheet(plan, number, orders[number]) for number in range(plan.raters)]
 
 
-def _check(plan: Plan) -> None:
+def check(plan: Plan) -> None:
+    """Refuse a plan that makes no study.
+
+    Raises:
+        UsageError: too many or too few methods, clips or raters, or too many repeated trials.
+    """
     if not 2 <= plan.methods <= MOST_METHODS:
         raise UsageError(
             f"a study ranks 2 to {MOST_METHODS} methods side by side, not {plan.methods}.",

@@ -10,12 +10,14 @@ from typing import Any
 
 from vpbench.api.errors import UsageError
 from vpbench.api.types import Frames
+from vpbench.core.names import MethodRef
+from vpbench.core.paths import Paths
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.study.bundle import Contents, bytes_of, export
-from vpbench.study.design import Plan
+from vpbench.study.design import Plan, check
 from vpbench.study.files import PrivatePaths
 from vpbench.study.power import CLIP_SD, RATER_SD, advise
 from vpbench.study.settings import KIM2019, Settings, read_settings
@@ -40,7 +42,7 @@ class Request:
         clips: how many of the common clips; None is all.
     """
 
-    methods: Sequence[str]
+    methods: Sequence[MethodRef]
     out: Path
     design: str = "ranking"
     raters: int | None = None
@@ -58,7 +60,7 @@ class Request:
 
 
 def export_study(
-    request: Request, task_data: TaskData, registry: Registry, runs: Path, report: Report = silent
+    request: Request, task_data: TaskData, registry: Registry, paths: Paths, report: Report = silent
 ) -> dict[str, Any]:
     """Write the study and say what it holds, as JSON.
 
@@ -70,7 +72,7 @@ def export_study(
         request.methods,
         task_data,
         registry,
-        runs,
+        paths,
         request.preset,
         request.seed,
         request.fit_seed,
@@ -78,6 +80,7 @@ def export_study(
     items = common_items(predictions, task_data, _subset(request, task_data), request.clips)
     frames = _horizon(request, predictions)
     plan = _plan(request, len(predictions), len(items))
+    check(plan)
     advice = [asdict(a) for a in advise(plan.methods, plan.clips, plan.raters)]
     contents = _contents(request, task_data, predictions, items, plan, settings, frames, advice)
     manifest = export(contents, request.out, report)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from vpbench.api.errors import MissingData, UnknownName, UsageError
 from vpbench.api.types import Frames
+from vpbench.core.names import MethodRef
+from vpbench.core.paths import Paths
+from vpbench.core.records import ManifestRow
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir
 from vpbench.core.tasks import TRAIN, Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
-from vpbench.harness.results.finished_runs import FinishedRun, canonical, newest
+from vpbench.harness.results.finished_runs import FinishedRun, canonical, doubt, newest
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Predictions:
     folder: RunDir
     manifest: str
     horizon: int
-    places: dict[str, tuple[dict[str, Any], int]]
+    places: dict[str, tuple[ManifestRow, int]]
     _shard: tuple[str, Frames] | None = field(default=None, repr=False)
 
     def frames(self, item_id: str) -> Frames:
@@ -52,10 +53,10 @@ class Predictions:
 
 
 def stored_predictions(
-    names: Sequence[str],
+    methods: Sequence[MethodRef],
     task_data: TaskData,
     registry: Registry,
-    runs: Path,
+    paths: Paths,
     preset: str | None = None,
     seed: int = 0,
     fit_seed: int = 0,
@@ -64,22 +65,28 @@ def stored_predictions(
 
     Raises:
         MissingData: a method has none; with the command that makes it.
-        UsageError: a method is named twice.
+        UsageError: a method is named twice, or its run may not be what it would make now.
         HashMismatch: a stored file is not what was written.
     """
     task = task_data.task
-    known = newest(runs, task.id)
+    known = newest(paths.runs, task.id)
     chosen: list[Predictions] = []
-    for typed in names:
-        name = canonical(typed, registry, task.spec.size, preset)
+    for method in methods:
+        name = canonical(method, registry, task.spec.size, preset)
         if name in {p.name for p in chosen}:
             raise UsageError(f"{name} is named twice.", fix="Name each method once.")
         run = _choose(list(known.values()), name, seed, fit_seed)
+        command = f"vpbench run {shlex.quote(name)} --dataset {shlex.quote(task_data.ref.dataset)}"
         if run is None:
             raise MissingData(
-                f"there is no finished run of {name} on {task.id} in {runs}.",
-                fix=f"Make it with: vpbench run {shlex.quote(typed)} "
-                f"--dataset {shlex.quote(task_data.ref.dataset)}",
+                f"there is no finished run of {name} on {task.id} in {paths.runs}.",
+                fix=f"Make it with: {command}",
+            )
+        why = doubt(run, registry, paths)
+        if why:
+            raise UsageError(
+                f"the run of {name} on {task.id} may be out of date: {why}.",
+                fix=f"People's time is worth a check: {command}",
             )
         chosen.append(_predictions(name, run))
     return chosen
@@ -98,7 +105,7 @@ def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) ->
 
 
 def _predictions(name: str, run: FinishedRun) -> Predictions:
-    manifest = run.folder.read_manifest()
+    manifest = run.manifest
     places = {
         item: (row, index) for row in manifest["shards"] for index, item in enumerate(row["items"])
     }

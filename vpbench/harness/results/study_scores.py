@@ -40,7 +40,7 @@ def add_studies(
     studies = [read_sealed(path, SCHEMA) for path in paths if not path.name.startswith(".")]
     shown: dict[str, set[str]] = {}
     for run in runs.values():
-        shown.setdefault(run.inputs["method"], set()).add(str(run.folder.read_manifest()["sha256"]))
+        shown.setdefault(run.inputs["method"], set()).add(run.manifest["sha256"])
     for group in groups:
         fitting = [s for s in studies if s["frames"] == group["frames"]]
         for study in fitting:
