@@ -1,7 +1,9 @@
 """Small studies made on the spot, and raters that answer them without a browser."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 
@@ -46,9 +48,16 @@ def contents(methods=4, clips=3, raters=3, gold=1, repeats=1, settings=SETTINGS,
     )
 
 
-def study(folder, **more):
-    """An exported study: its bundle, its key and its private folder."""
-    export(contents(**more), folder)
+def study(folder, *, films=True, **more):
+    """An exported study: its bundle, its key and its private folder.
+
+    Without `films` the videos are empty files: most tests look at answers only.
+    """
+    with ExitStack() as stack:
+        if not films:
+            for name, stand_in in (("encode", lambda *_: b""), ("padded", lambda data, *_: data)):
+                stack.enter_context(patch(f"vpbench.study.bundle.{name}", stand_in))
+        export(contents(**more), folder)
     private = PrivatePaths.of(folder)
     return open_bundle(folder), json.loads(private.key.read_text()), private
 

@@ -23,7 +23,7 @@ ORDER = (2, 1, 4, 3)
 
 @pytest.fixture
 def study(tmp_path):
-    return make.study(tmp_path / "s", methods=4, clips=6, raters=6, gold=2, repeats=2)
+    return make.study(tmp_path / "s", films=False, methods=4, clips=6, raters=6, gold=2, repeats=2)
 
 
 def result_of(bundle, **more):

@@ -10,7 +10,7 @@ PROLIFIC = {"pid": "5f0c", "study": "60aa", "session": "61bb"}
 
 @pytest.fixture
 def study(tmp_path):
-    return make.study(tmp_path / "s", methods=3, clips=2, raters=3, gold=1, repeats=0)
+    return make.study(tmp_path / "s", films=False, methods=3, clips=2, raters=3, gold=1, repeats=0)
 
 
 @pytest.fixture
