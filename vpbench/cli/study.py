@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, console, emit_json
+from vpbench.cli.show import Progress, console, print_json
 
 _EPILOG = """\b
 Examples:
@@ -125,7 +125,7 @@ def export(
     with Progress() as progress, redirect_stdout(sys.stderr):
         made = export_study(request, opened.task_data, opened.registry, opened.paths, progress)
     if as_json:
-        emit_json(made)
+        print_json(made)
     else:
         _print_export(made)
     return 0
@@ -226,7 +226,7 @@ def import_(study_dir: Path, files: tuple[Path, ...], as_json: bool, debug: bool
     bundle, private = open_bundle(folder), PrivatePaths.of(folder)
     done = [import_file(bundle, private, file) for file in files]
     if as_json:
-        emit_json({"schema": "vpbench.study-import/1", "files": [one.json() for one in done]})
+        print_json({"schema": "vpbench.study-import/1", "files": [one.json() for one in done]})
         return 0
     for one in done:
         known = f", {one.known} known already" if one.known else ""
@@ -315,7 +315,7 @@ def analyse(
         written.append(csv)
     stored = None if no_store else store_scores(result, options.folders(runs, offline).runs)
     if as_json:
-        emit_json(result)
+        print_json(result)
         return 0
     _print_analysis(result, question)
     for path in written:
