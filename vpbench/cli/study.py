@@ -165,8 +165,8 @@ def _advice(made: dict[str, Any]) -> list[str]:
     ]
     for row in power["advice"]:
         gap = "none" if row["detectable"] is None else f"{row['detectable']:.2f}"
-        mark = "  <- planned" if row["raters"] == made["raters"] else ""
-        lines.append(f"  {row['raters']:>3} raters: {gap}{mark}")
+        planned = "  <- planned" if row["raters"] == made["raters"] else ""
+        lines.append(f"  {row['raters']:>3} raters: {gap}{planned}")
     lines.append(
         f"(assumed: log-worths vary by {power['rater_sd']} between raters, {power['clip_sd']} "
         "between clips; docs/study.md)"
