@@ -26,6 +26,7 @@ VERBS = {
         "vpbench.cli.figure:figure",
         "Draw predictions, sweeps, translations, ablations, failures.",
     ),
+    "study": ("vpbench.cli.study:study", "Have people rank videos, and analyse their answers."),
     "plan": ("vpbench.cli.run:plan", "Show what would run, and what is refused and why."),
     "data": ("vpbench.cli.data:data", "List, prepare, check and look at datasets."),
     "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),

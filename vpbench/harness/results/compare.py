@@ -31,6 +31,7 @@ from vpbench.harness.results.finished_runs import (
 )
 from vpbench.harness.results.ranking import Column, Row, note_nulls, rank
 from vpbench.harness.results.rows import fill_floors, row_json
+from vpbench.harness.results.study_scores import add_studies
 
 
 @dataclass
@@ -90,7 +91,10 @@ def compare(
     _check_names(query, stored)
     _check_subsets(query, stored)
     for inputs, runs in stored:
-        comparison.groups += _groups(query, inputs, runs, comparison)
+        groups = _groups(query, inputs, runs, comparison)
+        if query.options.metrics is None or "study" in query.options.metrics:
+            add_studies(groups, query.paths.runs / inputs["task"]["id"], runs)
+        comparison.groups += groups
         for subset in _subsets(query, runs):
             part = {key: run.over(subset) for key, run in runs.items()}
             own: RunInputs = {

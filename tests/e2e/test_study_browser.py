@@ -1,0 +1,403 @@
+"""The study's page in a real browser: five raters, accessibility, pixels, no server."""
+
+import asyncio
+import importlib.util
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e import chromium
+from tests.e2e.study_server import serving
+from tests.unit.study import make
+from vpbench.study.analysis import collect
+from vpbench.study.answers import read_events
+from vpbench.study.imports import import_file
+from vpbench.study.reading import read_raters
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+
+CLIPS, RATERS = 12, 5
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser") / "study"
+    return make.study(folder, methods=4, clips=CLIPS, raters=RATERS)
+
+
+def browse(work):
+    """Run a coroutine that gets a browser."""
+    path = chromium.find()
+    from playwright.async_api import async_playwright
+
+    async def run():
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+            try:
+                return await work(browser)
+            finally:
+                await browser.close()
+
+    return asyncio.run(run())
+
+
+class Rater:
+    """Somebody at a page who does what is planned, and notes it down."""
+
+    def __init__(self, page, number):
+        self.page = page
+        self.number = number
+        self.plan = random.Random(number)
+        self.clicked = {}
+        self.faults = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and self.faults.append(m.text))
+
+    async def arrive(self, url):
+        await self.page.goto(url)
+        await self.page.get_by_label("I am 18").check()
+        await self.page.get_by_label("I have read").check()
+        await self.page.get_by_role("button", name="Take part").click()
+        await self.page.get_by_label("The best video").check()
+        await self.page.get_by_role("button", name="Start").click()
+
+    async def screen(self):
+        """Number of the trial shown."""
+        heading = self.page.locator(".bar h1")
+        await heading.wait_for(timeout=60_000)
+        await self.page.locator(".trial:not(.settling)").wait_for(timeout=60_000)
+        return int((await heading.inner_text()).split()[1]) - 1
+
+    def order(self):
+        return self.plan.sample([1, 2, 3, 4], 4)
+
+    async def rank(self, index, how):
+        questions = await self.page.locator(".question").all()
+        orders = [self.order() for _ in questions]
+        for question, ranks in zip(questions, orders, strict=True):
+            await how(question, ranks)
+        names = await self.page.evaluate("Study.bundle.questions.map((q) => q.id)")
+        self.clicked[index] = dict(zip(names, orders, strict=True))
+
+    async def submit(self):
+        return self.page.get_by_role("button", name="Submit and go on")
+
+    async def play_out(self):
+        await self.page.locator(".seen.yes").nth(3).wait_for(timeout=60_000)
+
+    async def gone(self, index):
+        """Wait for the next screen."""
+        await self.page.wait_for_selector(
+            f".bar h1:not(:text-is('Screen {index + 1} of 14'))", state="attached"
+        )
+
+    async def drag(self, question, ranks):
+        for slot, rank in enumerate(ranks):
+            tile = question.locator(".tile", has_text="ABCD"[slot])
+            await tile.scroll_into_view_if_needed()
+            place = question.locator(f".place[data-rank='{rank}']")
+            start, end = await tile.bounding_box(), await place.bounding_box()
+            mouse = self.page.mouse
+            await mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+            await mouse.down()
+            await mouse.move(end["x"] + 20, end["y"] + 20, steps=3)
+            await mouse.up()
+
+    async def tap(self, question, ranks):
+        for rank in (1, 2, 3, 4):
+            await question.locator(".tray .tile", has_text="ABCD"[ranks.index(rank)]).click()
+
+    async def table(self, question, ranks):
+        for slot, rank in enumerate(ranks):
+            await question.locator("tbody tr").nth(slot).locator("input").nth(rank - 1).check()
+
+    async def tab_to(self, script, most=80):
+        """Press Tab until the focused element fits."""
+        for _ in range(most):
+            await self.page.keyboard.press("Tab")
+            if await self.page.evaluate(f"((node) => {script})(document.activeElement)"):
+                return
+        raise AssertionError(f"the keyboard does not reach: {script}")
+
+    async def finish(self):
+        await self.page.get_by_text("Your completion code").wait_for(timeout=60_000)
+        assert await self.page.locator(".code").inner_text() == "C0DE42"
+
+
+async def with_mouse(rater, url):
+    await rater.arrive(url)
+    for index in range(14):
+        assert await rater.screen() == index
+        button = await rater.submit()
+        assert await button.is_disabled()
+        await rater.rank(index, rater.drag)
+        await rater.play_out()
+        await button.click()
+        if index < 13:
+            await rater.gone(index)
+    await rater.finish()
+
+
+async def with_keyboard(rater, url):
+    """Everything by Tab, Space, digits and Enter."""
+    page, keys = rater.page, rater.page.keyboard
+    await page.goto(url)
+    for name in ("age", "agree"):
+        await rater.tab_to(f"node.id === '{name}'")
+        await keys.press("Space")
+    await rater.tab_to("node.textContent === 'Take part'")
+    await keys.press("Enter")
+    await rater.tab_to("node.name === 'check'")
+    await keys.press("ArrowDown")
+    await rater.tab_to("node.textContent === 'Start'")
+    await keys.press("Enter")
+    for index in range(14):
+        assert await rater.screen() == index
+        orders = [rater.order() for _ in range(3)]
+        for number, ranks in enumerate(orders):
+            for slot, rank in enumerate(ranks):
+                at = f"document.querySelectorAll('.question')[{number}]"
+                where = f"node.closest('.question') === {at}"
+                letter = f"node.matches('.tile') && node.textContent === '{'ABCD'[slot]}'"
+                await rater.tab_to(f"{letter} && {where}")
+                await keys.press(str(rank))
+        names = await page.evaluate("Study.bundle.questions.map((q) => q.id)")
+        rater.clicked[index] = dict(zip(names, orders, strict=True))
+        await rater.play_out()
+        await rater.tab_to("node.matches('.submit .main')")
+        await keys.press("Enter")
+        if index < 13:
+            await rater.gone(index)
+    await rater.finish()
+
+
+async def with_reload(rater, url):
+    await rater.arrive(url)
+    for index in range(14):
+        assert await rater.screen() == index
+        await rater.rank(index, rater.tap)
+        if index in (4, 9):
+            await rater.page.reload()
+            assert await rater.screen() == index  # and the ranking is still there
+            assert await rater.page.locator(".question.done").count() == 3
+        await rater.play_out()
+        await (await rater.submit()).click()
+        if index < 13:
+            await rater.gone(index)
+    await rater.finish()
+
+
+async def with_double_clicks(rater, url):
+    await rater.arrive(url)
+    for index in range(14):
+        assert await rater.screen() == index
+        await rater.rank(index, rater.tap)
+        await rater.play_out()
+        await (await rater.submit()).dblclick()
+        if index < 13:
+            await rater.gone(index)
+    await rater.finish()
+
+
+async def with_gaps(rater, url):
+    """Without a connection for three screens, whose videos are there already; in a table."""
+    await rater.arrive(url)
+    for index in range(14):
+        assert await rater.screen() == index
+        if index == 0:
+            await rater.page.get_by_role("button", name="Rank in a table").click()
+        if index == 5:
+            names = await rater.page.evaluate("[...Study.media.urls.keys()].length")
+            assert names == 16  # this screen and the next three
+            await rater.page.wait_for_load_state("networkidle")
+            await rater.page.context.set_offline(True)
+        if index == 8:
+            waiting = await rater.page.locator(".connection").inner_text()
+            assert "3 answers are kept here" in waiting
+            await rater.page.context.set_offline(False)
+        await rater.rank(index, rater.table)
+        await rater.play_out()
+        await (await rater.submit()).click()
+        if index < 13:
+            await rater.gone(index)
+    await rater.finish()
+    rater.faults = [f for f in rater.faults if "ERR_INTERNET_DISCONNECTED" not in f]
+
+
+WAYS = (with_mouse, with_keyboard, with_reload, with_double_clicks, with_gaps)
+
+
+def test_five_raters(study):
+    bundle, _, private = study
+
+    async def work(browser):
+        raters = []
+
+        async def one(number, way, url):
+            context = await browser.new_context(viewport={"width": 1280, "height": 900})
+            context.set_default_timeout(60_000)
+            rater = Rater(await context.new_page(), number)
+            raters.append(rater)
+            await way(rater, f"{url}?PROLIFIC_PID=p{number}&STUDY_ID=s&SESSION_ID=x{number}")
+
+        with serving(bundle.folder) as port:
+            url = f"http://127.0.0.1:{port}/"
+            await asyncio.gather(*(one(k, way, url) for k, way in enumerate(WAYS)))
+        return sorted(raters, key=lambda rater: rater.number)
+
+    raters = browse(work)
+    assert [r.faults for r in raters] == [[]] * RATERS
+    stored = read_events(private.answers)
+    assert [e["kind"] for e in stored].count("answer") == RATERS * 14  # none lost, none doubled
+    by_name = {r.name: r for r in read_raters(stored, bundle)}
+    salt = make.Collection(bundle, make.salt(private), {})
+    for number, rater in enumerate(raters):
+        answers = by_name[salt.hashed("rater", f"p{number}")].answers
+        told = {bundle.trials[t][1]: a["ranks"] for t, a in answers.items()}
+        assert told == rater.clicked
+        assert all(min(a["plays"]) >= 1 for a in answers.values())
+        ways = {way for a in answers.values() for way in a["ways"].values()}
+        assert ways == {("drag", "keyboard", "drag", "drag", "table")[number]}
+    collected = collect(bundle.folder)
+    assert len(collected.raters) == RATERS and all(r.finished for r in collected.raters)
+    text = private.answers.read_text()
+    assert "p0" not in json.loads(text.splitlines()[0])["prolific"].values()
+
+
+def test_accessible_and_in_step(study, tmp_path):
+    """axe-core finds nothing serious; the four videos run together; phones and dark pages, too."""
+    bundle, _, _ = study
+    package = importlib.util.find_spec("axe_playwright_python")
+    axe = next(Path(package.origin).parent.rglob("axe.min.js")).read_text()
+
+    async def check(page, where, found):
+        await page.evaluate(axe)
+        result = await page.evaluate("axe.run()")
+        found += [
+            (where, v["id"], v["nodes"][0]["html"][:120])
+            for v in result["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+
+    async def work(browser):
+        found, skews = [], []
+        with serving(bundle.folder) as port:
+            for where, width, scheme in (("desktop", 1280, "light"), ("phone", 390, "dark")):
+                context = await browser.new_context(
+                    viewport={"width": width, "height": 844}, color_scheme=scheme
+                )
+                rater = Rater(await context.new_page(), 0)
+                page = rater.page
+                await page.goto(f"http://127.0.0.1:{port}/")
+                await page.get_by_label("I am 18").wait_for()
+                await check(page, f"{where} consent", found)
+                await rater.arrive(f"http://127.0.0.1:{port}/")
+                await rater.screen()
+                await rater.play_out()
+                for _ in range(10):
+                    await asyncio.sleep(0.05)
+                    times = await page.evaluate(
+                        "[...document.querySelectorAll('video')].map((v) => v.currentTime)"
+                    )
+                    skews.append(max(times) - min(times))
+                await rater.rank(0, rater.tap)
+                await check(page, f"{where} trial", found)
+                await page.get_by_role("button", name="Rank in a table").click()
+                await check(page, f"{where} table", found)
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= width  # nothing to scroll sideways
+                await page.screenshot(path=tmp_path / f"{where}.png", full_page=True)
+                await page.get_by_role("button", name="Stop and withdraw").click()
+                await check(page, f"{where} dialog", found)
+                await page.get_by_role("button", name="Withdraw", exact=True).click()
+                await page.get_by_text("You have withdrawn").wait_for()
+                assert rater.faults == []
+        return found, skews
+
+    found, skews = browse(work)
+    assert found == []
+    assert sorted(skews)[len(skews) // 2] <= 1 / 12  # within a frame
+
+
+PIXELS = """async ([source, fps, count, side]) => {
+  const video = document.createElement("video");
+  video.muted = true; video.preload = "auto"; video.src = source;
+  await new Promise((ok, no) => { video.oncanplaythrough = ok; video.onerror = no; });
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = side;
+  const paint = canvas.getContext("2d", { willReadFrequently: true });
+  const frames = [];
+  for (let t = 0; t < count; t += 1) {
+    const done = new Promise((ok) => { video.onseeked = ok; });
+    video.currentTime = (t + 0.5) / fps;
+    await done;
+    paint.drawImage(video, 0, 0);
+    frames.push(Array.from(paint.getImageData(0, 0, side, side).data));
+  }
+  return { frames, length: video.duration, size: [video.videoWidth, video.videoHeight] };
+}"""
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_browser_shows_the_predictions(study, container):
+    """Decoded by the browser, every frame of a method is what it predicted."""
+    bundle, key, _ = study
+    side = bundle.page["side"]
+
+    async def work(browser):
+        page = await browser.new_page()
+        with serving(bundle.folder) as port:
+            await page.goto(f"http://127.0.0.1:{port}/")
+            source = f"media/{key['clips'][2]['media'][3]}.{container}"
+            return await page.evaluate(PIXELS, [source, 12, 6, side])
+
+    shown = browse(work)
+    assert shown["size"] == [side, side] and math.isclose(shown["length"], 0.5, abs_tol=0.05)
+    frames = np.array(shown["frames"], np.float64).reshape(6, side, side, 4)[..., :3]
+    truth = make.clip(203).repeat(side // 16, 1).repeat(side // 16, 2).astype(np.float64)
+    # The middle of each enlarged pixel: at edges players blend the colours of neighbours.
+    half = side // 32
+    error = np.abs(frames - truth)[:, half :: side // 16, half :: side // 16]
+    assert error.mean() < 2 and np.quantile(error, 0.99) < 12  # its conversion to RGB
+
+
+def test_without_a_server(tmp_path):
+    """Opened from the disk: answers are downloaded as a file, and the file is imported."""
+    bundle, _, private = make.study(tmp_path / "study", methods=3, clips=2, raters=2)
+
+    async def work(browser):
+        context = await browser.new_context(accept_downloads=True)
+        rater = Rater(await context.new_page(), 3)
+        rater.order = lambda: rater.plan.sample([1, 2, 3], 3)
+        page = rater.page
+        await rater.arrive(f"{(bundle.folder / 'index.html').as_uri()}?sheet=1")
+        for index in range(4):
+            assert await rater.screen() == index
+            if index == 2:
+                await page.reload()
+                assert await rater.screen() == index
+
+            async def tap(question, ranks):
+                for rank in (1, 2, 3):
+                    await question.locator(".tray .tile", has_text="ABC"[ranks.index(rank)]).click()
+
+            await rater.rank(index, tap)
+            await page.locator(".seen.yes").nth(2).wait_for(timeout=60_000)
+            await (await rater.submit()).click()
+        async with page.expect_download() as waiting:
+            await page.get_by_role("link", name="Download my answers").click()
+        await (await waiting.value).save_as(tmp_path / "answers.json")
+        return rater
+
+    rater = browse(work)
+    assert rater.faults == []
+    done = import_file(bundle, private, tmp_path / "answers.json")
+    assert (done.sessions, done.answers, done.refused) == (1, 4, {})
+    assert import_file(bundle, private, tmp_path / "answers.json").known == 4
+    (person,) = collect(bundle.folder).raters
+    told = {bundle.trials[t]: a["ranks"] for t, a in person.answers.items()}
+    assert told == {(1, index): ranks for index, ranks in rater.clicked.items()}

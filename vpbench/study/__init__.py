@@ -1,0 +1,1 @@
+"""The ranking study with people: export, serve, import, analyse."""

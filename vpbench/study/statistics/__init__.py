@@ -1,0 +1,1 @@
+"""Statistics of rankings: means and intervals, tests, worths, agreement."""
