@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """A plain form of the first stage of Kim et al. 2019, the baseline of `keypoints_speed.py`.
+=======
+"""A plain form of the first stage of Kim et al. 2019, what `keypoints_speed.py` compares with.
+>>>>>>> kit
 
 What one writes from the paper and the published schedule without thinking of speed: two batches an
 iteration, two calls of the detector, default memory layout, gaussian maps as one exponential over
@@ -20,7 +24,7 @@ from torch.nn import functional as F
 from vpbench_keypoints.first_stage import FirstStage
 
 _SAME = 1e-3
-"""Largest relative difference of results with the same weights; more is no rounding."""
+"""Largest relative difference of results with the same weights; more is not rounding."""
 
 
 class _Conv(nn.Module):

@@ -60,8 +60,8 @@ class KeypointDetector(nn.Module):
     def detect(self, frames: Tensor, pose: Tensor | None) -> Tensor:
         """float32 [B,T,3,H,W] in [0,1] -> [B,T,K,3]; the confidence is 1."""
         images = frames.flatten(0, 1) * 2.0 - 1.0
-        found = torch.cat([self.points(part) for part in images.split(CHUNK)])
-        points = torch.cat([found, torch.ones_like(found[..., :1])], -1)
+        places = torch.cat([self.points(part) for part in images.split(CHUNK)])
+        points = torch.cat([places, torch.ones_like(places[..., :1])], -1)
         return points.unflatten(0, frames.shape[:2])
 
     def save(self, folder: Path) -> None:

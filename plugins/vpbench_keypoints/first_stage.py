@@ -198,7 +198,7 @@ class FirstStage:
         return float(loss.detach())
 
     def _perceptual(self) -> PerceptualLoss | None:
-        """The perceptual loss, its scales found on training frames."""
+        """The perceptual loss, its scales calibrated on training frames."""
         name = str(self.p["perceptual"])
         if name == "none" or float(self.p["perceptual_weight"]) <= 0:
             return None

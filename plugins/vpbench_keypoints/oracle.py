@@ -24,22 +24,22 @@ class KeypointOracle:
 
     def predict(self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds) -> Frames:
         """uint8 [B,S,T,H,W,3]; every sample is the same."""
-        final = to_uint8(self._layers(given, future)["final"])
+        final = to_uint8(self._intermediates(given, future)["final"])
         return np.repeat(final[:, None], seeds.shape[1], axis=1)
 
     def intermediates(
         self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds
     ) -> dict[str, npt.NDArray[Any]]:
         """keypoints float32 [B,S,1+T,K,3]; mask, coarse, final uint8 [B,S,T,H,W,3]."""
-        found = self._layers(given, future)
-        points = found.pop("keypoints").cpu().numpy()
+        tensors = self._intermediates(given, future)
+        points = tensors.pop("keypoints").cpu().numpy()
         arrays: dict[str, npt.NDArray[Any]] = {
-            name: to_uint8(v.expand(-1, -1, 3, -1, -1)) for name, v in found.items()
+            name: to_uint8(v.expand(-1, -1, 3, -1, -1)) for name, v in tensors.items()
         }
         arrays["keypoints"] = points
         return {k: np.repeat(v[:, None], seeds.shape[1], axis=1) for k, v in arrays.items()}
 
-    def _layers(self, given: Conditioning, future: Frames) -> dict[str, torch.Tensor]:
+    def _intermediates(self, given: Conditioning, future: Frames) -> dict[str, torch.Tensor]:
         with torch.inference_mode(), evaluating(self.slots.values()):
             source = to_tensor(given.frames[:, -1])
             return self.translation(source, to_tensor(future), None)

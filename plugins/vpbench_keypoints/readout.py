@@ -16,7 +16,9 @@ import numpy.typing as npt
 Points = npt.NDArray[np.float32]
 
 _RIDGE = 1e-3
+"""Of the regression: only so much that it has one solution where keypoints lie on each other."""
 _PCK = 0.1
+"""A joint is hit within this part of the height of the joints\' box."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,11 @@ def linear_readout(
     wanted = _centred(joints)[0].reshape(len(points), -1)
     weights = _solve(_design(points), wanted, np.repeat(joints[..., 2] > 0, 2, axis=1))
     new_points, truth, new_label = test
-    found = (_design(new_points) @ weights).reshape(len(new_points), -1, 2)
-    found = found + _centred(truth)[1]
+    predicted = (_design(new_points) @ weights).reshape(len(new_points), -1, 2)
+    predicted = predicted + _centred(truth)[1]
     there = truth[..., 2] > 0
     half = (size - 1) / 2.0
-    error = np.linalg.norm(found - truth[..., :2], axis=-1) * half
+    error = np.linalg.norm(predicted - truth[..., :2], axis=-1) * half
     usual = np.linalg.norm(_mean_poses(joints, label, truth, new_label) - truth[..., :2], axis=-1)
     height = _box_height(truth, there) * half
     hit = error <= _PCK * height[:, None]
@@ -78,13 +80,13 @@ def _solve(
 ) -> npt.NDArray[np.float64]:
     """Ridge regression of every coordinate on the frames in which its joint is there."""
     columns = design.shape[1]
-    found = np.zeros((columns, wanted.shape[1]))
+    weights = np.zeros((columns, wanted.shape[1]))
     for k in range(wanted.shape[1]):
         rows = design[weight[:, k]]
         if len(rows):
             left = rows.T @ rows + _RIDGE * np.eye(columns)
-            found[:, k] = np.linalg.solve(left, rows.T @ wanted[weight[:, k], k])
-    return found
+            weights[:, k] = np.linalg.solve(left, rows.T @ wanted[weight[:, k], k])
+    return weights
 
 
 def _centred(joints: Points) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -101,12 +103,12 @@ def _mean_poses(
     shapes, _ = _centred(joints)
     there = (joints[..., 2:] > 0).astype(np.float64)
     _, centre = _centred(truth)
-    found = np.zeros((*truth.shape[:2], 2))
+    poses = np.zeros((*truth.shape[:2], 2))
     for which in np.unique(new_label):
         rows = label == which if (label == which).any() else np.ones(len(label), bool)
         mean = (shapes[rows] * there[rows]).sum(0) / np.maximum(there[rows].sum(0), 1)
-        found[new_label == which] = mean
-    return found + centre
+        poses[new_label == which] = mean
+    return poses + centre
 
 
 def _box_height(truth: Points, there: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

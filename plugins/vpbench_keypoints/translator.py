@@ -95,10 +95,10 @@ class KeypointTranslator(nn.Module):
                 sharpness,
             )
             whole = {"final": blend(tiled(image), coarse, mask), "coarse": coarse}
-            found = {k: (v.clamp(-1.0, 1.0) + 1.0) / 2.0 for k, v in whole.items()}
+            images = {k: (v.clamp(-1.0, 1.0) + 1.0) / 2.0 for k, v in whole.items()}
             if mask is not None:
-                found["mask"] = mask
-            for name, value in found.items():
+                images["mask"] = mask
+            for name, value in images.items():
                 shaped = value.unflatten(0, (len(frame), steps))
                 parts.setdefault(name, []).append(shaped)
         return {name: torch.cat(values, 1) for name, values in parts.items()}

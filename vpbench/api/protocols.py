@@ -263,7 +263,7 @@ class FitContext(Protocol):
         ...
 
     def checkpoint(self, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Store the state inside a stage, so that a killed job goes on from here."""
+        """Store the state inside a stage, so that a killed job resumes from here."""
         ...
 
     def resume(self) -> tuple[dict[str, npt.NDArray[np.generic]], dict[str, Any]] | None:

@@ -27,7 +27,7 @@ def check_api(owner: str, wanted: int) -> None:
     Raises:
         UsageError: the version is newer than `API`, older than `OLDEST`, or no integer.
     """
-    if type(wanted) is not int:  # True is no version
+    if type(wanted) is not int:  # True is not a version
         raise UsageError(f"{owner} declares api={wanted!r}; it must be an integer such as {API}.")
     if wanted > API:
         raise UsageError(

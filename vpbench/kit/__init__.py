@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vpbench.kit.loop import training_steps as training_steps
     from vpbench.kit.perceptual import FeatureNetwork as FeatureNetwork
     from vpbench.kit.perceptual import PerceptualLoss as PerceptualLoss
-    from vpbench.kit.perceptual import perceptual_network as perceptual_network
+    from vpbench.kit.perceptual_networks import perceptual_network as perceptual_network
     from vpbench.kit.pictures import contact_sheet as contact_sheet
     from vpbench.kit.pictures import draw_keypoints as draw_keypoints
     from vpbench.kit.prefetch import Prefetch as Prefetch
@@ -77,7 +77,8 @@ _HOME = {
     "files": "read_clip",
     "layers": "conv3x3 glorot pass_on upconv3x3",
     "loop": "Training training_steps",
-    "perceptual": "FeatureNetwork PerceptualLoss perceptual_network",
+    "perceptual": "FeatureNetwork PerceptualLoss",
+    "perceptual_networks": "perceptual_network",
     "pictures": "contact_sheet draw_keypoints",
     "prefetch": "Prefetch",
     "pretrained": "EFFICIENTNET_LITE0 VGG16_HED VGG19",

@@ -48,7 +48,7 @@ def apply_gradients(
 ) -> None:
     """One step of an optimiser with gradients that were computed apart (`torch.autograd.grad`).
 
-    Two networks that share weights or losses can so be moved after all gradients are taken.
+    So networks that share weights or losses can be updated after all gradients are taken.
     """
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient

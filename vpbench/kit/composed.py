@@ -38,8 +38,8 @@ class ComposedMethod:
 
     A component may carry `capabilities`: a pose, or a label, is handed to it where they say
     "required" or "optional". Without them it gets the label and no pose. Components that are torch
-    modules, or hold some as attributes, predict in evaluation mode and are found on whatever device
-    they lie.
+    modules, or hold some as attributes, predict in evaluation mode, on whatever device they
+    lie.
 
     Attributes:
         trains: stage -> slots whose components it trains, as in the method's StageSpecs. Subclasses
@@ -75,7 +75,7 @@ class ComposedMethod:
         """Predict S futures of B clips; sample s of clip b depends on `seeds[b, s]` alone.
 
         Args:
-            given: the given frames; keypoints are found on all of them, the last one is rendered.
+            given: the given frames; keypoints are detected on all, the last one is rendered.
             horizon: T, number of frames to predict.
             seeds: int64 [B,S].
 
@@ -106,7 +106,7 @@ class ComposedMethod:
             coarse) as uint8 [B,S,T,H,W,3], others (flow) as float32 [B,S,T,H,W,C]; the rest
             unchanged with an axis S after the first.
         """
-        found: dict[str, list[npt.NDArray[Any]]] = {}
+        samples: dict[str, list[npt.NDArray[Any]]] = {}
         explain: Any = getattr(self.slots["translator"], "intermediates", None)
         with torch.inference_mode(), evaluating(self.slots.values()):
             scene = self._look(given, seeds)
@@ -120,8 +120,8 @@ class ComposedMethod:
                 parts["keypoints"] = path.numpy()
                 parts["final"] = to_uint8(self._render(scene, target))
                 for name, value in parts.items():
-                    found.setdefault(name, []).append(value)
-        return {name: np.stack(values, axis=1) for name, values in found.items()}
+                    samples.setdefault(name, []).append(value)
+        return {name: np.stack(values, axis=1) for name, values in samples.items()}
 
     def _look(self, given: Conditioning, seeds: Seeds) -> _Scene:
         if given.frames.ndim != 5 or seeds.ndim != 2 or len(seeds) != len(given) or not seeds.size:
@@ -142,9 +142,9 @@ class ComposedMethod:
         label = None
         if self._wants("motion", "label", given.label) and given.label is not None:
             label = torch.from_numpy(np.array(given.label, dtype=np.int64))
-        chance = torch.from_numpy(np.array(seeds, dtype=np.int64))
-        points, label, chance = self._on("motion", scene.points, label, chance)
-        target = self.slots["motion"].rollout(points, label, horizon, chance)
+        own_seeds = torch.from_numpy(np.array(seeds, dtype=np.int64))
+        points, label, own_seeds = self._on("motion", scene.points, label, own_seeds)
+        target = self.slots["motion"].rollout(points, label, horizon, own_seeds)
         self._expect("motion", target, (len(points), horizon, *points.shape[2:]))
         return target
 

@@ -15,7 +15,7 @@ def read_clip(path: Path | str) -> Frames:
 
     Raises:
         MissingData: there is no such file.
-        BadData: it is no clip, damaged, or of a type that is not read.
+        BadData: it is not a clip, is damaged, or of a type that is not supported.
     """
     from vpbench.media.decode import read
 

@@ -146,7 +146,7 @@ def from_arrays(
 
 def _check_schema(meta: Any, where: str) -> None:
     if not isinstance(meta, Mapping) or meta.get("schema") != SCHEMA or "tree" not in meta:
-        raise Corrupt(f"{where} is no {SCHEMA}.")
+        raise Corrupt(f"{where} is not a {SCHEMA}.")
 
 
 def _pack(state: Any) -> tuple[dict[str, Tensor], Any]:
@@ -272,7 +272,7 @@ class _Unpacker:
                 return self._stored(name, dtype).numpy()
             case {"scalar": name, "dtype": dtype}:
                 return self._stored(name, dtype).numpy()[()]
-        raise Corrupt(f"the saved state holds {json.dumps(node)[:80]}, which means nothing.")
+        raise Corrupt(f"the saved state holds {json.dumps(node)[:80]}, an unknown node.")
 
     def _stored(self, name: str, dtype: str) -> Tensor:
         if name not in self._tensors or dtype not in _DTYPES:

@@ -1,4 +1,4 @@
-"""What a translator makes of keypoints that are told to it: true ones, or moved ones."""
+"""What a translator draws for given keypoints: true ones, or shifted ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vpbench.kit.composed import ComposedMethod
 from vpbench.kit.labels import detect_clip
 
 
-class _Told:
-    """Takes the place of a motion model: says what it was told."""
+class _Known:
+    """Takes the place of a motion model whose answer is known."""
 
     def __init__(self, target: Tensor) -> None:
         self.target = target
@@ -24,7 +24,7 @@ class _Told:
     def rollout(
         self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
     ) -> Tensor:
-        """The told keypoints [B,T,K,3]."""
+        """The known keypoints [B,T,K,3]."""
         return self.target.to(keypoints.device)
 
 
@@ -50,7 +50,7 @@ def translation_intermediates(
         As `ComposedMethod.intermediates`, with S = 1.
 
     Raises:
-        UsageError: `future` is no video of the given clips.
+        UsageError: `future` is not a video of the given clips.
         MethodFailed: a component returned the wrong shape, or NaN.
     """
     if future.ndim != 5 or len(future) != len(given):
@@ -63,7 +63,7 @@ def translation_intermediates(
     )
     target = torch.from_numpy(points)
     target[..., :2] += torch.tensor(shift)
-    parts: dict[str, Any] = {"motion": _Told(target)}
+    parts: dict[str, Any] = {"motion": _Known(target)}
     parts |= {name: slots[name] for name in ("detector", "translator")}
     method = ComposedMethod(task, {}, parts)
     seeds = np.zeros((len(given), 1), np.int64)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 FRAMES = 16
-"""Flows that are drawn at once; four halvings in time lead to 1, so this is no parameter."""
+"""Flows that are drawn at once; four halvings in time lead to 1, so this is not a parameter."""
 
 _IN_TIME = 3
 """Stages that halve (or double) time together with height and width."""
@@ -142,7 +142,7 @@ class FlowGenerator(nn.Module):
 
         Args:
             image: [B,3,H,W] in [0,1].
-            z: [B,latent]; it gates the image's code, so that without a code there is no chance.
+            z: [B,latent]; it gates the image's code, so that nothing is random without a code.
 
         Returns:
             [B,16,2,H,W], x before y, px, from frame i+1 back to frame i; |value| <= flow_max.

@@ -42,8 +42,8 @@ class FlowBatch:
 class FlowStore:
     """The flow of clips, one file for a clip and a distance between frames.
 
-    A file is found by the bytes of the clip's frames and the teacher's name, so that another size,
-    crop or teacher never meets the wrong flow. What cannot be read is computed again.
+    A file is named by a hash of the bytes of the clip's frames and the teacher's name, so that
+    another size, crop or teacher never meets the wrong flow. What cannot be read is computed again.
 
     Args:
         folder: a folder of the cache (`FitContext.cache`).
@@ -64,8 +64,8 @@ class FlowStore:
         """
         length = self.data.length(split, clip)
         gaps = np.diff(times) % length
-        found = {int(g): self._clip(split, clip, int(g), length) for g in set(gaps.tolist())}
-        rows = [found[int(g)][int(t)] for t, g in zip(times[:-1], gaps, strict=True)]
+        by_gap = {int(g): self._clip(split, clip, int(g), length) for g in set(gaps.tolist())}
+        rows = [by_gap[int(g)][int(t)] for t, g in zip(times[:-1], gaps, strict=True)]
         flows = np.stack(rows).astype(np.float32)
         flows /= _STEP
         return flows
@@ -98,7 +98,7 @@ class FlowStore:
 
 def _read(path: Path) -> npt.NDArray[np.int16] | None:
     try:
-        # opened here, because numpy leaves the file open when it is no archive
+        # opened here, because numpy leaves the file open when it is not an archive
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return stored["flow"]
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):

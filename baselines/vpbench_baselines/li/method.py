@@ -58,17 +58,17 @@ class Li:
             coarse: the frame before, warped by the flow, uint8 [B,S,T,H,W,3]; flow: px, float32
             [B,S,T,H,W,2]; final: as `predict`.
         """
-        found: dict[str, list[npt.NDArray[Any]]] = {"coarse": [], "flow": [], "final": []}
+        samples: dict[str, list[npt.NDArray[Any]]] = {"coarse": [], "flow": [], "final": []}
         with torch.inference_mode():
             first = to_tensor(given.frames[:, -1:], self.device)
             for s in range(seeds.shape[1]):
                 video, flows = self._video(given, horizon, seeds[:, s])
                 before = torch.cat([first, video[:, :-1]], 1)
                 coarse = warp(before.flatten(0, 1), flows.flatten(0, 1)).view_as(video)
-                found["coarse"].append(to_uint8(coarse))
-                found["flow"].append(flows.movedim(2, -1).cpu().numpy())
-                found["final"].append(to_uint8(video))
-        return {name: np.stack(values, axis=1) for name, values in found.items()}
+                samples["coarse"].append(to_uint8(coarse))
+                samples["flow"].append(flows.movedim(2, -1).cpu().numpy())
+                samples["final"].append(to_uint8(video))
+        return {name: np.stack(values, axis=1) for name, values in samples.items()}
 
     def _video(
         self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]

@@ -85,7 +85,7 @@ def _decoder(width: int, levels: int) -> nn.Sequential:
 class Refiner(nn.Module):
     """frame i and the flow to frame i+1 -> frame i+1 = DEC(C(warp(frame)), F(flow)).
 
-    There is no way round the network: all pixels are drawn anew, also those that stand still.
+    No path leads past the network: all pixels are drawn anew, also those that stand still.
 
     Args:
         width: channels at full resolution; 64 in the original.
@@ -101,8 +101,8 @@ class Refiner(nn.Module):
     def forward(self, frame: Tensor, flow: Tensor) -> Tensor:
         """[N,3,H,W], [N,2,H,W] px -> [N,3,H,W], not clipped."""
         seen = warp(frame, flow).contiguous(memory_format=torch.channels_last)
-        moved = flow.contiguous(memory_format=torch.channels_last)
-        return self.decoder(torch.cat([self.image(seen), self.flow(moved)], 1)).float()
+        shift = flow.contiguous(memory_format=torch.channels_last)
+        return self.decoder(torch.cat([self.image(seen), self.flow(shift)], 1)).float()
 
     def rollout(self, frame: Tensor, flows: Tensor) -> Tensor:
         """Frames one after the other, each from the one before, never clipped in between.

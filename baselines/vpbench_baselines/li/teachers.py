@@ -128,7 +128,7 @@ class _Network:
     @torch.inference_mode()
     def between(self, first: Frames, second: Frames) -> Flows:
         """See `Teacher`."""
-        found: list[Flows] = []
+        flows: list[Flows] = []
         for start in range(0, len(first), self._AT_ONCE):
             pair = [
                 to_tensor(x[start : start + self._AT_ONCE], self.device) for x in (first, second)
@@ -138,8 +138,8 @@ class _Network:
             wanted = tuple(-(-s * factor // self.multiple) * self.multiple for s in size)
             if wanted != size:
                 pair = [F.interpolate(x, wanted, mode="bilinear", antialias=False) for x in pair]
-            found.append(_small_flow(self.net(*pair), size))
-        return np.concatenate(found)
+            flows.append(_small_flow(self.net(*pair), size))
+        return np.concatenate(flows)
 
 
 class Raft(_Network):

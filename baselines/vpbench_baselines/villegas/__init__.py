@@ -1,8 +1,8 @@
 """`villegas`: long-term video prediction via hierarchical prediction, rewritten.
 
-Villegas, Yang, Zou, Sohn, Lin and Lee, ICML 2017. Joints are found in the given frames, a recurrent
-network predicts their motion, and a generator draws every future frame from the last given one
-by analogy: its features, minus those of its pose, plus those of the wanted pose.
+Villegas, Yang, Zou, Sohn, Lin and Lee, ICML 2017. Joints are detected in the given frames, a
+recurrent network predicts their motion, and a generator draws every future frame from the last
+given one by analogy: its features, minus those of its pose, plus those of the wanted pose.
 
 A composed method: three parts, each trained by itself and each of use in other methods.
 

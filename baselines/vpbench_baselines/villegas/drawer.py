@@ -33,8 +33,8 @@ class AnalogyDrawer(nn.Module):
     """Draws every frame from the last given one.
 
     Poses are shown to it as 48 maps along the limbs where the detector finds the joints of a body
-    whose limbs are known, else as one map a point. Which of the two, and how many points, is found
-    out when it is trained or loaded.
+    whose limbs are known, else as one map a point. Which of the two, and how many points, is known
+    when it is trained or loaded.
     """
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Any]) -> None:

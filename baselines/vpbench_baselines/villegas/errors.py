@@ -11,7 +11,7 @@ def masked_error(predicted: Tensor, true: Tensor) -> Tensor:
 
     Args:
         predicted: [...,J,2] in [-1,1].
-        true: [...,J,3]; confidence 0 = missing, wherever it is said to lie.
+        true: [...,J,3]; confidence 0 = missing, whatever its coordinates.
 
     Returns:
         A scalar. Missing joints give no gradient.
@@ -19,15 +19,15 @@ def masked_error(predicted: Tensor, true: Tensor) -> Tensor:
     there = true[..., 2:] > 0
     # chosen before the difference: 0 times a place that is not a number would be none
     wanted = torch.where(there, true[..., :2], 0.0)
-    found = torch.where(there, predicted, 0.0)
-    return (found - wanted).square().mean()
+    counted = torch.where(there, predicted, 0.0)
+    return (counted - wanted).square().mean()
 
 
-def joint_errors(found: Tensor, true: Tensor, also: Tensor | None = None) -> Tensor:
+def joint_errors(points: Tensor, true: Tensor, also: Tensor | None = None) -> Tensor:
     """Distances of joints that are there, in [-1,1] units (2 is the width of the frame).
 
     Args:
-        found: [...,J,2 or 3].
+        points: [...,J,2 or 3].
         true: [...,J,3]; confidence 0 = missing.
         also: bool [...,J], of which joints count besides.
 
@@ -37,4 +37,4 @@ def joint_errors(found: Tensor, true: Tensor, also: Tensor | None = None) -> Ten
     there = true[..., 2] > 0
     if also is not None:
         there = there & also
-    return (found[..., :2] - true[..., :2]).norm(dim=-1)[there]
+    return (points[..., :2] - true[..., :2]).norm(dim=-1)[there]

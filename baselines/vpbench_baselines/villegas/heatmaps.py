@@ -81,8 +81,8 @@ def heat_map_loss(
     target = F.softmax((-far[:, :, 1, :, None] - far[:, :, 0, None, :]).flatten(2), 2)
     entropy = -(target * F.log_softmax(logits.float().flatten(2), 2)).sum(2)
     placed = (entropy * there).sum() / there.sum().clamp_min(1)
-    told = F.binary_cross_entropy_with_logits(seen.float(), there.float())
-    return placed + visible_weight * told
+    visible = F.binary_cross_entropy_with_logits(seen.float(), there.float())
+    return placed + visible_weight * visible
 
 
 def read_points(logits: Tensor, seen: Tensor) -> Tensor:

@@ -53,14 +53,14 @@ def limb_points(joints: Tensor, joint_names: Sequence[str]) -> Tensor:
     for name, (left, right) in _MIDDLES.items():
         (a, seen_a), (b, seen_b) = ends[left], ends[right]
         ends[name] = ((a + b) / 2, seen_a & seen_b)
-    found: list[Tensor] = []
+    points: list[Tensor] = []
     for start, end in _LIMBS:
         (a, seen_a), (b, seen_b) = ends[start], ends[end]
         for t in _ALONG:
             there = seen_a if t == 0 else seen_b if t == 1 else seen_a & seen_b
             place = a if t == 0 else b if t == 1 else a + t * (b - a)
-            found.append(torch.cat([place, there[..., None].to(place)], -1))
-    return torch.stack(found, -2)
+            points.append(torch.cat([place, there[..., None].to(place)], -1))
+    return torch.stack(points, -2)
 
 
 def point_maps(points: Tensor, size: int, sigma: float) -> Tensor:

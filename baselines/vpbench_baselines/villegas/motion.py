@@ -71,7 +71,7 @@ def points_of(numbers: Tensor) -> Tensor:
 class PoseMotion(nn.Module):
     """The pose LSTM; `factory(task, params, space)` of a motion component.
 
-    It takes points of any kind and number: how many is found out when it is trained or loaded.
+    It takes points of any kind and number: how many is known when it is trained or loaded.
     """
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], space: object) -> None:
@@ -231,8 +231,8 @@ def validation_paths(data: KeypointView, joints: bool, ctx: FitContext) -> Paths
         batch = next(data.batches("val", task_window(ctx.task), count, stream="validation"))
     except BadData:  # none is long enough
         return None
-    found = pose_to_tensor(batch.keypoints, ctx.device)
-    if found is None:
+    detected = pose_to_tensor(batch.keypoints, ctx.device)
+    if detected is None:
         return None
     true = paths_of(batch, joints).to(ctx.device)
-    return Paths(found[:, max(0, n - MOST_GIVEN) : n], true[:, n - 1], true[:, n:])
+    return Paths(detected[:, max(0, n - MOST_GIVEN) : n], true[:, n - 1], true[:, n:])

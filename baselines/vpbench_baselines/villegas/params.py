@@ -23,7 +23,7 @@ DETECTOR: dict[str, Value] = {
 """n_keypoints: joints of the dataset.
 width: channels of the first convolution.
 spread: standard deviation of a joint on its heat map, in cells of two pixels.
-visible_weight: of the loss that tells whether a joint can be seen.
+visible_weight: of the loss on whether a joint can be seen.
 schedule: "constant", or "cosine": the rate falls to 0.
 precision: of convolutions in training, "fp32" or "bf16".
 flip, rotate (degrees), crop, colour: augmentation.
@@ -78,7 +78,7 @@ features: network of the generic feature loss, "none" for preset smoke.
 feature_share: part of a batch on which the two feature losses are taken.
 *_weight: of the four losses.
 adversarial_start: part of the steps after which the discriminator takes part.
-margin: a player is stopped while it is ahead by more than this; 0 never stops one.
+margin: a network is not updated while it is ahead by more than this; 0 does not balance the two.
 regressor_*: of the network of the pose feature loss where the detector has none.
 pair_gap: source frames between the two frames of a pair.
 """

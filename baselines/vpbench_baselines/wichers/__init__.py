@@ -8,7 +8,7 @@ Variants, each a row of its own:
 
 - `wichers`: EPVA, then a second stage with an adversary on sequences of encodings;
 - `wichers[variant=epva]`: the first stage alone, which draws no noise;
-- `wichers[variant=e2e]`: one loss on predicted frames; the paper's end-to-end rival.
+- `wichers[variant=e2e]`: one loss on predicted frames; the paper's end-to-end comparison.
 
 Where this differs from the authors' code is listed in `spec.DEVIATIONS`.
 """

@@ -20,7 +20,7 @@ DEVIATIONS = (
     "Preset cpu: five convolutions replace VGG-16, 5 cells replace 21, width 12 replaces 64, 40 "
     "numbers an encoding; without the empty action slot and without dropout.",
     "Preset cpu: encodings have length 1 from the first stage on, not from the second, so that the "
-    "second goes on where the first ends.",
+    "second continues where the first ends.",
     "Preset cpu: a bottleneck of 16 rectified channels before the last convolution, not 4, which "
     "can all die in a small network.",
     "Preset cpu: six random frames of a batch's clips count in a step of the first stage; the mean "

@@ -20,6 +20,7 @@ from vpbench.api import (
     UnknownName,
     UsageError,
 )
+from vpbench.core.names import MethodRef
 from vpbench.core.registry import registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import StageDir
@@ -518,18 +519,19 @@ def test_what_each_row_needs():
     known = registry()
 
     def needs(name):
-        return resolve(name, known, 64).capabilities
+        return resolve(MethodRef.parse(name), known, 64).capabilities
 
     assert needs("villegas").pose == "training" and needs("villegas").label == "no"
     assert needs("villegas").conditioning_frames == (1, 10) and not needs("villegas").stochastic
     assert needs("villegas[detector=annotated]").pose == "required"
-    assert resolve("villegas[detector=annotated]", known, 64).uses == ["pose"]
+    annotated = MethodRef.parse("villegas[detector=annotated]")
+    assert resolve(annotated, known, 64).uses == ["pose"]
     assert needs("villegas[detector=ours-detector]").pose == "no"
 
 
 def test_a_preset_holds_for_all_parts():
     for preset in ("paper", "cpu", "smoke"):
-        method = resolve(f"villegas[preset={preset}]", registry(), 64)
+        method = resolve(MethodRef("villegas", {"preset": preset}), registry(), 64)
         for slot, (_, base, presets) in PARTS.items():
             assert dict(method.slots[slot].params) == {**base, **presets[preset]}
     assert all(set(p) <= set(base) for _, base, presets in PARTS.values() for p in presets.values())

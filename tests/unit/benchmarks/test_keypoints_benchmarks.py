@@ -1,4 +1,5 @@
-"""The keypoint method's benchmarks: their rival is the same method, their arithmetic is right."""
+"""The keypoint method's benchmarks: what they compare with is the same method, and they
+compute what they say."""
 
 import argparse
 import json
@@ -161,8 +162,13 @@ def test_error_on_changed_pixels():
 def test_missing_fvd_keeps_no_bound():
     from keypoints_acceptance import fvd
 
+<<<<<<< HEAD
     run = SimpleNamespace(inputs={"method": "m"})
     trial = SimpleNamespace(score=lambda *_: None, finished=lambda _: run, apart=lambda *_: None)
+=======
+    stored = SimpleNamespace(inputs={"method": "m"})
+    trial = SimpleNamespace(score=lambda *_: None, finished=lambda _: stored, apart=lambda *_: None)
+>>>>>>> kit
     lines = fvd(trial)
     assert [line.met for line in lines] == [None] * 4 + [False] * 2
 

@@ -27,15 +27,17 @@ from vpbench.core.paths import Paths
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
-from vpbench.core.rundir import StageDir
+from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.stages import stage_graph
+from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData, open_task_data
 from vpbench.harness.training.context import StageContext
 from vpbench.harness.training.stage import (
     ancestors,
     call_fit,
+    label_clips,
     load_parts,
-    run_stage,
+    save_part,
     stage_data,
     stage_seed,
     trained_part,
@@ -46,12 +48,17 @@ DATASET = "puppets"
 PRESET = "smoke"
 STEPS = 6
 """Steps of a probe: preset `smoke` of all bundled methods has each loss in its first six."""
-RTOL = 1e-3
-"""Largest relative difference of a loss that may come from another machine: other libraries sum in
-another order, and Adam's first steps enlarge that."""
+RTOL = 2e-3
+"""Largest relative difference of a loss at the first step that may come from another machine, whose
+libraries sum in another order. With the AVX2 kernels of torch and oneDNN in place of those for
+AVX-512, the bundled stages differed by at most 0.9e-3."""
+GROWTH = 2.0
+"""The tolerance grows by this factor a step: Adam's first steps have nearly the size of the
+learning rate whatever the gradient, so that rounding turns around the smallest ones. Measured as
+above: up to 8e-3 at step 4 and 5e-3 at step 6."""
 ATOL = 1e-6
-"""Losses smaller than about 1e-3 are differences of almost equal numbers of the order of 1; float32
-carries those to this many digits only."""
+"""Some losses are differences of almost equal means of the order of 1e-2; float32 carries these no
+further."""
 
 Losses = Mapping[str, float]
 
@@ -79,8 +86,16 @@ class ProbeRecord:
     python: str
     torch: str
 
-    def differences(self, other: ProbeRecord, rtol: float = RTOL, atol: float = ATOL) -> list[str]:
-        """Where another probe of the same stage differs, one line each; [] attests equality."""
+    def differences(
+        self, other: ProbeRecord, rtol: float = RTOL, growth: float = GROWTH, atol: float = ATOL
+    ) -> list[str]:
+        """Where another probe of the same stage differs, one line each; [] attests equality.
+
+        Args:
+            rtol: largest relative difference of a loss at the first step.
+            growth: by which this is multiplied from step to step.
+            atol: an absolute difference that never counts.
+        """
         lines = [
             f"{name} is {getattr(other, name)}, was {getattr(self, name)}"
             for name in ("stage", "method", "dataset", "task", "seed")
@@ -94,7 +109,9 @@ class ProbeRecord:
                 for name in sorted({*was, *now})
                 if name not in was
                 or name not in now
-                or not math.isclose(was[name], now[name], rel_tol=rtol, abs_tol=atol)
+                or not math.isclose(
+                    was[name], now[name], rel_tol=rtol * growth ** (step - 1), abs_tol=atol
+                )
             ]
         return lines
 
@@ -137,8 +154,9 @@ def training_probe(
 ) -> ProbeRecord:
     """Train the first steps of a stage and return their losses.
 
-    Earlier stages that it needs are trained first, in full, with the same preset; they are kept in
-    `work` and not trained again by another probe in the same folder.
+    Earlier stages that it needs are asked to stop before their first step, so that they hold their
+    first weights: what they learned would carry the rounding of one machine into the losses. They
+    are kept in `work`, for other probes in the same folder.
 
     Args:
         stage: "owner:stage", as `stage.json` has owner and stage.
@@ -150,7 +168,7 @@ def training_probe(
         steps: how many to make; fewer where the whole training has fewer.
 
     Returns:
-        The record; the same on the same machine, and within `RTOL` on any.
+        The record; the same on the same machine, and without `differences` on most others.
 
     Raises:
         UnknownName: the method has no such stage.
@@ -166,9 +184,10 @@ def training_probe(
         raise UnknownName(f"stage of {method}", stage, known)
     with limited_threads(1):
         before = ancestors(wanted.node, stages)
+        prober = _Prober(stages, task_data, registry, cache, report)
         for earlier in before:
-            run_stage(earlier, stages, task_data, registry, cache, 1, "cpu", report)
-        losses = _first_losses(wanted, before, task_data, registry, cache, steps, report)
+            prober.make_untrained(earlier)
+        losses = prober.first_losses(wanted, steps)
     return ProbeRecord(
         stage=stage,
         method=wanted.node.method.name,
@@ -201,33 +220,57 @@ class _ProbeContext(StageContext):
         super().log(values)
 
 
-def _first_losses(
-    stage: StagePlan,
-    before: Sequence[StagePlan],
-    task_data: TaskData,
-    registry: Registry,
-    cache: Path,
-    steps: int,
-    report: Report,
-) -> tuple[Losses, ...]:
-    node = stage.node
-    instance, slots = load_parts(node, before, task_data, registry, "cpu")
-    ctx = _ProbeContext(
-        task=task_data.task.info,
-        trains=node.trains,
-        device="cpu",
-        threads=1,
-        seed=stage_seed(node),
-        stage=StageDir(stage.folder.path.with_name(f"{stage.folder.path.name}.probe")),
-        label=node.label,
-        cache_root=cache,
-        report=report,
-        slots=slots,
-        limit=steps,
-    )
-    target = trained_part(node, instance, slots)
-    call_fit(node, target, stage_data(node, task_data, before), ctx)
-    return tuple(ctx.losses[step] for step in sorted(ctx.losses))
+@dataclass(frozen=True)
+class _Prober:
+    """Fits stages for a few steps in a scratch folder."""
+
+    stages: Sequence[StagePlan]
+    task_data: TaskData
+    registry: Registry
+    cache: Path
+    report: Report
+
+    def make_untrained(self, stage: StagePlan) -> None:
+        """Store a stage as it is before its first step, or the keypoints that it gives."""
+        node, folder = stage.node, stage.folder
+        if folder.complete():
+            return
+        if node.mode == "labels":
+            before = ancestors(node, self.stages)
+            _, slots = load_parts(node, before, self.task_data, self.registry, "cpu")
+            label_clips(self.task_data, slots["detector"], folder, node.label, self.report)
+        else:
+            target, _ = self._fit(stage, 0)
+            save_part(node, target, folder)
+        write_sealed(folder.record, {"schema": schema.STAGE, "files": folder.files()})
+
+    def first_losses(self, stage: StagePlan, steps: int) -> tuple[Losses, ...]:
+        """What the first steps log."""
+        _, losses = self._fit(stage, steps)
+        return tuple(losses[step] for step in sorted(losses))
+
+    def _fit(self, stage: StagePlan, limit: int) -> tuple[Any, dict[int, Losses]]:
+        """What was fitted, and its losses by step."""
+        node = stage.node
+        before = ancestors(node, self.stages)
+        instance, slots = load_parts(node, before, self.task_data, self.registry, "cpu")
+        ctx = _ProbeContext(
+            task=self.task_data.task.info,
+            trains=node.trains,
+            device="cpu",
+            threads=1,
+            seed=stage_seed(node),
+            stage=StageDir(stage.folder.path.with_name(f"{stage.folder.path.name}.probe")),
+            label=node.label,
+            cache_root=self.cache,
+            report=self.report,
+            slots=slots,
+            declared=declared_weights(node),
+            limit=limit,
+        )
+        target = trained_part(node, instance, slots)
+        call_fit(node, target, stage_data(node, self.task_data, before), ctx)
+        return target, ctx.losses
 
 
 def _planned(

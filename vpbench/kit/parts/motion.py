@@ -138,10 +138,10 @@ def _motion(stored: Tensor) -> Tensor:
     """[N,1+T,K,3] -> how far each point has moved since t0 when seen last, [N,T,K,2]."""
     seen = (stored[..., 2:] > 0) & (stored[:, :1, :, 2:] > 0)
     away = stored[..., :2] - stored[:, :1, :, :2]
-    moved = [torch.zeros_like(away[:, 0])]
+    offsets = [torch.zeros_like(away[:, 0])]
     for t in range(1, stored.shape[1]):
-        moved.append(torch.where(seen[:, t], away[:, t], moved[-1]))
-    return torch.stack(moved[1:], 1)
+        offsets.append(torch.where(seen[:, t], away[:, t], offsets[-1]))
+    return torch.stack(offsets[1:], 1)
 
 
 def _distances(one: Tensor, many: Tensor) -> Tensor:

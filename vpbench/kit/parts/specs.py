@@ -45,8 +45,8 @@ ANNOTATED = ComponentSpec(
 """Its keypoints are the dataset's joints in the dataset's order, which is the space (J, "joints").
 
 Spaces are compared before a dataset is opened, so J is a parameter; 13 is what Penn Action and
-puppets have, and another number is refused when the task is known. It is no oracle: in a prediction
-it sees the joints of the given frames only. What it has and others lack is an annotation, and that
-is what `pose="required"` puts on the row."""
+puppets have, and another number is refused when the task is known. It is not an oracle: in a
+prediction it sees the joints of the given frames only. What it has and others lack is an
+annotation, and that is what `pose="required"` puts on the row."""
 
 BUILTIN = (CONSTANT_VELOCITY, FROZEN, NEAREST_TRAIN, ANNOTATED)
