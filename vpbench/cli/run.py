@@ -48,6 +48,7 @@ def execute(
         recompute=fields.get("recompute", False),
     )
     chosen = run_options(until, opened.plugins, metrics, references, **fields)
+    opened.registry.find("executor", chosen.executor)  # a wrong name ends the command here
     task = opened.task_data.task
     wanted = wanted_metrics(chosen.metrics, opened.registry) if until == "score" else []
     plan = make_plan(

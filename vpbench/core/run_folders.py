@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vpbench.core import schema
-from vpbench.core.files import storage
+from vpbench.core.files import make_folder, storage
 from vpbench.core.records import RunInputs
 from vpbench.core.rundir import RunDir, read_object
 
@@ -57,6 +57,18 @@ def retire(folder: Path) -> Path:
                 folder.rename(target)
             return target
     raise AssertionError("unreachable")  # pragma: no cover - count() does not end
+
+
+def retire_score(path: Path) -> Path:
+    """Move a score file where nothing reads it, beside the others.
+
+    Returns:
+        Where it lies now.
+    """
+    target = make_folder(path.parent / "retired") / path.name
+    with storage(target):
+        path.replace(target)
+    return target
 
 
 def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:

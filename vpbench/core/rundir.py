@@ -251,12 +251,14 @@ class RunDir:
 
     def all_scores(self, manifest_sha: str) -> list[ScoreRecord]:
         """Scores over the test split and over its subsets, as `read_scores`."""
-        if not self.scores.is_dir():
-            return []
-        paths = [p for p in self.scores.glob("*.json") if not p.name.startswith(TEMPORARY)]
-        key = self.read_record()["key"]
-        scores = [self.read_score(path, key) for path in sorted(paths)]
+        paths = self.score_files()
+        key = self.read_record()["key"] if paths else ""
+        scores = [self.read_score(path, key) for path in paths]
         return [s for s in scores if s.get("manifest") == manifest_sha]
+
+    def score_files(self) -> list[Path]:
+        """All score files, in the order of their names."""
+        return sorted(p for p in self.scores.glob("*.json") if not p.name.startswith(TEMPORARY))
 
     def read_score(self, path: Path, key: str | None = None) -> ScoreRecord:
         """One score file, checked: its bytes, its run, and that its value follows from its clips.

@@ -7,7 +7,14 @@ import pytest
 from vpbench.api import HashMismatch
 from vpbench.core import schema
 from vpbench.core.files import write_json
-from vpbench.core.run_folders import finished, of_earlier_version, retire, retired, runs_of
+from vpbench.core.run_folders import (
+    finished,
+    of_earlier_version,
+    retire,
+    retire_score,
+    retired,
+    runs_of,
+)
 from vpbench.core.rundir import RunDir, write_sealed
 
 KEY = "01234567" + "0" * 56
@@ -76,3 +83,15 @@ def test_a_run_that_was_copied_into_another_folder_is_refused(tmp_path):
     folder.path.rename(folder.path.with_name("89abcdef"))
     with pytest.raises(HashMismatch, match="belongs to the run t/m/01234567"):
         list(finished(tmp_path))
+
+
+def test_a_score_that_is_set_aside_lies_where_nothing_reads_it(tmp_path):
+    folder = run(tmp_path)
+    path = folder.score("psnr", "0" * 8)
+    write_json(path, {})
+    assert folder.score_files() == [path]
+    kept = retire_score(path)
+    assert folder.score_files() == [] and kept.is_file() and kept.name == path.name
+    write_json(path, {"again": 1})
+    retire_score(path)  # the last one is kept
+    assert "again" in kept.read_text()

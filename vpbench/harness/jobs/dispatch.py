@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -101,7 +102,9 @@ class Dispatcher:
         """Write the job file and hand it to the executor."""
         executor = self.executor
         folder = make_folder(Path(job.spec.run.folder) / "events")
-        job.path = folder / f"{job.spec.id}-{time.strftime('%Y%m%dT%H%M%S')}.json"
+        # another process may share this run, and have begun in the same second
+        own = f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(3)}"
+        job.path = folder / f"{job.spec.id}-{own}.json"
         job.spec = replace(
             job.spec,
             events=str(job.path.with_suffix(".jsonl")),

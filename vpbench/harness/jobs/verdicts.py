@@ -9,9 +9,8 @@ from typing import cast
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core.code import CodeTable, short_names
-from vpbench.core.files import make_folder, storage
 from vpbench.core.progress import Event
-from vpbench.core.rundir import RunDir
+from vpbench.core.run_folders import retire_score
 from vpbench.harness.prediction.probe import ProbeResult, describe_probe
 from vpbench.harness.results.run_result import RunResult
 from vpbench.harness.results.run_state import accept_code, other_environment
@@ -64,28 +63,21 @@ def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
 
 
 def judge_scores(result: RunResult, answers: Sequence[Event]) -> Verdict:
-    """Judge stored scores by what was computed of them again; those that differ are set aside."""
+    """Judge stored scores by what was computed of them again.
+
+    All scores of a metric are set aside where one differs: over other frames and subsets the code
+    that has changed is the same.
+    """
     folder = result.run.folder
-    good, bad = _sorted(answers)
-    for event in good:
-        table = folder.read_score(Path(event["path"])).get("code", "")
-        accept_code(folder, [table], "scores", cast("CodeTable", event["code"]))
-    for event in bad:
-        set_score_aside(folder, Path(event["path"]))
+    names = tuple(dict.fromkeys(str(e["metric"]) for e in answers if e["largest"] > TOLERANCE))
+    for event in answers:
+        if event["metric"] not in names:
+            table = folder.read_score(Path(event["path"])).get("code", "")
+            accept_code(folder, [table], "scores", cast("CodeTable", event["code"]))
+    for path in folder.score_files():
+        if folder.read_score(path)["metric"] in names:
+            retire_score(path)
     what = f"code of {short_names(result.changed)} changed"
-    if not bad:
+    if not names:
         return Verdict(f"{what}; scores computed again in part, equal", accepted=True)
-    names = tuple(dict.fromkeys(str(e["metric"]) for e in bad))
     return Verdict(f"{what}; {', '.join(names)} differ and are scored again", rescore=names)
-
-
-def _sorted(answers: Sequence[Event]) -> tuple[list[Event], list[Event]]:
-    good = [e for e in answers if e["largest"] <= TOLERANCE]
-    return good, [e for e in answers if e["largest"] > TOLERANCE]
-
-
-def set_score_aside(folder: RunDir, path: Path) -> None:
-    """Move a score where nothing reads it."""
-    target = make_folder(folder.scores / "retired") / path.name
-    with storage(target):
-        path.replace(target)

@@ -45,20 +45,20 @@ class ProbeResult:
 
 
 def probe_shards(task: Task, key: str) -> list[Shard]:
-    """The first shard, and others chosen by hash until every label is in one.
+    """The first shard, and others in the order of a hash until every label is in one.
 
-    No more than a quarter of the clips, but always one shard.
+    A shard that adds no label is left out. No more than a quarter of the clips, but always one
+    shard.
     """
     first, *others = shards(task)
     others.sort(key=lambda s: hashlib.sha256(f"{key}:{s.index}".encode()).hexdigest())
     chosen = [first]
     labels = {item.clip.label for item in task.test}
     for shard in others:
-        seen = {item.clip.label for s in chosen for item in s.items}
+        unseen = labels - {item.clip.label for s in chosen for item in s.items}
         clips = sum(len(s.items) for s in chosen) + len(shard.items)
-        if seen >= labels or clips * PART > len(task.test):
-            break
-        chosen.append(shard)
+        if clips * PART <= len(task.test) and unseen & {i.clip.label for i in shard.items}:
+            chosen.append(shard)
     return chosen
 
 

@@ -110,13 +110,11 @@ def changed_code(folder: RunDir, tables: Iterable[str], which: Which, paths: Pat
     accepted = read_accepted(folder)[which]
     changed: set[str] = set()
     for name in dict.fromkeys(tables):
-        table = folder.read_code(name)
-        if table is None:
-            changed.add(UNRECORDED)
-            continue
-        known = [t for n in accepted.get(name, []) if (t := folder.read_code(n)) is not None]
-        if not any(not changed_modules(t, digests) for t in (table, *known)):
-            changed.update(changed_modules(table, digests))
+        names = (name, *accepted.get(name, []))
+        known = [t for n in names if (t := folder.read_code(n)) is not None]
+        # what has changed since the nearest of them, of equal ones the last
+        since = min((changed_modules(t, digests) for t in reversed(known)), key=len, default=None)
+        changed.update([UNRECORDED] if since is None else since)
     return sorted(changed)
 
 

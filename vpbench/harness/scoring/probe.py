@@ -38,7 +38,8 @@ class ScoreVerdict:
     """What computing a part of a score again gave.
 
     Attributes:
-        path: the score file.
+        path: the score file; "" where this code would name the score otherwise, by another recipe
+            or other weights.
         largest: largest relative difference of any figure; infinite where one is missing.
         code: what was loaded when it was computed again.
     """
@@ -65,15 +66,16 @@ def probe_scores(
     verdicts: list[ScoreVerdict] = []
     for metric in per_metric(metrics, task_data.task, registry, ctx):
         path = folder.score(metric.wanted.name, metric.short_fingerprint)
-        if not path.is_file():
-            continue
-        stored = folder.read_score(path)
-        if metric.wanted.spec.kind == "clip":
-            largest = _clips(folder, task_data, metric, stored)
-        else:
-            largest = _set(folder, task_data, metric, stored, registry, ctx)
+        largest = float("inf")
+        if path.is_file():
+            stored = folder.read_score(path)
+            if metric.wanted.spec.kind == "clip":
+                largest = _clips(folder, task_data, metric, stored)
+            else:
+                largest = _set(folder, task_data, metric, stored, registry, ctx)
         code = loaded_code(metric.wanted, registry, ctx)
-        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, str(path), largest, code))
+        place = str(path) if path.is_file() else ""
+        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, place, largest, code))
     return verdicts
 
 

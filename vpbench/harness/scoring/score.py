@@ -21,6 +21,7 @@ from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
 from vpbench.core.records import ScoreRecord, Subset
 from vpbench.core.registry import Registry
+from vpbench.core.run_folders import retire_score
 from vpbench.core.rundir import RunDir, is_close, mean_of, write_sealed
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import TaskData
@@ -231,6 +232,7 @@ def _score(
             record["seconds"] = round(time.time() - started, 2)
             path = folder.score(metric.wanted.name, metric.short_fingerprint)
             write_sealed(path, record, held[metric.short_fingerprint].check)
+            _retire_earlier(folder, record)
     finally:
         for lock in held.values():
             lock.release()
@@ -243,6 +245,18 @@ def _score(
                     fix="Run again.",
                 )
             time.sleep(_POLL_S)
+
+
+def _retire_earlier(folder: RunDir, record: ScoreRecord) -> None:
+    """Set aside what an earlier version of the metric made of the same frames and clips."""
+    for path in folder.score_files():
+        other = folder.read_score(path)
+        if other["fp8"] != record["fp8"] and _what(other) == _what(record):
+            retire_score(path)
+
+
+def _what(score: ScoreRecord) -> tuple[str, int, str]:
+    return score["metric"], score["frames"], score["subset"]["name"] if "subset" in score else ""
 
 
 def loaded_code(wanted: Wanted, registry: Registry, ctx: ScoreContext) -> CodeTable:

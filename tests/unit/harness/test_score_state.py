@@ -1,0 +1,115 @@
+"""Which scores of a run are there and hold."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from vpbench.api import HashMismatch
+from vpbench.core.rundir import read_sealed, write_sealed
+from vpbench.harness.results.score_state import inspect_scores
+
+
+def look(bench, run, wanted=None, absent=None):
+    wanted = bench.wanted() if wanted is None else wanted
+    task = bench.task_data().task
+    return inspect_scores(run.folder, task, wanted, bench.paths, absent or {})
+
+
+@pytest.fixture
+def run(bench):
+    return bench.run()[0].run
+
+
+def path_of(run, metric):
+    (path,) = run.folder.scores.glob(f"{metric}@*.json")
+    return path
+
+
+def test_nothing_is_to_be_done_once_all_is_scored(bench, run):
+    state = look(bench, run)
+    assert (state.todo, state.changed, state.missing) == ([], {}, {})
+    assert look(bench, run, bench.wanted("ssim", "psnr")).todo == ["ssim"]
+    path_of(run, "psnr").unlink()
+    assert look(bench, run).todo == ["psnr"]
+    shutil.rmtree(run.folder.scores)
+    assert look(bench, run).todo == ["psnr", "error"]
+
+
+def test_scores_of_earlier_predictions_do_not_count(bench, run):
+    path = path_of(run, "psnr")
+    score = read_sealed(path, "vpbench.score/2")
+    write_sealed(path, {**score, "manifest": "0" * 64})
+    assert look(bench, run).todo == ["psnr"]
+
+
+def test_a_new_version_of_a_metric_is_scored(bench, run):
+    (psnr, error) = bench.wanted()
+    newer = replace(error, spec=replace(error.spec, version=2))
+    assert look(bench, run, [psnr, newer]).todo == ["error"]
+
+
+@pytest.mark.parametrize("field", ["split", "data", "size", "window", "geometry", "n"])
+def test_scores_of_the_task_as_it_was_do_not_count(bench, run, field):
+    path = path_of(run, "psnr")
+    score = read_sealed(path, "vpbench.score/2")
+    assert field in score["fingerprint"]
+    fingerprint = {**score["fingerprint"], field: "other"}
+    write_sealed(path, {**score, "fingerprint": fingerprint})
+    assert look(bench, run).todo == ["psnr"]
+
+
+def test_code_of_a_metric_that_has_changed_is_for_a_probe(bench, run):
+    bench.edit(" * 1.0\n", " * 2.0  # louder\n")
+    state = look(bench, run)
+    assert state.todo == [] and state.changed == {"error": [f"file:{bench.plugin}"]}
+    assert path_of(run, "error").is_file()
+
+
+def test_code_of_the_method_is_no_business_of_a_built_in_metric(bench, run):
+    bench.edit("+ self.more", "+ self.more * 1")
+    assert set(look(bench, run).changed) == {"error"}  # it stands in the same file
+
+
+def test_weights_that_are_not_here_are_the_reason(bench, run):
+    (fvd,) = bench.wanted("fvd")
+    (weights, *_) = fvd.spec.weights
+    state = look(bench, run, [fvd], {weights.name: "I3D weights are not here"})
+    assert state.missing == {"fvd": "not scored: I3D weights are not here"}
+    assert state.todo == [] == list(state.changed)
+
+
+def test_too_few_clips_are_the_reason(bench, run):
+    (psnr, _) = bench.wanted()
+    many = replace(psnr, spec=replace(psnr.spec, min_clips=99))
+    state = look(bench, run, [many])
+    assert state.missing == {"psnr": "not scored: psnr needs at least 99 clips, there are 9."}
+    assert state.todo == []
+
+
+def test_a_damaged_score_is_named(bench, run):
+    path = path_of(run, "psnr")
+    path.write_bytes(path.read_bytes().replace(b'"psnr"', b'"ssim"'))
+    with pytest.raises(HashMismatch, match="psnr@"):
+        look(bench, run)
+
+
+def test_named_parts_of_the_test_split_are_due_too(bench, run):
+    data = bench.task_data()
+    ids = sorted(item.clip.id for item in data.task.test)
+    task = replace(data.task, subsets={"half": frozenset(ids[:4]), "none": frozenset()})
+    state = inspect_scores(run.folder, task, bench.wanted(), bench.paths, {})
+    assert state.todo == ["psnr", "error"]
+    (psnr, _) = bench.wanted()
+    large = replace(psnr, spec=replace(psnr.spec, min_clips=5))
+    assert inspect_scores(run.folder, task, [large], bench.paths, {}).todo == []
+
+
+def test_looking_makes_no_metric(bench, run, monkeypatch):
+    wanted, task = bench.wanted(), bench.task_data().task
+
+    def refuse(*_):
+        raise AssertionError("made a metric")
+
+    monkeypatch.setattr("vpbench.core.registry.Registry.factory", refuse)
+    assert inspect_scores(run.folder, task, wanted, bench.paths, {}).todo == []
