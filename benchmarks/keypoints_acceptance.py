@@ -57,7 +57,6 @@ from vpbench.api import ClipInfo, Frames, MissingData
 from vpbench.core import stats
 from vpbench.core.files import atomic_file
 from vpbench.core.hashing import digest
-from vpbench.core.records import ScoreRecord
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH, TaskData
 from vpbench.harness.prediction.shards import call_predict, read_shard
@@ -166,11 +165,7 @@ def joints(trial: Trial) -> list[Line]:
 # FVD ---------------------------------------------------------------------------------------------
 
 
-<<<<<<< HEAD
 def closing(ours: Mapping[str, Any], still: Mapping[str, Any], real: Mapping[str, Any]) -> Line:
-=======
-def closing(ours: ScoreRecord, still: ScoreRecord, real: ScoreRecord) -> Line:
->>>>>>> kit
     """The part of the way from copy-last to real-other; its error by a jackknife over clips."""
 
     def part(a: float, b: float, c: float) -> float:

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """A plain form of the first stage of Kim et al. 2019, the baseline of `keypoints_speed.py`.
-=======
-"""A plain form of the first stage of Kim et al. 2019, what `keypoints_speed.py` compares with.
->>>>>>> kit
 
 What one writes from the paper and the published schedule without thinking of speed: two batches an
 iteration, two calls of the detector, default memory layout, gaussian maps as one exponential over

@@ -40,13 +40,8 @@ class Setup:
 
     def plan(self, names: list[str], options: RunOptions) -> list[RunPlan]:
         """The named methods, one plan each, in their order."""
-<<<<<<< HEAD
         methods = [MethodRef.parse(name) for name in names]
         return plan_loaded(methods, options, self.task_data, self.registry, self.paths)
-=======
-        refs = [MethodRef.parse(name) for name in names]
-        return plan_loaded(refs, options, self.task_data, self.registry, self.paths)
->>>>>>> kit
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,7 @@
     python benchmarks/loader_speed.py [--root DIR] [--videos 24] [--rounds 5]
 
 Without --root a synthetic Penn Action of JPEG frames at 270x480 and 360x480 is made in a temporary
-<<<<<<< HEAD
 folder. Both sides give the same thing: the 33 frames of a window at 128x128, uint8. The baseline
-=======
-folder. Both sides give the same thing: the 33 frames of a window at 128x128, uint8. The comparison
->>>>>>> kit
 decodes, resizes (INTER_AREA) and crops with OpenCV on one thread, as most training code does. Files
 are read once before, so neither side waits for a disk. Ratios are medians over rounds in one
 process; the conversion is measured with one and with two processes.
@@ -85,14 +81,9 @@ def videos(count: int) -> dict[str, tuple[str, int, int, tuple[int, int], int]]:
 
 def opened(root: Path, cache: Path) -> TaskData:
     """The task `penn` with an empty cache."""
-<<<<<<< HEAD
     return open_task_data(
         TaskRef(dataset="penn", root=str(root)), build(), Paths(cache / "runs", cache)
     )
-=======
-    ref = TaskRef(dataset="penn", root=str(root))
-    return open_task_data(ref, build(), Paths(cache / "runs", cache))
->>>>>>> kit
 
 
 def conversion(root: Path, scratch: Path, workers: int, rounds: int) -> float:

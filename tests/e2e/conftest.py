@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import write_clips
 from tests.e2e.helpers import TINY, folder, vpbench
+from tests.e2e.identity import Place
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,15 @@ def finished(finished_place, own_places, tmp_path):
     shutil.copytree(finished_place / "runs", tmp_path / "runs")
     shutil.copytree(finished_place / "home", tmp_path / "home", dirs_exist_ok=True)
     return tmp_path
+
+
+@pytest.fixture
+def place(identity_clips, tmp_path):
+    """A folder to work in, with clips that are not to be changed."""
+    return Place(tmp_path, identity_clips)
+
+
+@pytest.fixture(scope="session")
+def identity_clips(once):
+    """Six test clips and no others."""
+    return once("identity", lambda path: write_clips(path / "clips", (("test", 6),))) / "clips"

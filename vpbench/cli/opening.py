@@ -39,6 +39,7 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
     """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
     from vpbench.api.specs import MethodSpec
     from vpbench.core.registry import load_plugin
+    from vpbench.core.surroundings import unchanged_surroundings
 
     refs: list[MethodRef] = []
     values: list[str] = []
@@ -52,7 +53,8 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
         if module.endswith(".py"):
             path = Path(module).expanduser().absolute()
             value = f"{path}:{ref.base.partition(':')[2] or 'SPEC'}"
-        spec = load_plugin(value, ref.base, f"the module {module}")
+        with unchanged_surroundings():
+            spec = load_plugin(value, ref.base, f"the module {module}")
         if not isinstance(spec, MethodSpec):
             raise click.UsageError(f"{ref.base} is not a MethodSpec.")
         values.append(value)

@@ -110,6 +110,7 @@ def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
         opened.paths,
         TaskRef(dataset="", task=task.id, limit=task.limit),
         failed=failed,
+        folders=frozenset(r.run.folder.path for r in results),
     )
     if comparison.groups:
         print_comparison(comparison.json())

@@ -36,10 +36,10 @@ def score(
     """Score finished predictions; the method itself is not needed.
 
     Takes names of methods (all their finished runs) or run folders. Existing scores are
-    kept.
+    kept, and computed again in part first where their code has changed since.
     """
     from vpbench.core.registry import registry
-    from vpbench.harness.scoring.rescore import find_runs, rescore
+    from vpbench.harness.jobs.rescore import find_runs, rescore
     from vpbench.harness.scoring.score import wanted_metrics
 
     paths = options.folders(runs, offline)

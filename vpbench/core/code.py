@@ -14,7 +14,8 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -22,8 +23,13 @@ from vpbench.core import provenance
 from vpbench.core.hashing import digest
 from vpbench.core.stat_cache import StatCache, stat_cache
 
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
 _FILE = "file:"
 """Prefix of the names of modules that are in no importable package."""
+
+UNRECORDED = "(not recorded)"
+"""Stands for the modules of a result whose table is gone."""
 
 STARTED = time.time()
 """When this process began to load vpbench; a module file that is younger was not what ran."""
@@ -103,24 +109,41 @@ def _file_digest(path: Path) -> str:
     return source_digest(path.read_bytes())
 
 
-def roots_of(factories: Iterable[tuple[str, str]]) -> tuple[Path, ...]:
+@dataclass(frozen=True)
+class Root:
+    """A folder, or a file, whose modules count.
+
+    Attributes:
+        importable: other processes find its modules by their names. What lies beside a single
+            file is named by its path: the file may have put its folder on the path for itself.
+    """
+
+    path: Path
+    importable: bool = True
+
+
+def roots_of(factories: Iterable[tuple[str, str]]) -> tuple[Root, ...]:
     """Folders and files whose modules count: those of vpbench, and of the named plugins.
 
     Args:
         factories: (factory, home) of the method and its components, as specs name them.
     """
-    roots = [Path(__file__).parents[1]]
+    roots = [Root(Path(__file__).parents[1].resolve())]
     for factory, home in factories:
-        path = provenance.source_path(factory.partition(":")[0] or home.partition(":")[0], home)
-        if path is not None:
-            roots += _siblings(path)
-    return tuple(dict.fromkeys(root.resolve() for root in roots))
+        module = factory.partition(":")[0] or home.partition(":")[0]
+        path = provenance.source_path(module, home)
+        if path is None:
+            continue
+        if module.endswith(".py"):
+            beside = provenance.own_folder(path) or path
+            roots.append(Root(beside.resolve(), importable=False))
+        else:
+            roots += [Root(p.resolve()) for p in _siblings(path)]
+    return tuple(dict.fromkeys(roots))
 
 
 def _siblings(path: Path) -> list[Path]:
     """A package or module with the others of its distribution; of a single file, its folder."""
-    if path.is_file() and (path.parent / "__init__.py").exists():
-        return [path]
     folder = provenance.own_folder(path)
     if path.is_file() and folder is not None:
         return [folder]
@@ -144,8 +167,11 @@ def _top_level(package: str) -> tuple[str, ...]:
     return ()
 
 
-def loaded_files(roots: Iterable[Path]) -> dict[str, Path]:
-    """Module name -> source file of all modules of this process that lie below some roots."""
+def loaded_files(roots: Iterable[Root]) -> dict[str, Path]:
+    """Module name -> source file of all modules of this process that lie below some roots.
+
+    An environment of Python that lies beside a plugin is not part of it.
+    """
     folders = tuple(roots)
     files: dict[str, Path] = {}
     for name, module in list(sys.modules.items()):
@@ -153,9 +179,10 @@ def loaded_files(roots: Iterable[Path]) -> dict[str, Path]:
         if not origin or not str(origin).endswith(".py") or name.startswith("__"):
             continue  # "__main__" is a second name of a module that has one
         path = Path(origin).resolve()
-        if any(_counts(path, root) for root in folders):
-            named = name if _importable(name, path) else f"{_FILE}{path}"
-            files[named] = path
+        root = next((r for r in folders if _counts(path, r.path)), None)
+        if root is not None:
+            known = root.importable and module_file(name) == path
+            files[name if known else f"{_FILE}{path}"] = path
     return files
 
 
@@ -166,12 +193,10 @@ def _counts(path: Path, root: Path) -> bool:
     """
     if path != root and root not in path.parents:
         return False
+    if _INSTALLED & set(path.relative_to(root).parts):
+        return False
     inside = (f for f in provenance.installed_folders() if root == f or root in f.parents)
     return not any(folder in path.parents for folder in inside)
-
-
-def _importable(name: str, path: Path) -> bool:
-    return not name.startswith("vpbench_file_") and module_file(name) == path
 
 
 def module_file(name: str) -> Path | None:
@@ -190,7 +215,7 @@ def module_file(name: str) -> Path | None:
     return None
 
 
-def code_table(roots: Iterable[Path], digests: StatCache) -> CodeTable:
+def code_table(roots: Iterable[Root], digests: StatCache) -> CodeTable:
     """The code that this process has loaded so far, and the environment it runs in."""
     modules: dict[str, str] = {}
     for name, path in sorted(loaded_files(roots).items()):
@@ -211,9 +236,46 @@ def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
     return sorted(changed)
 
 
+def current_table(table: CodeTable | None, ran: CodeTable, digests: StatCache) -> CodeTable:
+    """The modules of a table as they are now, and those of a process that has made the same.
+
+    Args:
+        table: of the code behind a result; None where it is not known.
+        ran: of the process; code may have come in that the result was made without.
+    """
+    there = {} if table is None else {name: module_file(name) for name in table["modules"]}
+    modules = {name: digests.of(path) for name, path in there.items() if path is not None}
+    modules = {name: value for name, value in modules.items() if value}
+    return {"modules": modules | ran["modules"], "environment": ran["environment"]}
+
+
 def table_id(table: Mapping[str, Any]) -> str:
     """16 hex digits that name a table."""
     return digest(table)[:16]
+
+
+def factory_modules(factories: Iterable[tuple[str, str]]) -> list[str]:
+    """The modules, as tables name them, that factories come from.
+
+    Args:
+        factories: as for `roots_of`.
+    """
+    names: list[str] = []
+    for factory, home in factories:
+        module = factory.partition(":")[0] or home.partition(":")[0]
+        if module.endswith(".py"):
+            path = provenance.source_path(module, home)
+            names += [f"{_FILE}{path.resolve()}"] if path is not None else []
+        elif module_file(module) is not None:
+            names.append(module)
+    return list(dict.fromkeys(names))
+
+
+def describe_change(modules: Sequence[str], most: int = 3) -> str:
+    """What has changed of the code, for one line: names of modules, and how many more."""
+    if UNRECORDED in modules:
+        return "its code is not recorded"
+    return f"code of {short_names(modules, most)} changed"
 
 
 def short_names(modules: Iterable[str], most: int = 3) -> str:

@@ -105,7 +105,7 @@ class StageRow(TypedDict):
 
 
 class Manifest(TypedDict):
-    """MANIFEST.json, sealed: closes a prediction and binds it to its run."""
+    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run."""
 
     schema: str
     vpbench: str
@@ -119,6 +119,7 @@ class Manifest(TypedDict):
     stages: list[StageRow]
     inputs: list[DiscoveredFile]
     notes: list[str]
+    closed: float
     sha256: str
 
 
@@ -177,7 +178,8 @@ class ScoreRecord(TypedDict):
 class Accepted(TypedDict):
     """accepted.json, sealed: code tables whose results were probed and found equal.
 
-    Both map the id of the table that a result was made with to ids of tables that agree with it.
+    Both map what a result was made with to ids of tables that agree with it: `predictions` the id
+    of a table, `scores` the score and the id, as "psnr@<fp8>:<id>".
     """
 
     schema: str
@@ -188,12 +190,15 @@ class Accepted(TypedDict):
 
 
 class Failure(TypedDict):
-    """failure.json: why the last attempt at a run failed."""
+    """failure.json, sealed: why the last attempt at a run failed."""
 
     schema: str
     run: str
     method: str
+    seed: int
+    fit_seed: int
     reason: str
     code: int
     time: float
     trace: str
+    sha256: str

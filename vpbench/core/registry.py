@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,7 @@ from vpbench.api.version import check_api
 from vpbench.core.discovery import PluginRef, discover, normal_name
 from vpbench.core.hashing import digest
 from vpbench.core.names import PLUGIN_NAME
+from vpbench.core.surroundings import unchanged_surroundings
 
 KINDS: dict[str, type[Spec]] = {
     "method": MethodSpec,
@@ -325,22 +326,20 @@ def _rows(ref: PluginRef) -> list[Entry]:
     return rows
 
 
-def build(extra: Iterable[str] = (), kinds: Iterable[str] = ()) -> Registry:
+def build(extra: Iterable[str] = (), sources: Collection[str] | None = None) -> Registry:
     """Discover plugins and read their specs.
 
     Args:
         extra: values from the command line.
-        kinds: only what is announced as one of these kinds, () for everything. What announces no
-            kind (a file, a value of VPBENCH_PLUGINS) is then left out, for it may hold a method.
+        sources: only plugins whose specs stand there; None for all.
     """
-    wanted = frozenset(kinds)
     builtin = [PluginRef("", "", value, "builtin") for value in BUILTIN_MODULES]
     discovery = discover(builtin, extra)
     registry = Registry(finder=discovery.finder, trouble=discovery.trouble)
     rows = [
         row
         for ref in discovery.refs
-        if not wanted or ref.source == "builtin" or ref.kind in wanted
+        if sources is None or ref.source == "builtin" or ref.value in sources
         for row in _rows(ref)
     ]
     registry.entries = rows
@@ -370,14 +369,15 @@ def _reserve_names(rows: Iterable[Entry]) -> None:
 @functools.lru_cache(maxsize=8)
 def registry(extra: tuple[str, ...] = ()) -> Registry:
     """The registry of this process, built once."""
-    return build(extra)
+    with unchanged_surroundings():
+        return build(extra)
 
 
-def scoring_registry(extra: tuple[str, ...], metrics: Sequence[str], dataset: str) -> Registry:
-    """A registry for work that needs no method: no method's module is imported.
+@functools.lru_cache(maxsize=8)
+def limited_registry(extra: tuple[str, ...], sources: tuple[str, ...]) -> Registry:
+    """A registry of what comes with vpbench's core and of some plugins; imports no others.
 
-    Unless a metric or the dataset comes from a file that announces no kind: then all are read.
+    Args:
+        sources: `PluginRef.value` of the plugins.
     """
-    limited = build(kinds=("metric", "dataset"))
-    here = {*limited.names("metric"), *limited.names("dataset")}
-    return limited if here >= {*metrics, dataset} else registry(extra)
+    return build(extra, frozenset(sources))

@@ -59,16 +59,11 @@ def retire(folder: Path) -> Path:
     raise AssertionError("unreachable")  # pragma: no cover - count() does not end
 
 
-def retire_score(path: Path) -> Path:
-    """Move a score file where nothing reads it, beside the others.
-
-    Returns:
-        Where it lies now.
-    """
-    target = make_folder(path.parent / "retired") / path.name
+def retire_score(folder: RunDir, path: Path) -> None:
+    """Set a score of a run aside: it lies where nothing reads it."""
+    target = make_folder(folder.scores / "retired") / path.name
     with storage(target):
         path.replace(target)
-    return target
 
 
 def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:

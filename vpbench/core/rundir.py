@@ -261,7 +261,7 @@ class RunDir:
         return sorted(p for p in self.scores.glob("*.json") if not p.name.startswith(TEMPORARY))
 
     def read_score(self, path: Path, key: str | None = None) -> ScoreRecord:
-        """One score file, checked: its bytes, its run, and that its value follows from its clips.
+        """One score file, checked: its bytes, its run, and that it does not contradict itself.
 
         Args:
             key: the run id, where it is known already.
@@ -271,20 +271,28 @@ class RunDir:
         """
         score = cast("ScoreRecord", read_sealed(path, schema.SCORE))
         self.check_bound(path, score.get("run", ""), key)
-        if not _follows(score):
-            raise HashMismatch(
-                f"{path}: the value does not follow from the values of its clips.",
-                fix="Delete it and run again.",
-            )
+        contradiction = _contradiction(score, path)
+        if contradiction:
+            raise HashMismatch(f"{path}: {contradiction}.", fix="Delete it and run again.")
         return score
 
     def read_code(self, table: str) -> CodeTable | None:
-        """The table of that id; None when it is not there or not what its name says."""
+        """The table of that id; None when it is not there.
+
+        Raises:
+            HashMismatch: it is not what its name says.
+        """
         path = self.code / f"{table}.json"
         if not path.is_file():
             return None
-        value = read_object(path)
-        return cast("CodeTable", value) if table_id(value) == table else None
+        changed = HashMismatch(f"{path} is not what was written.", fix="Delete it and run again.")
+        try:
+            value = read_object(path)
+        except Corrupt as error:
+            raise changed from error
+        if table_id(value) != table:
+            raise changed
+        return cast("CodeTable", value)
 
     def write_code(self, table: CodeTable) -> str:
         """Store a table unless it is there; returns its id."""
@@ -295,12 +303,21 @@ class RunDir:
         return name
 
 
-def _follows(score: ScoreRecord) -> bool:
-    """Whether a value that is the mean over its clips is that mean."""
-    if score["aggregate"] != "mean":
-        return True
-    mean = mean_of(score["per_clip"].values())
-    return mean is not None and score["value"] is not None and is_close(score["value"], mean)
+def _contradiction(score: ScoreRecord, path: Path) -> str:
+    """What in a score cannot be true together; "" for nothing."""
+    fingerprint, value, interval = score["fingerprint"], score["value"], score["ci95"]
+    name = f"{safe_name(score['metric'])}@{digest(fingerprint)[:8]}.json"
+    named = name.endswith(f"@{score['fp8']}.json") and path.name == name
+    if not named or fingerprint.get("frames") != score["frames"]:
+        return "what it says of itself is not in its name and fingerprint"
+    if score["aggregate"] == "mean":
+        mean = mean_of(score["per_clip"].values())
+        if mean is None or value is None or not is_close(value, mean):
+            return "the value does not follow from the values of its clips"
+    elif score["kind"] == "set" and value is not None and interval is not None:
+        inside = interval[0] <= value <= interval[1]
+        return "" if inside else "the value lies outside its own interval"
+    return ""
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

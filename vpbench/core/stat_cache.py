@@ -1,6 +1,7 @@
 """What was computed from a file's content, kept until the file changes.
 
 key: the path and the stamp of the file: size, mtime_ns, ctime_ns, inode (`vpbench.core.stamps`).
+The file that keeps the values carries its own sha256.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import cast
 
 from vpbench.api.errors import Unwritable
 from vpbench.core.files import write_bytes
+from vpbench.core.hashing import canonical_json, digest
 from vpbench.core.stamps import file_stamp
 
 
@@ -50,7 +52,8 @@ class StatCache:
         """Write what was added. Of several processes the last one wins, and none is wrong."""
         if self.path is not None and self._unsaved:
             try:
-                write_bytes(self.path, json.dumps(self._loaded()).encode())
+                rows = {name: list(row) for name, row in self._loaded().items()}
+                write_bytes(self.path, canonical_json({"rows": rows, "sha256": digest(rows)}))
             except (OSError, Unwritable):  # a read-only cache only costs time
                 return
             self._unsaved = False
@@ -62,20 +65,16 @@ class StatCache:
 
 
 def _read(path: Path | None) -> dict[str, tuple[str, str]]:
-    """Rows of an earlier process; a damaged file only costs time."""
+    """Rows of an earlier process; a file that is not what was written only costs time."""
     if path is None or not path.is_file():
         return {}
     try:
-        rows = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        stored = json.loads(path.read_bytes())
+        rows = cast("dict[str, list[str]]", stored["rows"])
+        whole = stored["sha256"] == digest(rows)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
-    if not isinstance(rows, dict):
-        return {}
-    kept: dict[str, tuple[str, str]] = {}
-    for name, row in cast("dict[str, object]", rows).items():
-        if isinstance(row, list) and len(pair := cast("list[str]", row)) == 2:
-            kept[name] = (pair[0], pair[1])
-    return kept
+    return {name: (row[0], row[1]) for name, row in rows.items()} if whole else {}
 
 
 @functools.lru_cache(maxsize=8)

@@ -69,7 +69,7 @@ def stored_predictions(
         HashMismatch: a stored file is not what was written.
     """
     task = task_data.task
-    known = newest(paths.runs, task.id)
+    known = newest(paths.runs, task.id, registry)
     chosen: list[Predictions] = []
     for method in methods:
         name = canonical(method, registry, task.spec.size, preset)

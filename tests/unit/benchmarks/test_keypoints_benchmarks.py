@@ -162,13 +162,8 @@ def test_error_on_changed_pixels():
 def test_missing_fvd_keeps_no_bound():
     from keypoints_acceptance import fvd
 
-<<<<<<< HEAD
     run = SimpleNamespace(inputs={"method": "m"})
     trial = SimpleNamespace(score=lambda *_: None, finished=lambda _: run, apart=lambda *_: None)
-=======
-    stored = SimpleNamespace(inputs={"method": "m"})
-    trial = SimpleNamespace(score=lambda *_: None, finished=lambda _: stored, apart=lambda *_: None)
->>>>>>> kit
     lines = fvd(trial)
     assert [line.met for line in lines] == [None] * 4 + [False] * 2
 

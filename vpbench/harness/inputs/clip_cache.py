@@ -1,7 +1,8 @@
 """Clips at the task's size, from a cache of uncropped uint8 arrays that are made once.
 
-key: `VERSION`; the geometry; the versions of the decoders (`decode.versions`); the dataset's name,
-its `reading`, and for a dataset that does not come with vpbench the source file of its class; the
+key: `VERSION`; the geometry; the versions of the decoders (`decode.versions`); the code that
+decodes and resizes, without its words (`vpbench.core.code.source_digest`); the dataset's name, its
+`reading`, and for a dataset that does not come with vpbench the source file of its class; the
 clip's `sha256`, number of frames, height and width; and the frames of the window, or that it is the
 whole clip. A file is an .npy array followed by the sha256 of its key and its bytes, which is
 checked at its first read in a process and again when the file changes: a damaged or foreign file is
@@ -23,6 +24,7 @@ from vpbench.api.errors import BadData
 from vpbench.api.optional import HasRandomAccess, HasReading
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames, Pose
+from vpbench.core.code import digest_cache
 from vpbench.core.files import atomic_file
 from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.stamps import file_stamp
@@ -32,6 +34,8 @@ from vpbench.media.resize import fitted
 
 VERSION = 2
 """Raise it when the cached bytes can change for a reason that is not in the key."""
+
+_NOT_CONVERTING = ("augment.py", "encode.py")
 
 _SEAL = 32
 """Bytes of the sha256 at the end of a file."""
@@ -57,7 +61,8 @@ class ClipCache:
         self.dataset = dataset
         self.geometry = geometry
         self.note: Note = _no_note
-        key = [VERSION, geometry.fingerprint(), decode.versions(), _reader(dataset)]
+        converter = _converter(cache)
+        key = [VERSION, geometry.fingerprint(), decode.versions(), converter, _reader(dataset)]
         self.folder = cache / "clips" / digest(key)[:16]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -157,6 +162,15 @@ class ClipCache:
 def damaged_files(folder: Path) -> list[Path]:
     """Files of a cache folder that are not what was written; every one is hashed."""
     return [path for path in sorted(folder.glob("??/*.npy")) if not _intact(path, again=True)]
+
+
+def _converter(cache: Path) -> dict[str, str]:
+    """The modules that clips go through on their way into the cache, with their digests."""
+    digests = digest_cache(cache)
+    files = sorted(Path(decode.__file__).parent.glob("*.py"))
+    found = {path.name: digests.of(path) for path in files if path.name not in _NOT_CONVERTING}
+    digests.save()
+    return found
 
 
 def _reader(dataset: Dataset) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -9,19 +10,20 @@ from typing import Any, Literal, cast
 from vpbench.api.errors import UsageError, VpbenchError
 from vpbench.core import schema
 from vpbench.core.checkpoints import StagePlan
+from vpbench.core.discovery import installed
 from vpbench.core.files import read_json, write_json
 from vpbench.core.hashing import digest
-from vpbench.core.names import MethodRef, parse_name
+from vpbench.core.names import MethodRef
 from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report, silent
-from vpbench.core.registry import Registry, registry, scoring_registry
+from vpbench.core.registry import Registry, limited_registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import TaskData, open_task_data
-from vpbench.harness.prediction.maker import RecordedMethod, record_method
+from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
 from vpbench.harness.prediction.shards import predict_shards
@@ -66,6 +68,23 @@ class PlannedRun:
     stages: tuple[PlannedStage, ...]
 
     @classmethod
+    def of_record(cls, folder: RunDir) -> PlannedRun:
+        """What a job file says of a finished run; enough to score it, not to predict."""
+        record = folder.read_record()
+        inputs = record["inputs"]
+        return cls(
+            method=inputs["method"],
+            preset=inputs["preset"],
+            identity="",
+            seed=inputs["seed"],
+            fit_seed=inputs["fit_seed"] or 0,
+            samples=inputs["samples"],
+            key=record["key"],
+            folder=str(folder.path),
+            stages=(),
+        )
+
+    @classmethod
     def of(cls, run: RunPlan) -> PlannedRun:
         """The part of a plan that a job file stores."""
         return cls(
@@ -97,6 +116,7 @@ class JobSpec:
         metrics: names of the metrics to score.
         side: for features: "real" for the task's clips, "fake" for the run's.
         part: (k, n): every n-th shard from the k-th on.
+        sources: where the specs of the plugins stand that the job needs; no others are imported.
         recompute: do not use features that come with vpbench.
         events: file that the events go to, one JSON object a line; the last is "end".
         log_progress: put progress there too, for executors that do not stream events.
@@ -113,6 +133,7 @@ class JobSpec:
     metrics: tuple[str, ...] = ()
     side: Literal["", "real", "fake"] = ""
     part: tuple[int, int] = (0, 1)
+    sources: tuple[str, ...] = ()
     recompute: bool = False
     threads: int = 1
     device: str = "auto"
@@ -146,6 +167,7 @@ class JobSpec:
             run=PlannedRun(stages=stages, **run),
             plugins=tuple(fields.pop("plugins")),
             metrics=tuple(fields.pop("metrics")),
+            sources=tuple(fields.pop("sources")),
             part=(first, every),
             **fields,
         )
@@ -158,6 +180,11 @@ class Session:
         self._tasks: dict[tuple[TaskRef, str], TaskData] = {}
         self._method: tuple[str, RecordedMethod] | None = None
         self._report: Report = silent
+
+    @functools.cached_property
+    def process(self) -> ProcessRecord:
+        """What is recorded of this process from its first job on that loads a method."""
+        return ProcessRecord()
 
     def task_data(self, job: JobSpec, plugins: Registry) -> TaskData:
         """The opened task, kept for the next job."""
@@ -179,12 +206,12 @@ class Session:
         """
         self._report = report
         if job.kind in SCORING:
-            metrics = [name.partition("@")[0] for name in job.metrics]
-            dataset = parse_name(job.ref.dataset).base.partition(":")[0]
-            plugins = scoring_registry(job.plugins, metrics, dataset)
+            plugins = limited_registry(job.plugins, job.sources)
             _score(job, self.task_data(job, plugins), plugins, report)
             return "done"
-        plugins = registry(job.plugins)
+        installed()  # what is read to find plugins is not what a plugin reads
+        with self.process.files.watching():
+            plugins = limited_registry(job.plugins, job.sources)
         task_data = self.task_data(job, plugins)
         run = rebuild(job.run, task_data, plugins)
         if job.kind == "stage":
@@ -214,7 +241,7 @@ class Session:
         if self._method is None or self._method[0] != run.key:
             self._method = None  # free the old one first
             device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"
-            recorded = record_method(run, task_data, plugins, device, job.paths)
+            recorded = record_method(run, task_data, plugins, device, job.paths, self.process)
             self._method = (run.key, recorded)
         return self._method[1]
 

@@ -20,10 +20,11 @@ from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun, code_of
+from vpbench.harness.jobs.needed import job_plugins, scoring_groups
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
 from vpbench.harness.prediction.shards import shard_done, shards
-from vpbench.harness.results.run_record import write_failure, write_record
+from vpbench.harness.results.run_record import clear_failures, write_failure, write_record
 from vpbench.harness.results.run_result import RunResult, seconds_of
 from vpbench.harness.results.run_state import inspect_run
 from vpbench.harness.results.score_state import inspect_scores
@@ -161,7 +162,7 @@ class Scheduler:
     def _inspect(self, result: RunResult) -> None:
         """Use earlier results of a run where they are still valid, and set them aside where not."""
         run = result.run
-        state = inspect_run(run, self.paths)
+        state = inspect_run(run, self.task_data.task, self.paths)
         if self.options.again and state.status != "new" and not result.fresh:
             self._set_aside(run, "requested with --again")
         elif state.status == "stale":
@@ -224,14 +225,18 @@ class Scheduler:
         result.todo = state.todo
         if state.changed:
             result.changed = sorted({m for names in state.changed.values() for m in names})
-            spec = self._spec("score-probe", run, metrics=tuple(state.changed))
-            self._submit(spec, run)
+            self._submit_scoring("score-probe", run, tuple(state.changed))
             return
         self._score(result)
 
     def _scores_probed(self, result: RunResult, answers: Sequence[Event]) -> None:
-        """A probe of the scores has answered."""
-        verdict = judge_scores(result, answers)
+        """A probe of some scores has answered; when all have, they are judged."""
+        result.answers += answers
+        if self.dispatch.of(result.run):
+            return
+        folder = result.run.folder
+        verdict = judge_scores(folder, result.changed, result.answers)
+        result.recompute = bool(verdict.rescore)
         self._note(result.run, verdict.text)
         result.todo += [name for name in verdict.rescore if name not in result.todo]
         self._score(result)
@@ -252,15 +257,16 @@ class Scheduler:
             self._warm(run, "fake", result.todo)
 
     def _featured(self, result: RunResult) -> None:
-        """Score: built-in metrics in one pass, each metric of a plugin in a worker of its own."""
+        """Score, once all features are there."""
         run = result.run
         if self.dispatch.of(run):
             return
-        foreign = [w.name for w in self.metrics if w.name in result.todo and not w.built_in]
-        groups = [tuple(n for n in result.todo if n not in foreign), *((n,) for n in foreign)]
-        for names in filter(None, groups):
-            code = f"metric:{names[0]}" if names[0] in foreign else ""
-            self._submit(self._spec("score", run, metrics=names, code=code), run)
+        self._submit_scoring("score", run, result.todo)
+
+    def _submit_scoring(self, kind: Kind, run: RunPlan, metrics: Sequence[str]) -> None:
+        """One job for each group of metrics that may share a worker."""
+        for code, names in scoring_groups([w for w in self.metrics if w.name in metrics]):
+            self._submit(self._spec(kind, run, metrics=names, code=code), run)
 
     def _set_metrics(self, names: Sequence[str]) -> tuple[str, ...]:
         """Set metrics of vpbench among some: their features are computed side by side."""
@@ -289,7 +295,7 @@ class Scheduler:
     def _finished(self, result: RunResult) -> None:
         if self.dispatch.of(result.run):
             return
-        result.run.folder.failure.unlink(missing_ok=True)
+        clear_failures(result.run)
         result.seconds = seconds_of(result.run)
         self.report(result.event(self.options.until))
 
@@ -298,6 +304,7 @@ class Scheduler:
     def _spec(self, kind: Kind, run: RunPlan, **fields: Any) -> JobSpec:
         self._count += 1
         code = fields.pop("code", code_of(kind, run))
+        scored = [w.spec for w in self.metrics if w.name in fields.get("metrics", ())]
         return JobSpec(
             kind=kind,
             id=f"{kind}-{self._count}",
@@ -306,7 +313,8 @@ class Scheduler:
             plugins=self.options.plugins,
             run=PlannedRun.of(run),
             device=self.options.device,
-            recompute=self.options.recompute,
+            sources=job_plugins(kind, run, scored, self.task_data.ref, self.registry),
+            recompute=self.options.recompute or self.results[str(run.folder.path)].recompute,
             code=code,
             **fields,
         )

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import cast
 
 from vpbench.api.errors import VpbenchError
-from vpbench.core.code import CodeTable, short_names
+from vpbench.core.code import CodeTable, describe_change
 from vpbench.core.progress import Event
 from vpbench.core.run_folders import retire_score
+from vpbench.core.rundir import RunDir
 from vpbench.harness.prediction.probe import ProbeResult, describe_probe
 from vpbench.harness.results.run_result import RunResult
-from vpbench.harness.results.run_state import accept_code, other_environment
+from vpbench.harness.results.run_state import accept_code, other_environment, score_code
 from vpbench.harness.scoring.probe import TOLERANCE
 
 
@@ -47,7 +48,7 @@ def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
     probe = ProbeResult(answer["verdict"], answer["shards"], answer["mean"])
     rows = folder.read_manifest()["shards"]
     tables = [row["code"] for row in rows]
-    text = describe_probe(probe, [short_names(result.changed)])
+    text = describe_probe(probe, result.changed)
     now = cast("CodeTable", answer["code"])
     elsewhere = other_environment(folder, tables, now)
     loose = elsewhere or any(row["device"] != "cpu" for row in rows)
@@ -62,22 +63,26 @@ def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
     return Verdict(text, retire=True)
 
 
-def judge_scores(result: RunResult, answers: Sequence[Event]) -> Verdict:
+def judge_scores(folder: RunDir, changed: Sequence[str], answers: Sequence[Event]) -> Verdict:
     """Judge stored scores by what was computed of them again.
 
     All scores of a metric are set aside where one differs: over other frames and subsets the code
     that has changed is the same.
+
+    Args:
+        changed: modules that have changed since.
     """
-    folder = result.run.folder
+    if not answers:
+        raise VpbenchError("the probe of the scores ended without an answer.")
     names = tuple(dict.fromkeys(str(e["metric"]) for e in answers if e["largest"] > TOLERANCE))
     for event in answers:
         if event["metric"] not in names:
-            table = folder.read_score(Path(event["path"])).get("code", "")
-            accept_code(folder, [table], "scores", cast("CodeTable", event["code"]))
+            key = score_code(folder.read_score(Path(event["path"])))
+            accept_code(folder, [key], "scores", cast("CodeTable", event["code"]))
     for path in folder.score_files():
         if folder.read_score(path)["metric"] in names:
-            retire_score(path)
-    what = f"code of {short_names(result.changed)} changed"
+            retire_score(folder, path)
+    what = describe_change(changed)
     if not names:
         return Verdict(f"{what}; scores computed again in part, equal", accepted=True)
     return Verdict(f"{what}; {', '.join(names)} differ and are scored again", rescore=names)

@@ -43,19 +43,20 @@ class OpenedFiles:
     """Collects the files that are opened for reading while a method's code runs.
 
     There is one audit hook a process, and it cannot be taken away; a worker serves one method.
-
-    Attributes:
-        ignore: folders whose files the harness itself accounts for: runs, cache, the dataset.
     """
 
-    def __init__(self, ignore: Iterable[Path]) -> None:
-        self._ignored = tuple(os.path.realpath(p) for p in ignore)
+    def __init__(self) -> None:
+        self._ignored: tuple[str, ...] = ()
         installed = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__))
         self._system = (*map(os.path.realpath, installed), *_SYSTEM)
         self._read: set[str] = set()
         self._written: set[str] = set()
         self._depth = 0
         sys.addaudithook(self._hook)
+
+    def ignore(self, folders: Iterable[Path]) -> None:
+        """Leave out folders whose files the harness itself accounts for: runs, cache, dataset."""
+        self._ignored = tuple(os.path.realpath(folder) for folder in folders)
 
     @contextmanager
     def watching(self) -> Generator[None]:

@@ -59,15 +59,32 @@ class RecordedMethod:
         return sorted(self._changed)
 
 
+@dataclass(frozen=True)
+class ProcessRecord:
+    """A worker that is about to import plugins: the files that it opens, and its settings."""
+
+    files: OpenedFiles = field(default_factory=OpenedFiles)
+    before: dict[str, Any] = field(default_factory=settings)
+
+
 def record_method(
-    run: RunPlan, task_data: TaskData, registry: Registry, device: str, paths: Paths
+    run: RunPlan,
+    task_data: TaskData,
+    registry: Registry,
+    device: str,
+    paths: Paths,
+    process: ProcessRecord,
 ) -> RecordedMethod:
-    """Load a run's method, watched from its import on."""
-    files = OpenedFiles(accounted_for(run, task_data, paths))
-    before = settings()
+    """Load a run's method, watched from its import on.
+
+    Args:
+        process: what is known of this process from before any plugin was imported.
+    """
+    files = process.files
+    files.ignore(accounted_for(run, task_data, paths))
     with files.watching():
         loaded = load_method(run, task_data, registry, device)
-    made = RecordedMethod(loaded, device, paths.cache, files, before)
+    made = RecordedMethod(loaded, device, paths.cache, files, process.before)
     with made.at_work():
         pass  # importing may have changed settings already
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import cast
 
 from vpbench import __version__
@@ -50,6 +51,7 @@ def close_prediction(run: RunPlan, task: Task, paths: Paths) -> str:
                     "stages": _stage_rows(run, task),
                     "inputs": _all_inputs(run, records, paths),
                     "notes": _notes(records),
+                    "closed": time.time(),
                 },
                 lock.check,
             )

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from vpbench.api.types import Frames
+from vpbench.core.code import describe_change
 from vpbench.core.plan import RunPlan
 from vpbench.core.rundir import RunDir
 from vpbench.core.tasks import Task
@@ -98,9 +99,9 @@ def _difference(stored: Frames, again: Frames) -> float:
 
 
 def describe_probe(result: ProbeResult, what: Sequence[str]) -> str:
-    """One line: what changed, and what predicting again gave."""
+    """One line: which modules changed, and what predicting again gave."""
     count = f"{result.shards} shard{'s' if result.shards != 1 else ''} predicted again"
-    subject = f"code of {', '.join(what)} changed; {count}"
+    subject = f"{describe_change(what)}; {count}"
     if result.verdict == "equal":
         return f"{subject}, equal"
     return f"{subject}, differ by {result.mean:.3g} grey levels"

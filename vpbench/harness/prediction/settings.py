@@ -67,7 +67,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
     A package that was imported in between is held against what it has when it is new.
     """
-    known = {**{k: v for k, v in _TORCH_DEFAULTS.items() if k in after}, **before}
+    known = {**{k: v for k, v in _new().items() if k in after}, **before}
     changed: list[str] = []
     for name in known.keys() & after.keys():
         old, new = known[name], after[name]
@@ -81,6 +81,15 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         else:
             changed.append(f"{name} ({old} -> {new})")
     return sorted(changed)
+
+
+def _new() -> dict[str, Any]:
+    """What a process has that has only just imported its packages."""
+    values = dict(_TORCH_DEFAULTS)
+    cv2 = sys.modules.get("cv2")
+    if cv2 is not None and hasattr(cv2, "getNumThreads") and cv2.getNumThreads() != 1:
+        values["the threads of OpenCV"] = cv2.getNumberOfCPUs()  # the harness sets 1 after a job
+    return values
 
 
 def _umask() -> int:

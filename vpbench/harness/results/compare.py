@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import Incomparable, UnknownName
@@ -57,6 +58,7 @@ class _Query:
     registry: Registry
     paths: Paths
     failed: Mapping[str, str]
+    folders: Collection[Path]
 
 
 def compare(
@@ -67,6 +69,7 @@ def compare(
     task: TaskRef | None = None,
     subsets: Sequence[str] | None = None,
     failed: Mapping[str, str] | None = None,
+    folders: Collection[Path] = (),
 ) -> Comparison:
     """One group for each task and number of frames.
 
@@ -77,6 +80,7 @@ def compare(
         subsets: named parts of the test split to show besides; None is the one that always stands
             there, if the dataset has one.
         failed: methods that have failed just now, with the reason: a dash stands for them.
+        folders: runs that go before others of the same method and seeds.
 
     Raises:
         UnknownName: a method that is not installed and has no run, a subset that no run has.
@@ -84,7 +88,7 @@ def compare(
     """
     refs = [r for method in methods for r in expand(method, registry)]
     query = _Query(
-        refs, options, task or TaskRef(dataset=""), subsets, registry, paths, failed or {}
+        refs, options, task or TaskRef(dataset=""), subsets, registry, paths, failed or {}, folders
     )
     comparison = Comparison()
     stored = _tasks(query)
@@ -122,7 +126,7 @@ def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
             continue
         size = inputs["task"]["size"]
         wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
-        runs = newest(query.paths.runs, task_id, query.task.limit)
+        runs = newest(query.paths.runs, task_id, query.registry, query.task.limit, query.folders)
         if any(run.inputs["method"] in wanted for run in runs.values()):
             chosen.append((inputs, runs))
     return chosen

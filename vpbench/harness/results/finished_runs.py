@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from vpbench.api.capabilities import unmet
-from vpbench.api.errors import UsageError
+from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.specs import MethodSpec
 from vpbench.core.checkpoints import plugin_folder
-from vpbench.core.code import short_names
+from vpbench.core.code import UNRECORDED, short_names
 from vpbench.core.hashing import digest
+from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import MethodRef
 from vpbench.core.options import TRAIN
 from vpbench.core.paths import Paths
@@ -22,8 +23,8 @@ from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import finished, task_folders
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.harness.prediction.inputs import changed_inputs, file_hashes
-from vpbench.harness.results.run_record import read_failure
-from vpbench.harness.results.run_state import changed_code
+from vpbench.harness.results.run_record import failure_files, read_failure
+from vpbench.harness.results.run_state import changed_code, code_of, score_code
 
 Scores = Mapping[tuple[str, int], ScoreRecord]
 """Score records by (metric, frames)."""
@@ -35,16 +36,19 @@ class FinishedRun:
 
     Attributes:
         inputs: the frozen inputs of run.json.
-        closed: when its predictions were complete.
         subsets: scores over named subsets, by name.
     """
 
     folder: RunDir
     inputs: RunInputs
-    closed: float
     manifest: Manifest
     scores: Scores
     subsets: Mapping[str, Scores] = field(default_factory=dict[str, Scores])
+
+    @property
+    def closed(self) -> float:
+        """When its predictions were complete."""
+        return self.manifest["closed"]
 
     @property
     def stages(self) -> list[StageRow]:
@@ -84,31 +88,44 @@ def _key(inputs: RunInputs) -> Key:
     return task["id"], inputs["method"], trained, inputs["fit_seed"], inputs["seed"]
 
 
-def newest(runs: Path, task: str, limit: int | None = None) -> dict[Key, FinishedRun]:
+def newest(
+    runs: Path,
+    task: str,
+    registry: Registry,
+    limit: int | None = None,
+    wanted: Collection[Path] = (),
+) -> dict[Key, FinishedRun]:
     """The newest complete run for each (task, method, trained on, fit seed, seed), verified.
 
-    A run with the wanted `limit` (None: a run over all clips) goes before any other one.
+    Where there are several, one of the wanted folders goes first, then a run with the wanted
+    `limit` (None: over all clips), then one of the method as it is installed.
 
     Raises:
         HashMismatch: a shard, manifest or score is not what was written; names the file.
     """
-    latest: dict[Key, tuple[tuple[bool, float], RunDir, RunInputs]] = {}
+    candidates: dict[Key, list[tuple[RunDir, RunInputs]]] = {}
     for folder, inputs in finished(runs, task):
-        key = _key(inputs)
-        merit = (inputs["task"]["limit"] == limit, folder.manifest.stat().st_mtime)
-        if key not in latest or merit > latest[key][0]:
-            latest[key] = (merit, folder, inputs)
-    return {
-        key: _verified(folder, inputs, merit[1])
-        for key, (merit, folder, inputs) in sorted(latest.items(), key=lambda kv: str(kv[0]))
-    }
+        candidates.setdefault(_key(inputs), []).append((folder, inputs))
+
+    def merit(run: tuple[RunDir, RunInputs]) -> tuple[bool, bool, bool, float]:
+        folder, inputs = run
+        method = _installed(inputs, registry)
+        return (
+            folder.path in wanted,
+            inputs["task"]["limit"] == limit,
+            method is not None and _same_identity(method, inputs),
+            folder.read_manifest()["closed"],
+        )
+
+    chosen = {k: v[0] if len(v) == 1 else max(v, key=merit) for k, v in candidates.items()}
+    return {key: _verified(*chosen[key]) for key in sorted(chosen, key=str)}
 
 
 def failures(runs: Path, task: str) -> dict[str, tuple[float, str]]:
     """Method -> when its last attempt failed, and why."""
     last: dict[str, tuple[float, str]] = {}
     for folder in task_folders(runs, task):
-        for path in folder.glob("*/*/failure.json"):
+        for path in failure_files(folder):
             failure = read_failure(path)
             if failure is not None:
                 entry = (failure["time"], failure["reason"])
@@ -116,14 +133,13 @@ def failures(runs: Path, task: str) -> dict[str, tuple[float, str]]:
     return last
 
 
-def _verified(folder: RunDir, inputs: RunInputs, closed: float) -> FinishedRun:
+def _verified(folder: RunDir, inputs: RunInputs) -> FinishedRun:
     manifest = folder.check()
     scores = folder.all_scores(manifest["sha256"])
     names = dict.fromkeys(s["subset"]["name"] for s in scores if "subset" in s)
     return FinishedRun(
         folder,
         inputs,
-        closed,
         manifest,
         _by_metric(s for s in scores if "subset" not in s),
         {
@@ -142,30 +158,37 @@ def doubt(run: FinishedRun, registry: Registry, paths: Paths) -> str:
 
     Nothing is computed: code that has changed may well make the same.
     """
-    other = _other_identity(run, registry)
-    if other:
-        return other
+    method = _installed(run.inputs, registry)
+    if method is not None and not _same_identity(method, run.inputs):
+        return "another version of the method is installed"
     files = changed_inputs(run.manifest["inputs"], file_hashes(paths.cache))
     if files:
         return f"{Path(files[0]).name} changed since"
-    modules = changed_code(
-        run.folder, (row["code"] for row in run.manifest["shards"]), "predictions", paths
-    )
-    scores = (s.get("code", "") for s in run.scores.values())
-    modules = sorted({*modules, *changed_code(run.folder, scores, "scores", paths)})
-    return f"code changed since ({short_names(modules, 1)})" if modules else ""
+    needed = [] if method is None else code_of(method)
+    tables = (row["code"] for row in run.manifest["shards"])
+    changed = changed_code(run.folder, tables, "predictions", paths, needed)
+    scores = map(score_code, run.scores.values())
+    changed = sorted({*changed, *changed_code(run.folder, scores, "scores", paths)})
+    if UNRECORDED in changed:
+        return "the code that made it is not recorded"
+    return f"code changed since ({short_names(changed, 1)})" if changed else ""
 
 
-def _other_identity(run: FinishedRun, registry: Registry) -> str:
-    """Whether the method that is installed declares something else than the run was made with."""
-    inputs = run.inputs
+def _installed(inputs: RunInputs, registry: Registry) -> ResolvedMethod | None:
+    """The method of a run as it is installed here; None where it is not."""
     ref = MethodRef.parse(inputs["method"])
     try:
-        method = resolve(ref, registry, inputs["task"]["size"], inputs["preset"] or None)
+        return resolve(ref, registry, inputs["task"]["size"], inputs["preset"] or None)
     except UsageError:
-        return ""  # not installed here: nothing to compare with
-    same = digest(method.identity()) == digest(inputs["spec"])
-    return "" if same else "another version of the method is installed"
+        return None
+
+
+def _same_identity(method: ResolvedMethod, inputs: RunInputs) -> bool:
+    """Whether a method declares what a run was made with."""
+    try:
+        return digest(method.identity()) == digest(inputs["spec"])
+    except MissingData:  # a data file that it declares is gone
+        return False
 
 
 def tasks_of(runs: Path) -> dict[str, RunInputs]:
@@ -236,7 +259,7 @@ def stored_run(path: Path) -> FinishedRun:
     folder = RunDir(path)
     inputs = folder.read_record()["inputs"]
     folder.read_manifest()
-    return _verified(folder, inputs, folder.manifest.stat().st_mtime)
+    return _verified(folder, inputs)
 
 
 def stage_folders(run: FinishedRun, registry: Registry) -> dict[str, StageDir]:

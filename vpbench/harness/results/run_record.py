@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import cast
 
 from vpbench import __version__
+from vpbench.api.errors import Corrupt, HashMismatch
 from vpbench.core import provenance, schema
 from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.names import safe_name
 from vpbench.core.options import RunOptions
 from vpbench.core.plan import RunPlan
 from vpbench.core.records import Failure
-from vpbench.core.rundir import read_object, write_sealed
+from vpbench.core.run_folders import RETIRED
+from vpbench.core.rundir import read_object, read_sealed, write_sealed
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.results.run_state import stage_hashes
 
@@ -48,12 +51,14 @@ def write_record(run: RunPlan, task_data: TaskData, options: RunOptions) -> None
 
 def write_failure(run: RunPlan, reason: str, code: int, trace: str) -> None:
     """Remember why a run failed, with the traceback; what is there of its results stays."""
-    write_json(
+    write_sealed(
         run.folder.failure,
         {
             "schema": schema.FAILURE,
             "run": run.key,
             "method": run.name,
+            "seed": run.seed,
+            "fit_seed": run.fit_seed,
             "reason": reason,
             "code": code,
             "time": time.time(),
@@ -62,8 +67,44 @@ def write_failure(run: RunPlan, reason: str, code: int, trace: str) -> None:
     )
 
 
+def clear_failures(run: RunPlan) -> None:
+    """Forget failures of a method with these seeds: it has made a run, perhaps as it was before."""
+    for path in failure_files(run.folder.path.parent.parent, run.folder.path.parent.name):
+        failure = read_failure(path)
+        if failure is not None and _whose(failure) == (run.name, run.seed, run.fit_seed):
+            path.unlink(missing_ok=True)
+
+
+def failure_files(task: Path, method: str = "*") -> list[Path]:
+    """The notes of failed runs in the folder of a task, without those of runs set aside."""
+    found = sorted(task.glob(f"{method}/*/failure.json"))
+    return [path for path in found if RETIRED not in path.parent.name]
+
+
+def of_earlier_version(path: Path) -> bool:
+    """Whether the note of a failure was written by a vpbench that did not seal it."""
+    try:
+        return read_object(path).get("schema") == "vpbench.failure/1"
+    except Corrupt:
+        return False
+
+
+def _whose(failure: Failure) -> tuple[str, int, int]:
+    return failure["method"], failure["seed"], failure["fit_seed"]
+
+
 def read_failure(path: Path) -> Failure | None:
-    """Why the last attempt at a run failed; None after a good one."""
-    if not path.is_file():
+    """Why the last attempt at a run failed; None after a good one, and for an earlier vpbench's.
+
+    Raises:
+        HashMismatch: it is not what was written.
+    """
+    if not path.is_file() or of_earlier_version(path):
         return None
-    return cast("Failure", read_object(path))
+    failure = cast("Failure", read_sealed(path, schema.FAILURE))
+    safe = (safe_name(failure["method"]), failure["run"][:8])
+    if path.resolve().parts[-3:-1] != safe:
+        raise HashMismatch(
+            f"{path} belongs to the run {'/'.join(safe)}.", fix="Delete it, or move it back."
+        )
+    return failure

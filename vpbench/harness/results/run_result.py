@@ -21,6 +21,8 @@ class RunResult:
         missing: metric -> why it could not be scored.
         todo: metrics that are to be scored.
         changed: modules that have changed since the result was made.
+        answers: what probes of its scores have computed.
+        recompute: its set metrics do not use features that come with vpbench.
         unverified: why a result of other code could not be checked; "" where there is no doubt.
     """
 
@@ -33,7 +35,9 @@ class RunResult:
     fresh: bool = False
     todo: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
+    recompute: bool = False
     unverified: str = ""
+    answers: list[Event] = field(default_factory=list[Event])
 
     def event(self, until: str) -> Event:
         """What is reported when nothing more is to be done; `until` is what it was done up to."""

@@ -14,17 +14,30 @@ from typing import Any, Literal, cast
 
 from vpbench.core import schema
 from vpbench.core.checkpoints import loads
-from vpbench.core.code import CodeTable, changed_modules, digest_cache
+from vpbench.core.code import (
+    UNRECORDED,
+    CodeTable,
+    changed_modules,
+    digest_cache,
+    factory_modules,
+)
 from vpbench.core.hashing import digest
+from vpbench.core.methods import ResolvedMethod
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
-from vpbench.core.records import Accepted, DiscoveredFile, ShardRecord
+from vpbench.core.records import (
+    Accepted,
+    DiscoveredFile,
+    RunInputs,
+    ScoreRecord,
+    ShardRecord,
+)
 from vpbench.core.rundir import RunDir, read_object, read_sealed, write_sealed
+from vpbench.core.stat_cache import StatCache
+from vpbench.core.tasks import Task
 from vpbench.harness.prediction.inputs import changed_inputs, file_hashes, new_beside
 
 Which = Literal["predictions", "scores"]
-
-UNRECORDED = "(not recorded)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,11 @@ def stage_hashes(run: RunPlan) -> dict[str, str]:
     }
 
 
-def inspect_run(run: RunPlan, paths: Paths) -> RunState:
+_SHOWN = ("kind", "conditioning_frames", "uses")
+"""Fields of run.json that tables print of a method and that are in no key."""
+
+
+def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
     """Look at a run's folder.
 
     Raises:
@@ -61,8 +78,11 @@ def inspect_run(run: RunPlan, paths: Paths) -> RunState:
     folder = run.folder
     if not folder.record.is_file():
         return RunState("new")
-    if folder.read_record()["stage_hashes"] != stage_hashes(run):
+    record = folder.read_record()
+    if record["stage_hashes"] != stage_hashes(run):
         return RunState("stale", "its stages were trained again")
+    if _shown(record["inputs"]) != _shown(run.inputs(task)):
+        return RunState("stale", "what the method declares of its inputs changed")
     hashes = file_hashes(paths.cache)
     if not folder.manifest.is_file():
         return _partial(run, paths)
@@ -71,10 +91,13 @@ def inspect_run(run: RunPlan, paths: Paths) -> RunState:
     files += new_beside(manifest["inputs"], run.method, hashes, (paths.runs, paths.cache))
     if files:
         return RunState("stale", f"{_files(files)} changed")
-    modules = changed_code(
-        folder, (row["code"] for row in manifest["shards"]), "predictions", paths
-    )
+    tables = (row["code"] for row in manifest["shards"])
+    modules = changed_code(folder, tables, "predictions", paths, code_of(run.method))
     return RunState("changed", modules=tuple(modules)) if modules else RunState("finished")
+
+
+def _shown(inputs: RunInputs) -> list[Any]:
+    return [inputs[field] for field in _SHOWN]
 
 
 def _partial(run: RunPlan, paths: Paths) -> RunState:
@@ -85,11 +108,15 @@ def _partial(run: RunPlan, paths: Paths) -> RunState:
     ]
     if not records:
         return RunState("partial")
+    foreign = [record["run"][:8] for record in records if record["run"] != run.key]
+    if foreign:
+        return RunState("stale", f"predictions of the run {foreign[0]} lay in its folder")
     read: list[DiscoveredFile] = [f for record in records for f in record["inputs"]]
     files = changed_inputs(read, file_hashes(paths.cache))
     if files:
         return RunState("stale", f"{_files(files)} changed while it was interrupted")
-    modules = changed_code(run.folder, (r["code"] for r in records), "predictions", paths)
+    tables = (record["code"] for record in records)
+    modules = changed_code(run.folder, tables, "predictions", paths, code_of(run.method))
     if modules:
         return RunState("stale", "code changed while it was interrupted", tuple(modules))
     return RunState("partial")
@@ -100,22 +127,51 @@ def _files(paths: Sequence[str]) -> str:
     return names + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
-def changed_code(folder: RunDir, tables: Iterable[str], which: Which, paths: Paths) -> list[str]:
+def code_of(method: ResolvedMethod) -> list[str]:
+    """Modules that a method and its components come from: all code that made it has these."""
+    return factory_modules(method.factories)
+
+
+def changed_code(
+    folder: RunDir,
+    tables: Iterable[str],
+    which: Which,
+    paths: Paths,
+    needed: Sequence[str] = (),
+) -> list[str]:
     """Modules that differ from all code that is known to make a run's results; sorted.
 
     Args:
-        tables: ids of the code tables that the results were made with.
+        tables: the code that the results were made with: ids of tables for predictions, and for
+            scores what `score_code` gives.
+        needed: modules that would make them now; a table without them is of other code.
     """
     digests = digest_cache(paths.cache)
     accepted = read_accepted(folder)[which]
     changed: set[str] = set()
     for name in dict.fromkeys(tables):
-        names = (name, *accepted.get(name, []))
-        known = [t for n in names if (t := folder.read_code(n)) is not None]
-        # what has changed since the nearest of them, of equal ones the last
-        since = min((changed_modules(t, digests) for t in reversed(known)), key=len, default=None)
-        changed.update([UNRECORDED] if since is None else since)
+        known = [folder.read_code(_table(n)) for n in (name, *accepted.get(name, []))]
+        differing = [_differing(table, needed, digests) for table in known]
+        if all(differing):
+            changed.update(min(reversed(differing), key=len))  # the latest of equals
     return sorted(changed)
+
+
+def score_code(score: ScoreRecord) -> str:
+    """Names the code behind a score, and which score: what is accepted of one says nothing of
+    another that the same code has computed.
+    """
+    return f"{score['metric']}@{score['fp8']}:{score.get('code', '')}"
+
+
+def _table(key: str) -> str:
+    return key.rpartition(":")[2]
+
+
+def _differing(table: CodeTable | None, needed: Sequence[str], digests: StatCache) -> list[str]:
+    if table is None:
+        return [UNRECORDED]
+    return [*changed_modules(table, digests), *(n for n in needed if n not in table["modules"])]
 
 
 def read_accepted(folder: RunDir) -> Accepted:

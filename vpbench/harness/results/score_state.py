@@ -10,7 +10,7 @@ from vpbench.core.paths import Paths
 from vpbench.core.records import ScoreRecord
 from vpbench.core.rundir import RunDir
 from vpbench.core.tasks import Task
-from vpbench.harness.results.run_state import changed_code
+from vpbench.harness.results.run_state import changed_code, score_code
 from vpbench.harness.scoring.score import Wanted
 
 
@@ -59,7 +59,7 @@ def inspect_scores(
         if not due <= there:
             state.todo.append(wanted.name)
         else:
-            modules = changed_code(folder, (s.get("code", "") for s in own), "scores", paths)
+            modules = changed_code(folder, map(score_code, own), "scores", paths)
             if modules:
                 state.changed[wanted.name] = modules
     return state

@@ -7,6 +7,7 @@ stored of the clips.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,8 +39,7 @@ class ScoreVerdict:
     """What computing a part of a score again gave.
 
     Attributes:
-        path: the score file; "" where this code would name the score otherwise, by another recipe
-            or other weights.
+        path: the score file; "" where the metric now has no stored score.
         largest: largest relative difference of any figure; infinite where one is missing.
         code: what was loaded when it was computed again.
     """
@@ -66,17 +66,27 @@ def probe_scores(
     verdicts: list[ScoreVerdict] = []
     for metric in per_metric(metrics, task_data.task, registry, ctx):
         path = folder.score(metric.wanted.name, metric.short_fingerprint)
-        largest = float("inf")
-        if path.is_file():
-            stored = folder.read_score(path)
-            if metric.wanted.spec.kind == "clip":
-                largest = _clips(folder, task_data, metric, stored)
-            else:
-                largest = _set(folder, task_data, metric, stored, registry, ctx)
+        if not path.is_file():  # it says other things of itself now: another fingerprint
+            largest, name = float("inf"), ""
+        else:
+            largest, name = _largest(folder, task_data, metric, registry, ctx), str(path)
         code = loaded_code(metric.wanted, registry, ctx)
-        place = str(path) if path.is_file() else ""
-        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, place, largest, code))
+        verdicts.append(ScoreVerdict(metric.wanted.name, metric.frames, name, largest, code))
     return verdicts
+
+
+def _largest(
+    folder: RunDir,
+    task_data: TaskData,
+    metric: Running,
+    registry: Registry,
+    ctx: ScoreContext,
+) -> float:
+    """Largest relative difference of a stored score from what is computed again."""
+    stored = folder.read_score(folder.score(metric.wanted.name, metric.short_fingerprint))
+    if metric.wanted.spec.kind == "clip":
+        return _clips(folder, task_data, metric, stored)
+    return _set(folder, task_data, metric, stored, registry, ctx)
 
 
 def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
@@ -108,8 +118,11 @@ def _set(
         )
         _feed_shard(folder, task_data, [again], real=False)
         again.flush()
-        if not _same_files(Path(scratch), ctx.cache_root):
-            return float("inf")
+        stale = _other_files(Path(scratch), ctx.cache_root)
+    if stale:  # scoring anew would find them again
+        for features in stale:
+            shutil.rmtree(features, ignore_errors=True)
+        return float("inf")
     feed(folder, task_data, [metric])
     record = score_record(metric, metric.instance.result(), {})
     rows = [(record["value"], stored["value"]), (record["se"], stored["se"])]
@@ -129,13 +142,18 @@ def _feed_shard(
         update_all(metrics, fake, targets, items[name])
 
 
-def _same_files(scratch: Path, cache: Path) -> bool:
-    """Whether files that lie in both places hold the same: names are hashes of what they are of."""
+def _other_files(scratch: Path, cache: Path) -> set[Path]:
+    """Folders of the cache, one for each kind and key, that hold other bytes under a name.
+
+    Names are hashes of what the files are features of.
+    """
+    found: set[Path] = set()
     for path in scratch.rglob("*"):
-        other = cache / path.relative_to(scratch)
+        name = path.relative_to(scratch)
+        other = cache / name
         if path.is_file() and other.is_file() and path.read_bytes() != other.read_bytes():
-            return False
-    return True
+            found.add(cache.joinpath(*name.parts[:2]))
+    return found
 
 
 def _pairs(

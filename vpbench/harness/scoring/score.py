@@ -232,7 +232,7 @@ def _score(
             record["seconds"] = round(time.time() - started, 2)
             path = folder.score(metric.wanted.name, metric.short_fingerprint)
             write_sealed(path, record, held[metric.short_fingerprint].check)
-            _retire_earlier(folder, record)
+            _retire_earlier(folder, path, record)
     finally:
         for lock in held.values():
             lock.release()
@@ -247,16 +247,19 @@ def _score(
             time.sleep(_POLL_S)
 
 
-def _retire_earlier(folder: RunDir, record: ScoreRecord) -> None:
-    """Set aside what an earlier version of the metric made of the same frames and clips."""
-    for path in folder.score_files():
-        other = folder.read_score(path)
-        if other["fp8"] != record["fp8"] and _what(other) == _what(record):
-            retire_score(path)
+def _retire_earlier(folder: RunDir, path: Path, record: ScoreRecord) -> None:
+    """Set aside what another version of a metric gave of the same frames and clips."""
+    for other in folder.scores.glob(f"{path.name.partition('@')[0]}@*.json"):
+        if other == path:
+            continue
+        earlier = folder.read_score(other)
+        if _stands_for(earlier) == _stands_for(record):
+            retire_score(folder, other)
 
 
-def _what(score: ScoreRecord) -> tuple[str, int, str]:
-    return score["metric"], score["frames"], score["subset"]["name"] if "subset" in score else ""
+def _stands_for(score: ScoreRecord) -> tuple[str, int, str]:
+    subset = score.get("subset")
+    return score["metric"], score["frames"], subset["name"] if subset else ""
 
 
 def loaded_code(wanted: Wanted, registry: Registry, ctx: ScoreContext) -> CodeTable:

@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import Corrupt
+from vpbench.core.shipped import shipped_bytes
 from vpbench.metrics.weights.tf_bundle import masked_crc32c
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 TABLE = "i3d_k400_tf_crc32c.tsv"
+TABLE_SHA256 = "188b280ff9d2f915fab496173c9ed6b1114efb3c772bf3eddba92f96e8f5cc7e"
 _ROOT = "RGB/inception_i3d/"
 _LEAVES = {
     ("params", "Conv_0/kernel"): "conv_3d/w",
@@ -55,8 +57,13 @@ class Row:
 
 @cache
 def table() -> tuple[Row, ...]:
-    """The 230 tensors, sorted by name."""
-    text = (resources.files("vpbench.metrics.weights") / TABLE).read_text("utf-8")
+    """The 230 tensors, sorted by name.
+
+    Raises:
+        HashMismatch: the table is not the one that was shipped.
+    """
+    file = resources.files("vpbench.metrics.weights") / TABLE
+    text = shipped_bytes(file, TABLE_SHA256).decode("utf-8")
     lines = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
     return tuple(
         Row(name, key, tuple(int(n) for n in shape.split("x")), int(crc, 16), int(other, 16))

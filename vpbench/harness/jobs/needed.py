@@ -1,0 +1,80 @@
+"""Which plugins a job needs: its worker imports these and no others.
+
+Importing a plugin runs its code. That of one method must reach neither other methods nor scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from vpbench.api.specs import ComponentSpec, MetricSpec
+from vpbench.core.names import parse_name
+from vpbench.core.options import TaskRef
+from vpbench.core.plan import RunPlan
+from vpbench.core.registry import Entry, Registry
+from vpbench.harness.jobs.job import SCORING, Kind
+from vpbench.harness.scoring.score import Wanted
+
+
+def method_plugins(run: RunPlan, registry: Registry) -> tuple[str, ...]:
+    """Where the specs stand that a run is resolved from.
+
+    Those of the method, of all that fills its slots, of the methods that train these, and of
+    components that these methods train, for they decide which parameters a stage shares.
+    """
+    methods = [run.method, *(stage.node.method for stage in run.stages)]
+    parts = {part.spec.name for method in methods for part in method.slots.values()}
+    owners = {method.spec.name for method in methods}
+    owners |= {_owner(part.spec) for method in methods for part in method.slots.values()}
+    rows = [row for row in registry.of("method") if row.name in owners]
+    for row in registry.of("component"):
+        trained_here = isinstance(row.spec, ComponentSpec) and _owner(row.spec) in owners
+        if row.name in parts or trained_here:
+            rows.append(row)
+    return _sources(rows)
+
+
+def scoring_plugins(
+    metrics: Iterable[MetricSpec], dataset: str, registry: Registry
+) -> tuple[str, ...]:
+    """Where the specs of some metrics and of the dataset, as it is typed, stand."""
+    names = {metric.name for metric in metrics}
+    return _sources([*_dataset(dataset, registry), *_named("metric", names, registry)])
+
+
+def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]]]:
+    """Metrics that may share a worker: built-in ones; each one of a plugin stands alone.
+
+    Returns:
+        `JobSpec.code` and the names of the metrics, for each group.
+    """
+    ours = tuple(w.name for w in metrics if w.built_in)
+    foreign = [(f"metric:{w.name}", (w.name,)) for w in metrics if not w.built_in]
+    return [*([("", ours)] if ours else []), *foreign]
+
+
+def job_plugins(
+    kind: Kind, run: RunPlan, metrics: Iterable[MetricSpec], ref: TaskRef, registry: Registry
+) -> tuple[str, ...]:
+    """Where the specs stand that a job of some kind needs for a run."""
+    if kind in SCORING:
+        return scoring_plugins(metrics, ref.dataset, registry)
+    dataset = _sources(_dataset(ref.dataset, registry))
+    return tuple(sorted({*method_plugins(run, registry), *dataset}))
+
+
+def _dataset(dataset: str, registry: Registry) -> Iterator[Entry]:
+    base = parse_name(dataset).base.partition(":")[0]
+    return _named("dataset", {base}, registry)
+
+
+def _named(kind: str, names: set[str], registry: Registry) -> Iterator[Entry]:
+    return (row for row in registry.of(kind) if row.name in names)
+
+
+def _owner(part: ComponentSpec) -> str:
+    return (part.trained_by or "").partition(":")[0]
+
+
+def _sources(rows: Iterable[Entry]) -> tuple[str, ...]:
+    return tuple(sorted({row.ref.value for row in rows if row.ref.source != "builtin"}))
