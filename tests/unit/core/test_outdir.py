@@ -80,5 +80,5 @@ def test_a_record_cannot_reach_out_of_its_folder(tmp_path):
 
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(Unwritable, match=r"a file stands.*--out DIR"):
+    with pytest.raises(Unwritable, match=r"a file exists.*--out DIR"):
         make(tmp_path / "file" / "out", ["a"])

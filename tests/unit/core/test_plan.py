@@ -197,7 +197,7 @@ def test_declared_data_files_count_by_content(tmp_path):
     folder.mkdir()
     (folder / "toy.py").write_text("")
     spec = replace(TOY, factory=f"{folder / 'toy.py'}:Toy", files=("table.csv",))
-    with pytest.raises(MissingData, match=r"the data file .*table\.csv is not there"):
+    with pytest.raises(MissingData, match=r"the data file .*table\.csv is missing"):
         one(tmp_path, replace=[spec])
     names = {one(tmp_path, replace=[replace(spec, files=())]).key}
     for text in ("a", "b"):
@@ -337,7 +337,7 @@ def test_a_folder_of_given_checkpoints(tmp_path):
 
 
 def test_given_checkpoints_that_are_of_no_use(tmp_path):
-    with pytest.raises(MissingData, match="holds no trained stage"):
+    with pytest.raises(MissingData, match="contains no trained stage"):
         one(tmp_path, checkpoint=tmp_path / "nowhere")
     finish(tmp_path / "other", "somebody", "else")
     with pytest.raises(UsageError, match=r"holds no stage of toy; it has somebody:else"):

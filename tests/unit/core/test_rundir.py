@@ -239,7 +239,7 @@ def test_an_unfinished_prediction_and_no_run_at_all(run, tmp_path):
     with pytest.raises(MissingData, match="holds no run"):
         RunDir(tmp_path / "nowhere").read_record()
     run.record.write_text("[1]")
-    with pytest.raises(Corrupt, match="no JSON object"):
+    with pytest.raises(Corrupt, match="not a JSON object"):
         run.read_record()
 
 
