@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from vpbench.api.errors import Unwritable as Unwritable
     from vpbench.api.errors import UsageError as UsageError
     from vpbench.api.errors import VpbenchError as VpbenchError
+    from vpbench.api.executors import Executor as Executor
+    from vpbench.api.executors import Handle as Handle
+    from vpbench.api.executors import StreamsEvents as StreamsEvents
     from vpbench.api.optional import CachesFeatures as CachesFeatures
     from vpbench.api.optional import Downloads as Downloads
     from vpbench.api.optional import HasFloor as HasFloor
@@ -40,9 +43,7 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import Component as Component
     from vpbench.api.protocols import Dataset as Dataset
     from vpbench.api.protocols import Detector as Detector
-    from vpbench.api.protocols import Executor as Executor
     from vpbench.api.protocols import FitContext as FitContext
-    from vpbench.api.protocols import Handle as Handle
     from vpbench.api.protocols import HasIntermediates as HasIntermediates
     from vpbench.api.protocols import KeypointView as KeypointView
     from vpbench.api.protocols import Method as Method
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import MetricContext as MetricContext
     from vpbench.api.protocols import MotionModel as MotionModel
     from vpbench.api.protocols import OracleMethod as OracleMethod
-    from vpbench.api.protocols import StreamsEvents as StreamsEvents
     from vpbench.api.protocols import Trainable as Trainable
     from vpbench.api.protocols import TrainView as TrainView
     from vpbench.api.protocols import Translator as Translator
@@ -88,12 +88,11 @@ _HOME = {
     "capabilities": "Capabilities Need unmet",
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
+    "executors": "Executor Handle StreamsEvents",
     "optional": "CachesFeatures Downloads HasFloor HasInstructions HasPublishedCounts "
     "HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
-    "protocols": "Component Dataset Detector Executor FitContext Handle KeypointView "
-    "HasIntermediates Method Metric MetricContext MotionModel OracleMethod "
-    "StreamsEvents Trainable "
-    "TrainView Translator",
+    "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
+    "Metric MetricContext MotionModel OracleMethod Trainable TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
     "PyPISource StageSpec TaskSpec WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import VpbenchError
-from vpbench.api.protocols import Executor, Handle, StreamsEvents
+from vpbench.api.executors import Executor, Handle, StreamsEvents
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import make_folder
 from vpbench.core.plan import RunPlan
