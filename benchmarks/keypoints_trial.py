@@ -100,7 +100,9 @@ class Trial:
     @cached_property
     def _runs(self) -> dict[str, FinishedRun]:
         by_method: dict[str, FinishedRun] = {}
-        runs = newest(self.setup.paths.runs, self.task_data.task.id, self.args.limit)
+        runs = newest(
+            self.setup.paths.runs, self.task_data.task.id, self.setup.registry, self.args.limit
+        )
         for (_, method, trained, fit_seed, seed), run in runs.items():
             mine = trained == TRAIN and seed == 0 and fit_seed in (None, self.args.fit_seed)
             if mine and run.inputs["task"]["limit"] == self.args.limit:
