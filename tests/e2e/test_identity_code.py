@@ -41,7 +41,7 @@ def test_arithmetic_of_the_kit_retires_every_composed_run(composed):
     assert note.startswith("code changed since (vpbench.kit.composed): `vpbench run tiny ")
     done = tiny(composed)
     assert "code of vpbench.kit.composed changed; 1 shard predicted again, differ by" in done.err
-    assert "predicted and scored anew; the earlier run is kept in" in done.err
+    assert "predicted and scored again; the earlier run is kept in" in done.err
     after = composed.row()
     assert after["notes"] == []
     assert after["scores"]["psnr"]["value"] != before["scores"]["psnr"]["value"]
@@ -102,7 +102,7 @@ def test_code_that_an_accepted_edit_brought_in_counts_from_then_on(composed):
     assert nothing_done(tiny(composed), "tiny")
     extra.write_text("MOTION = 0.0\n")
     assert "code changed since (vpbench.kit.factors)" in composed.row()["notes"][0]
-    assert "predicted and scored anew" in tiny(composed).err
+    assert "predicted and scored again" in tiny(composed).err
     assert composed.psnr() != before
 
 
@@ -134,9 +134,9 @@ def test_a_plugin_that_moved_to_another_file_is_not_the_old_one(place):
     other.parent.mkdir()
     other.write_text(method("180"))
     done = place.run(method="./elsewhere/mine.py:SPEC")
-    assert "predicted and scored anew" in done.err
+    assert "predicted and scored again" in done.err
     assert place.grey() == 180
-    assert "predicted and scored anew" in place.run().err  # and back again
+    assert "predicted and scored again" in place.run().err  # and back again
     assert place.grey() == 100
 
 
@@ -185,7 +185,7 @@ def test_a_module_edited_while_it_ran_is_not_taken_for_what_ran(place):
     place.write(method("100", predict=rewrite)).run()
     assert place.grey() == 100
     assert "code changed since" in place.row()["notes"][0]
-    assert "predicted and scored anew" in place.run().err
+    assert "predicted and scored again" in place.run().err
     assert place.grey() == 180
 
 

@@ -135,7 +135,7 @@ def test_a_stage_that_is_fitted_anew(finished, finished_clips, place):
     place.env = {"VPBENCH_PLUGINS": TINY, "TINY_LR": "0.3"}
     before = predictions(place.path / "runs", "tiny")
     done = place.run("--fit", method="tiny")
-    assert "its stages were fitted anew: predicted and scored anew" in done.err
+    assert "its stages were trained again: predicted and scored again" in done.err
     folders = place.folders()
     assert len(folders) == 1
     after = {p.name: p.read_bytes() for p in folders[0].glob("predictions/*.npz")}
@@ -154,7 +154,7 @@ def test_a_stage_whose_weights_are_other_ones(finished, finished_clips, place):
         shutil.rmtree(stage)
         shutil.copytree(new, stage)
     assert checkpoints(place.path / "runs")
-    assert "its stages were fitted anew" in place.run(method="tiny").err
+    assert "its stages were trained again" in place.run(method="tiny").err
 
 
 def test_another_opencv_or_torch_is_provenance(place):
@@ -241,7 +241,7 @@ def test_code_of_a_clip_metric(metric):
     metric.write(COUNT.format(version=1, factor="2.0", own=""))
     assert "code changed since (mine.py)" in metric.row()["notes"][0]
     done = metric.scored()
-    assert "code of mine.py changed; level differ and are scored anew" in done.err
+    assert "code of mine.py changed; level differ and are scored again" in done.err
     assert level(metric) == pytest.approx(2 * value) and not metric.retired()
     after = times(metric)
     assert [n for n in after if after[n] != before.get(n)] == [
@@ -261,7 +261,7 @@ def test_an_accepted_metric_says_nothing_of_another(metric):
     metric.write(COUNT.format(version=1, factor="2.0", own=""))
     second.write_text(COUNT.format(version=1, factor="3.0", own="").replace("level", "second"))
     metric.run(method="noise", metrics="second")
-    assert "level differ and are scored anew" in metric.run(method="noise", metrics="level").err
+    assert "level differ and are scored again" in metric.run(method="noise", metrics="level").err
 
 
 def test_the_version_of_a_metric(metric):
@@ -296,7 +296,7 @@ def test_code_of_a_set_metric_whose_features_are_cached(place, tmp_path):
     scored()
     value = place.row()["scores"]["texture"]["value"]
     edit(place.plugin, "* 1.0)", "* 2.0)")
-    assert "texture differ and are scored anew" in scored().err
+    assert "texture differ and are scored again" in scored().err
     assert place.row()["scores"]["texture"]["value"] == pytest.approx(2 * value)
     edit(place.plugin, "* 2.0)", "* (1.0 + 1.0))")
     assert "equal" in scored().err and nothing_done(scored(), "noise")
@@ -306,7 +306,7 @@ def test_score_probes_as_run_does(metric):
     value = level(metric)
     metric.write(COUNT.format(version=1, factor="2.0", own=""))
     done = metric.vpbench("score", "noise", "--metrics", "level")
-    assert done.code == 0 and "level differ and are scored anew" in done.err
+    assert done.code == 0 and "level differ and are scored again" in done.err
     assert level(metric) == pytest.approx(2 * value)
 
 

@@ -61,7 +61,7 @@ def test_weights_beside_a_plugin_that_are_trained_again(place, name):
     train(weights, 180)
     assert f"{file} changed since: `vpbench run mine" in place.row()["notes"][0]
     done = place.run()
-    assert f"{file} changed: predicted and scored anew" in done.err
+    assert f"{file} changed: predicted and scored again" in done.err
     assert place.grey() == 180 and len(place.retired()) == 1 and place.row()["notes"] == []
 
 
@@ -79,7 +79,7 @@ def test_weights_elsewhere_that_python_code_opens(place, name):
     train(weights, 180)
     os.utime(weights, (1, 1))  # with the size and the time that it had
     done = place.run()
-    assert f"{file} changed: predicted and scored anew" in done.err and place.grey() == 180
+    assert f"{file} changed: predicted and scored again" in done.err and place.grey() == 180
 
 
 def test_weights_elsewhere_that_are_read_on_import(place):
@@ -91,7 +91,7 @@ def test_weights_elsewhere_that_are_read_on_import(place):
     (row,) = json.loads((place.folder() / "predictions" / "MANIFEST.json").read_text())["inputs"]
     assert row["path"] == str(weights) and row["how"] == "opened"
     train(weights, 180)
-    assert "level.npy changed: predicted and scored anew" in place.run().err
+    assert "level.npy changed: predicted and scored again" in place.run().err
 
 
 def test_a_native_reader_elsewhere_is_covered_by_a_declaration_only(place):
@@ -142,7 +142,7 @@ def test_data_that_appears_beside_a_plugin(place):
     place.write(method("100 + 80 * len(list(HERE.glob('*.csv')))", top=top)).run()
     assert place.grey() == 100
     (place.path / "plugin" / "more.csv").write_text("a\n")
-    assert "more.csv changed: predicted and scored anew" in place.run().err
+    assert "more.csv changed: predicted and scored again" in place.run().err
     assert place.grey() == 180
 
 
@@ -162,7 +162,7 @@ def test_one_bit_of_a_weights_file_is_enough(place):
     train(weights, 100)
     place.run()
     flip(weights, weights.stat().st_size - 2)
-    assert "level.npy changed: predicted and scored anew" in place.run().err
+    assert "level.npy changed: predicted and scored again" in place.run().err
 
 
 def test_the_environment_is_not_seen(place):
@@ -172,5 +172,5 @@ def test_the_environment_is_not_seen(place):
     place.env = {"GREY": "180"}
     assert nothing_done(place.run()) and place.grey() == 100
     done = place.run("--again")
-    assert "asked for with --again: predicted and scored anew" in done.err
+    assert "requested with --again: predicted and scored again" in done.err
     assert place.grey() == 180 and len(place.retired()) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vpbench.core import schema
 from vpbench.core.files import make_folder, storage
-from vpbench.core.records import RunInputs
+from vpbench.core.records import RunInputs, ScoreRecord
 from vpbench.core.rundir import RunDir, read_object
 
 RETIRED = ".retired-"
@@ -64,6 +64,23 @@ def retire_score(folder: RunDir, path: Path) -> None:
     target = make_folder(folder.scores / "retired") / path.name
     with storage(target):
         path.replace(target)
+
+
+def retire_earlier_scores(folder: RunDir, path: Path, record: ScoreRecord) -> None:
+    """Set aside what another version of a metric gave for the same frames and clips.
+
+    Args:
+        path: where the new score stands.
+        record: the new score.
+    """
+    for other in folder.scores.glob(f"{path.name.partition('@')[0]}@*.json"):
+        if other != path and _stands_for(folder.read_score(other)) == _stands_for(record):
+            retire_score(folder, other)
+
+
+def _stands_for(score: ScoreRecord) -> tuple[str, int, str]:
+    subset = score.get("subset")
+    return score["metric"], score["frames"], subset["name"] if subset else ""
 
 
 def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:

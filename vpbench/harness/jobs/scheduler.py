@@ -195,16 +195,13 @@ class Scheduler:
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the predictions has answered."""
         verdict = judge_prediction(result, answers)
-        if not verdict.retire:
-            self._note(result.run, verdict.text)
         if verdict.retire:
             self._set_aside(result.run, verdict.text)
             self._predict(result)
-        elif verdict.accepted:
-            self._predicted(result)
-        else:
-            result.unverified = verdict.text
-            self._predicted(result)
+            return
+        self._note(result.run, verdict.text)
+        result.unverified = "" if verdict.accepted else verdict.text
+        self._predicted(result)
 
     def _predicted(self, result: RunResult) -> None:
         run = result.run

@@ -21,7 +21,7 @@ from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
 from vpbench.core.records import ScoreRecord, Subset
 from vpbench.core.registry import Registry
-from vpbench.core.run_folders import retire_score
+from vpbench.core.run_folders import retire_earlier_scores
 from vpbench.core.rundir import RunDir, is_close, mean_of, write_sealed
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import TaskData
@@ -232,7 +232,7 @@ def _score(
             record["seconds"] = round(time.time() - started, 2)
             path = folder.score(metric.wanted.name, metric.short_fingerprint)
             write_sealed(path, record, held[metric.short_fingerprint].check)
-            _retire_earlier(folder, path, record)
+            retire_earlier_scores(folder, path, record)
     finally:
         for lock in held.values():
             lock.release()
@@ -245,21 +245,6 @@ def _score(
                     fix="Run again.",
                 )
             time.sleep(_POLL_S)
-
-
-def _retire_earlier(folder: RunDir, path: Path, record: ScoreRecord) -> None:
-    """Set aside what another version of a metric gave of the same frames and clips."""
-    for other in folder.scores.glob(f"{path.name.partition('@')[0]}@*.json"):
-        if other == path:
-            continue
-        earlier = folder.read_score(other)
-        if _stands_for(earlier) == _stands_for(record):
-            retire_score(folder, other)
-
-
-def _stands_for(score: ScoreRecord) -> tuple[str, int, str]:
-    subset = score.get("subset")
-    return score["metric"], score["frames"], subset["name"] if subset else ""
 
 
 def loaded_code(wanted: Wanted, registry: Registry, ctx: ScoreContext) -> CodeTable:
