@@ -24,8 +24,8 @@ DEVIATIONS = (
     "Preset cpu: width 16 and 64 numbers replace 64 and 2000; the refiner has width 32 and one "
     "halving: a short training does not learn to bring a picture through a narrower map.",
     "Preset cpu: the KL is a mean over numbers and clips with the weight 0.002; a sum beside a "
-    "mean flow error, as in the original, makes a code that says nothing almost certain.",
-    "Preset cpu: flow of more than half a pixel counts five times; most places stand still, and a "
+    "mean flow error, as in the original, makes posterior collapse almost certain.",
+    "Preset cpu: flow of more than half a pixel counts five times; most pixels do not move, and a "
     "short training by the plain mean draws no flow at all.",
     "Preset cpu: flow up to 5 px at 64 px (the original's bound would be 2.5); clips are mirrored.",
     "Preset cpu: the refiner learns from neighbouring frames, which is what it is asked for; the "

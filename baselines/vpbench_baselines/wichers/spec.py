@@ -26,7 +26,7 @@ DEVIATIONS = (
     "Preset cpu: six random frames of a batch's clips count in a step of the first stage; the mean "
     "over steps is that over all frames.",
     "Preset cpu: first weights of the analogy network hand pictures on, each channel as itself, "
-    "with a fifth of He's weights on top; its layers compute in bfloat16 in the first stage.",
+    "with a fifth of He's weights on top; its convolutions compute in bfloat16 in the first stage.",
     "Preset cpu: the first encodings are centred on training frames and Adam's rate rises in 200 "
     "steps, to 2e-3, and falls to 0; else what frames have in common swallows what changes.",
     "Preset cpu: first weights of the predictor have the deviation 0.1, not 0.01; the latent loss "

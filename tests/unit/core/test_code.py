@@ -11,6 +11,7 @@ import pytest
 
 from vpbench.core import code
 from vpbench.core.code import (
+    Root,
     changed_modules,
     code_table,
     digest_cache,
@@ -260,14 +261,15 @@ def single(tmp_path, monkeypatch):
 
 def test_a_single_file_counts_with_the_modules_beside_it(single):
     roots = roots_of([(":Toy", f"{single}:SPEC")])
-    assert single.parent in roots
+    assert single.parent in [root.path for root in roots]
     table = of_plugin(roots)
-    assert set(table["modules"]) == {f"file:{single}", "code_one_helper"}
+    helper = single.with_name("code_one_helper.py")
+    assert set(table["modules"]) == {f"file:{single}", f"file:{helper}"}
     assert changed_modules(table, fresh()) == []
-    single.with_name("code_one_helper.py").write_text("GAIN = 3\n")
-    assert changed_modules(table, fresh()) == ["code_one_helper"]
+    helper.write_text("GAIN = 3\n")
+    assert changed_modules(table, fresh()) == [f"file:{helper}"]
     single.write_text("SPEC = 1\n")
-    assert short_names(changed_modules(table, fresh())) == "code_one_helper, code_one.py"
+    assert short_names(changed_modules(table, fresh())) == "code_one.py, code_one_helper.py"
 
 
 def test_a_single_file_that_moves_is_another_one(single, tmp_path):
@@ -280,7 +282,7 @@ def test_a_module_in_site_packages_counts_without_what_lies_beside_it():
     """A distribution of one module, and a package."""
     shared = Path(entrypoints.__file__).parent
     roots = roots_of([("entrypoints:X", ""), ("pytest:X", "")])
-    assert not {shared, shared.resolve()} & set(roots)
+    assert not {shared, shared.resolve()} & {root.path for root in roots}
     files = loaded_files(roots)
     assert {"entrypoints", "pytest", "vpbench"} <= {n.partition(".")[0] for n in files}
     assert "numpy" not in files
@@ -294,8 +296,9 @@ def test_an_environment_inside_the_folder_of_a_plugin_does_not_count(single, mon
     forget_modules()
     importlib.import_module("code_one_theirs")
     roots = roots_of([(":Toy", f"{single}:SPEC")])
-    assert set(of_plugin(roots)["modules"]) == {f"file:{single}", "code_one_helper"}
-    assert "code_one_theirs" in loaded_files([folder / "code_one_theirs.py"])
+    helper = single.with_name("code_one_helper.py")
+    assert set(of_plugin(roots)["modules"]) == {f"file:{single}", f"file:{helper}"}
+    assert "code_one_theirs" in loaded_files([Root(folder / "code_one_theirs.py")])
 
 
 def test_all_packages_of_a_distribution_count(site):
@@ -309,8 +312,9 @@ def test_all_packages_of_a_distribution_count(site):
     (other / "top_level.txt").write_text("made_pack\nmade_three\n")
     forget_modules()
     roots = roots_of([("made_pack.method:X", "")])
-    assert {site.folder / "made_pack", site.folder / "made_three.py"} <= set(roots)
-    assert site.folder / "made_one.py" not in roots
+    paths = {root.path for root in roots}
+    assert {site.folder / "made_pack", site.folder / "made_three.py"} <= paths
+    assert site.folder / "made_one.py" not in paths
     forget_modules()
 
 

@@ -90,8 +90,9 @@ def test_a_score_that_is_set_aside_lies_where_nothing_reads_it(tmp_path):
     path = folder.score("psnr", "0" * 8)
     write_json(path, {})
     assert folder.score_files() == [path]
-    kept = retire_score(path)
+    retire_score(folder, path)
+    kept = folder.scores / "retired" / path.name
     assert folder.score_files() == [] and kept.is_file() and kept.name == path.name
     write_json(path, {"again": 1})
-    retire_score(path)  # the last one is kept
+    retire_score(folder, path)  # the last one is kept
     assert "again" in kept.read_text()

@@ -9,7 +9,7 @@ import pytest
 from vpbench.api import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
 from vpbench.core.files import TEMPORARY, write_json
-from vpbench.core.hashing import file_sha256
+from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.run_folders import runs_of
 from vpbench.core.rundir import RunDir, StageDir, read_sealed, write_sealed
 
@@ -157,12 +157,18 @@ def score(run, name="psnr", values=(20.0, 22.0), **fields):
         "run": KEY,
         "manifest": "m",
         "metric": name,
+        "kind": "clip",
         "aggregate": "mean",
+        "frames": 16,
         "value": sum(values) / len(values),
+        "ci95": None,
         "per_clip": per_clip,
         **fields,
     }
-    path = run.score(name, "0" * 8)
+    fingerprint = {"metric": name, "frames": record["frames"], "of": record["manifest"]}
+    short = digest(fingerprint)[:8]
+    record = {**record, "fingerprint": fingerprint, "fp8": short}
+    path = run.score(name, short)
     write_sealed(path, record)
     return path
 
@@ -210,7 +216,9 @@ def test_tables_of_code_are_named_by_their_content(run):
     other = run.write_code({"modules": {"a": "1"}, "environment": {}})
     assert other != name
     (run.code / f"{other}.json").replace(run.code / f"{name}.json")
-    assert run.read_code(name) is None and run.read_code("0" * 16) is None
+    with pytest.raises(HashMismatch, match="not what was written"):
+        run.read_code(name)
+    assert run.read_code("0" * 16) is None
 
 
 @pytest.mark.parametrize("name", ["00000.npz", "00001.json", "MANIFEST.json"])
