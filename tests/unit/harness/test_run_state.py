@@ -101,7 +101,7 @@ def test_a_stale_run_is_kept_and_made_anew_without_a_probe(bench):
     bench.data.write_text("30")
     result, kinds, notes = bench.run()
     assert result.status == "ok" and "probe" not in kinds and "predict" in kinds
-    assert any(note.startswith("more.txt changed: predicted and scored anew") for note in notes)
+    assert any(note.startswith("more.txt changed: predicted and scored again") for note in notes)
     assert state(bench).status == "finished"
 
 

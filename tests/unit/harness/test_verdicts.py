@@ -64,7 +64,7 @@ def test_where_the_machine_is_another_rounding_is_no_difference(bench, result, m
     assert close.accepted and not close.retire
     far = judge_prediction(result, [answer(code, "different", 9.0)])
     assert not far.accepted and not far.retire
-    assert "cannot tell code from machine" in far.text and "--again" in far.text
+    assert "the cause may be the code or the machine" in far.text and "--again" in far.text
 
 
 def test_a_probe_without_an_answer_is_no_verdict(result):
@@ -103,7 +103,7 @@ def test_scores_that_differ_are_set_aside_and_the_others_stay(bench, result):
     bad = scored(result, "error")
     verdict = judge_scores(result, answers)
     assert verdict.rescore == ("error",) and not verdict.accepted
-    assert verdict.text == "code of mine.py changed; error differ and are scored anew"
+    assert verdict.text == "code of mine.py changed; error differ and are scored again"
     assert not bad.exists() and (bad.parent / "retired" / bad.name).is_file()
     assert scored(result, "psnr").is_file()
     manifest = result.run.folder.read_manifest()["sha256"]
@@ -128,7 +128,7 @@ def test_code_of_a_metric_is_probed_end_to_end(bench, result):
     psnr = scored(result, "psnr").stat().st_mtime_ns
     _, kinds, notes = bench.run()
     assert kinds == ["probe", "score-probe", "score"]
-    assert "code of mine_toy.py changed; error differ and are scored anew" in notes
+    assert "code of mine_toy.py changed; error differ and are scored again" in notes
     after = read_sealed(scored(result, "error"), "vpbench.score/2")["value"]
     assert after == pytest.approx(2 * before)
     assert scored(result, "psnr").stat().st_mtime_ns == psnr
