@@ -84,7 +84,8 @@ NATIVE = {
 
 def opened(read, *, ignore=(), folders=()):
     """Names of the files that one call is seen to open."""
-    files = OpenedFiles(ignore)
+    files = OpenedFiles()
+    files.ignore(ignore)
     with files.watching():
         read()
     return {Path(row["path"]).name: row for row in files.files(folders, hashes())}
@@ -117,7 +118,7 @@ def test_a_path_relative_to_the_working_directory_or_through_a_link(plugin, monk
 
 
 def test_only_what_is_opened_while_the_method_works_counts(plugin):
-    files = OpenedFiles([])
+    files = OpenedFiles()
     (plugin / "table.csv").read_text()
     with files.watching():
         (plugin / "net.npz").read_bytes()
@@ -252,7 +253,7 @@ from pathlib import Path
 from vpbench.core.stat_cache import StatCache
 from vpbench.core.hashing import file_sha256
 from vpbench.harness.prediction.inputs import OpenedFiles
-files = OpenedFiles([])
+files = OpenedFiles()
 with files.watching():
     sys.path.insert(0, sys.argv[1])
     import imported_toy

@@ -8,7 +8,7 @@ import pytest
 
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH
-from vpbench.harness.prediction.maker import record_method
+from vpbench.harness.prediction.maker import ProcessRecord, record_method
 from vpbench.harness.prediction.probe import (
     MEAN_TOLERANCE,
     PART,
@@ -78,7 +78,8 @@ def test_the_choice_depends_on_the_run_alone(task):
 
 
 def maker_of(bench, run):
-    return record_method(run, bench.task_data(), bench.registry(), "cpu", bench.paths)
+    process = ProcessRecord()
+    return record_method(run, bench.task_data(), bench.registry(), "cpu", bench.paths, process)
 
 
 def test_equal_close_and_different_predictions(bench):

@@ -18,7 +18,7 @@ from vpbench.harness.results.run_state import (
 
 
 def state(bench, method="mine"):
-    return inspect_run(bench.one(method), bench.paths)
+    return inspect_run(bench.one(method), bench.task_data().task, bench.paths)
 
 
 def tables(folder):

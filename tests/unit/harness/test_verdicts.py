@@ -90,7 +90,7 @@ def of_score(bench, result, metric, largest, path=None):
 
 def test_scores_within_rounding_are_accepted(bench, result):
     answers = [of_score(bench, result, m, TOLERANCE / 2) for m in ("psnr", "error")]
-    verdict = judge_scores(result, answers)
+    verdict = judge_scores(result.run.folder, result.changed, answers)
     assert verdict.accepted and verdict.rescore == ()
     assert verdict.text == "code of mine.py changed; scores computed again in part, equal"
     accepted = read_accepted(result.run.folder)
@@ -101,7 +101,7 @@ def test_scores_within_rounding_are_accepted(bench, result):
 def test_scores_that_differ_are_set_aside_and_the_others_stay(bench, result):
     answers = [of_score(bench, result, "psnr", 0.0), of_score(bench, result, "error", 1e-3)]
     bad = scored(result, "error")
-    verdict = judge_scores(result, answers)
+    verdict = judge_scores(result.run.folder, result.changed, answers)
     assert verdict.rescore == ("error",) and not verdict.accepted
     assert verdict.text == "code of mine.py changed; error differ and are scored again"
     assert not bad.exists() and (bad.parent / "retired" / bad.name).is_file()
@@ -113,7 +113,7 @@ def test_scores_that_differ_are_set_aside_and_the_others_stay(bench, result):
 def test_a_score_that_would_have_another_name_now_differs(bench, result):
     """Its fingerprint has changed with the code: another recipe, say."""
     answers = [of_score(bench, result, "error", float("inf"), path="")]
-    assert judge_scores(result, answers).rescore == ("error",)
+    assert judge_scores(result.run.folder, result.changed, answers).rescore == ("error",)
     assert not list(result.run.folder.scores.glob("error@*.json"))
 
 
@@ -164,7 +164,7 @@ def test_a_failing_probe_fails_the_run_and_changes_nothing(bench, result):
     assert folder.manifest.read_bytes() == manifest and folder.failure.is_file()
     bench.edit("+ self.nothing", "+ self.more")
     assert bench.run()[0].status == "ok" and not folder.failure.exists()
-    assert inspect_run(bench.one(), bench.paths).status == "finished"
+    assert inspect_run(bench.one(), bench.task_data().task, bench.paths).status == "finished"
 
 
 def test_what_was_accepted_for_another_run_does_not_count(bench, result):
@@ -174,4 +174,4 @@ def test_what_was_accepted_for_another_run_does_not_count(bench, result):
     record = read_sealed(folder.accepted, "vpbench.accepted/1")
     write_json(folder.accepted, {**record, "run": "0" * 64})
     with pytest.raises(VpbenchError, match=r"accepted\.json"):
-        inspect_run(bench.one(), bench.paths)
+        inspect_run(bench.one(), bench.task_data().task, bench.paths)
