@@ -130,6 +130,7 @@ class Benchmark:
         for name in [n for n in sys.modules if n.startswith("vpbench_file_mine_toy")]:
             del sys.modules[name]
         registries.registry.cache_clear()
+        registries.limited_registry.cache_clear()
         code.forget_modules()
 
     def task_data(self):

@@ -7,7 +7,7 @@ from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.files import write_json
 from vpbench.core.rundir import read_sealed, write_sealed
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
-from vpbench.harness.results.run_state import inspect_run, read_accepted
+from vpbench.harness.results.run_state import inspect_run, read_accepted, score_code
 from vpbench.harness.scoring.probe import TOLERANCE
 
 
@@ -94,7 +94,8 @@ def test_scores_within_rounding_are_accepted(bench, result):
     assert verdict.accepted and verdict.rescore == ()
     assert verdict.text == "code of mine.py changed; scores computed again in part, equal"
     accepted = read_accepted(result.run.folder)
-    codes = {result.run.folder.read_score(scored(result, m))["code"] for m in ("psnr", "error")}
+    folder = result.run.folder
+    codes = {score_code(folder.read_score(scored(result, m))) for m in ("psnr", "error")}
     assert set(accepted["scores"]) == codes and accepted["predictions"] == {}
 
 

@@ -48,9 +48,9 @@ def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]
     Returns:
         `JobSpec.code` and the names of the metrics, for each group.
     """
-    ours = tuple(w.name for w in metrics if w.built_in)
+    built_in = tuple(w.name for w in metrics if w.built_in)
     foreign = [(f"metric:{w.name}", (w.name,)) for w in metrics if not w.built_in]
-    return [*([("", ours)] if ours else []), *foreign]
+    return [*([("", built_in)] if built_in else []), *foreign]
 
 
 def job_plugins(
