@@ -14,7 +14,7 @@ STAND_INS = {"VPBENCH_PLUGINS": str(PLUGINS / "standins.py")}
 def test_with_no_runs_it_says_so_and_shows_the_command(tmp_path):
     done = vpbench("compare", "alpha", "beta", "gamma", cwd=tmp_path, env=STAND_INS)
     assert done.code == 5
-    assert "no finished run of alpha, beta, gamma" in done.err
+    assert "No finished run of alpha, beta, gamma" in done.err
     assert "vpbench run alpha beta gamma --dataset puppets" in done.err
 
 

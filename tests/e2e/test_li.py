@@ -54,7 +54,7 @@ def test_fit_predict_score_and_the_marks_of_the_row(movies, tmp_path):
     [
         (SMOKE, 36, "needs a size divisible by 8"),
         ("li[preset=smoke,teacher=spynet]", 32, "only if you agree to their terms"),
-        ("li[preset=smoke,teacher=brox]", 32, "is one of dis, raft-small, spynet"),
+        ("li[preset=smoke,teacher=brox]", 32, "must be one of dis, raft-small, spynet"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(movies, tmp_path, name, size, said):
