@@ -74,9 +74,10 @@ def test_references_run_without_importing_torch(clips, tmp_path):
 def test_every_verb_has_help_with_an_example(tmp_path):
     from vpbench.cli.main import VERBS
 
-    words = [[v] for v in VERBS if v not in ("data", "weights", "figure", "bundle")]
+    words = [[v] for v in VERBS if v not in ("data", "weights", "figure", "bundle", "study")]
     words += [["data", v] for v in ("list", "prepare", "verify", "preview")]
-    words += [["bundle", "add"]]
+    words += [["bundle", "add"], ["bundle", "attest"]]
+    words += [["study", v] for v in ("export", "serve", "import", "analyse")]
     kinds = ("predictions", "sweep", "translation", "ablation", "failures")
     words += [["figure", v] for v in kinds]
     for verb in words:

@@ -57,9 +57,12 @@ def test_conditioning_is_read_only_and_ids_are_opaque(clips, tmp_path):
     task_data = open_task_data(
         TaskRef(dataset=folder(clips)), registry, user_paths(tmp_path / "runs")
     )
+    from vpbench.core.names import MethodRef
     from vpbench.core.resolve import resolve
 
-    given = task_data.conditioning(task_data.task.test[:2], resolve("honest", registry, 16))
+    given = task_data.conditioning(
+        task_data.task.test[:2], resolve(MethodRef("honest", {}), registry, 16)
+    )
     with pytest.raises(ValueError, match="read-only"):
         given.frames[0, 0, 0, 0, 0] = 1
     assert given.label is None  # the method does not ask for it

@@ -172,12 +172,12 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(trained, tmp_path):
         ((*good, "--label", "right,left"), 2, "'left'"),
         (good, 2, "--label all, or one of down, right"),
         ((*good, "--label", "0", "--seeds", "0-2"), 2, "--seed N --samples S"),
-        ((*good, "--label", "0", "--limit", 3), 2, "--limit does not go with --image"),
+        ((*good, "--label", "0", "--limit", 3), 2, "--limit cannot be used with --image"),
         ((*good, "--label", "0", "--fit-seeds", "0-2"), 2, "one seed"),
         ((*good, "--label", "0", "--fit-seeds", "4"), 5, "vpbench fit"),
-        (("--image", tmp_path / "a.png", "--label", "0"), 2, "needs --out"),
-        (("--label", "0"), 2, "--label goes with --image"),
-        (("--seed", "1"), 2, "--seed goes with --image"),
+        (("--image", tmp_path / "a.png", "--label", "0"), 2, "requires --out"),
+        (("--label", "0"), 2, "--label requires --image"),
+        (("--seed", "1"), 2, "--seed requires --image"),
         (("--image", tmp_path / "a.png", "--label", "0", "--out", tmp_path / "a.png"), 2, "file"),
     ):
         done = predict(trained, *words)
@@ -210,7 +210,7 @@ def test_a_method_without_labels_says_so(trained, tmp_path):
     picture(tmp_path / "a.png")
     words = ("--image", tmp_path / "a.png", "--label", "all", "--out", tmp_path / "out")
     done = predict(trained, *words, "--json", method="copy-last")
-    assert done.code == 0 and "copy-last uses no label" in done.err
+    assert done.code == 0 and "copy-last does not use labels" in done.err
     (row,) = done.json()["methods"][0]["predictions"]
     assert row["label"] is None and row["frames"] == "prediction/sample-0/frames"
     same = read(tmp_path / "out" / row["frames"] / "0008.png")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.metrics.weights_here import i3d_path
+from vpbench.core.names import MethodRef
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.core.resolve import resolve
@@ -19,7 +20,7 @@ def test_every_reference_clip_has_its_feature(name, puppets):
     (shipped,) = shipped_features()
     registry = build()
     task_data = open_task_data(TaskRef(dataset="puppets"), registry, user_paths())
-    method = resolve(name, registry, 64)
+    method = resolve(MethodRef(name, {}), registry, 64)
     instance = make_method(method, task_data.task.info, registry, {})
     items = task_data.task.test
     given, seeds = task_data.conditioning(items, method), task_data.seeds(items, 0, 1)
