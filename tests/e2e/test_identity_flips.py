@@ -130,7 +130,7 @@ def test_what_was_accepted_and_what_failed(shown):
     tables = [row["code"] for row in run.folder.read_manifest()["shards"]]
     ran = run.folder.read_code(tables[0])
     assert ran is not None
-    accept_code(run.folder, tables, "predictions", shown.paths, ran)
+    accept_code(run.folder, tables, "predictions", ran)
     shown.before = shown()
     flips([run.folder.accepted], 10, found(shown))
     write_failure(run, "not today", 1, "")

@@ -156,7 +156,7 @@ def test_runs_of_the_first_vpbench_are_left_alone(place, finished):
     early = {"schema": "vpbench.run/1", "vpbench": "0.0.1", "inputs": whole["inputs"]}
     (run / "run.json").write_text(json.dumps(early))
     done = place.vpbench("compare", "noise", "--no-references")
-    assert done.code == 5 and "There is no finished run of noise" in done.err
+    assert done.code == 5 and "No finished run of noise in" in done.err
     assert "vpbench run noise" in done.err
     shown = place.vpbench("info", run)
     assert shown.code == 5 and "was made by an earlier vpbench" in shown.err

@@ -15,6 +15,7 @@ from vpbench.core.code import (
     changed_modules,
     code_table,
     digest_cache,
+    factory_modules,
     forget_modules,
     loaded_files,
     module_file,
@@ -270,6 +271,24 @@ def test_a_single_file_counts_with_the_modules_beside_it(single):
     assert changed_modules(table, fresh()) == [f"file:{helper}"]
     single.write_text("SPEC = 1\n")
     assert short_names(changed_modules(table, fresh())) == "code_one.py, code_one_helper.py"
+
+
+def test_what_lies_beside_a_single_file_is_found_by_processes_that_never_load_it(
+    single, monkeypatch
+):
+    """The file puts its folder on the path for itself; `compare` does not."""
+    table = of_plugin(roots_of([(":Toy", f"{single}:SPEC")]))
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(single.parent)])
+    for name in [n for n in sys.modules if "code_one" in n]:
+        monkeypatch.delitem(sys.modules, name)
+    forget_modules()
+    assert changed_modules(table, fresh()) == []
+
+
+def test_factories_name_the_modules_that_they_come_from(single):
+    named = factory_modules([(":Toy", f"{single}:SPEC"), ("code_one_helper:X", "code_one_helper")])
+    assert named == [f"file:{single}", "code_one_helper"]
+    assert factory_modules([("no_such_module:X", "no_such_module")]) == []
 
 
 def test_a_single_file_that_moves_is_another_one(single, tmp_path):

@@ -209,6 +209,24 @@ def test_a_score_with_an_aggregate_of_its_own_need_not_be_the_mean(run):
     assert run.read_score(score(run, aggregate="own", value=3.0))["value"] == 3.0
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"frames": 8}, {"fp8": "0" * 8}, {"fingerprint": {"frames": 16}}, {"metric": "ssim"}],
+)
+def test_a_score_that_is_another_than_its_name_says_is_refused(run, fields):
+    path = score(run)
+    write_sealed(path, {**run.read_score(path), **fields})
+    with pytest.raises(HashMismatch, match="is not in its name and fingerprint"):
+        run.read_score(path)
+
+
+def test_a_score_of_a_set_lies_in_its_own_interval(run):
+    own = {"kind": "set", "aggregate": "own", "value": 3.0}
+    assert run.read_score(score(run, **own, ci95=[2.0, 4.0]))["value"] == 3.0
+    with pytest.raises(HashMismatch, match="lies outside its own interval"):
+        run.read_score(score(run, **own, ci95=[3.5, 4.0]))
+
+
 def test_tables_of_code_are_named_by_their_content(run):
     table = {"modules": {"a": "0"}, "environment": {}}
     name = run.write_code(table)

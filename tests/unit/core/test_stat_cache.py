@@ -121,6 +121,16 @@ def test_a_damaged_cache_only_costs_time(file, tmp_path, clock, text):
     assert list(json.loads(path.read_bytes())["rows"]) == [str(file)]
 
 
+def test_a_value_that_was_changed_in_the_cache_is_not_taken(file, tmp_path, clock):
+    path = tmp_path / "rows.json"
+    cache = StatCache(path, Counting())
+    cache.of(file)
+    cache.save()
+    assert path.read_text().count('"one"') == 1
+    path.write_text(path.read_text().replace('"one"', '"two"'))
+    assert StatCache(path, Counting()).of(file) == "one"
+
+
 def test_a_cache_that_cannot_be_written_only_costs_time(file, tmp_path, clock):
     (tmp_path / "taken").write_text("a file where a folder is needed")
     cache = StatCache(tmp_path / "taken" / "rows.json", Counting())
