@@ -67,7 +67,7 @@ def test_modules_that_came_with_the_accepted_code_count_from_then_on(bench):
     )
     assert bench.run()[1][0] == "probe" and state(bench).status == "finished"
     helper.write_text("MORE = 40\n")
-    assert state(bench).modules == ("mine_toy_helper",)
+    assert state(bench).modules == (f"file:{bench.plugin.with_name('mine_toy_helper.py')}",)
     _, kinds, notes = bench.run()
     assert "predict" in kinds and any("differ by" in note for note in notes)
 
