@@ -12,7 +12,7 @@ from tests.e2e.identity import edit, method, nothing_done, own_vpbench
 
 pytestmark = pytest.mark.e2e
 
-ROLLOUT = 'target = self.slots["motion"].rollout(points, label, horizon, chance)'
+ROLLOUT = 'target = self.slots["motion"].rollout(points, label, horizon, own_seeds)'
 
 
 @pytest.fixture
