@@ -77,7 +77,7 @@ def test_every_verb_has_help_with_an_example(tmp_path):
     words = [[v] for v in VERBS if v not in ("data", "weights", "figure", "bundle", "study")]
     words += [["data", v] for v in ("list", "prepare", "verify", "preview")]
     words += [["bundle", "add"], ["bundle", "attest"]]
-    words += [["study", v] for v in ("export", "serve", "import", "analyse")]
+    words += [["study", v] for v in ("export", "import", "analyse")]
     kinds = ("predictions", "sweep", "translation", "ablation", "failures")
     words += [["figure", v] for v in kinds]
     for verb in words:
