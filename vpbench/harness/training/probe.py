@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -254,13 +255,17 @@ class _Prober:
         node = stage.node
         before = ancestors(node, self.stages)
         instance, slots = load_parts(node, before, self.task_data, self.registry, "cpu")
+        # a fit resumes from what its folder holds: an earlier probe of the same stage left its
+        # state there, and an "untrained" stage would begin with the steps of that one
+        scratch = stage.folder.path.with_name(f"{stage.folder.path.name}.probe")
+        shutil.rmtree(scratch, ignore_errors=True)
         ctx = _ProbeContext(
             task=self.task_data.task.info,
             trains=node.trains,
             device="cpu",
             threads=1,
             seed=stage_seed(node),
-            stage=StageDir(stage.folder.path.with_name(f"{stage.folder.path.name}.probe")),
+            stage=StageDir(scratch),
             label=node.label,
             cache_root=self.cache,
             report=self.report,
