@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from tests import warm  # noqa: E402
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # so a shell starts what runs in its background, and a test's commands would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish():

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from vpbench.api import HashMismatch
+from vpbench.api import Corrupt, HashMismatch
 from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.harness.results.run_state import (
     UNRECORDED,
@@ -162,11 +162,25 @@ def test_other_clips_make_another_run(bench):
 
 @pytest.mark.parametrize("name", ["run.json", "00000.npz", "00000.json", "MANIFEST.json"])
 def test_a_damaged_file_is_named(bench, name):
+    """Wherever a bit flips: JSON that no longer parses is as damaged as a wrong hash."""
     folder = bench.run()[0].run.folder
     (path,) = folder.path.rglob(name)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
+    whole = path.read_bytes()
+    for at in range(1, len(whole), max(1, len(whole) // 16)):
+        data = bytearray(whole)
+        data[at] ^= 1
+        path.write_bytes(bytes(data))
+        with pytest.raises(Corrupt, match=name.replace(".", r"\.")):
+            state(bench)
+
+
+@pytest.mark.parametrize("name", ["run.json", "00000.json", "MANIFEST.json"])
+def test_a_changed_digit_is_a_wrong_hash(bench, name):
+    folder = bench.run()[0].run.folder
+    (path,) = folder.path.rglob(name)
+    text = path.read_text()
+    at = next(i for i, c in enumerate(text) if c.isdigit() and text[i - 1] in '" ')
+    path.write_text(text[:at] + str((int(text[at]) + 1) % 9 + 1) + text[at + 1 :])
     with pytest.raises(HashMismatch, match=name.replace(".", r"\.")):
         state(bench)
 
