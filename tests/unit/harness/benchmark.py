@@ -14,9 +14,9 @@ from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.plan import make_plan
+from vpbench.harness.inputs import opened_files
 from vpbench.harness.inputs.task_data import open_task_data
 from vpbench.harness.jobs.scheduler import Scheduler
-from vpbench.harness.prediction import inputs
 from vpbench.harness.scoring.score import wanted_metrics
 
 EXECUTOR = ExecutorSpec("at-once", f"{__file__}:AtOnce", "runs every job in this process")
@@ -107,7 +107,7 @@ class Benchmark:
         self.data = self.plugin.with_name("more.txt")
         self.data.write_text("3")
         self.plugin.write_text(PLUGIN)
-        for module in (code, inputs):  # files are older than the process that reads them
+        for module in (code, opened_files):  # files are older than the process that reads them
             monkeypatch.setattr(module, "STARTED", 4e9)
         monkeypatch.setenv("VPBENCH_NO_PLUGINS", "1")
 

@@ -14,14 +14,9 @@ from safetensors.numpy import load_file, save_file
 
 from vpbench.core.hashing import file_sha256
 from vpbench.core.stat_cache import StatCache
-from vpbench.harness.prediction import inputs
-from vpbench.harness.prediction.inputs import (
-    OpenedFiles,
-    changed_inputs,
-    files_beside,
-    new_beside,
-    plugin_folders,
-)
+from vpbench.harness.inputs import opened_files
+from vpbench.harness.inputs.opened_files import OpenedFiles, changed_inputs
+from vpbench.harness.prediction.inputs import files_beside, new_beside, plugin_folders
 
 
 def hashes():
@@ -33,7 +28,7 @@ def plugin(tmp_path, monkeypatch):
     """A single-file plugin with one data file of each kind beside it, older than the process."""
     from vpbench.media.encode import write_mp4
 
-    monkeypatch.setattr(inputs, "STARTED", time.time() + 60)
+    monkeypatch.setattr(opened_files, "STARTED", time.time() + 60)
     folder = tmp_path / "plug"
     folder.mkdir()
     frames = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
@@ -157,8 +152,8 @@ def test_code_and_what_is_accounted_for_elsewhere_does_not_count(plugin, tmp_pat
 
 def test_scratch_files_of_this_process_are_passed_over(plugin, tmp_path, monkeypatch):
     """In the temporary folder, and younger than the process; not what lay there before."""
-    monkeypatch.setattr(inputs.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(inputs, "STARTED", time.time() - 1)
+    monkeypatch.setattr(opened_files.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(opened_files, "STARTED", time.time() - 1)
     os.utime(plugin / "net.npz", (1, 1))
 
     def read():
@@ -225,7 +220,7 @@ def test_what_lies_beside_a_plugin_and_does_not_count(plugin):
 @pytest.mark.parametrize(("name", "limit"), [("MOST_FILES", 4), ("MOST_BYTES", 100)])
 def test_a_folder_with_too_much_in_it_is_not_a_plugin_s(plugin, monkeypatch, name, limit):
     assert files_beside(Method(plugin / "mine.py"), hashes())
-    monkeypatch.setattr(inputs, name, limit)
+    monkeypatch.setattr(opened_files, name, limit)
     assert files_beside(Method(plugin / "mine.py"), hashes()) == []
 
 
@@ -252,7 +247,7 @@ import sys
 from pathlib import Path
 from vpbench.core.stat_cache import StatCache
 from vpbench.core.hashing import file_sha256
-from vpbench.harness.prediction.inputs import OpenedFiles
+from vpbench.harness.inputs.opened_files import OpenedFiles
 files = OpenedFiles()
 with files.watching():
     sys.path.insert(0, sys.argv[1])

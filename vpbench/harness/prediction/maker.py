@@ -14,8 +14,9 @@ from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.records import DiscoveredFile
 from vpbench.core.registry import Registry
+from vpbench.harness.inputs.opened_files import OpenedFiles, file_hashes
 from vpbench.harness.inputs.task_data import TaskData
-from vpbench.harness.prediction.inputs import OpenedFiles, file_hashes, plugin_folders
+from vpbench.harness.prediction.inputs import plugin_folders
 from vpbench.harness.prediction.loaded import LoadedMethod, load_method
 from vpbench.harness.prediction.settings import changes, settings
 

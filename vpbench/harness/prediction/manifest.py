@@ -17,7 +17,8 @@ from vpbench.core.plan import RunPlan
 from vpbench.core.records import DiscoveredFile, ManifestRow, ShardRecord, StageRow
 from vpbench.core.rundir import RunDir, read_sealed, write_sealed
 from vpbench.core.tasks import Task
-from vpbench.harness.prediction.inputs import file_hashes, files_beside
+from vpbench.harness.inputs.opened_files import file_hashes
+from vpbench.harness.prediction.inputs import files_beside
 from vpbench.harness.prediction.shards import Shard, shards
 
 

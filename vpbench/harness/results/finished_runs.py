@@ -22,7 +22,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import finished, task_folders
 from vpbench.core.rundir import RunDir, StageDir
-from vpbench.harness.prediction.inputs import changed_inputs, file_hashes
+from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import failure_files, read_failure
 from vpbench.harness.results.run_state import changed_code, code_of, score_code
 

@@ -35,7 +35,8 @@ from vpbench.core.records import (
 from vpbench.core.rundir import RunDir, read_object, read_sealed, write_sealed
 from vpbench.core.stat_cache import StatCache
 from vpbench.core.tasks import Task
-from vpbench.harness.prediction.inputs import changed_inputs, file_hashes, new_beside
+from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
+from vpbench.harness.prediction.inputs import new_beside
 
 Which = Literal["predictions", "scores"]
 

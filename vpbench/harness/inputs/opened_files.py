@@ -1,0 +1,143 @@
+"""Files that plugin code reads although it was not given them: their content is part of a result.
+
+What Python code opens is seen by an audit hook while it runs; native readers (safetensors, OpenCV,
+PyAV) open past it, so the data files that lie in the plugin's own folder count too. Files elsewhere
+that only a native reader opens are not seen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from vpbench.core.code import STARTED
+from vpbench.core.hashing import file_sha256
+from vpbench.core.records import DiscoveredFile
+from vpbench.core.stat_cache import StatCache, stat_cache
+
+CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dylib", ".dll", ".pth", ".typed")
+"""Digests of modules cover these, or provenance does."""
+
+_DOCUMENTS = (".md", ".rst", ".log", ".ipynb")
+"""Beside a plugin, files for people; one that it opens counts all the same."""
+
+_SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/var/cache")
+MOST_FILES, MOST_BYTES = 1000, 256 << 20
+"""A folder with more than this beside a plugin is somebody's home, not a plugin's data."""
+
+
+def file_hashes(cache: Path) -> StatCache:
+    """sha256 of files, kept in the cache."""
+    return stat_cache(cache / "file-hashes.json", file_sha256)
+
+
+class OpenedFiles:
+    """Collects the files that are opened for reading while a method's code runs.
+
+    There is one audit hook a process, and it cannot be taken away; a worker serves one method.
+    """
+
+    def __init__(self) -> None:
+        self._ignored: tuple[str, ...] = ()
+        installed = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__))
+        self._system = (*map(os.path.realpath, installed), *_SYSTEM)
+        self._read: set[str] = set()
+        self._written: set[str] = set()
+        self._depth = 0
+        sys.addaudithook(self._hook)
+
+    def ignore(self, folders: Iterable[Path]) -> None:
+        """Leave out folders whose files the harness itself accounts for: runs, cache, dataset."""
+        self._ignored = tuple(os.path.realpath(folder) for folder in folders)
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """While a method's code runs."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._depth or event != "open":
+            return
+        path, mode, flags = args
+        if not isinstance(path, str | bytes | os.PathLike):
+            return  # a descriptor that somebody has opened by name before
+        name = os.path.realpath(os.fsdecode(cast("str | bytes", path)))
+        writing = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        if writing or (mode is not None and set(mode) & set("wax+")):
+            self._written.add(name)
+        else:
+            self._read.add(name)
+
+    def files(self, plugin_folders: Iterable[Path], hashes: StatCache) -> list[DiscoveredFile]:
+        """What was read so far, with its hash, in the order of the names."""
+        own = tuple(os.path.realpath(p) for p in plugin_folders)
+        rows: list[DiscoveredFile] = []
+        for name in sorted(self._read - self._written):
+            if name.endswith(CODE) or _below(name, self._ignored) or not os.path.isfile(name):
+                continue
+            if not _below(name, own) and (_below(name, self._system) or _is_scratch(name)):
+                continue
+            rows.append({"path": name, "sha256": hashes.of(Path(name)), "how": "opened"})
+        hashes.save()
+        return rows
+
+
+def _below(name: str, folders: Iterable[str]) -> bool:
+    return any(name == folder or name.startswith(f"{folder}{os.sep}") for folder in folders)
+
+
+def _is_scratch(name: str) -> bool:
+    """Whether a file is scratch: in the temporary folder, and younger than this process."""
+    if not _below(name, (os.path.realpath(tempfile.gettempdir()),)):
+        return False
+    return os.stat(name).st_mtime >= STARTED
+
+
+def data_beside(
+    folders: Iterable[Path], hashes: StatCache, ignore: Iterable[Path] = ()
+) -> list[DiscoveredFile]:
+    """Data files in the folders of a plugin, with their hashes; [] where there are too many.
+
+    Bundled stages are left out: their keys and records account for them.
+    """
+    left_out = tuple(os.path.realpath(p) for p in ignore)
+    rows: list[DiscoveredFile] = []
+    total = 0
+    for folder in folders:
+        for path in _data_files(folder, left_out):
+            total += path.stat().st_size
+            if len(rows) >= MOST_FILES or total > MOST_BYTES:
+                return []
+            rows.append({"path": str(path), "sha256": hashes.of(path), "how": "beside"})
+    hashes.save()
+    return rows
+
+
+def _data_files(folder: Path, left_out: tuple[str, ...]) -> Iterator[Path]:
+    for base, names, files in os.walk(folder.resolve()):
+        if {"stage.json", "pyvenv.cfg", "run.json"} & set(files) or _below(base, left_out):
+            names.clear()
+            continue
+        names[:] = sorted(
+            n for n in names if not n.startswith((".", "__pycache__", "node_modules"))
+        )
+        for name in sorted(files):
+            path = Path(base, name)
+            if not name.startswith(".") and path.suffix not in CODE + _DOCUMENTS and path.is_file():
+                yield path
+
+
+def changed_inputs(files: Iterable[DiscoveredFile], hashes: StatCache) -> list[str]:
+    """Paths of discovered files that hold something else now, or are gone."""
+    changed = [f["path"] for f in files if hashes.of(Path(f["path"])) != f["sha256"]]
+    hashes.save()
+    return changed
