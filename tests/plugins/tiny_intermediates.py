@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vpbench.api import Capabilities, ComponentSpec, MethodSpec
-from vpbench.core.registry import load_object
+from vpbench.core.loading import load_object
 
 HERE = __file__
 TINY = str(Path(HERE).with_name("tiny_method.py"))

@@ -83,7 +83,8 @@ def check(
 
 def _subject(name: str) -> tuple[str, str, Registry]:
     """Kind and name of the plugin, and the registry that has it."""
-    from vpbench.core.registry import KINDS, load_plugin, registry
+    from vpbench.core.loading import load_plugin
+    from vpbench.core.registry import KINDS, registry
     from vpbench.testing.runner import kind_and_name
 
     module, _, attribute = name.partition(":")

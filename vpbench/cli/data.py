@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpbench.api.optional import Downloads, HasInstructions, HasPublishedCounts
+from vpbench.api.optional import HasPublishedCounts
 from vpbench.cli import options
 from vpbench.cli.show import Progress, console, print_json
 
@@ -155,21 +155,24 @@ def _published(opened: Dataset) -> dict[str, int]:
 def _download(opened: Dataset, offline: bool) -> bool:
     """Download the dataset; False, with instructions printed, where it must be done by hand."""
     from vpbench.api.errors import MissingData, UsageError
+    from vpbench.harness.inputs.stored_dataset import downloads, has_instructions
 
     name = opened.spec.name
-    if isinstance(opened, Downloads):
+    source = downloads(opened)
+    if source is not None:
         if offline:
             raise MissingData(
                 f"{name} cannot be downloaded offline.",
                 fix="Drop --offline and unset VPBENCH_OFFLINE.",
             )
         with Progress() as progress:
-            folder = opened.download(progress.of(name, "MiB"))
+            folder = source.download(progress.of(name, "MiB"))
         click.echo(f"{name} is in {folder}.", err=True)
         return True
-    if not isinstance(opened, HasInstructions):
+    by_hand = has_instructions(opened)
+    if by_hand is None:
         raise UsageError(f"{name} is not downloaded.", fix=f"Leave --download out of {name}.")
-    click.echo(f"{name} must be downloaded by hand.\n{opened.instructions()}", err=True)
+    click.echo(f"{name} must be downloaded by hand.\n{by_hand.instructions()}", err=True)
     return False
 
 

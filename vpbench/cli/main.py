@@ -102,6 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from vpbench.harness.jobs.worker import main as work
 
         sys.exit(work(words[1:]))
+    if words == ["_specs"]:
+        from vpbench.core.registry import serve_specs
+
+        sys.exit(serve_specs())
+    if words == ["_inputs"]:
+        from vpbench.harness.inputs.dataset_worker import main as serve
+
+        sys.exit(serve())
     sys.exit(_run(words))
 
 

@@ -38,7 +38,7 @@ class Opened:
 def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...]]:
     """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
     from vpbench.api.specs import MethodSpec
-    from vpbench.core.registry import load_plugin
+    from vpbench.core.loading import load_plugin
     from vpbench.core.surroundings import unchanged_surroundings
 
     refs: list[MethodRef] = []

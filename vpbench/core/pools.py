@@ -78,12 +78,22 @@ def _work_on(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Resu
 def _begin(parent: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     # An interrupt reaches all processes of a terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True, name="parent").start()
+    end_with_parent(parent)
     if begin is not None:
         begin(*arguments)
 
 
-def _end_with(parent: int) -> None:
+def end_with_parent(parent: int | None = None) -> None:
+    """End this process soon after its parent has gone, whatever it is doing.
+
+    Args:
+        parent: process id of the parent; None for the present one.
+    """
+    owner = os.getppid() if parent is None else parent
+    threading.Thread(target=_watch, args=(owner,), daemon=True, name="parent").start()
+
+
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_WATCH_S)
     os._exit(1)

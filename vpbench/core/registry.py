@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast
 
-from vpbench.api.errors import (
-    MethodFailed,
-    MissingDependency,
-    UnknownName,
-    UsageError,
-    VpbenchError,
-)
+from vpbench.api.errors import UnknownName, UsageError
 from vpbench.api.specs import (
     ComponentSpec,
     DatasetSpec,
@@ -29,7 +20,7 @@ from vpbench.api.specs import (
 )
 from vpbench.api.version import check_api
 from vpbench.core.discovery import PluginRef, discover, normal_name
-from vpbench.core.hashing import digest
+from vpbench.core.loading import first_line, home_of, load_factory, load_object
 from vpbench.core.names import PLUGIN_NAME
 from vpbench.core.surroundings import unchanged_surroundings
 
@@ -85,97 +76,6 @@ class Entry:
         if self.ref.dist:
             return f"{self.ref.dist} {self.ref.version}".strip()
         return self.ref.source if self.ref.source == "builtin" else self.ref.value
-
-
-def load_object(value: str) -> Any:
-    """Import "pkg.mod:ATTR", "pkg.mod" or "path/file.py:ATTR".
-
-    Raises:
-        UsageError: it cannot be read, or the attribute is not there.
-        Exception: whatever importing it raises.
-    """
-    module_name, _, attribute = value.partition(":")
-    if not module_name:
-        raise UsageError(f"cannot read {value!r}.", fix="Write pkg.mod:NAME or ./file.py:NAME.")
-    module = _file_module(module_name) if module_name.endswith(".py") else _module(module_name)
-    target: Any = module
-    for part in filter(None, attribute.split(".")):
-        if not hasattr(target, part):
-            raise UsageError(f"{module_name} has no {attribute}.")
-        target = getattr(target, part)
-    return target
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(name)
-
-
-def _file_module(text: str) -> Any:
-    path = Path(text).expanduser().absolute()
-    if not path.is_file():
-        raise UsageError(f"there is no plugin file {path}.")
-    name = f"vpbench_file_{path.stem}_{digest(path)[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # a .py file always has a loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def load_factory(value: str, owner: str, beside: PluginRef) -> Callable[..., Any]:
-    """The class or function that a spec's `factory` names.
-
-    A plugin in a single file may write "file.py:Class" or ":Class" for a class in that same file.
-
-    Raises:
-        MissingDependency, UsageError, MethodFailed: as `load_plugin`.
-    """
-    if value.startswith(":") or value.partition(":")[0] == Path(_home(beside)).name:
-        value = f"{_home(beside)}:{value.partition(':')[2]}"
-    return load_plugin(value, owner, f"its factory {value}")
-
-
-def load_plugin(value: str, owner: str, what: str) -> Any:
-    """What `load_object` gives; whatever importing it raises is one sentence.
-
-    Args:
-        owner: whom the sentence is about.
-        what: the object in it.
-
-    Raises:
-        MissingDependency: a package that the plugin imports is not installed.
-        UsageError: there is no such object.
-        MethodFailed: importing it raised anything else.
-    """
-    try:
-        return load_object(value)
-    except VpbenchError:
-        raise
-    except ModuleNotFoundError as error:
-        module = value.partition(":")[0]
-        if error.name and f"{module}.".startswith(f"{error.name}."):
-            raise UsageError(f"{owner}: {what} does not exist.") from error
-        raise MissingDependency(
-            f"{owner} needs the Python package {error.name!r}.",
-            fix=f"pip install {(error.name or '').partition('.')[0]}",
-        ) from error
-    except (Exception, SystemExit) as error:
-        raise MethodFailed(f"{owner} cannot be imported: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
-
-
-def _home(ref: PluginRef) -> str:
-    return ref.value.partition(":")[0]
 
 
 @dataclass
@@ -303,15 +203,22 @@ def _problem(spec: Spec, ref: PluginRef) -> str:
     return ""
 
 
-def _rows(ref: PluginRef) -> list[Entry]:
-    """The rows that one announcement gives."""
-    fallback = ref.name or Path(_home(ref)).stem
+def _rows(ref: PluginRef, *, apart: bool = False) -> list[Entry]:
+    """The rows that one announcement gives.
+
+    Args:
+        apart: read specs of datasets in a process of their own.
+    """
+    fallback = ref.name or Path(home_of(ref)).stem
     try:
-        specs = _specs_in(ref.value)
+        specs = _specs_apart(ref) if apart else None
+        specs = _specs_in(ref.value) if specs is None else specs
     except (KeyboardInterrupt, MemoryError):
         raise
+    except _Broken as error:
+        return [Entry(fallback, ref.kind or "dataset", ref, "broken", str(error))]
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit
-        return [Entry(fallback, ref.kind or "method", ref, "broken", _first_line(error))]
+        return [Entry(fallback, ref.kind or "method", ref, "broken", first_line(error))]
     if not specs:
         reason = f"{ref.value} contains no spec"
         return [Entry(fallback, ref.kind or "method", ref, "broken", reason)]
@@ -326,12 +233,41 @@ def _rows(ref: PluginRef) -> list[Entry]:
     return rows
 
 
+class _Broken(Exception):
+    """A plugin of a dataset cannot be imported, for this reason."""
+
+
+def _specs_apart(ref: PluginRef) -> list[Spec] | None:
+    """The specs of a plugin of datasets, without importing it; None for any other plugin."""
+    from vpbench.core.spec_reader import may_hold_dataset, read_specs
+
+    if not may_hold_dataset(ref):
+        return None
+    read = read_specs(ref.value)
+    if read.broken:
+        raise _Broken(read.broken)
+    return None if read.others else list(read.specs)
+
+
+def plugin_registry(value: str) -> Registry:
+    """A registry of the specs at one place alone, which are imported here."""
+    return Registry(_rows(PluginRef("", "", value, "cli")))
+
+
+def serve_specs() -> int:
+    """Import what another process must not import, and answer what specs it holds."""
+    from vpbench.core.spec_reader import main
+
+    return main(_specs_in)
+
+
 def build(extra: Iterable[str] = (), sources: Collection[str] | None = None) -> Registry:
     """Discover plugins and read their specs.
 
     Args:
         extra: values from the command line.
-        sources: only plugins whose specs stand there; None for all.
+        sources: only plugins whose specs stand there, imported here; None for all, and those of
+            datasets are not imported.
     """
     builtin = [PluginRef("", "", value, "builtin") for value in BUILTIN_MODULES]
     discovery = discover(builtin, extra)
@@ -340,7 +276,7 @@ def build(extra: Iterable[str] = (), sources: Collection[str] | None = None) -> 
         row
         for ref in discovery.refs
         if sources is None or ref.source == "builtin" or ref.value in sources
-        for row in _rows(ref)
+        for row in _rows(ref, apart=sources is None)
     ]
     registry.entries = rows
     _reserve_names(rows)

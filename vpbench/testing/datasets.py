@@ -14,7 +14,7 @@ from vpbench.api.errors import VpbenchError
 from vpbench.api.types import ClipInfo, Frames, Problem
 from vpbench.core.paths import Paths
 from vpbench.core.tasks import SPLITS
-from vpbench.harness.inputs.task_data import TaskRef, make_task, open_dataset, tasks_of
+from vpbench.harness.inputs.task_data import TaskRef, make_dataset, make_task, tasks_of
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
 from vpbench.testing.report import where_defined
 from vpbench.testing.specs import check_signature
@@ -44,7 +44,7 @@ class DatasetSubject(Subject):
         paths = Paths(self.request.work / "given" / "runs", self.request.cache, True)
         made, _ = self.call(
             "the factory",
-            open_dataset,
+            make_dataset,
             self.request.name,
             self.registry,
             paths,

@@ -25,7 +25,7 @@ ALL = ("method", "component", "dataset", "metric", "executor")
 _PROBE = """
 import json, sys, time
 import numpy, vpbench.api.specs, vpbench.api.capabilities
-from vpbench.core.registry import load_object
+from vpbench.core.loading import load_object
 start = time.process_time()
 try:
     load_object(sys.argv[1])

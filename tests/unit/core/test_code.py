@@ -245,7 +245,7 @@ def test_a_module_that_was_edited_while_the_process_ran_never_counts_as_unchange
 @pytest.fixture
 def single(tmp_path, monkeypatch):
     """A plugin of one file with a helper beside it, loaded as the registry loads it."""
-    from vpbench.core.registry import load_object
+    from vpbench.core.loading import load_object
 
     folder = tmp_path / "mine"
     folder.mkdir()

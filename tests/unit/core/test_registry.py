@@ -7,7 +7,8 @@ import pytest
 
 from vpbench.api import MethodFailed, MissingDependency, UnknownName, UsageError
 from vpbench.core import registry
-from vpbench.core.registry import build, load_object
+from vpbench.core.loading import load_object
+from vpbench.core.registry import build
 
 PLUGIN = "from vpbench.api import *\n"
 

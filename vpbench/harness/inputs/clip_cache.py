@@ -11,9 +11,7 @@ made again from its source.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import mmap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,8 @@ from vpbench.api.optional import HasRandomAccess, HasReading
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames, Pose
 from vpbench.core.code import digest_cache
-from vpbench.core.files import atomic_file
 from vpbench.core.hashing import digest, file_sha256
-from vpbench.core.stamps import file_stamp
+from vpbench.harness.inputs.sealed_arrays import intact, write_array
 from vpbench.media import decode
 from vpbench.media.geometry import Geometry
 from vpbench.media.resize import fitted
@@ -36,12 +33,6 @@ VERSION = 2
 """Raise it when the cached bytes can change for a reason that is not in the key."""
 
 _NOT_CONVERTING = ("augment.py", "encode.py")
-
-_SEAL = 32
-"""Bytes of the sha256 at the end of a file."""
-
-_verified: dict[Path, str] = {}
-"""Files whose seal this process has checked, with their stamps at that time."""
 
 Note = Callable[[str], None]
 
@@ -97,7 +88,7 @@ class ClipCache:
         """Files of a clip (a window of it) that exist and are not what was written."""
         if self._direct() or not clip.sha256:
             return []
-        return [p for p in self._paths(clip, indices) if p.is_file() and not _intact(p)]
+        return [p for p in self._paths(clip, indices) if p.is_file() and not intact(p)]
 
     def size_of(self, clip: ClipInfo) -> int:
         """Bytes that a whole clip takes in the cache."""
@@ -127,11 +118,11 @@ class ClipCache:
         if indices is not None and not path.is_file() and self._path(clip, None).is_file():
             return self._cached(clip, None)[list(indices)]
         if path.is_file():
-            if _intact(path):
+            if intact(path):
                 return np.load(path, mmap_mode="r", allow_pickle=False)
             self.note(f"{path} in the cache was damaged; it is made again from clip {clip.id!r}.")
         frames = self._convert(clip, indices)
-        _write(path, frames)
+        write_array(path, frames)
         return frames
 
     def _direct(self) -> bool:
@@ -161,7 +152,7 @@ class ClipCache:
 
 def damaged_files(folder: Path) -> list[Path]:
     """Files of a cache folder that are not what was written; every one is hashed."""
-    return [path for path in sorted(folder.glob("??/*.npy")) if not _intact(path, again=True)]
+    return [path for path in sorted(folder.glob("??/*.npy")) if not intact(path, again=True)]
 
 
 def _converter(cache: Path) -> dict[str, str]:
@@ -184,40 +175,3 @@ def _reader(dataset: Dataset) -> list[str]:
     except (OSError, TypeError):  # made in an interpreter or in memory
         source = ""
     return [*named, source]
-
-
-def _write(path: Path, frames: Frames) -> None:
-    with atomic_file(path) as temporary:
-        with temporary.open("wb") as stream:
-            np.save(stream, np.ascontiguousarray(frames))
-        with temporary.open("rb") as stream:
-            seal = hashlib.file_digest(stream, lambda: hashlib.sha256(_salt(path)))
-        with temporary.open("ab") as stream:
-            stream.write(seal.digest())
-
-
-def _intact(path: Path, *, again: bool = False) -> bool:
-    """Whether a file is what was written; hashed once in a process unless it changes."""
-    stamp = file_stamp(path).text
-    if not again and _verified.get(path) == stamp:
-        return True
-    try:
-        with (
-            path.open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
-            memoryview(data) as view,
-            view[:-_SEAL] as body,
-        ):
-            seal = hashlib.sha256(_salt(path))
-            seal.update(body)
-            whole = seal.digest() == data[-_SEAL:]
-    except (OSError, ValueError):  # gone, or empty
-        return False
-    if whole:
-        _verified[path] = stamp
-    return whole
-
-
-def _salt(path: Path) -> bytes:
-    """Binds the bytes to their key: a file under another name is a foreign one."""
-    return f"{path.parent.parent.name}/{path.stem}\n".encode()

@@ -32,6 +32,8 @@ from vpbench.core.tasks import (
     notes_of,
 )
 from vpbench.harness.inputs.clip_cache import ClipCache
+from vpbench.harness.inputs.dataset_reader import DatasetSource
+from vpbench.harness.inputs.stored_dataset import StoredDataset
 from vpbench.media.geometry import Geometry
 
 BATCH = 8
@@ -104,10 +106,43 @@ def absolute(dataset: str) -> str:
     return str(named).replace(f"{base}:{path}", f"{base}:{full}", 1)
 
 
+@dataclass(frozen=True)
+class IndexRef:
+    """The index of a plugin's dataset that a job was planned with; "" for vpbench's own datasets.
+
+    Attributes:
+        path: of its file.
+        digest: of what it says.
+    """
+
+    path: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What a text such as `penn` or `folder:PATH[group=subject]` names."""
+
+    name: str
+    options: dict[str, str]
+    root: Path | None
+
+    @classmethod
+    def of(cls, text: str, registry: Registry, root: str | None) -> _Named:
+        named = parse_name(text)
+        base, colon, path = named.base.partition(":")
+        options: dict[str, str] = dict(named.params)
+        if colon:
+            options["path"] = path
+        return cls(base, options, data_root(base, root, registry.dataset(base).roots))
+
+
 def open_dataset(
     text: str, registry: Registry, paths: Paths, root: str | None = None
 ) -> tuple[Dataset, str]:
-    """Make the dataset that a text such as `penn` or `folder:PATH[group=subject]` names.
+    """Open the dataset that a text such as `penn` or `folder:PATH[group=subject]` names.
+
+    One of a plugin is opened in an inputs worker; here it is known by its index.
 
     Returns:
         The dataset and the name of its plugin.
@@ -116,23 +151,49 @@ def open_dataset(
         UnknownName: no such dataset or option.
         MissingData, BadData: its files are missing or invalid.
     """
-    named = parse_name(text)
-    base, colon, path = named.base.partition(":")
-    options: dict[str, str] = dict(named.params)
-    if colon:
-        options["path"] = path
-    spec = registry.dataset(base)
-    factory = registry.factory("dataset", base)
-    return factory(options, data_root(base, root, spec.roots), paths.cache), base
+    named = _Named.of(text, registry, root)
+    entry = registry.find("dataset", named.name)
+    if entry.of_vpbench:
+        return make_dataset(text, registry, paths, root)
+    spec = registry.dataset(named.name)
+    source = DatasetSource(spec, entry.ref.value, named.options, named.root, paths.cache)
+    return StoredDataset(source), named.name
 
 
-def open_task_data(ref: TaskRef, registry: Registry, paths: Paths) -> TaskData:
-    """Open the dataset, choose the task, list the clips of every split."""
-    dataset, base = open_dataset(ref.dataset, registry, paths, ref.root)
-    spec = registry.dataset(base)
+def make_dataset(
+    text: str, registry: Registry, paths: Paths, root: str | None = None
+) -> tuple[Dataset, str]:
+    """As `open_dataset`, with a plugin's code in this process: for whoever examines a plugin."""
+    named = _Named.of(text, registry, root)
+    factory = registry.factory("dataset", named.name)
+    return factory(named.options, named.root, paths.cache), named.name
+
+
+def index_ref(task_data: TaskData) -> IndexRef:
+    """What a job needs to know the dataset without the plugin's code."""
+    if not isinstance(task_data.dataset, StoredDataset):
+        return IndexRef()
+    index = task_data.dataset.index
+    return IndexRef(str(index.path), index.digest)
+
+
+def open_task_data(
+    ref: TaskRef, registry: Registry, paths: Paths, index: IndexRef | None = None
+) -> TaskData:
+    """Open the dataset, choose the task, list the clips of every split.
+
+    Args:
+        index: of a plugin's dataset, where it is known; the registry need not know the plugin then.
+    """
+    if index is not None and index.path:
+        stored = StoredDataset.of_index(Path(index.path), index.digest)
+        dataset, base, rendered = stored, stored.spec.name, stored.spec.rendered
+    else:
+        dataset, base = open_dataset(ref.dataset, registry, paths, ref.root)
+        rendered = registry.dataset(base).rendered
     tasks = tasks_of(dataset)
     chosen = _choose(tasks, ref.task, base)
-    task = make_task(dataset, chosen, ref, rendered=spec.rendered)
+    task = make_task(dataset, chosen, ref, rendered=rendered)
     geometry = Geometry(chosen.size, chosen.resize, native=chosen.native)
     return TaskData(ref, task, dataset, ClipCache(dataset, geometry, paths.cache))
 

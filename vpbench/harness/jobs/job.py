@@ -22,7 +22,7 @@ from vpbench.core.registry import Registry, limited_registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
-from vpbench.harness.inputs.task_data import TaskData, open_task_data
+from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
 from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
@@ -117,6 +117,7 @@ class JobSpec:
         side: for features: "real" for the task's clips, "fake" for the run's.
         part: (k, n): every n-th shard from the k-th on.
         sources: where the specs of the plugins stand that the job needs; no others are imported.
+        index: of a plugin's dataset, which no job imports.
         recompute: do not use features that come with vpbench.
         events: file that the events go to, one JSON object a line; the last is "end".
         log_progress: put progress there too, for executors that do not stream events.
@@ -134,6 +135,7 @@ class JobSpec:
     side: Literal["", "real", "fake"] = ""
     part: tuple[int, int] = (0, 1)
     sources: tuple[str, ...] = ()
+    index: IndexRef = field(default_factory=IndexRef)
     recompute: bool = False
     threads: int = 1
     device: str = "auto"
@@ -168,6 +170,7 @@ class JobSpec:
             plugins=tuple(fields.pop("plugins")),
             metrics=tuple(fields.pop("metrics")),
             sources=tuple(fields.pop("sources")),
+            index=IndexRef(**fields.pop("index")),
             part=(first, every),
             **fields,
         )
@@ -177,7 +180,7 @@ class Session:
     """What a worker keeps from job to job: the opened task and the loaded method."""
 
     def __init__(self) -> None:
-        self._tasks: dict[tuple[TaskRef, str], TaskData] = {}
+        self._tasks: dict[tuple[TaskRef, str, IndexRef], TaskData] = {}
         self._method: tuple[str, RecordedMethod] | None = None
         self._report: Report = silent
 
@@ -188,9 +191,9 @@ class Session:
 
     def task_data(self, job: JobSpec, plugins: Registry) -> TaskData:
         """The opened task, kept for the next job."""
-        key = (job.ref, str(job.paths.cache))
+        key = (job.ref, str(job.paths.cache), job.index)
         if key not in self._tasks:
-            task_data = open_task_data(job.ref, plugins, job.paths)
+            task_data = open_task_data(job.ref, plugins, job.paths, job.index)
             task_data.clip_cache.note = lambda text: self._report({"event": "note", "text": text})
             self._tasks = {key: task_data}
         return self._tasks[key]

@@ -5,11 +5,9 @@ Importing a plugin runs its code. That of one method must reach neither other me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from vpbench.api.specs import ComponentSpec, MetricSpec
-from vpbench.core.names import parse_name
-from vpbench.core.options import TaskRef
 from vpbench.core.plan import RunPlan
 from vpbench.core.registry import Entry, Registry
 from vpbench.harness.jobs.job import SCORING, Kind
@@ -34,12 +32,10 @@ def method_plugins(run: RunPlan, registry: Registry) -> tuple[str, ...]:
     return _sources(rows)
 
 
-def scoring_plugins(
-    metrics: Iterable[MetricSpec], dataset: str, registry: Registry
-) -> tuple[str, ...]:
-    """Where the specs of some metrics and of the dataset, as it is typed, stand."""
+def scoring_plugins(metrics: Iterable[MetricSpec], registry: Registry) -> tuple[str, ...]:
+    """Where the specs of some metrics stand."""
     names = {metric.name for metric in metrics}
-    return _sources([*_dataset(dataset, registry), *_named("metric", names, registry)])
+    return _sources(row for row in registry.of("metric") if row.name in names)
 
 
 def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]]]:
@@ -54,22 +50,15 @@ def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]
 
 
 def job_plugins(
-    kind: Kind, run: RunPlan, metrics: Iterable[MetricSpec], ref: TaskRef, registry: Registry
+    kind: Kind, run: RunPlan, metrics: Iterable[MetricSpec], registry: Registry
 ) -> tuple[str, ...]:
-    """Where the specs stand that a job of some kind needs for a run."""
+    """Where the specs stand that a job of some kind needs for a run.
+
+    A plugin's dataset is none of them: jobs know it by its index.
+    """
     if kind in SCORING:
-        return scoring_plugins(metrics, ref.dataset, registry)
-    dataset = _sources(_dataset(ref.dataset, registry))
-    return tuple(sorted({*method_plugins(run, registry), *dataset}))
-
-
-def _dataset(dataset: str, registry: Registry) -> Iterator[Entry]:
-    base = parse_name(dataset).base.partition(":")[0]
-    return _named("dataset", {base}, registry)
-
-
-def _named(kind: str, names: set[str], registry: Registry) -> Iterator[Entry]:
-    return (row for row in registry.of(kind) if row.name in names)
+        return scoring_plugins(metrics, registry)
+    return method_plugins(run, registry)
 
 
 def _owner(part: ComponentSpec) -> str:

@@ -15,7 +15,7 @@ from vpbench.core.progress import Event, Report
 from vpbench.core.registry import Registry, registry
 from vpbench.core.run_folders import finished
 from vpbench.core.rundir import RunDir
-from vpbench.harness.inputs.task_data import TaskData, absolute, open_task_data
+from vpbench.harness.inputs.task_data import TaskData, absolute, index_ref, open_task_data
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun
@@ -117,7 +117,8 @@ class _Scoring:
             run=PlannedRun.of_record(self.folder),
             code=code,
             metrics=names,
-            sources=scoring_plugins(specs, self.task_data.ref.dataset, self.registry),
+            sources=scoring_plugins(specs, self.registry),
+            index=index_ref(self.task_data),
             recompute=recompute,
         )
 

@@ -16,7 +16,7 @@ from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import fetch_for_run
-from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.inputs.task_data import TaskData, index_ref
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun, code_of
@@ -200,7 +200,6 @@ class Scheduler:
             self._predict(result)
             return
         self._note(result.run, verdict.text)
-        result.unverified = "" if verdict.accepted else verdict.text
         self._predicted(result)
 
     def _predicted(self, result: RunResult) -> None:
@@ -310,7 +309,8 @@ class Scheduler:
             plugins=self.options.plugins,
             run=PlannedRun.of(run),
             device=self.options.device,
-            sources=job_plugins(kind, run, scored, self.task_data.ref, self.registry),
+            sources=job_plugins(kind, run, scored, self.registry),
+            index=index_ref(self.task_data),
             recompute=self.options.recompute or self.results[str(run.folder.path)].recompute,
             code=code,
             **fields,

@@ -1,4 +1,4 @@
-"""Decides after a probe: the old result is accepted, retired, or marked as unverified."""
+"""Decides after a probe: the old result is accepted, retired, or kept with a note."""
 
 from __future__ import annotations
 

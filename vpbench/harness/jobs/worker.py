@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vpbench.api.errors import VpbenchError
+from vpbench.core.child import keep_environment
 from vpbench.core.progress import Event
 from vpbench.core.provenance import peak_memory_mib
 from vpbench.harness.jobs.events import EventLog
@@ -106,6 +107,7 @@ def _watch_parent() -> None:
 
 def main(arguments: list[str]) -> int:
     """`_job FILE` or `_job --serve`."""
+    keep_environment()  # a dataset that has to be read again is not read in a method's
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     out = channel()

@@ -23,7 +23,6 @@ class RunResult:
         changed: modules that have changed since the result was made.
         answers: what probes of its scores have computed.
         recompute: its set metrics do not use features that come with vpbench.
-        unverified: why a result of other code could not be checked; "" where there is no doubt.
     """
 
     run: RunPlan
@@ -36,7 +35,6 @@ class RunResult:
     todo: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
     recompute: bool = False
-    unverified: str = ""
     answers: list[Event] = field(default_factory=list[Event])
 
     def event(self, until: str) -> Event:

@@ -1,0 +1,107 @@
+"""Imports what specs name: modules, single files, and the objects in them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
+from vpbench.core.discovery import PluginRef
+from vpbench.core.hashing import digest
+
+
+def load_object(value: str) -> Any:
+    """Import "pkg.mod:ATTR", "pkg.mod" or "path/file.py:ATTR".
+
+    Raises:
+        UsageError: it cannot be read, or the attribute is not there.
+        Exception: whatever importing it raises.
+    """
+    module_name, _, attribute = value.partition(":")
+    if not module_name:
+        raise UsageError(f"cannot read {value!r}.", fix="Write pkg.mod:NAME or ./file.py:NAME.")
+    module = _file_module(module_name) if module_name.endswith(".py") else _module(module_name)
+    target: Any = module
+    for part in filter(None, attribute.split(".")):
+        if not hasattr(target, part):
+            raise UsageError(f"{module_name} has no {attribute}.")
+        target = getattr(target, part)
+    return target
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def _file_module(text: str) -> Any:
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"there is no plugin file {path}.")
+    name = f"vpbench_file_{path.stem}_{digest(path)[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load_factory(value: str, owner: str, beside: PluginRef) -> Callable[..., Any]:
+    """The class or function that a spec's `factory` names.
+
+    A plugin in a single file may write "file.py:Class" or ":Class" for a class in that same file.
+
+    Raises:
+        MissingDependency, UsageError, MethodFailed: as `load_plugin`.
+    """
+    if value.startswith(":") or value.partition(":")[0] == Path(home_of(beside)).name:
+        value = f"{home_of(beside)}:{value.partition(':')[2]}"
+    return load_plugin(value, owner, f"its factory {value}")
+
+
+def load_plugin(value: str, owner: str, what: str) -> Any:
+    """What `load_object` gives; whatever importing it raises is one sentence.
+
+    Args:
+        owner: whom the sentence is about.
+        what: the object in it.
+
+    Raises:
+        MissingDependency: a package that the plugin imports is not installed.
+        UsageError: there is no such object.
+        MethodFailed: importing it raised anything else.
+    """
+    try:
+        return load_object(value)
+    except VpbenchError:
+        raise
+    except ModuleNotFoundError as error:
+        module = value.partition(":")[0]
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise UsageError(f"{owner}: {what} does not exist.") from error
+        raise MissingDependency(
+            f"{owner} needs the Python package {error.name!r}.",
+            fix=f"pip install {(error.name or '').partition('.')[0]}",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise MethodFailed(f"{owner} cannot be imported: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
+def home_of(ref: PluginRef) -> str:
+    """The module or file that a plugin's spec stands in."""
+    return ref.value.partition(":")[0]
