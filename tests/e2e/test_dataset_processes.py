@@ -77,10 +77,11 @@ class Bench:
 
     def __init__(self, path):
         self.path = path
+        self.log = path.with_name(f"{path.name}-seen")  # not beside the plugin, where files count
         self.env = {
             "VPBENCH_PLUGINS": f"{path / 'noisy.py'},{TINY}",
             "VPBENCH_HOME": str(path / "home"),
-            "SEEN": str(path / "seen"),
+            "SEEN": str(self.log),
         }
 
     def write(self, imported="", made="", listed="", read="", posed="", frames="video", sha="''"):
@@ -102,8 +103,7 @@ class Bench:
 
     def seen(self):
         """Verbs of the processes that have imported the plugin, in order."""
-        log = self.path / "seen"
-        return [x.split()[0] for x in log.read_text().splitlines()] if log.exists() else []
+        return [line.split()[0] for line in self.log.read_text().splitlines()]
 
     def scores(self, method="copy-last"):
         """Per-clip values of the only run."""

@@ -97,12 +97,7 @@ Examples:
     help="Download it first, resuming an earlier download; "
     "where that is not allowed, print how to get it.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Worker processes.  [default: the free cores]",
-)
+@options.workers
 @options.storage
 @options.output
 def prepare(

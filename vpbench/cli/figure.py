@@ -39,19 +39,9 @@ def figure() -> None:
 
 def _shared(function: F) -> F:
     """Options of every figure."""
-    chain: list[Callable[[Any], Any]] = [
+    return options.chain(
         click.argument("methods", nargs=-1, required=True, metavar="METHOD..."),
-        click.option(
-            "--dataset",
-            default="puppets",
-            show_default=True,
-            metavar="D",
-            help="A dataset, such as puppets or 'folder:PATH[group=subject]'.",
-        ),
-        click.option(
-            "--task", "task_name", metavar="T", help="A task of the dataset.  [default: its first]"
-        ),
-        click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
+        options.dataset,
         click.option(
             "--clips",
             multiple=True,
@@ -89,7 +79,7 @@ def _shared(function: F) -> F:
             show_default=True,
             help="Predicted frames per row.",
         ),
-        click.option("--preset", metavar="P", help="Preset of all named methods."),
+        options.preset,
         click.option(
             "--seed",
             type=click.IntRange(0),
@@ -106,25 +96,11 @@ def _shared(function: F) -> F:
             show_default=True,
             help="Training seed.",
         ),
-        click.option(
-            "--checkpoint",
-            type=click.Path(exists=True, file_okay=False),
-            metavar="PATH",
-            help="A trained stage folder, or a folder of them.",
-        ),
-        click.option(
-            "--device",
-            default="auto",
-            metavar="auto|cpu|cuda:N",
-            show_default=True,
-            help="Device for methods.",
-        ),
+        options.checkpoint,
+        options.device(),
         options.storage,
         options.output,
-    ]
-    for option in reversed(chain):
-        function = option(function)
-    return function
+    )(function)
 
 
 def _count(default: int, what: str) -> Callable[[F], F]:

@@ -19,6 +19,8 @@ Examples:
 @options.metrics
 @click.option("--frames", type=int, metavar="T", help="The first T frames of every clip.")
 @click.option("--size", type=click.IntRange(4), metavar="PX", help="Resize and crop to PX x PX.")
+@options.workers
+@options.device("cpu", "Device for the networks of set metrics.")
 @click.option("--recompute", is_flag=True, help="Hash and decode all clips again.")
 @options.storage
 @options.output
@@ -28,6 +30,8 @@ def measure(
     metrics: str | None,
     frames: int | None,
     size: int | None,
+    workers: int | None,
+    device: str,
     recompute: bool,
     runs: str | None,
     offline: bool,
@@ -37,7 +41,7 @@ def measure(
     """Score the clips in FAKE against those in REAL.
 
     Both are folders of video files, gifs, strips, frame folders or npz. Metrics on single frames
-    compare clips of equal names.
+    compare clips of equal names. The scores are the same for any number of workers.
     """
     from vpbench.core.registry import registry
     from vpbench.harness.inputs.fetch import fetch_metric_weights
@@ -48,16 +52,27 @@ def measure(
     paths = options.folders(runs, offline)
     plugins = registry()
     wanted = wanted_metrics(options.split_names(metrics), plugins)
-    fetch_metric_weights([w.spec for w in wanted], paths, lambda _: None)
-    sides = tuple(open_side(text, plugins, paths, fresh=recompute) for text in (real, fake))
     with Progress() as progress:
-        result = work(sides[0], sides[1], wanted, frames, size, plugins, paths, progress)
+        fetch_metric_weights([w.spec for w in wanted], paths, progress)
+        first, second = (open_side(x, plugins, paths, fresh=recompute) for x in (real, fake))
+        result = work(
+            first,
+            second,
+            wanted,
+            frames,
+            size,
+            plugins,
+            paths,
+            progress,
+            workers=workers,
+            device=device,
+        )
     if as_json:
         print_json(result.json())
         return 0
     from vpbench.render.text import format_score
 
-    counts = [len(side.clips) for side in sides]
+    counts = [len(side.clips) for side in (first, second)]
     click.echo(
         f"{fake} ({counts[1]} clips) against {real} ({counts[0]} clips), {result.frames} frames"
     )

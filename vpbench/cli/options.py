@@ -13,7 +13,9 @@ from vpbench.core.paths import Paths, user_paths
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _chain(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+def chain(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one, in the order of the help."""
+
     def add(function: F) -> F:
         for option in reversed(options):
             function = option(function)
@@ -24,7 +26,7 @@ def _chain(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 def output(function: F) -> F:
     """--json, --debug."""
-    return _chain(
+    return chain(
         click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
         click.option("--debug", is_flag=True, help="Show tracebacks."),
     )(function)
@@ -32,7 +34,7 @@ def output(function: F) -> F:
 
 def storage(function: F) -> F:
     """--runs, --offline."""
-    return _chain(
+    return chain(
         click.option(
             "--runs",
             type=click.Path(file_okay=False),
@@ -43,9 +45,9 @@ def storage(function: F) -> F:
     )(function)
 
 
-def task(function: F) -> F:
-    """--dataset, --task, --root, --limit, --train-on."""
-    return _chain(
+def dataset(function: F) -> F:
+    """--dataset, --task, --root."""
+    return chain(
         click.option(
             "--dataset",
             default="puppets",
@@ -57,6 +59,45 @@ def task(function: F) -> F:
             "--task", "task_name", metavar="T", help="A task of the dataset.  [default: its first]"
         ),
         click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder."),
+    )(function)
+
+
+def preset(function: F) -> F:
+    """--preset."""
+    return click.option("--preset", metavar="P", help="Preset of all named methods.")(function)
+
+
+def checkpoint(function: F) -> F:
+    """--checkpoint."""
+    return click.option(
+        "--checkpoint",
+        type=click.Path(exists=True, file_okay=False),
+        metavar="PATH",
+        help="A trained stage folder, or a folder of them.",
+    )(function)
+
+
+def workers(function: F) -> F:
+    """--workers."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Worker processes.  [default: the free cores]",
+    )(function)
+
+
+def device(default: str = "auto", what: str = "Device for methods.") -> Callable[[F], F]:
+    """--device."""
+    return click.option(
+        "--device", default=default, metavar="auto|cpu|cuda:N", show_default=True, help=what
+    )
+
+
+def task(function: F) -> F:
+    """--dataset, --task, --root, --limit, --train-on."""
+    return chain(
+        dataset,
         click.option(
             "--limit",
             type=click.IntRange(1),
@@ -76,8 +117,8 @@ def task(function: F) -> F:
 
 def effort(function: F) -> F:
     """--seeds, --fit-seeds, --samples, --preset, --checkpoint, --workers, --threads, --device."""
-    return _chain(
-        click.option("--preset", metavar="P", help="Preset of all named methods."),
+    return chain(
+        preset,
         click.option(
             "--seeds", default="0", metavar="0-2", help="Prediction seeds.", show_default=True
         ),
@@ -93,31 +134,15 @@ def effort(function: F) -> F:
             show_default=True,
         ),
         click.option("--fit", "refit", is_flag=True, help="Train even if a checkpoint exists."),
-        click.option(
-            "--checkpoint",
-            type=click.Path(exists=True, file_okay=False),
-            metavar="PATH",
-            help="A trained stage folder, or a folder of them.",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            metavar="N",
-            help="Worker processes.  [default: the free cores]",
-        ),
+        checkpoint,
+        workers,
         click.option(
             "--threads",
             type=click.IntRange(1),
             metavar="N",
             help="Threads for fitting only.  [default: the free cores]",
         ),
-        click.option(
-            "--device",
-            default="auto",
-            metavar="auto|cpu|cuda:N",
-            show_default=True,
-            help="Device for methods.",
-        ),
+        device(),
         click.option(
             "--on",
             "executor",

@@ -1,7 +1,8 @@
 """`vpbench measure REAL FAKE`: metrics of two folders of clips, without any method.
 
-It keeps no cache of its own: clips come through the folder's index and the clip cache, features
-from the feature cache; each is keyed by what the clips hold.
+Clips are decoded when they are needed and not kept: the cache gets the folder's index and the
+features of set metrics, each keyed by what the clips hold. The work is done by
+`vpbench.harness.scoring.measure_workers`.
 """
 
 from __future__ import annotations
@@ -10,29 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vpbench.api.errors import BadData, Missing, MissingData, UsageError
-from vpbench.api.optional import HasFloor
+from vpbench.api.errors import BadData, MissingData, UsageError
 from vpbench.api.protocols import Dataset
 from vpbench.api.specs import TaskSpec
-from vpbench.api.types import ClipInfo, Frames, TaskInfo
+from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.api.windows import WindowRule
 from vpbench.core import schema
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
+from vpbench.core.provenance import cores
 from vpbench.core.registry import Registry
 from vpbench.core.tasks import SPLITS, Item, Task
 from vpbench.data.folder.dataset import FolderDataset
-from vpbench.harness.inputs.clip_cache import ClipCache
 from vpbench.harness.inputs.task_data import open_dataset
-from vpbench.harness.scoring.score import (
-    Running,
-    Wanted,
-    score_json,
-    score_record,
-    start_metric,
-    update_all,
-)
-from vpbench.harness.training.context import ScoreContext
+from vpbench.harness.scoring.measure_workers import Measurement, score_in_workers
+from vpbench.harness.scoring.score import Wanted
 from vpbench.media.geometry import Geometry
 
 
@@ -93,12 +86,17 @@ def measure(
     registry: Registry,
     paths: Paths,
     report: Report,
+    *,
+    workers: int | None = None,
+    device: str = "cpu",
 ) -> Measured:
-    """Score two folders.
+    """Score two folders in worker processes.
 
     Args:
         frames: the first so many frames of every clip; None = all, if all have the same number.
         size: short side in pixels after resizing; None = native, if all have the same size.
+        workers: processes at once; None is one a core. The scores are the same for any number.
+        device: torch device of the networks of set metrics.
 
     Raises:
         BadData: clips that are too short, of different sizes, or without a partner.
@@ -110,32 +108,16 @@ def measure(
     if paired:
         _check_pairs(real, fake, paired[0].name)
     items = _items(real, fake, count)
-    task = _task(real, count, geometry, items[0])
-    ctx = ScoreContext("cpu", 1, paths.cache)
-    running: list[Running] = []
-    scores: dict[str, schema.ScoreJson] = {}
-    for one in wanted:
-        try:
-            running.append(start_metric(one, count, task, registry, ctx))
-        except (Missing, UsageError) as error:
-            reason = f"not scored: {error.message}"
-            scores[one.name] = schema.score_json(None, n=0, fingerprint="", reason=reason)
-    caches = [
-        ClipCache(s.dataset, geometry, paths.cache) if geometry is not None else None
-        for s in (real, fake)
-    ]
-    _feed(running, items, (real, fake), caches, report)
-    clusters = {i.id: i.cluster for i in items[0].values()}
-    for metric in running:
-        record = score_record(metric, metric.instance.result(), clusters)
-        if isinstance(metric.instance, HasFloor):
-            floor = metric.instance.real_floor()
-            if floor is not None:
-                record["floor"] = floor.value
-                halves = f"floor from two halves of {floor.n} real clips"
-                record["reason"] = "; ".join(filter(None, (record["reason"], halves)))
-        scores[metric.wanted.name] = score_json(record)
-    return Measured(real, fake, count, scores)
+    measurement = Measurement(
+        datasets=(real.dataset, fake.dataset),
+        items=items,
+        task=_task(real, count, geometry, items[0]),
+        geometry=geometry,
+        cache=paths.cache,
+        device=device,
+    )
+    scores = score_in_workers(measurement, wanted, registry, workers or cores(), report)
+    return Measured(real, fake, count, {w.name: scores[w.name] for w in wanted})
 
 
 def _items(real: Side, fake: Side, count: int) -> tuple[dict[str, Item], dict[str, Item]]:
@@ -210,33 +192,3 @@ def _task(real: Side, frames: int, geometry: Geometry | None, items: dict[str, I
         excluded={},
         info=info,
     )
-
-
-def _feed(
-    running: Sequence[Running],
-    items: tuple[dict[str, Item], dict[str, Item]],
-    sides: tuple[Side, Side],
-    caches: Sequence[ClipCache | None],
-    report: Report,
-) -> None:
-    names = sorted({*items[0], *items[1]})
-    for done, name in enumerate(names, 1):
-        real, fake = (
-            _read(side, cache, own.get(name))
-            for side, cache, own in zip(sides, caches, items, strict=True)
-        )
-        if real is not None and fake is not None:
-            update_all(running, fake[None], real, items[0][name])
-        else:
-            clip = (items[0].get(name) or items[1][name]).clip
-            for metric in running:
-                metric.instance.update(None if fake is None else fake[None], real, clip)
-        report({"event": "progress", "what": "measure", "done": done, "total": len(names)})
-
-
-def _read(side: Side, cache: ClipCache | None, item: Item | None) -> Frames | None:
-    if item is None:
-        return None
-    if cache is None:  # all clips of one size that is not square: taken as they are
-        return side.dataset.read(item.clip, list(item.targets))
-    return cache.window(item.clip, item.targets)

@@ -1,0 +1,321 @@
+"""The worker processes of `vpbench measure`.
+
+Metrics that come with vpbench share processes; each one of a plugin has one of its own. Their work
+has two steps. In the first, any number of processes take a few clips at a time: metrics of clips
+are computed, and features of set metrics fill the cache. In the second, one process puts them
+together. A plugin's metric, and whatever one process does alone, has the second step only.
+
+The parts are the same for any number of processes, a metric gives the same bits for any order of
+its parts, and a feature depends on its clip alone: so the scores do not depend on that number.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vpbench.api.errors import MethodFailed, Missing, UsageError, VpbenchError
+from vpbench.api.optional import CachesFeatures, HasFloor
+from vpbench.api.protocols import Dataset
+from vpbench.api.types import Frames
+from vpbench.core import schema
+from vpbench.core.pools import in_processes
+from vpbench.core.progress import Event, Report
+from vpbench.core.registry import Registry, limited_registry
+from vpbench.core.tasks import Item, Task
+from vpbench.harness.scoring.score import (
+    Running,
+    Wanted,
+    score_json,
+    score_record,
+    start_metric,
+    update_all,
+    wanted_metrics,
+)
+from vpbench.harness.training.context import ScoreContext
+from vpbench.media.geometry import Geometry
+
+PART = 16
+"""Clips of each folder that a process takes at a time. Fixed: parts are the same for any number of
+processes."""
+
+Names = tuple[str, ...]
+Scores = dict[str, schema.ScoreJson]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is compared: real and generated clips by name. Picklable.
+
+    Attributes:
+        datasets, items: of the real and of the generated clips.
+        geometry: how clips are brought to size; None takes them as they are.
+        device: torch device of networks.
+    """
+
+    datasets: tuple[Dataset, Dataset]
+    items: tuple[dict[str, Item], dict[str, Item]]
+    task: Task
+    geometry: Geometry | None
+    cache: Path
+    device: str
+
+    @property
+    def parts(self) -> list[Names]:
+        """All names, `PART` at a time."""
+        names = sorted({*self.items[0], *self.items[1]})
+        return [tuple(names[k : k + PART]) for k in range(0, len(names), PART)]
+
+    def clips(self, names: Names) -> Iterator[tuple[Item, Frames | None, Frames | None]]:
+        """Item, real clip [T,H,W,3] and generated clip [T,H,W,3] of each name."""
+        for name in names:
+            real, fake = (self._read(side, name) for side in (0, 1))
+            yield self.items[0].get(name) or self.items[1][name], real, fake
+
+    def _read(self, side: int, name: str) -> Frames | None:
+        item = self.items[side].get(name)
+        if item is None:
+            return None
+        frames = self.datasets[side].read(item.clip, list(item.targets))
+        return frames if self.geometry is None else self.geometry.frames(frames)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Metrics that share processes.
+
+    Attributes:
+        sets: some are metrics of sets.
+        sources: where the specs of plugins stand; no others are imported.
+    """
+
+    names: Names
+    sets: bool
+    sources: Names = ()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is the metric of a plugin."""
+        return bool(self.sources)
+
+
+def score_in_workers(
+    measurement: Measurement,
+    wanted: Sequence[Wanted],
+    registry: Registry,
+    workers: int,
+    report: Report,
+) -> Scores:
+    """Score everything; this process computes nothing.
+
+    Raises:
+        VpbenchError: a clip cannot be read, or a process was killed.
+        MethodFailed: the metric of a plugin raised.
+    """
+    scores: Scores = {}
+    for group in _groups(wanted, registry):
+        scores |= _score(measurement, group, workers, report)
+    return scores
+
+
+def _groups(wanted: Sequence[Wanted], registry: Registry) -> Iterator[_Group]:
+    own = [w for w in wanted if w.built_in]
+    if own:
+        yield _Group(tuple(w.name for w in own), any(w.spec.kind == "set" for w in own))
+    for one in wanted:
+        if not one.built_in:
+            source = registry.find("metric", one.spec.name).ref.value
+            yield _Group((one.name,), one.spec.kind == "set", (source,))
+
+
+def _score(measurement: Measurement, group: _Group, workers: int, report: Report) -> Scores:
+    parts = measurement.parts
+    alone = group.foreign or min(workers, len(parts)) == 1
+    named = f"measure {group.names[0]}" if group.foreign else "measure"
+    pieces: list[bytes] = []
+    if not alone:
+        for piece in _run(_part, parts, min(workers, len(parts)), measurement, group):
+            pieces.append(piece)
+            report(_progress(named, len(pieces), len(parts)))
+        named = "measure sets"
+    steps = [_Step(part, clips=alone) for part in parts] if alone or group.sets else []
+    steps.append(_Step(pieces=tuple(pieces), last=True))
+    result: Scores | None = None
+    for done, result in enumerate(_run(_step, steps, 1, measurement, group), 1):
+        if result is None:
+            report(_progress(named, done, len(parts)))
+    assert result is not None  # of the last step
+    return result
+
+
+def _progress(what: str, done: int, total: int) -> Event:
+    return {"event": "progress", "what": what, "done": done, "total": total}
+
+
+def _run(
+    work: Callable[[Any], Result | VpbenchError],
+    items: Sequence[Any],
+    workers: int,
+    measurement: Measurement,
+    group: _Group,
+) -> Iterator[Result]:
+    """Results in order; errors come as values, because not all of them survive a pickle."""
+    for result in in_processes(
+        work, items, workers, "scores clips", begin=_begin, arguments=(measurement, group)
+    ):
+        if isinstance(result, VpbenchError):
+            raise result
+        yield result
+
+
+# in a worker -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One request to the process that puts scores together.
+
+    Attributes:
+        names: clips to read.
+        clips: give them to metrics of clips, too.
+        pieces: states of clip metrics, from the processes of the first step.
+        last: compute the scores.
+    """
+
+    names: Names = ()
+    clips: bool = False
+    pieces: tuple[bytes, ...] = ()
+    last: bool = False
+
+
+@dataclass
+class _Worker:
+    """What a worker process keeps."""
+
+    measurement: Measurement
+    group: _Group
+    running: list[Running] = field(default_factory=list[Running])
+    missing: Scores = field(default_factory=dict[str, schema.ScoreJson])
+
+    def metrics(self) -> tuple[list[Running], Scores]:
+        """New instances, and the reasons of those that cannot be scored."""
+        plugins = limited_registry((), self.group.sources)
+        task, ctx = self.measurement.task, self.context()
+        running: list[Running] = []
+        missing: Scores = {}
+        for wanted in wanted_metrics(self.group.names, plugins):
+            try:
+                running.append(start_metric(wanted, task.horizon, task, plugins, ctx))
+            except (Missing, UsageError) as error:
+                reason = f"not scored: {error.message}"
+                missing[wanted.name] = schema.score_json(None, n=0, fingerprint="", reason=reason)
+        return running, missing
+
+    def context(self) -> ScoreContext:
+        """Features that were computed on another device are kept apart from those of the CPU."""
+        cache, device = self.measurement.cache, self.measurement.device
+        if device != "cpu":
+            from vpbench.kit.threads import pick_device
+
+            device = pick_device(device)
+        kind = device.partition(":")[0]
+        return ScoreContext(
+            device, 1, cache, features=None if kind == "cpu" else cache / f"features-{kind}"
+        )
+
+    def open(self) -> None:
+        """Make the metrics, once."""
+        if not (self.running or self.missing):
+            self.running, self.missing = self.metrics()
+
+    def update(self, names: Names, metrics: Sequence[Running]) -> None:
+        """Give some clips to metrics."""
+        for item, real, fake in self.measurement.clips(names):
+            if real is not None and fake is not None:
+                update_all(metrics, fake[None], real, item)
+                continue
+            for metric in metrics:
+                metric.instance.update(None if fake is None else fake[None], real, item.clip)
+
+    def part(self, names: Names) -> bytes:
+        """The state of clip metrics after some clips; features of set metrics go to the cache."""
+        self.open()
+        fresh = [m for m in self.metrics()[0] if m.wanted.spec.kind == "clip"]
+        sets = [m for m in self.running if isinstance(m.instance, CachesFeatures)]
+        self.update(names, [*fresh, *sets])
+        for metric in sets:
+            metric.flush()
+        return pickle.dumps([metric.instance for metric in fresh])
+
+    def finish(self, pieces: Sequence[bytes]) -> Scores:
+        """The scores of all that this process and others have been given."""
+        clip = [m for m in self.running if m.wanted.spec.kind == "clip"]
+        for piece in pieces:
+            for metric, state in zip(clip, pickle.loads(piece), strict=True):
+                metric.instance.merge(state)
+        clusters = {i.id: i.cluster for i in self.measurement.items[0].values()}
+        scores = dict(self.missing)
+        for metric in self.running:
+            record = score_record(metric, metric.instance.result(), clusters)
+            if isinstance(metric.instance, HasFloor):
+                floor = metric.instance.real_floor()
+                if floor is not None:
+                    record["floor"] = floor.value
+                    halves = f"floor from two halves of {floor.n} real clips"
+                    record["reason"] = "; ".join(filter(None, (record["reason"], halves)))
+            scores[metric.wanted.name] = score_json(record)
+        return scores
+
+
+_worker: list[_Worker] = []
+"""In a worker process: what it keeps."""
+
+
+def _begin(measurement: Measurement, group: _Group) -> None:
+    os.dup2(2, 1)  # what a plugin prints must not end up among the results
+    _worker[:] = [_Worker(measurement, group)]
+
+
+def _guarded(work: Callable[[_Worker], Result]) -> Result | VpbenchError:
+    """Do something; errors are values. What a plugin raises becomes a sentence."""
+    worker = _worker[0]
+    try:
+        return work(worker)
+    except VpbenchError as error:
+        return _portable(error)
+    except BaseException as error:
+        if not worker.group.foreign:
+            raise
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        return MethodFailed(f"the metric {worker.group.names[0]!r} failed: {said}")
+
+
+def _portable(error: VpbenchError) -> VpbenchError:
+    """The same error, of a class whose pickle can be read."""
+    try:
+        return pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever its constructor wants
+        plain = VpbenchError(error.message, fix=error.fix)
+        plain.exit_code = error.exit_code
+        return plain
+
+
+def _part(names: Names) -> bytes | VpbenchError:
+    return _guarded(lambda worker: worker.part(names))
+
+
+def _step(step: _Step) -> Scores | VpbenchError | None:
+    return _guarded(lambda worker: _do(worker, step))
+
+
+def _do(worker: _Worker, step: _Step) -> Scores | None:
+    worker.open()
+    worker.update(
+        step.names, [m for m in worker.running if step.clips or m.wanted.spec.kind == "set"]
+    )
+    return worker.finish(step.pieces) if step.last else None
