@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -148,6 +149,7 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         if isinstance(error.__cause__, EOFError):  # click takes it for the end of its input
             return _explain(error.__cause__, debug)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would end it in mid-sentence
         click.echo("interrupted; run the same command to resume.", err=True)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough

@@ -8,9 +8,10 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from vpbench.api.errors import VpbenchError
@@ -53,9 +54,10 @@ def in_processes(
         initializer=_begin,
         initargs=(os.getpid(), begin, arguments),
     )
-    futures = deque(
-        pool.submit(_work_on, work, items[k : k + chunk]) for k in range(0, len(items), chunk)
-    )
+    with _no_interrupts():
+        futures = deque(
+            pool.submit(_work_on, work, items[k : k + chunk]) for k in range(0, len(items), chunk)
+        )
     try:
         while futures:
             yield from futures.popleft().result()
@@ -71,6 +73,19 @@ def in_processes(
         pool.shutdown()
 
 
+@contextmanager
+def _no_interrupts() -> Generator[None]:
+    """Hold interrupts back while processes are started.
+
+    They inherit that, so that none of them is interrupted before it ignores interrupts.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work_on(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     return [work(item) for item in items]
 
@@ -78,6 +93,7 @@ def _work_on(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Resu
 def _begin(parent: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     # An interrupt reaches all processes of a terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     end_with_parent(parent)
     if begin is not None:
         begin(*arguments)

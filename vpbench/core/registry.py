@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Collection, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -304,8 +306,8 @@ def _reserve_names(rows: Iterable[Entry]) -> None:
 
 @functools.lru_cache(maxsize=8)
 def registry(extra: tuple[str, ...] = ()) -> Registry:
-    """The registry of this process, built once."""
-    with unchanged_surroundings():
+    """The registry of this process, built once. What plugins print goes to standard error."""
+    with unchanged_surroundings(), redirect_stdout(sys.stderr):
         return build(extra)
 
 

@@ -1,77 +1,29 @@
-"""Training the parts of `villegas`: which gradient reaches what, the loop, acceptance checks."""
+"""Training the three parts of Villegas et al.: to the same bytes, and to what it should."""
 
 import json
-import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from villegas_toys import (
+    SIZE,
+    SLOTS,
+    View,
+    changed,
+    context,
+    fit,
+    given,
+    make,
+    task,
+)
 
-from tests.conftest import moving_square
 from vpbench.api import (
     BadData,
     Batch,
-    Conditioning,
-    Corrupt,
-    MethodFailed,
-    Pair,
-    TaskInfo,
-    UnknownName,
-    UsageError,
 )
-from vpbench.core.names import MethodRef
-from vpbench.core.registry import registry
-from vpbench.core.resolve import resolve
-from vpbench.core.rundir import StageDir
-from vpbench.harness.training.context import StageContext
 from vpbench.kit import to_arrays
-from vpbench_baselines.villegas import params, spec
-from vpbench_baselines.villegas.detector import PoseDetector
 from vpbench_baselines.villegas.method import Villegas
-from vpbench_baselines.villegas.motion import PoseMotion
 from vpbench_baselines.villegas.training import GeneratorTraining
-from vpbench_baselines.villegas.translator import AnalogyTranslator
-
-SIZE, GIVEN, HORIZON, FRAMES = 16, 3, 5, 14
-BODY = (
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
-
-
-def task(joints=BODY, given=GIVEN):
-    return TaskInfo("toy", SIZE, HORIZON, given, None, 0, (), len(joints), joints)
-
-
-PARTS = {
-    "detector": (PoseDetector, params.DETECTOR, params.DETECTOR_PRESETS),
-    "motion": (PoseMotion, params.MOTION, params.MOTION_PRESETS),
-    "translator": (AnalogyTranslator, params.TRANSLATOR, params.TRANSLATOR_PRESETS),
-}
-
-
-def make(slot, info=None, **changed):
-    cls, base, presets = PARTS[slot]
-    info = info or task()
-    values = {**base, **presets["smoke"], "steps": 5, **changed}
-    if slot == "detector":
-        values["n_keypoints"] = info.n_joints
-    made = cls(info, values, None)
-    if slot == "detector":  # as the harness says it of components
-        made.space = (info.n_joints, "joints")
-    return made
 
 
 class Corners:
@@ -89,89 +41,6 @@ class Corners:
         return torch.cat([points, torch.ones_like(points[..., :1])], -1)
 
 
-class View:
-    """Moving squares with joints that move along, as the harness shows them; batch k is k's."""
-
-    def __init__(self, joints=13, val=3, seen=0.8):
-        self.clips = {
-            "train": [moving_square(k, k % 2, FRAMES, SIZE) for k in range(6)],
-            "val": [moving_square(90 + k, k % 2, FRAMES, SIZE) for k in range(val)],
-        }
-        self.joints, self.seen = joints, seen
-
-    def len(self, split):
-        return len(self.clips[split])
-
-    def path(self, i, times):
-        """Joints around a place that moves as the square does; some cannot be seen."""
-        rng = np.random.default_rng(i)
-        start = rng.uniform(-0.6, 0.2, (self.joints, 2))
-        move = np.array([[0.06, 0.0], [0.0, 0.06]])[i % 2] * np.asarray(times)[:, None, None]
-        there = np.repeat(rng.random((1, self.joints, 1)) < self.seen, len(times), 0)
-        return np.concatenate([start + move, there], -1).astype(np.float32)
-
-    def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
-        k = start_step
-        while True:
-            rng = np.random.default_rng([k, len(stream)])
-            index = (np.arange(batch) + k * batch) % self.len(split)
-            times = []
-            for _ in index:
-                if isinstance(window, Pair):
-                    gap = int(rng.integers(window.min_gap, window.max_gap + 1))
-                    a = int(rng.integers(0, FRAMES - gap))
-                    times.append([a, a + gap])
-                else:
-                    times.append(list(range(window.length)))
-            rows = list(zip(index.tolist(), times, strict=True))
-            paths = np.stack([self.path(i, t) for i, t in rows]) if self.joints else None
-            frames = np.stack([self.clips[split][i][t] for i, t in rows])
-            yield Batch(frames, paths, None, index, np.array(times), self.keypoints(frames, paths))
-            k += 1
-
-    def keypoints(self, frames, paths):
-        """Of a labels stage: the joints, a little off, all of them seen."""
-        if paths is None:
-            return None
-        noise = np.random.default_rng(0).normal(0, 0.01, (*paths.shape[:-1], 2))
-        found = np.concatenate([paths[..., :2] + noise, np.ones_like(paths[..., :1])], -1)
-        return found.astype(np.float32)
-
-
-class Context(StageContext):
-    stop_after = math.inf
-
-    @property
-    def should_stop(self):
-        return self._step >= self.stop_after
-
-
-def context(folder, slot, info=None, detector=None, seed=5, stop_after=math.inf):
-    info = info or task()
-    detector = detector or make("detector", info)
-    ctx = Context(
-        info,
-        (slot,),
-        "cpu",
-        1,
-        seed,
-        StageDir(folder),
-        f"villegas-{slot}:fit",
-        folder,
-        lambda event: None,
-        {"detector": detector},
-    )
-    ctx.stop_after = stop_after
-    return ctx
-
-
-def fit(folder, slot, data=None, info=None, detector=None, seed=5, stop_after=math.inf, **changed):
-    part = make(slot, info, **changed)
-    ctx = context(folder, slot, info, detector, seed, stop_after)
-    part.fit(data or View(), ctx)
-    return part, ctx
-
-
 def weights(part):
     arrays, _ = to_arrays(part.net.state_dict())
     return {k: v.tobytes() for k, v in arrays.items()}
@@ -179,9 +48,6 @@ def weights(part):
 
 def logged(folder):
     return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-
-
-SLOTS = tuple(PARTS)
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -228,11 +94,6 @@ def test_memory_and_disk_hold_the_same_weights_and_predict_the_same(tmp_path):
         Villegas(task(), {}, parts).predict(given(), 7, seeds) for parts in (trained, again)
     )
     assert one.shape == (2, 1, 7, SIZE, SIZE, 3) and np.array_equal(one, two)
-
-
-def given(n=GIVEN):
-    clips = np.stack([moving_square(50 + k, k % 2, n, SIZE) for k in range(2)])
-    return Conditioning(clips, None, None, None, ("a", "b"))
 
 
 def test_every_frame_is_drawn_from_the_last_given_one_alone(tmp_path):
@@ -330,16 +191,6 @@ def trained(tmp_path):
     return made, images, poses
 
 
-def changed(networks, act):
-    before = {n: {k: v.clone() for k, v in m.state_dict().items()} for n, m in networks.items()}
-    act()
-    return {
-        n
-        for n, m in networks.items()
-        if any(not torch.equal(before[n][k], v) for k, v in m.state_dict().items())
-    }
-
-
 @pytest.mark.parametrize(
     ("moves", "wanted"),
     [
@@ -391,153 +242,3 @@ def test_the_discriminator_begins_where_it_is_told_to(tmp_path):
     fit(tmp_path, "translator", adversarial_start=0.6)
     rows = [r for r in logged(tmp_path) if "pixels" in r]
     assert ["adversarial" in r for r in rows] == [False, False, False, True, True]
-
-
-# -- acceptance checks ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("slot", "check", "pictures"),
-    [
-        ("detector", "joint error of the detector", {"joints"}),
-        ("motion", "pose LSTM over that of repeating", {f"poses-{k}" for k in range(3)}),
-        ("translator", "true future poses over copy-last", {f"validation-{k}" for k in range(3)}),
-    ],
-)
-def test_a_few_steps_miss_the_check_and_the_row_says_so(tmp_path, slot, check, pictures):
-    _, ctx = fit(tmp_path, slot)
-    (found,) = ctx.notes.checks.values()
-    assert check in found.name and not found.passed
-    notes = " ".join(ctx.notes.notes)
-    assert "reimplementation" in notes and "own settings" in notes
-    assert {p.stem for p in (tmp_path / "pictures").glob("*.png")} == pictures
-
-
-def test_the_check_of_the_generator_is_psnr_over_copy_last(tmp_path):
-    """A generator that is handed the answer passes, copy-last itself has a gain of 0."""
-    from vpbench_baselines.villegas.poses import Poses
-    from vpbench_baselines.villegas.validation import check_generator
-
-    clips = [v.astype(np.float64) / 255 for v in View().clips["val"]]
-
-    class Answer(torch.nn.Module):
-        def __init__(self, share):
-            super().__init__()
-            self.share, self.k, self.task = share, 0, task()
-
-        def render(self, frame, source, target):
-            order = self.k // 2
-            self.k += 1
-            real = torch.from_numpy(clips[order][GIVEN : GIVEN + HORIZON]).float().movedim(-1, 1)
-            return (self.share * real + (1 - self.share) * frame)[None]
-
-    for share, gain in ((0.0, 0.0), (0.5, 20 * math.log10(2)), (0.9, 20.0)):
-        ctx = context(tmp_path / str(share), "translator")
-        check_generator(Answer(share), Poses(make("detector"), task(), "cpu"), View(), ctx)
-        (found,) = ctx.notes.checks.values()
-        assert math.isclose(found.value, gain, abs_tol=0.01) and found.passed == (gain >= 3)
-
-
-def test_the_check_of_the_lstm_is_one_for_repeating_the_last_pose(tmp_path):
-    part, ctx = fit(tmp_path, "motion", stop_after=1)
-
-    class Still:
-        def __call__(self, numbers, horizon):
-            return numbers[:, -1:].expand(-1, horizon, -1)
-
-    object.__setattr__(part, "net", None)
-    part.__dict__["_modules"].pop("net", None)
-    part.__dict__["net"] = Still()
-
-    class Exact(View):
-        def keypoints(self, frames, paths):
-            return paths
-
-    part._check(Exact(), True, ctx)
-    (found,) = ctx.notes.checks.values()
-    assert math.isclose(found.value, 1.0, rel_tol=1e-5) and not found.passed
-
-
-@pytest.mark.parametrize("slot", SLOTS)
-def test_without_validation_clips_the_row_says_so(tmp_path, slot):
-    _, ctx = fit(tmp_path, slot, View(val=0))
-    assert not ctx.notes.checks and any("not measured" in m for m in ctx.notes.notes)
-
-
-class Broken(View):
-    """A joint that is there, at no place."""
-
-    def path(self, i, times):
-        found = super().path(i, times)
-        found[:, 0] = np.nan, np.nan, 1
-        return found
-
-
-@pytest.mark.parametrize(
-    ("slot", "data", "rate"),
-    [("detector", View, 1e30), ("motion", Broken, 1e-3), ("translator", View, 1e30)],
-)
-def test_nan_stops_with_a_sentence(tmp_path, slot, data, rate):
-    with pytest.raises(MethodFailed, match=rf"villegas-{slot}:fit stopped at step \d+ of \d+"):
-        fit(tmp_path, slot, data(), rate=rate, steps=40)
-
-
-def test_one_given_frame_is_a_note(tmp_path):
-    _, one = fit(tmp_path / "a", "motion", info=task(given=1))
-    assert "adapted n=1" in one.notes.notes
-    _, three = fit(tmp_path / "b", "motion")
-    assert "adapted n=1" not in three.notes.notes
-
-
-@pytest.mark.parametrize("slot", SLOTS)
-def test_weights_of_another_part_are_refused(tmp_path, slot):
-    part, _ = fit(tmp_path / "a", slot, stop_after=1)
-    part.save(tmp_path / "saved")
-    other = make(SLOTS[(SLOTS.index(slot) + 1) % 3])
-    with pytest.raises(Corrupt):
-        other.load(tmp_path / "saved", "cpu")
-
-
-@pytest.mark.parametrize(
-    ("slot", "changed_", "error"),
-    [
-        ("translator", {"init": "he"}, UnknownName),
-        ("translator", {"batch": 1}, UsageError),
-        ("motion", {"hidden": 0}, UsageError),
-        ("detector", {"width": 0}, UsageError),
-    ],
-)
-def test_parameters_that_cannot_be_are_named(slot, changed_, error):
-    with pytest.raises(error, match=next(iter(changed_))):
-        make(slot, **changed_)
-
-
-# -- the spec --------------------------------------------------------------------------------------
-
-
-def test_what_each_row_needs():
-    known = registry()
-
-    def needs(name):
-        return resolve(MethodRef.parse(name), known, 64).capabilities
-
-    assert needs("villegas").pose == "training" and needs("villegas").label == "no"
-    assert needs("villegas").conditioning_frames == (1, 10) and not needs("villegas").stochastic
-    assert needs("villegas[detector=annotated]").pose == "required"
-    annotated = MethodRef.parse("villegas[detector=annotated]")
-    assert resolve(annotated, known, 64).uses == ["pose"]
-    assert needs("villegas[detector=ours-detector]").pose == "no"
-
-
-def test_a_preset_holds_for_all_parts():
-    for preset in ("paper", "cpu", "smoke"):
-        method = resolve(MethodRef("villegas", {"preset": preset}), registry(), 64)
-        for slot, (_, base, presets) in PARTS.items():
-            assert dict(method.slots[slot].params) == {**base, **presets[preset]}
-    assert all(set(p) <= set(base) for _, base, presets in PARTS.values() for p in presets.values())
-
-
-def test_the_documentation_lists_every_deviation():
-    text = " ".join((Path(__file__).parents[3] / "docs" / "baselines.md").read_text().split())
-    assert all(d in text for d in spec.DEVIATIONS)
-    assert "reimplementation" in spec.SPEC.summary
