@@ -10,6 +10,7 @@ from tests.contract import (
     executor_mutants,
     method_mutants,
     metric_mutants,
+    training_mutants,
 )
 from vpbench.core.registry import build
 from vpbench.testing import checks_of, run_checks
@@ -19,7 +20,12 @@ FULL = {"memory", "resume", "readme", "verify"}
 MUTANTS = {
     "method": (
         method_mutants,
-        {**method_mutants.MUTANTS, "broken_import": "spec-import", "heavy": "spec-light"},
+        {
+            **method_mutants.MUTANTS,
+            **training_mutants.MUTANTS,
+            "broken_import": "spec-import",
+            "heavy": "spec-light",
+        },
     ),
     "component": (component_mutants, component_mutants.MUTANTS),
     "executor": (executor_mutants, executor_mutants.MUTANTS),
@@ -32,7 +38,8 @@ ELSEWHERE = {"readme"}  # needs an installed distribution: test_readme.py
 
 @pytest.fixture(scope="module")
 def plugins():
-    files = [f"{kind}_mutants" for kind in MUTANTS] + ["broken_import", "heavy_spec"]
+    files = [f"{kind}_mutants" for kind in (*MUTANTS, "training")]
+    files += ["broken_import", "heavy_spec"]
     return build([str(HERE / f"{name}.py") for name in files])
 
 

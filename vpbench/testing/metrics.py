@@ -4,99 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
-from vpbench.api.errors import MissingWeights, VpbenchError
+from vpbench.api.errors import VpbenchError
 from vpbench.api.optional import CachesFeatures, HasFloor
 from vpbench.api.protocols import Metric
-from vpbench.api.specs import MetricSpec, Value
-from vpbench.api.types import ClipInfo, Floor, Frames, Score
+from vpbench.api.specs import Value
+from vpbench.api.types import Floor, Score
 from vpbench.core.hashing import plain
-from vpbench.harness.training.context import ScoreContext
-from vpbench.testing.clips import COUNTS, SampleClips, sample_task_data
+from vpbench.testing.metric_subject import SAMPLES, MetricSubject, Pair, unless_missing
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
-from vpbench.testing.report import format_error, where_defined
+from vpbench.testing.report import format_error
 from vpbench.testing.specs import check_signature
-from vpbench.testing.subject import Subject
 
 METRIC = ("metric",)
-SIZE = 32
-CLIPS = 5
-SAMPLES = 2
 _WANTED = {"update": ("fake", "real", "clip"), "merge": ("other",), "result": (), "fingerprint": ()}
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A predicted clip and its real one."""
-
-    fake: Frames
-    real: Frames
-    clip: ClipInfo
-
-
-class MetricSubject(Subject):
-    """A metric."""
-
-    @property
-    def metric_spec(self) -> MetricSpec:
-        """The metric's spec."""
-        return cast(MetricSpec, self.spec)
-
-    def make(self, **params: Value) -> Any:
-        """A new instance; parameters not given take their defaults."""
-        frames = max(8, self.metric_spec.min_frames)
-        info = sample_task_data(1, frames, SIZE, self.request.work / "given" / "cache").task.info
-        ctx = ScoreContext("cpu", 1, self.request.cache, declared=self.metric_spec.weights)
-        create = self.registry.factory("metric", self.row.name)
-        values = {**self.metric_spec.params, **params}
-        return self.call("the factory", _unless_missing, create, info, values, ctx)
-
-    def pairs(self, noise: float = 16.0, seed: int = 0) -> list[Pair]:
-        """Clips and noisy copies of them; the same noise for the same seed, scaled."""
-        spec = self.metric_spec
-        count, frames = max(CLIPS, spec.min_clips), max(8, spec.min_frames)
-        data = SampleClips()
-        clips = [c for split in COUNTS for c in data.clips(split)][:count]
-        if len(clips) < count:
-            raise NotApplicable(f"it needs {count} clips, there are {len(clips)}")
-        rng = np.random.default_rng(seed)
-        pairs: list[Pair] = []
-        for clip in clips:
-            order = [t % clip.frames for t in range(frames)]
-            real = np.ascontiguousarray(data.read(clip, order)[:, ::2, ::2])
-            error = noise * rng.standard_normal((SAMPLES, *real.shape))
-            fake = np.clip(np.rint(real + error), 0, 255).astype(np.uint8)
-            pairs.append(Pair(fake, real, clip))
-        return pairs
-
-    def fed(self, pairs: Sequence[Pair]) -> Any:
-        """A new instance that has seen some clips."""
-        metric = self.make()
-        for p in pairs:
-            self.call("update", _unless_missing, metric.update, p.fake, p.real, p.clip)
-        return metric
-
-    def score(self, pairs: Sequence[Pair]) -> Score:
-        """The score of some clips."""
-        return self.call("result", _unless_missing, self.fed(pairs).result)
-
-    def at(self, name: str) -> str:
-        """Where a method of the metric is written."""
-        made = self.registry.factory("metric", self.row.name)
-        return where_defined(getattr(made, name, made))
-
-
-def _unless_missing(function: Any, *arguments: Any) -> Any:
-    """Call; weights that are not here make a check inapplicable."""
-    try:
-        return function(*arguments)
-    except MissingWeights as error:
-        raise NotApplicable(str(error)) from error
 
 
 def _text(score: Score) -> str:
@@ -146,7 +71,7 @@ def merge(subject: MetricSubject) -> None:
         for parts in ((pairs[:cut], pairs[cut:]), (pairs[cut:], pairs[:cut])):
             first, second = (subject.fed(p) for p in parts)
             subject.call("merge", first.merge, second)
-            merged = subject.call("result", _unless_missing, first.result)
+            merged = subject.call("result", unless_missing, first.result)
             _same(subject, whole, merged, "from parts that are merged", "merge")
 
 
@@ -253,7 +178,7 @@ def refuses(subject: MetricSubject) -> None:
         metric = subject.make()
         try:
             with subject.watch.on():
-                _unless_missing(metric.update, fake, good.real, good.clip)
+                unless_missing(metric.update, fake, good.real, good.clip)
         except VpbenchError:
             continue
         except NotApplicable:

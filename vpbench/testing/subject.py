@@ -96,7 +96,7 @@ def make_subject(request: Request) -> Subject:
 
         return ComponentSubject(request)
     if request.kind == "metric":
-        from vpbench.testing.metrics import MetricSubject
+        from vpbench.testing.metric_subject import MetricSubject
 
         return MetricSubject(request)
     if request.kind == "dataset":

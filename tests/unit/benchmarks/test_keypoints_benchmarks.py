@@ -185,7 +185,7 @@ def test_fvd_beside_frozen_motion():
 
 
 def test_wrong_labels_take_turns():
-    from keypoints_acceptance import wrong_labels
+    from keypoints_labels import wrong_labels
 
     items = [SimpleNamespace(clip=SimpleNamespace(label=k % 9)) for k in range(72)]
     wrong = wrong_labels(items, 9)
