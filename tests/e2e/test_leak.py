@@ -3,10 +3,14 @@
 import pytest
 
 from tests.e2e.helpers import PLUGINS, TINY, folder, vpbench
+from vpbench.api import Refused
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import user_paths
+from vpbench.core.plan import make_plan
 from vpbench.core.registry import build
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
-from vpbench.harness.prediction.seal import probe_method
+from vpbench.harness.prediction.seal import leak_probe
 
 CHEATS = str(PLUGINS / "cheats.py")
 
@@ -17,7 +21,16 @@ def probe(name, clips, tmp_path, monkeypatch):
     task_data = open_task_data(
         TaskRef(dataset=folder(clips)), registry, user_paths(tmp_path / "runs")
     )
-    return probe_method(name, task_data, registry, tmp_path / "runs", tmp_path / "scratch")
+    plan = make_plan(
+        [MethodRef.parse(name)],
+        RunOptions(references=False),
+        task_data.task,
+        registry,
+        tmp_path / "runs",
+    )
+    if not plan.runs:
+        raise Refused(f"{name}: {'; '.join(plan.refused[0].reasons)}")
+    return leak_probe(plan.runs[0], task_data, registry, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("name", ["copy-last", "blur-copy", "noise", "honest"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib
 import os
 import sys
 import time
@@ -236,19 +235,6 @@ def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
     return sorted(changed)
 
 
-def current_table(table: CodeTable | None, ran: CodeTable, digests: StatCache) -> CodeTable:
-    """The modules of a table as they are now, and those of a process that has made the same.
-
-    Args:
-        table: of the code behind a result; None where it is not known.
-        ran: of the process; code may have come in that the result was made without.
-    """
-    there = {} if table is None else {name: module_file(name) for name in table["modules"]}
-    modules = {name: digests.of(path) for name, path in there.items() if path is not None}
-    modules = {name: value for name, value in modules.items() if value}
-    return {"modules": modules | ran["modules"], "environment": ran["environment"]}
-
-
 def table_id(table: Mapping[str, Any]) -> str:
     """16 hex digits that name a table."""
     return digest(table)[:16]
@@ -283,11 +269,3 @@ def short_names(modules: Iterable[str], most: int = 3) -> str:
     names = [os.path.basename(m.removeprefix(_FILE)) if m.startswith(_FILE) else m for m in modules]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def forget_modules() -> None:
-    """Look for modules anew; for processes in which plugins appear or move."""
-    importlib.invalidate_caches()
-    provenance.find_module.cache_clear()
-    provenance.installed_folders.cache_clear()
-    _top_level.cache_clear()

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     for name in ("plugins", "checks", "failed"):
         fields[name] = tuple(fields[name])
     request = Request(**{**fields, "work": Path(fields["work"]), "cache": Path(fields["cache"])})
-    from vpbench.testing.subject import make_subject
+    from vpbench.testing.subjects import make_subject
     from vpbench.testing.suite import checks_of
 
     checks = {c.id: c for c in checks_of(request.kind, full=True)}

@@ -83,24 +83,3 @@ class Subject:
                 where_raised(error),
                 fix or "Read the line above; `--debug` of the other verbs shows tracebacks.",
             ) from error
-
-
-def make_subject(request: Request) -> Subject:
-    """The subject of a request."""
-    if request.kind == "method":
-        from vpbench.testing.method import MethodSubject
-
-        return MethodSubject(request)
-    if request.kind == "component":
-        from vpbench.testing.components import ComponentSubject
-
-        return ComponentSubject(request)
-    if request.kind == "metric":
-        from vpbench.testing.metric_subject import MetricSubject
-
-        return MetricSubject(request)
-    if request.kind == "dataset":
-        from vpbench.testing.datasets import DatasetSubject
-
-        return DatasetSubject(request)
-    return Subject(request)

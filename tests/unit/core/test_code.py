@@ -9,6 +9,7 @@ from pathlib import Path
 import entrypoints
 import pytest
 
+from tests.forget import forget_modules
 from vpbench.core import code
 from vpbench.core.code import (
     Root,
@@ -16,7 +17,6 @@ from vpbench.core.code import (
     code_table,
     digest_cache,
     factory_modules,
-    forget_modules,
     loaded_files,
     module_file,
     roots_of,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from vpbench.core.code import forget_modules
+from tests.forget import forget_modules
 from vpbench.core.provenance import (
     environment,
     git_state,

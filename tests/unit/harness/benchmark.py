@@ -7,6 +7,7 @@ import sys
 
 from tests.conftest import write_clips
 from tests.e2e.helpers import folder
+from tests.forget import forget_modules
 from vpbench.api import ExecutorSpec
 from vpbench.core import code
 from vpbench.core import registry as registries
@@ -131,7 +132,7 @@ class Benchmark:
             del sys.modules[name]
         registries.registry.cache_clear()
         registries.limited_registry.cache_clear()
-        code.forget_modules()
+        forget_modules()
 
     def task_data(self):
         return open_task_data(TaskRef(dataset=folder(self.clips)), self.registry(), self.paths)

@@ -16,9 +16,8 @@ import numpy as np
 from vpbench.api.errors import Refused
 from vpbench.api.types import Frames
 from vpbench.core.files import make_folder, write_bytes
-from vpbench.core.names import MethodRef
-from vpbench.core.options import RunOptions, TaskRef
-from vpbench.core.plan import RunPlan, make_plan
+from vpbench.core.options import TaskRef
+from vpbench.core.plan import RunPlan
 from vpbench.core.registry import Registry
 from vpbench.core.seeding import seed_of
 from vpbench.core.tasks import Item
@@ -130,14 +129,3 @@ def _relabelled(probe: TaskData, task_data: TaskData) -> TaskData:
     )
     task = replace(probe.task, items={**probe.task.items, "test": items}, info=info)
     return TaskData(probe.ref, task, probe.dataset, probe.clip_cache)
-
-
-def probe_method(
-    name: str, task_data: TaskData, registry: Registry, runs: Path, scratch: Path
-) -> LeakReport:
-    """Probe a method by name; its stages must be trained below `runs`."""
-    options = RunOptions(references=False)
-    plan = make_plan([MethodRef.parse(name)], options, task_data.task, registry, runs)
-    if not plan.runs:
-        raise Refused(f"{name}: {'; '.join(plan.refused[0].reasons)}")
-    return leak_probe(plan.runs[0], task_data, registry, scratch)
