@@ -21,7 +21,7 @@ SPEC = DatasetSpec("noisy", ":Noisy", "noise", tasks=(TaskSpec("small", WindowRu
 class Noisy:
     spec = SPEC
     def __init__(self, options, root, cache):
-        self.root = root
+        self.root = root or (Path(os.environ["WHERE"]) if "WHERE" in os.environ else None)
 {made}
     def prepare(self, root=None): pass
     def verify(self, root=None): return []
@@ -188,19 +188,25 @@ def test_a_finished_run_opens_nothing(bench):
     assert bench.seen() == before
 
 
-def test_a_change_of_its_files_or_of_its_code_is_seen(bench):
-    root = bench.path / "data"
+@pytest.mark.parametrize("known", [True, False])
+def test_a_change_of_its_files_or_of_its_code_is_seen(bench, known):
+    """Also where nobody is told which folder it reads."""
+    root = bench.path.with_name(f"{bench.path.name}-data")
     root.mkdir()
+    words = ("--root", root) if known else ()
+    bench.env |= {} if known else {"WHERE": str(root)}
     for k in range(6):
         (root / f"{k}.txt").write_text("x")
-    bench.write(sha="f'{split}{k}'").run("--root", root)
+    bench.write(sha="f'{split}{k}'")
+    time.sleep(2.1)
+    bench.run(*words)
     assert len(bench.scores()) == 6
     (root / "7.txt").write_text("x")
-    bench.run("--root", root)
+    bench.run(*words)
     assert sorted(len(s) for s in bench.every()) == [6, 7]
     source = (bench.path / "noisy.py").read_text()
     (bench.path / "noisy.py").write_text(source + "\n# a comment\n")
-    assert "finished before, skipped" in bench.run("--root", root).err
+    assert "finished before, skipped" in bench.run(*words).err
     (bench.path / "noisy.py").write_text(source.replace("return video[", "return (255 - video)["))
-    assert "finished before, skipped" not in bench.run("--root", root).err
+    assert "finished before, skipped" not in bench.run(*words).err
     assert sorted(len(s) for s in bench.every()) == [6, 7, 7]

@@ -1,10 +1,10 @@
 """What a plugin's dataset holds, kept in the cache so that it need not be opened to know it.
 
-key: where its spec stands, its options and its root. An index holds until anything has changed
-that may have decided it: the code of vpbench and of the plugin that was loaded
-(`vpbench.core.code`), the stamps of all files below its folders, the files that it has opened and
-the data files beside it, by content. Joints lie beside the index, by content; frames are in the
-clip cache.
+key: where its spec stands, its options and its root. An index holds until anything has changed that
+may have decided it: the code of vpbench and of the plugin that was loaded (`vpbench.core.code`),
+the stamps of all files below its folders and of what lies in others that it has listed, the bytes
+of the files that it has opened and of the data files beside it. Joints lie beside the index, by
+content; frames are in the clip cache.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def make_index(
     Raises:
         VpbenchError: it cannot be opened or read.
     """
-    folder = index_folder(source)
+    folder, started = index_folder(source), time.time_ns()
     reader.ask("prepare", report, fresh=fresh)
     stamps = {str(path): _folder_stamp(path) for path in source.folders}
     said = reader.ask("describe")
@@ -173,8 +173,9 @@ def make_index(
         "made": {
             "modules": code["modules"],
             "opened": code["opened"],
+            "listed": _plain({name: _listing(name, started) for name in code["listed"]}),
             "beside": _beside(source),
-            "folders": {name: [stamp.text, stamp.settled] for name, stamp in stamps.items()},
+            "folders": _plain(stamps),
         },
     }
     write_json(folder / "index.json", {**stored, "sha256": digest(stored)})
@@ -245,6 +246,23 @@ def _plugin_folders(source: DatasetSource) -> list[Path]:
     return [] if folder is None else [folder]
 
 
+def _plain(stamps: Mapping[str, Stamp]) -> dict[str, Any]:
+    return {name: [stamp.text, stamp.settled] for name, stamp in stamps.items()}
+
+
+def _listing(folder: str, looked: int) -> Stamp:
+    """One stamp of what lies in a folder, not deeper.
+
+    Args:
+        looked: when the dataset may have listed it first, `time.time_ns()`.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return joint_stamp((entry.name, stamp_of(entry.stat(), looked)) for entry in entries)
+    except OSError:
+        return Stamp(_ABSENT, settled=True)
+
+
 def _folder_stamp(folder: Path) -> Stamp:
     """One stamp of all files below a folder."""
     if not folder.exists():
@@ -297,6 +315,9 @@ def _holds(made: Mapping[str, Any], source: DatasetSource) -> bool:
     for name, path in folders.items():
         if not Stamp(*made["folders"][name]).proves(_folder_stamp(path)):
             return False
+    now = time.time_ns()
+    if not all(Stamp(*was).proves(_listing(name, now)) for name, was in made["listed"].items()):
+        return False
     if changed_modules({"modules": made["modules"], "environment": {}}, digest_cache(source.cache)):
         return False
     return not changed_inputs(made["opened"], file_hashes(source.cache)) and made[

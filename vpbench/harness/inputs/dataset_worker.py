@@ -58,10 +58,11 @@ class _Served:
         self.dataset = factory(options, Path(root) if root else None, self.cache)
 
     def code(self) -> dict[str, Any]:
-        """What has decided the answers so far: modules, and files that were opened."""
+        """What has decided the answers so far: modules, files opened and folders listed."""
         table = code_table(roots_of([(self.factory, self.home)]), digest_cache(self.cache))
         opened = self.files.files([], file_hashes(self.cache))
-        return {"modules": table["modules"], "opened": opened}
+        listed = self.files.folders_listed()
+        return {"modules": table["modules"], "opened": opened, "listed": listed}
 
 
 def main() -> int:

@@ -27,6 +27,9 @@ _DOCUMENTS = (".md", ".rst", ".log", ".ipynb")
 """Beside a plugin, files for people; one that it opens counts all the same."""
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/var/cache")
+_LISTS = ("os.listdir", "os.scandir")
+"""Audit events of listing a folder."""
+
 MOST_FILES, MOST_BYTES = 1000, 256 << 20
 """A folder with more than this beside a plugin is somebody's home, not a plugin's data."""
 
@@ -48,6 +51,7 @@ class OpenedFiles:
         self._system = (*map(os.path.realpath, installed), *_SYSTEM)
         self._read: set[str] = set()
         self._written: set[str] = set()
+        self._listed: set[str] = set()
         self._depth = 0
         sys.addaudithook(self._hook)
 
@@ -65,7 +69,13 @@ class OpenedFiles:
             self._depth -= 1
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._depth or event != "open":
+        if not self._depth or event not in ("open", *_LISTS):
+            return
+        if event in _LISTS:
+            path = args[0]
+            if path is None or isinstance(path, str | bytes | os.PathLike):
+                name = os.fsdecode(cast("str | bytes", "." if path is None else path))
+                self._listed.add(os.path.realpath(name))
             return
         path, mode, flags = args
         if not isinstance(path, str | bytes | os.PathLike):
@@ -89,6 +99,14 @@ class OpenedFiles:
             rows.append({"path": name, "sha256": hashes.of(Path(name)), "how": "opened"})
         hashes.save()
         return rows
+
+    def folders_listed(self) -> list[str]:
+        """Folders whose entries were listed so far, sorted; not those that modules come from."""
+        left_out = (*self._ignored, *self._system)
+        modules = {os.path.realpath(folder) for folder in sys.path}
+        return sorted(
+            name for name in self._listed if name not in modules and not _below(name, left_out)
+        )
 
 
 def _below(name: str, folders: Iterable[str]) -> bool:
