@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vpbench.api.errors import BadData, UsageError
-from vpbench.core.stats import jackknife
+from vpbench.core.jackknife import jackknife
 from vpbench.metrics import frechet as module
 from vpbench.metrics.frechet import Moments, frechet, frechet_moments, leave_one_out
 

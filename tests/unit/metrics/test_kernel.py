@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vpbench.api.errors import BadData, UsageError
-from vpbench.core.stats import jackknife
+from vpbench.core.jackknife import jackknife
 from vpbench.metrics import kernel as module
 from vpbench.metrics.kernel import kvd, kvd_leave_one_out, permutation_p
 

@@ -11,7 +11,7 @@ import pytest
 from vpbench.api.errors import BadData, MissingWeights, UsageError, VpbenchError
 from vpbench.api.protocols import Metric
 from vpbench.api.types import ClipInfo
-from vpbench.core.stats import jackknife
+from vpbench.core.jackknife import jackknife
 from vpbench.metrics import video as module
 from vpbench.metrics.features import FeatureExtractor, clip_hash, write_shipped
 from vpbench.metrics.frechet import frechet, leave_one_out

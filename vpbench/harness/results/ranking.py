@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from vpbench.core import schema, stats
+from vpbench.core.jackknife import jackknife_difference
 from vpbench.core.records import ScoreRecord
 from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.harness.scoring.score import clip_interval
@@ -76,9 +77,7 @@ def difference(a: Row, b: Row, frames: int, column: Column) -> stats.Interval | 
         return None
     if right["value"] is None or not left["per_clip"]:
         return None
-    return stats.jackknife_difference(
-        per_clip([left]), per_clip([right]), left["value"], right["value"]
-    )
+    return jackknife_difference(per_clip([left]), per_clip([right]), left["value"], right["value"])
 
 
 def rank(

@@ -17,6 +17,7 @@ from vpbench.api.types import ClipInfo, Frames, Score
 from vpbench.core import schema, stats
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
 from vpbench.core.hashing import digest
+from vpbench.core.jackknife import jackknife
 from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
 from vpbench.core.records import ScoreRecord, Subset
@@ -312,7 +313,7 @@ def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> 
         reason = "; ".join(filter(None, (reason, few))) or None
     elif score.value is not None and score.per_clip:
         known = [v for _, v in sorted(score.per_clip.items()) if v is not None]
-        se, low, high = stats.jackknife(known, score.value)
+        se, low, high = jackknife(known, score.value)
         if score.se is not None and se and low is not None and high is not None:
             half = (high - low) / 2 * score.se / se  # the metric knows its error better
             se, low, high = score.se, score.value - half, score.value + half
