@@ -122,19 +122,20 @@ class Population:
         return Moments(n, mean, (inner + outer) * (n / self.classes))
 
 
-def gaussian(seed: int = 0, n: int = 180, d: int = 40, classes: int = 3) -> dict[str, Population]:
+def gaussian(
+    seed: int = 0, n: int = 120, d: int = 80, classes: int = 3, fall: float = 0.6
+) -> dict[str, Population]:
     """Small made-up populations of the same kinds, for tests of seconds.
 
-    Variances fall as those of I3D's do, so that a few clips leave most of the bias findable.
+    Standard deviations fall as k^-fall, so that n clips leave a bias like that of I3D's features.
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % classes
-    scale = np.arange(1, d + 1) ** -1.0
+    scale = np.arange(1, d + 1) ** -fall
     real = rng.normal(size=(n, d)) * scale + (rng.normal(size=(classes, d)) * scale)[labels]
-    real *= 6.0
     shift = rng.normal(size=d) * scale
-    still = 0.7 * real + 1.5 * shift + rng.normal(size=(n, d)) * scale
-    blurred = 0.9 * real + 0.7 * shift
+    still = 0.6 * real + 2 * shift + rng.normal(size=(n, d)) * scale * 0.6
+    blurred = 0.8 * real + shift + rng.normal(size=(n, d)) * scale * 0.2
     return {
         "real": Population(real, real, labels),
         "copy-last": Population(real, still, labels),
