@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MIN_CLUSTERS = 8
+"""Independent clips or groups of clips under which no interval is given: with 5 of them one of 95 %
+covers 92 % of means where clips are normal and 82 % where they are lognormal."""
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -17,10 +17,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vpbench.core.intervals import Interval, check_level, finite, mean, student_quantile
-
-MIN_GROUPS = 8
-"""Independent clips or groups under which no interval is given: it would cover too little."""
+from vpbench.core.intervals import (
+    MIN_CLUSTERS,
+    Interval,
+    check_level,
+    finite,
+    mean,
+    student_quantile,
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Corrected:
         value: the statistic as it is.
         bias: what it lies too high, as leaving out says.
         corrected: value - bias; may be negative where the statistic itself may not.
-        se: standard error of `corrected`; None with fewer than `MIN_GROUPS` groups.
+        se: standard error of `corrected`; None with fewer than `MIN_CLUSTERS` groups.
         low, high: ends of the confidence interval of `corrected`; None where `se` is None.
         n: groups that were left out one at a time.
     """
@@ -77,7 +81,7 @@ def corrected(
 
     Returns:
         Bias and corrected value, with an interval by Student's t of (groups - strata) degrees of
-        freedom where there are at least `MIN_GROUPS` groups; None where a stratum has fewer than
+        freedom where there are at least `MIN_CLUSTERS` groups; None where a stratum has fewer than
         two groups.
 
     Raises:
@@ -92,7 +96,7 @@ def corrected(
     bias = math.fsum(biases)
     count = sum(len(part) for part in parts)
     rest = centre - bias
-    if count < MIN_GROUPS:
+    if count < MIN_CLUSTERS:
         return Corrected(centre, bias, rest, None, None, None, count)
     se = math.sqrt(math.fsum(variances))
     half = student_quantile(count - len(parts), (1 + level) / 2) * se
@@ -121,7 +125,7 @@ def corrected_difference(
 
     Returns:
         The interval, whose `n` counts the groups and whose `se` and ends are None with fewer than
-        `MIN_GROUPS` of them; None with fewer than two.
+        `MIN_CLUSTERS` of them; None with fewer than two.
 
     Raises:
         ValueError: a value is NaN or infinite, or the groups of the two differ.

@@ -204,6 +204,30 @@ def holm(pvalues: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def ranks_of(count: int, better: Callable[[int, int], int]) -> list[str]:
+    """Ranks with ties, from who is clearly better than whom.
+
+    A row's best rank is 1 + the number of rows that are clearly better, its worst is the number of
+    rows less those that are clearly worse (Goldstein & Spiegelhalter, JRSS A 159, 1996); where all
+    comparisons hold together, so do all ranks (Mogstad et al., Review of Economic Studies 91,
+    2024). Not being told apart is not transitive, so ranges may overlap.
+
+    Args:
+        count: rows.
+        better: 1, -1 or 0 for rows i < j: i is better, j is better, a tie.
+    """
+    ahead, behind = [0] * count, [0] * count
+    for i in range(count):
+        for j in range(i + 1, count):
+            verdict = better(i, j)
+            if verdict:
+                winner, loser = (i, j) if verdict > 0 else (j, i)
+                ahead[loser] += 1
+                behind[winner] += 1
+    ends = [(1 + ahead[i], count - behind[i]) for i in range(count)]
+    return [str(first) if first == last else f"{first}–{last}" for first, last in ends]
+
+
 def tie_groups(
     values: Sequence[float | None],
     direction: Literal["up", "down"],
@@ -211,10 +235,7 @@ def tie_groups(
 ) -> list[str | None]:
     """Ranks with ties: "1" is clearly the best, "2–3" may be second or third.
 
-    A row's best rank is 1 + the number of rows that are distinguishably better, its worst is the
-    number of rows less those that are distinguishably worse (Goldstein & Spiegelhalter, JRSS A
-    159, 1996; Mogstad et al., Review of Economic Studies 91, 2024). Indistinguishable is not
-    transitive, so ranges may overlap.
+    `ranks_of` says what the ranges mean.
 
     Args:
         values: one a row; None is not ranked.
@@ -231,19 +252,16 @@ def tie_groups(
         raise ValueError(f"direction={direction!r} must be 'up' or 'down'.")
     ranked = [(i, v) for i, v in enumerate(values) if v is not None]
     finite((v for _, v in ranked), "values")
-    better = dict.fromkeys((i for i, _ in ranked), 0)
-    worse = dict.fromkeys((i for i, _ in ranked), 0)
-    for k, (i, left) in enumerate(ranked):
-        for j, right in ranked[k + 1 :]:
-            if left == right or not distinguishable(i, j):
-                continue
-            ahead, behind = (i, j) if (left > right) == (direction == "up") else (j, i)
-            better[behind] += 1
-            worse[ahead] += 1
+
+    def better(k: int, m: int) -> int:
+        (i, left), (j, right) = ranked[k], ranked[m]
+        if left == right or not distinguishable(i, j):
+            return 0
+        return 1 if (left > right) == (direction == "up") else -1
+
     ranks: list[str | None] = [None] * len(values)
-    for i in better:
-        first, last = 1 + better[i], len(ranked) - worse[i]
-        ranks[i] = str(first) if first == last else f"{first}–{last}"
+    for (i, _), rank in zip(ranked, ranks_of(len(ranked), better), strict=True):
+        ranks[i] = rank
     return ranks
 
 

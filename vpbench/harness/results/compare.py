@@ -30,7 +30,7 @@ from vpbench.harness.results.finished_runs import (
     tasks_of,
     unable,
 )
-from vpbench.harness.results.ranking import Column, Row, note_nulls, rank
+from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.rows import fill_floors, row_json
 from vpbench.harness.results.study_scores import add_studies
 
@@ -272,9 +272,7 @@ def _group(
 ) -> schema.GroupJson:
     shown = [row_json(row, frames, columns, inputs) for row in rows]
     fill_floors(shown, columns)
-    for name, column in columns.items():
-        rank(rows, shown, frames, name, column)
-        note_nulls(rows, shown, frames, column)
+    comparisons = judge(rows, shown, frames, columns)
     return {
         "task": {**task, "dataset": inputs["dataset"]},
         "frames": frames,
@@ -283,6 +281,7 @@ def _group(
             for name, c in columns.items()
         },
         "rows": shown,
+        "comparisons": comparisons,
     }
 
 

@@ -17,6 +17,7 @@ from vpbench.api.types import ClipInfo, Frames, Score
 from vpbench.core import schema, stats
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
 from vpbench.core.hashing import digest
+from vpbench.core.intervals import MIN_CLUSTERS
 from vpbench.core.jackknife import jackknife
 from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
@@ -28,9 +29,6 @@ from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
 from vpbench.harness.training.context import ScoreContext
-
-MIN_CLUSTERS = 5
-"""Independent clusters under which no interval of a mean over clips is given."""
 
 _POLL_S = 0.3
 """Seconds between two checks for a score that another process computes."""
