@@ -9,8 +9,10 @@ import numpy as np
 
 from tests.simulations.measured import Measured, mean_and_error, rate
 from tests.simulations.population import Floats, Population
-from vpbench.core.jackknife import corrected, corrected_difference, jackknife_difference
+from vpbench.core.jackknife import corrected, jackknife_difference
+from vpbench.core.samples import Sample, difference, set_sample
 from vpbench.metrics.frechet import frechet, leave_one_out
+from vpbench.metrics.kernel import kvd, kvd_leave_one_out
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,29 @@ class Jackknifed:
     left: Mapping[str, float]
 
     @classmethod
-    def of(cls, fake: Floats, real: Floats) -> Jackknifed:
-        """Of sets [n,d], paired row by row."""
-        names = [f"{k:05d}" for k in range(len(real))]
-        left = {k: v for k, v in leave_one_out(fake, real, names).items() if v is not None}
-        return cls(frechet(fake, real), left)
+    def frechet(cls, fake: Floats, real: Floats) -> Jackknifed:
+        """The Frechet distance of sets [n,d], paired row by row."""
+        left = leave_one_out(fake, real, names(len(real)))
+        return cls(frechet(fake, real), {k: v for k, v in left.items() if v is not None})
+
+    @classmethod
+    def kernel(cls, fake: Floats, real: Floats) -> Jackknifed:
+        """The kernel distance of such sets."""
+        clips = names(len(real))
+        left = kvd_leave_one_out(fake, real, clips, clips)
+        value = kvd(fake, real, clips, clips)
+        return cls(value, {k: v for k, v in left.items() if v is not None})
+
+    def sample(self) -> Sample:
+        """As tables compare it."""
+        found = set_sample([self.value], [self.left])
+        assert found is not None
+        return found
+
+
+def names(n: int) -> list[str]:
+    """Names of clips that sort like their numbers."""
+    return [f"{k:05d}" for k in range(n)]
 
 
 def recovery(
@@ -63,7 +83,7 @@ def recovery(
             found: list[float] = []
             for _ in range(plan.jackknives):
                 x, (y,) = population.draw(rng, plan.n, shared)
-                pair = Jackknifed.of(y, x)
+                pair = Jackknifed.frechet(y, x)
                 got = corrected(pair.left.values(), pair.value)
                 assert got is not None
                 found.append(got.bias)
@@ -117,12 +137,12 @@ def differences(
     after: list[bool] = []
     for _ in range(draws):
         x, (first, second) = population.draw(rng, n, shared)
-        one, two = Jackknifed.of(first, x), Jackknifed.of(second, x)
-        pair = (one.left, two.left, one.value, two.value)
-        before.append(not jackknife_difference(*pair).excludes(0.0))
-        got = corrected_difference(*pair)
-        assert got is not None
-        after.append(not got.excludes(0.0))
+        one, two = Jackknifed.frechet(first, x), Jackknifed.frechet(second, x)
+        plain = jackknife_difference(one.left, two.left, one.value, two.value)
+        before.append(not plain.excludes(0.0))
+        ends = difference(one.sample(), two.sample()).interval()
+        assert ends is not None
+        after.append(ends[0] <= 0 <= ends[1])
     share, error = rate(after)
     return Measured(
         f"coverage of a difference of equal FVDs, n = {n}, paired {shared[0]:g} and {shared[1]:g}",
