@@ -106,9 +106,7 @@ def recovery(
     return lines
 
 
-def _draws(
-    population: Population, rng: np.random.Generator, plan: Plan, shared: tuple[float, ...]
-):
+def _draws(population: Population, rng: np.random.Generator, plan: Plan, shared: tuple[float, ...]):
     for _ in range(plan.values):
         x, fakes = population.draw(rng, plan.n, shared)
         yield x, fakes

@@ -62,7 +62,9 @@ def _methods(
     methods: list[list[Mapping[str, float]]] = []
     for _ in range(2):
         own = clips + METHOD_CLIP_SD * rng.normal(size=n)
-        values = own + fit_sd * rng.normal(size=(fits, 1)) + FIT_CLIP_SD * rng.normal(size=(fits, n))
+        values = (
+            own + fit_sd * rng.normal(size=(fits, 1)) + FIT_CLIP_SD * rng.normal(size=(fits, n))
+        )
         methods.append([named(row) for row in values])
     return methods
 
