@@ -37,7 +37,7 @@ SMOOTHING = 0.5
 """Standard deviation of the noise, as a part of the class's."""
 GIVEN, FRAMES = 5, 16
 """Frames that come before those to predict, and the number of these."""
-BLUR = Decimal(2)
+BLUR = Decimal(1)
 """Standard deviation in pixels."""
 
 
