@@ -20,15 +20,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.core.intervals import MIN_CLUSTERS, student_quantile
+from vpbench.core.intervals import MIN_CLUSTERS, MIN_FITS, student_quantile
 
 Floats = npt.NDArray[np.float64]
 
 Direction = Literal["up", "down"]
 """Where better lies."""
-
-MIN_FITS = 3
-"""Training runs from which the variance between them is estimated."""
 
 _ROUNDING = 1e-12
 """Relative to the figures, a difference under which two rows are the same to the last digit."""
