@@ -52,6 +52,7 @@ class Jackknifed:
         clips = names(len(real))
         left = kvd_leave_one_out(fake, real, clips, clips)
         value = kvd(fake, real, clips, clips)
+        assert value is not None
         return cls(value, {k: v for k, v in left.items() if v is not None})
 
     def sample(self) -> Sample:

@@ -11,7 +11,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.weights]
 
 
 @pytest.fixture(scope="module")
-def populations():
+def populations(once):
+    once("simulations", lambda folder: puppets(i3d_path()))  # by one worker, for all
     return puppets(i3d_path())
 
 
