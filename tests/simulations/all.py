@@ -16,11 +16,11 @@ DIFFERENTLY = (1.0, 0.7, 0.3, 0.0, 0.9, 0.5, 0.1)
 
 
 def bias_found(populations: Populations) -> list[Measured]:
-    """Most of the bias at 90 clips, half at 30, all at 300."""
+    """Five sixths of the bias at 90 clips, a little over half at 30, all at 300."""
     plans = [
-        bias.Plan(30, 2000, 100, 0.40, 0.60),
-        bias.Plan(90, 1200, 60, 0.80, 0.90),
-        bias.Plan(300, 150, 12, 0.90, 1.10),
+        bias.Plan(30, 3000, 300, 0.45, 0.65),
+        bias.Plan(90, 2000, 200, 0.80, 0.88),
+        bias.Plan(300, 600, 20, 0.90, 1.10),
     ]
     return bias.recovery(populations, plans)
 
