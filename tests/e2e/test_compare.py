@@ -167,3 +167,24 @@ def test_a_dataset_narrows_the_tables(clips, tmp_path):
         env=STAND_INS,
     )
     assert [g["task"]["size"] for g in done.json()["groups"]] == [20]
+
+
+def test_seeds_and_fits_keep_their_error(ten_clips, tmp_path):
+    """`--seeds 0-2` and `--fit-seeds 0-2` print ±; ranks come with the third fit."""
+    env = {"VPBENCH_PLUGINS": str(PLUGINS / "tiny_method.py")}
+    words = ("--dataset", folder(ten_clips), "--no-references", "--metrics", "psnr")
+
+    def rows(*more):
+        done = vpbench("run", "noise", "tiny", *words, *more, cwd=tmp_path, env=env)
+        assert done.code == 0, done.err
+        compared = vpbench("compare", "noise", "tiny", "--json", cwd=tmp_path, env=env)
+        return {r["method"]: r for r in compared.json()["groups"][0]["rows"]}
+
+    one = rows("--seeds", "0-2")
+    assert one["noise"]["seeds"] == [0, 1, 2]
+    for row in one.values():
+        score = row["scores"]["psnr"]
+        assert score["se"] > 0 and score["ci95"][0] < score["value"] < score["ci95"][1]
+    three = rows("--fit-seeds", "0-2")["tiny"]
+    assert three["fit_seeds"] == [0, 1, 2] and three["scores"]["psnr"]["se"] > 0
+    assert "one training run" not in vpbench("compare", "tiny", cwd=tmp_path, env=env).out
