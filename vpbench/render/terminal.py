@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vpbench.render.model import Cell, TableModel, TableRow
-from vpbench.render.text import clean, width
+from vpbench.render.text import DASH, clean, width
 
 GAP = 2
 """Columns between two columns of a table, and around it."""
@@ -125,25 +125,46 @@ def _aligned(model: TableModel) -> tuple[tuple[str, ...], tuple[tuple[str, ...],
 
 def _bodies(cells: Sequence[Cell]) -> list[str]:
     """Figures below figures, errors below errors, then marks, then labels."""
-    matches = [_FIGURE.fullmatch(c.text) or _TEST.fullmatch(c.text) for c in cells]
-    parts = [
-        m.groups() if m else (cell.text, "", "", "") for m, cell in zip(matches, cells, strict=True)
-    ]
+    parts = [_parts(cell.text) for cell in cells]
     value, whole = (max((width(p[k]) for p in parts), default=0) for k in (0, 2))
-    marks = [cell.mark for cell in cells]
-    labels = [replace(cell, text="", mark="").plain.strip() for cell in cells]
-    bodies = [
+    figures = [
         f"{_pad(before, value, True)}{sign}{_pad(digits, whole if sign else 0, True)}{after}"
         for before, sign, digits, after in parts
     ]
+    tested = [bool(_TEST.fullmatch(cell.text)) for cell in cells]
+    # A p-value is as long as an error and a mark, which it never stands beside.
+    errors = max((width(f) for f, p in zip(figures, tested, strict=True) if not p), default=0)
+    marked = max((width(cell.mark) for cell in cells), default=0)
+    bodies = [
+        figure if p else f"{_pad(figure, errors, False)}{_tail(cell.mark, marked)}"
+        for figure, p, cell in zip(figures, tested, cells, strict=True)
+    ]
     wide = max(map(width, bodies), default=0)
-    bodies = [_pad(body, wide, False) for body in bodies]
-    for tails in (marks, labels):
-        wide = max(map(width, tails), default=0)
-        if wide:
-            pairs = zip(bodies, tails, strict=True)
-            bodies = [f"{body} {_pad(tail, wide, False)}" for body, tail in pairs]
-    return bodies
+    labels = ["" if cell.text == DASH else _labels(cell) for cell in cells]
+    labelled = max(map(width, labels), default=0)
+    lines = [
+        f"{_pad(body, wide, False)}{_tail(label, labelled)}"
+        for body, label in zip(bodies, labels, strict=True)
+    ]
+    return [
+        cell.plain if cell.text == DASH else line for cell, line in zip(cells, lines, strict=True)
+    ]
+
+
+def _parts(text: str) -> tuple[str, str, str, str]:
+    """A figure, ` ± `, the digits of its error before the point, and the rest."""
+    match = _FIGURE.fullmatch(text) or _TEST.fullmatch(text)
+    if match is not None:
+        return match[1], match[2], match[3], match[4]
+    return ("" if text == DASH else text), "", "", ""
+
+
+def _labels(cell: Cell) -> str:
+    return replace(cell, text="", mark="").plain.strip()
+
+
+def _tail(text: str, wide: int) -> str:
+    return f" {_pad(text, wide, False)}" if wide else ""
 
 
 def _blocks(model: TableModel) -> tuple[tuple[str, ...], ...]:

@@ -140,8 +140,8 @@ def test_the_nearest_null_is_named_with_its_own_error():
         ],
     )
     assert (
-        "FVD less that of the nearest null row, over the same clips: wichers +118 ± 43 (copy-last) ▼, "
-        "li -13 ± 70 (blur-copy) ≈ and +400 ± 60 (copy-last) ▼"
+        "FVD less that of the nearest null row, over the same clips: wichers +118 ± 43 "
+        "(copy-last) ▼, li -13 ± 70 (blur-copy) ≈ and +400 ± 60 (copy-last) ▼"
     ) in notes(wichers, li)
 
 
