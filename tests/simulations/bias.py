@@ -11,8 +11,9 @@ from tests.simulations.measured import Measured, mean_and_error, rate
 from tests.simulations.population import Floats, Population
 from vpbench.core.jackknife import corrected, jackknife_difference
 from vpbench.core.samples import Sample, difference, set_sample
-from vpbench.metrics.frechet import frechet, leave_one_out
+from vpbench.metrics.frechet import frechet
 from vpbench.metrics.kernel import kvd, kvd_leave_one_out
+from vpbench.metrics.leave_out import leave_one_out
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def rate(hits: Sequence[bool] | Iterable[bool]) -> tuple[float, float]:
     return share, math.sqrt(safe * (1 - safe) / len(data))
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+def mean_and_error(values: Sequence[float] | Floats) -> tuple[float, float]:
     """Mean of independent draws, and its standard error."""
     data = np.asarray(values, dtype=np.float64)
     return float(data.mean()), float(data.std(ddof=1) / math.sqrt(len(data)))

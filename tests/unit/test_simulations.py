@@ -65,7 +65,7 @@ def test_a_difference_is_seen(populations):
 
 
 def test_training_runs_are_not_mistaken_for_methods():
-    lines = fits.false_differences((0.0, 0.1, 0.5), 150, most=0.12)
+    lines = fits.false_differences((0.0, 0.1, 1.0), 400, most=0.085)
     assert all(line.held for line in lines), table(lines)
     assert lines[-1].before > 0.4
 
