@@ -95,8 +95,10 @@ class Population:
             pairs = self._deviations(rng, label, len(rows))
             real[rows] = mean[:d] + pairs[:, :d]
             for fake, part in zip(fakes, shared, strict=True):
-                own = self._deviations(rng, label, len(rows))[:, d:]
-                fake[rows] = mean[d:] + np.sqrt(part) * pairs[:, d:] + np.sqrt(1 - part) * own
+                fake[rows] = mean[d:] + np.sqrt(part) * pairs[:, d:]
+                if part < 1:
+                    own = self._deviations(rng, label, len(rows))[:, d:]
+                    fake[rows] += np.sqrt(1 - part) * own
         return real, fakes
 
     def distance(self) -> float:
