@@ -23,8 +23,8 @@ from vpbench.core.intervals import (
     check_level,
     finite,
     mean,
-    student_quantile,
 )
+from vpbench.core.student import student_quantile
 
 
 @dataclass(frozen=True)

@@ -11,24 +11,21 @@ Pure functions of arrays: no run folder is needed.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.core.intervals import MIN_CLUSTERS, student_quantile
+from vpbench.core.intervals import MIN_CLUSTERS, MIN_FITS
+from vpbench.core.student import student_quantile, student_tail
 
 Floats = npt.NDArray[np.float64]
 
 Direction = Literal["up", "down"]
 """Where better lies."""
-
-MIN_FITS = 3
-"""Training runs from which the variance between them is estimated."""
 
 _ROUNDING = 1e-12
 """Relative to the figures, a difference under which two rows are the same to the last digit."""
@@ -79,8 +76,7 @@ class Difference:
             return 0.5 if self.se else 1.0  # identical rows are evidence of nothing
         if self.se == 0.0:  # the same difference on every clip
             return 0.0 if sign * self.estimate > 0 else 1.0
-        special: Any = importlib.import_module("scipy.special")
-        return float(special.stdtr(self.df, -sign * self.estimate / self.se))
+        return student_tail(self.df, sign * self.estimate / self.se)
 
 
 @dataclass(frozen=True)

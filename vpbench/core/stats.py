@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.core.intervals import Interval, check_level, finite, student_quantile
+from vpbench.core.intervals import Interval, check_level, finite
 from vpbench.core.intervals import mean as average
+from vpbench.core.student import student_quantile
 
 _Floats = npt.NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vpbench.core import schema
+from vpbench.core.intervals import MIN_FITS
 from vpbench.core.records import ScoreRecord
 from vpbench.core.samples import (
-    MIN_FITS,
     Difference,
     Direction,
     Sample,
