@@ -64,19 +64,20 @@ def corrected(
         bias = (n - 1) (mean v_i - v)        corrected = n v - (n - 1) mean v_i
 
     For groups of unequal size that is only approximate; where `shares` says what part of the clips
-    each group is, this is the delete-m_j jackknife (Busing, Meijer & Van der Leeden, Statistics and
-    Computing 9, 1999, equations 8 and 9), which for equal shares is the same: with h_i one over the
-    share, bias = sum (1 - 1/h_i) (v_i - v), the pseudo-values are h_i v - (h_i - 1) v_i, and the
-    variance is the mean of their squared distances from `corrected`, each divided by h_i - 1.
+    each group is, the bias is that of the delete-m_j jackknife (Busing, Meijer & Van der Leeden,
+    Statistics and Computing 9, 1999, equation 8), which for equal shares is the same: with w_i the
+    share, bias = sum (1 - w_i) (v_i - v). The pseudo-values v + (1/w_i - 1) (v - v_i) have the
+    weighted mean `corrected`, and its variance is g/(g - 1) sum (w_i deviation_i)^2. (Theirs,
+    equation 9, takes clips within a group for independent and is too small where they are not.)
     Where the groups are those of independent sets (`strata`), as predicted and real clips that
     have nothing to do with each other, biases and variances of the strata add up (Shao & Tu, "The
-    Jackknife and Bootstrap", 1995, section 6.2), and shares are those of the group's own stratum.
+    Jackknife and Bootstrap", 1995, section 6.2).
 
     Args:
         leave_one_out: the statistic with each group left out.
         value: the statistic of everything.
         level: coverage, in (0, 1).
-        shares: part of the clips of its stratum that each group is, in (0, 1); None = equal.
+        shares: part of the clips of its set that each group is, in (0, 1); None = equal.
         strata: the set that each group is of; None = one set, or pairs that leave together.
 
     Returns:
@@ -201,7 +202,7 @@ def jackknife_difference(
 def _strata(
     values: Sequence[float], shares: Sequence[float] | None, strata: Sequence[str] | None
 ) -> list[list[tuple[float, float]]]:
-    """(value without a group, h of the group), stratum by stratum."""
+    """(value without a group, share of the group), stratum by stratum."""
     names = [""] * len(values) if strata is None else list(strata)
     if len(names) != len(values) or (shares is not None and len(shares) != len(values)):
         raise ValueError(f"{len(values)} leave-one-out values need as many shares and strata.")
@@ -209,18 +210,19 @@ def _strata(
         raise ValueError("shares of groups must lie between 0 and 1.")
     parts: list[list[tuple[float, float]]] = []
     for name in sorted(set(names)):
-        rows = [k for k, own in enumerate(names) if own == name]
-        inverse = [float(len(rows)) if shares is None else 1 / shares[k] for k in rows]
-        parts.append(sorted(zip((values[k] for k in rows), inverse, strict=True)))
+        rows = [k for k, other in enumerate(names) if other == name]
+        own = [1 / len(rows) if shares is None else shares[k] for k in rows]
+        parts.append(sorted(zip((values[k] for k in rows), own, strict=True)))
     return parts
 
 
 def _of_stratum(part: Sequence[tuple[float, float]], value: float) -> tuple[float, float]:
     """Bias and variance that the groups of one stratum bring."""
-    bias = math.fsum((1 - 1 / h) * (left - value) for left, h in part)
-    # A pseudo-value less the corrected one is (h - 1) (value - left) + bias.
-    spread = math.fsum(((h - 1) * (value - left) + bias) ** 2 / (h - 1) for left, h in part)
-    return bias, spread / len(part)
+    bias = math.fsum((1 - share) * (left - value) for left, share in part)
+    # A pseudo-value less the corrected one, times its share; what all have in common is bias.
+    common = bias / math.fsum(share for _, share in part)
+    moves = [(1 - share) * (value - left) + share * common for left, share in part]
+    return bias, len(part) / (len(part) - 1) * math.fsum(m * m for m in moves)
 
 
 def _check_same(a: Mapping[str, float], b: Mapping[str, float]) -> None:

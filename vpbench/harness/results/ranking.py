@@ -95,7 +95,7 @@ def sample_of(row: Row, frames: int, column: Column) -> Sample | None:
     if column.kind == "clip":
         return clip_sample(clips, fits[0][0]["clusters"])
     values = [v for records in fits if (v := mean_value(records)) is not None]
-    return set_sample(values, clips)
+    return set_sample(values, clips, fits[0][0].get("shares"))
 
 
 def row_difference(a: Row, b: Row, frames: int, column: Column) -> Difference | None:

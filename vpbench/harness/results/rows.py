@@ -11,7 +11,7 @@ from vpbench.core.records import RunInputs
 from vpbench.core.samples import Difference, figure
 from vpbench.harness.results.finished_runs import FinishedRun, training
 from vpbench.harness.results.ranking import Column, Row, mean_value, sample_of
-from vpbench.harness.scoring.score import score_json
+from vpbench.harness.scoring.score_record import score_json
 
 
 def fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -> None:

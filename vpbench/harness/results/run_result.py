@@ -9,7 +9,8 @@ from vpbench.core import schema
 from vpbench.core.files import read_json
 from vpbench.core.plan import Refusal, RunPlan, row_kind
 from vpbench.core.progress import Event
-from vpbench.harness.scoring.score import Wanted, score_json
+from vpbench.harness.scoring.score import Wanted
+from vpbench.harness.scoring.score_record import score_json
 
 
 @dataclass
