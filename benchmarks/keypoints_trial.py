@@ -13,16 +13,16 @@ from typing import Any
 from keypoints_setup import Setup
 
 from vpbench.api import MissingData
-from vpbench.core import stats
 from vpbench.core.options import TRAIN, RunOptions
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Report
 from vpbench.core.records import ScoreRecord
+from vpbench.core.samples import Difference
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import BATCH, TaskData
 from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
 from vpbench.harness.results.finished_runs import FinishedRun, newest
-from vpbench.harness.results.ranking import Column, Row, difference
+from vpbench.harness.results.ranking import Column, Row, row_difference
 
 METHOD, ORACLE, FROZEN = "ours", "ours-oracle", "ours[motion=frozen]"
 
@@ -131,8 +131,8 @@ class Trial:
         """The stored score over all frames, None where it was not scored."""
         return self.finished(name).scores.get((metric, self.task_data.task.horizon))
 
-    def apart(self, a: str, b: str, metric: str) -> stats.Interval | None:
-        """The paired interval of a - b."""
+    def apart(self, a: str, b: str, metric: str) -> Difference | None:
+        """The paired difference a - b, of a set metric without bias."""
         record = self.score(a, metric)
         if record is None:
             return None
@@ -145,7 +145,7 @@ class Trial:
             record["kind"],
         )
         rows = [Row(n, [self.finished(n)]) for n in (a, b)]
-        return difference(rows[0], rows[1], self.task_data.task.horizon, column)
+        return row_difference(rows[0], rows[1], self.task_data.task.horizon, column)
 
     def batches(self) -> list[list[Item]]:
         """Test clips in batches of the size that methods are always asked with."""

@@ -112,20 +112,41 @@ def test_formats(clips, tmp_path):
     assert float(line["value"]) == value["value"]
 
 
-def test_a_method_no_better_than_a_null_is_marked(clips, tmp_path):
+@pytest.fixture
+def ten_clips(tmp_path):
+    """As `clips`, with enough of them for intervals."""
+    return write_clips(tmp_path / "ten", (("train", 4), ("val", 2), ("test", 10)))
+
+
+def test_a_method_no_better_than_a_null_is_marked(ten_clips, tmp_path):
+    clips = ten_clips
     vpbench("run", "alpha", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
     rows = vpbench("compare", "alpha", "--json", cwd=tmp_path, env=STAND_INS).json()
     (alpha,) = (r for r in rows["groups"][0]["rows"] if r["method"] == "alpha")
-    assert "not distinguishable from copy-last (psnr)" in alpha["notes"]
+    assert "not better than copy-last (psnr)" in alpha["notes"]
     assert not any("noise" in m for m in alpha["notes"])
+    against = {(n["null"], n["metric"]): n["claim"] for n in alpha["nulls"]}
+    assert against["copy-last", "psnr"] == "not better" and against["noise", "psnr"] == "better"
+    shown = " ".join(vpbench("compare", "alpha", cwd=tmp_path, env=STAND_INS).out.split())
+    assert "PSNR less that of the nearest null row, over the same clips: alpha" in shown
 
 
-def test_ranks_only_within_equal_conditioning_and_known_luck(clips, tmp_path):
+def test_ranks_only_within_equal_conditioning_and_known_luck(ten_clips, tmp_path):
+    clips = ten_clips
     vpbench("run", "alpha", "black", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
     rows = vpbench("compare", "alpha", "black", "--json", cwd=tmp_path, env=STAND_INS).json()
     ranks = {r["method"]: r["scores"]["psnr"]["rank"] for r in rows["groups"][0]["rows"]}
     assert ranks["alpha"] == "1" and ranks["black"] == "2"
     assert ranks["copy-last"] is None and ranks["real"] is None
+
+
+def test_few_clips_are_compared_with_nothing_and_say_so(clips, tmp_path):
+    done = vpbench("run", "alpha", "black", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
+    shown = " ".join(done.out.split())
+    assert "no comparison with null rows: 6 independent groups of clips, 8 are needed" in shown
+    rows = vpbench("compare", "alpha", "black", "--json", cwd=tmp_path, env=STAND_INS).json()
+    scores = [s for r in rows["groups"][0]["rows"] for s in r["scores"].values()]
+    assert all(s["se"] is s["ci95"] is s["rank"] is None for s in scores)
 
 
 def test_an_unknown_method_is_a_mistake_with_the_nearest_name(clips, tmp_path):
@@ -146,3 +167,24 @@ def test_a_dataset_narrows_the_tables(clips, tmp_path):
         env=STAND_INS,
     )
     assert [g["task"]["size"] for g in done.json()["groups"]] == [20]
+
+
+def test_seeds_and_fits_keep_their_error(ten_clips, tmp_path):
+    """`--seeds 0-2` and `--fit-seeds 0-2` print ±; ranks come with the third fit."""
+    env = {"VPBENCH_PLUGINS": str(PLUGINS / "tiny_method.py")}
+    words = ("--dataset", folder(ten_clips), "--no-references", "--metrics", "psnr")
+
+    def rows(*more):
+        done = vpbench("run", "noise", "tiny", *words, *more, cwd=tmp_path, env=env)
+        assert done.code == 0, done.err
+        compared = vpbench("compare", "noise", "tiny", "--json", cwd=tmp_path, env=env)
+        return {r["method"]: r for r in compared.json()["groups"][0]["rows"]}
+
+    one = rows("--seeds", "0-2")
+    assert one["noise"]["seeds"] == [0, 1, 2]
+    for row in one.values():
+        score = row["scores"]["psnr"]
+        assert score["se"] > 0 and score["ci95"][0] < score["value"] < score["ci95"][1]
+    three = rows("--fit-seeds", "0-2")["tiny"]
+    assert three["fit_seeds"] == [0, 1, 2] and three["scores"]["psnr"]["se"] > 0
+    assert "one training run" not in vpbench("compare", "tiny", cwd=tmp_path, env=env).out

@@ -63,7 +63,7 @@ def test_words_predict_nothing_again(composed):
         "def __init__(self, frame, points)",
     )
     path.write_text(path.read_text().replace("\n\n\n", "\n\n\n\n"))
-    edit(own(composed, "harness/scoring/score.py"), "MIN_CLUSTERS = 5\n", "MIN_CLUSTERS: int = 5\n")
+    edit(own(composed, "harness/scoring/score.py"), "_POLL_S = 0.3\n", "_POLL_S: float = 0.3\n")
     assert composed.row()["notes"] == []
     assert nothing_done(tiny(composed), "tiny")
     assert not composed.folder().joinpath("accepted.json").exists()

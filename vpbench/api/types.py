@@ -172,6 +172,8 @@ class Score:
             value with that cluster left out.
         per_frame: clip id -> one value a frame, None where undefined.
         samples: clip id -> one value a sample.
+        sizes: for set metrics, cluster -> its predicted and its real clips; may stay empty where
+            all clusters have equally many of both.
         se: standard error, where the metric knows its own.
         p: p-value, where the metric has a test.
         reason: why the value, or part of the clips, is missing.
@@ -184,6 +186,7 @@ class Score:
         default_factory=dict[str, list[float | None]]
     )
     samples: Mapping[str, list[float | None]] = field(default_factory=dict[str, list[float | None]])
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     se: float | None = None
     floor: float | None = None
     p: float | None = None
@@ -197,10 +200,13 @@ class Floor:
     Attributes:
         value: the metric's value.
         n: clips in each set.
+        here: the value of as few predicted clips against real ones, which may be compared with the
+            floor where the metric's bias depends on n; None where it does not.
     """
 
     value: float
     n: int
+    here: float | None = None
 
 
 __all__ = [

@@ -174,7 +174,7 @@ def _find(what: str) -> Any:
 def _run_info(path: Path, as_json: bool) -> int:
     from vpbench.core.registry import registry
     from vpbench.harness.results.finished_runs import doubt, stored_run, training
-    from vpbench.harness.scoring.score import score_json
+    from vpbench.harness.scoring.score_record import score_json
 
     run = stored_run(path)
     record = {

@@ -52,26 +52,39 @@ def _print_group(out: Any, group: GroupJson) -> None:
     from rich.text import Text
 
     from vpbench.render.tables import table_model
+    from vpbench.render.terminal import terminal_table
 
     model = table_model(group)
+    shown = terminal_table(model, out.width)
     table = Table(
-        box=box.SIMPLE_HEAD,
+        box=None if shown.stacked else box.SIMPLE_HEAD,
         title=model.title,
         title_justify="left",
         title_style="bold",
+        show_header=not shown.stacked,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    for column in model.columns:
-        table.add_column(Text(column.title), justify=column.align, no_wrap=True)
-    for row in model.rows:
+    for title in shown.titles:
+        table.add_column(Text(title), no_wrap=True)
+    for k, row in enumerate(shown.model.rows):
         if row.rule_above:
             table.add_section()
         style = "dim" if row.dimmed else ""
-        cells = [Text(c.plain, style="bold" if c.bold else "") for c in row.cells]
-        table.add_row(*cells, style=style)
+        if shown.stacked:
+            for line in shown.blocks[k]:
+                table.add_row(Text(line), style=style)
+            continue
+        cells = zip(row.cells, shown.lines[k], strict=True)
+        table.add_row(*(Text(t, style="bold" if c.bold else "") for c, t in cells), style=style)
     out.print(table)
-    for note in model.notes:
-        out.print(Text(note.plain, style="dim"))
+    notes = [note.plain for note in model.notes]
+    if shown.omitted:
+        notes.append(
+            f"left out for want of room: {', '.join(shown.omitted)} (--format md shows all)"
+        )
+    for note in notes:
+        out.print(Text(note, style="dim"))
     out.print()
 
 

@@ -28,8 +28,12 @@ def plain(value: Any) -> Any:
 
 def canonical_json(value: Any) -> bytes:
     """One byte string for one value: sorted keys, no spaces, no NaN."""
+    return _canonical(plain(value))
+
+
+def _canonical(value: Any) -> bytes:
     text = json.dumps(
-        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode("utf-8", "surrogatepass")  # file names may not be valid Unicode
 
@@ -37,6 +41,11 @@ def canonical_json(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """sha256 of the canonical JSON of `value`, 64 hex digits."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def stored_digest(value: Any) -> str:
+    """As `digest`, of a value that JSON gave: nothing in it has to be converted."""
+    return hashlib.sha256(_canonical(value)).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
+
+from vpbench.core.jackknife import corrected
 
 
 class Gives(TypedDict):
@@ -143,7 +146,10 @@ class Subset(TypedDict):
 class ScoreRecord(TypedDict):
     """A score file, sealed and bound to its run and predictions.
 
-    `aggregate` is "mean" where the value is the mean over `per_clip`, "own" where it is not.
+    `aggregate` is "mean" where the value is the mean over `per_clip`, "own" where it is not. Of a
+    set metric, `per_clip` holds the value without each cluster, `shares` the part of the clips that
+    each cluster is, where these are not equal, and `bias` and the corrected figures follow from
+    both; files written before these fields were there lack them (`completed`).
     """
 
     schema: str
@@ -161,18 +167,89 @@ class ScoreRecord(TypedDict):
     se: float | None
     n: int
     ci95: list[float] | None
+    bias: NotRequired[float | None]
+    corrected: NotRequired[float | None]
+    corrected_se: NotRequired[float | None]
+    corrected_ci95: NotRequired[list[float] | None]
     p: float | None
     floor: float | None
+    floor_n: NotRequired[int | None]
     per_clip: dict[str, float | None]
     per_frame: dict[str, list[float | None]]
     samples: dict[str, list[float | None]]
     clusters: dict[str, str]
+    shares: NotRequired[dict[str, float]]
     subset: NotRequired[Subset]
     run: NotRequired[str]
     manifest: NotRequired[str]
     code: NotRequired[str]
     seconds: NotRequired[float]
     sha256: str
+
+
+class Correction(TypedDict):
+    """What the leave-one-out values of a set metric say of its bias; all None where nothing."""
+
+    bias: float | None
+    corrected: float | None
+    corrected_se: float | None
+    corrected_ci95: list[float] | None
+
+
+def correction(
+    value: float | None,
+    per_clip: Mapping[str, float | None],
+    shares: Mapping[str, float] | None = None,
+    strata: Mapping[str, str] | None = None,
+) -> Correction:
+    """The jackknife correction of a set metric, as score files hold it.
+
+    Args:
+        value: of everything.
+        per_clip: cluster -> the value without it.
+        shares: cluster -> the part of the clips that it is; None = equal.
+        strata: cluster -> the set that it is in; None = in both, or in one set.
+
+    Returns:
+        All None without a value, or where a cluster has none or there are fewer than two.
+    """
+    names = sorted(per_clip)
+    left = [v for name in names if (v := per_clip[name]) is not None]
+    got = None
+    if value is not None and len(left) == len(names):
+        got = corrected(
+            left,
+            value,
+            shares=None if shares is None else [shares[name] for name in names],
+            strata=None if strata is None else [strata[name] for name in names],
+        )
+    if got is None:
+        return {"bias": None, "corrected": None, "corrected_se": None, "corrected_ci95": None}
+    return {
+        "bias": got.bias,
+        "corrected": got.corrected,
+        "corrected_se": got.se,
+        "corrected_ci95": None if got.low is None or got.high is None else [got.low, got.high],
+    }
+
+
+def completed(record: ScoreRecord) -> ScoreRecord:
+    """A score with what files of earlier versions lack, from the values that they hold.
+
+    The bias and corrected figures of a set metric follow from its leave-one-out values; those of a
+    clip metric are None. Where clusters differ in size, an earlier file does not say so, and they
+    count as equal. Their reason calls an FVD of fewer than 256 clips "mostly bias", which it is for
+    few rows; that goes.
+    """
+    if "bias" in record:
+        return record
+    none = correction(None, {})
+    found = correction(record["value"], record["per_clip"]) if record["kind"] == "set" else none
+    reason = record.get("reason")
+    if record["kind"] == "set" and reason is not None:
+        kept = [part for part in reason.split("; ") if not part.startswith("n = ")]
+        reason = "; ".join(kept) or None
+    return {**record, **found, "reason": reason, "floor_n": record.get("floor_n")}
 
 
 class Accepted(TypedDict):

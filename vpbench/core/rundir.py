@@ -12,11 +12,12 @@ from typing import Any, cast
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
 from vpbench.core.code import CodeTable, table_id
-from vpbench.core.files import TEMPORARY, Guard, json_bytes, read_json, write_json
-from vpbench.core.hashing import digest, file_sha256
+from vpbench.core.files import TEMPORARY, Guard, parse_json, read_json, stored_bytes, write_json
+from vpbench.core.hashing import digest, file_sha256, stored_digest
 from vpbench.core.names import safe_name
 from vpbench.core.records import Manifest, RunRecord, ScoreRecord
 from vpbench.core.shipped import REINSTALL
+from vpbench.core.stamps import Stamp, file_stamp
 
 
 @dataclass(frozen=True)
@@ -263,12 +264,24 @@ class RunDir:
     def read_score(self, path: Path, key: str | None = None) -> ScoreRecord:
         """One score file, checked: its bytes, its run, and that it does not contradict itself.
 
+        A process reads a file once, and again when its stamp shows that it may have changed. The
+        record is shared: copy it before changing anything in it.
+
         Args:
             key: the run id, where it is known already.
 
         Raises:
             HashMismatch: it was changed.
         """
+        stamp = file_stamp(path)
+        known = _SCORES.get(path)
+        if known is not None and known[0].proves(stamp):
+            return known[1]
+        score = self._read_score(path, key)
+        _SCORES[path] = (stamp, score)
+        return score
+
+    def _read_score(self, path: Path, key: str | None) -> ScoreRecord:
         score = cast("ScoreRecord", read_sealed(path, schema.SCORE))
         self.check_bound(path, score.get("run", ""), key)
         contradiction = _contradiction(score, path)
@@ -301,6 +314,10 @@ class RunDir:
         if not path.is_file():
             write_json(path, table)
         return name
+
+
+_SCORES: dict[Path, tuple[Stamp, ScoreRecord]] = {}
+"""Score files that this process has read and checked."""
 
 
 def _contradiction(score: ScoreRecord, path: Path) -> str:
@@ -338,7 +355,10 @@ def read_object(path: Path) -> dict[str, Any]:
         Corrupt: the file is not JSON, or not an object.
         FileNotFoundError: it is not there.
     """
-    value = read_json(path)
+    return _object(read_json(path), path)
+
+
+def _object(value: Any, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Corrupt(f"{path} is not a JSON object.", fix="Delete it and run again.")
     return cast("dict[str, Any]", value)
@@ -359,11 +379,12 @@ def read_sealed(path: Path, kind: str) -> dict[str, Any]:
     """
     changed = HashMismatch(f"{path} is not what was written.", fix="Delete it and run again.")
     try:
-        value = read_object(path)
+        data = path.read_bytes()
+        value = _object(parse_json(data, path), path)
     except Corrupt as error:
         raise changed from error
     body = {k: v for k, v in value.items() if k != "sha256"}
-    if value.get("sha256") != digest(body) or path.read_bytes() != json_bytes(value):
+    if value.get("sha256") != stored_digest(body) or data != stored_bytes(value):
         raise changed
     if value.get("schema") != kind:
         raise Corrupt(f"{path} has the schema {value.get('schema')!r}, not {kind!r}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 RUN = "vpbench.run/1"
@@ -23,14 +24,23 @@ SCORE = "vpbench.score/2"
 
 
 class ScoreJson(TypedDict):
-    """One figure. Never NaN; a missing value is None with a reason."""
+    """One figure. Never NaN; a missing value is None with a reason.
+
+    `se` and `ci95` belong to `value`; `corrected` is the value without its `bias`, None where a
+    metric has none. `floor` is what other real clips give with `floor_n` clips.
+    """
 
     value: float | None
     reason: str | None
     se: float | None
     ci95: list[float] | None
+    bias: float | None
+    corrected: float | None
+    corrected_se: float | None
+    corrected_ci95: list[float] | None
     n: int
     floor: float | None
+    floor_n: int | None
     p: float | None
     fingerprint: str
     rank: str | None
@@ -51,6 +61,35 @@ class RunJson(TypedDict):
     scores: dict[str, ScoreJson]
 
 
+class NullJson(TypedDict):
+    """A row against a null row in one metric.
+
+    `difference` is the row less the null over the same clips, without bias; `se` and `ci95` are its
+    own. `claim` says what a whole table may: `p` is one-sided and adjusted for all its comparisons.
+    Without an error, `claim` is None with a `reason`.
+    """
+
+    metric: str
+    null: str
+    difference: float | None
+    se: float | None
+    ci95: list[float] | None
+    p: float | None
+    claim: Literal["better", "not better", "worse"] | None
+    reason: str | None
+
+
+class ComparisonsJson(TypedDict):
+    """How many comparisons stand behind a table's claims, and how many tables may hold a false one.
+
+    `pairs` are those behind ranks.
+    """
+
+    nulls: int
+    pairs: int
+    level: float
+
+
 class RowJson(TypedDict):
     """One row of a comparison.
 
@@ -67,6 +106,7 @@ class RowJson(TypedDict):
     fit_seeds: list[int]
     checkpoint: str | None
     scores: dict[str, ScoreJson]
+    nulls: list[NullJson]
     notes: list[str]
     not_comparable: list[str]
 
@@ -78,6 +118,7 @@ class GroupJson(TypedDict):
     frames: int
     metrics: dict[str, dict[str, str]]
     rows: list[RowJson]
+    comparisons: ComparisonsJson
 
 
 class CompareJson(TypedDict):
@@ -95,8 +136,13 @@ def score_json(
     fingerprint: str,
     reason: str | None = None,
     se: float | None = None,
-    ci95: tuple[float, float] | None = None,
+    ci95: Sequence[float] | None = None,
+    bias: float | None = None,
+    corrected: float | None = None,
+    corrected_se: float | None = None,
+    corrected_ci95: Sequence[float] | None = None,
     floor: float | None = None,
+    floor_n: int | None = None,
     p: float | None = None,
     rank: str | None = None,
 ) -> ScoreJson:
@@ -106,8 +152,13 @@ def score_json(
         "reason": reason,
         "se": se,
         "ci95": list(ci95) if ci95 else None,
+        "bias": bias,
+        "corrected": corrected,
+        "corrected_se": corrected_se,
+        "corrected_ci95": list(corrected_ci95) if corrected_ci95 else None,
         "n": n,
         "floor": floor,
+        "floor_n": floor_n,
         "p": p,
         "fingerprint": fingerprint,
         "rank": rank,

@@ -6,11 +6,9 @@ its input. Where the data are too few for an answer, the answer is None.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Literal
@@ -18,34 +16,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vpbench.core.intervals import Interval, check_level, finite
+from vpbench.core.intervals import mean as average
+from vpbench.core.student import student_quantile
+
 _Floats = npt.NDArray[np.float64]
 
 _BLOCK = 1_000_000
 """Weights drawn at once: 8 MB of float64."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its uncertainty.
-
-    Attributes:
-        mean: the estimate; None without data.
-        se: standard error; None where there are too few data.
-        low, high: ends of the confidence interval; None where `se` is None.
-        n: values that the estimate stands on.
-    """
-
-    mean: float | None
-    se: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-    def excludes(self, value: float = 0.0) -> bool:
-        """Whether the interval is known and does not contain `value`."""
-        if self.low is None or self.high is None:
-            return False
-        return not self.low <= value <= self.high
 
 
 def bootstrap_mean(
@@ -77,16 +55,16 @@ def bootstrap_mean(
     Raises:
         ValueError: a value is NaN or infinite, or the lengths differ.
     """
-    data = _finite(values, "values")
+    data = finite(values, "values")
     names = [""] * len(data) if clusters is None else list(clusters)
     if len(names) != len(data):
         raise ValueError(f"{len(data)} values have {len(names)} clusters.")
     if n_resamples < 2:
         raise ValueError(f"n_resamples={n_resamples} must be at least 2.")
-    _check_level(level)
+    check_level(level)
     if not data:
         return Interval(None, None, None, None, 0)
-    mean = _mean(data)
+    mean = average(data)
     # Deviations from the mean keep equal values at exactly 0 in every resample.
     sums, counts = _by_cluster([v - mean for v in data], names)
     if len(sums) < 2:
@@ -131,63 +109,6 @@ def paired_difference(
     return bootstrap_mean(differences, names, n_resamples=n_resamples, seed=seed, level=level)
 
 
-def jackknife(
-    leave_one_out: Iterable[float], value: float, level: float = 0.95
-) -> tuple[float | None, float | None, float | None]:
-    """Delete-one jackknife of a statistic (Efron & Tibshirani 1993, equation 11.5).
-
-    Args:
-        leave_one_out: the statistic with each clip or cluster left out.
-        value: the statistic of everything.
-        level: coverage, in (0, 1).
-
-    Returns:
-        (se, low, high): the ends are value -+ t * se with G - 1 degrees of freedom; all None with
-        fewer than two leave-one-out values.
-
-    Raises:
-        ValueError: a value is NaN or infinite.
-    """
-    (centre,) = _finite([value], "value")
-    parts = _finite(leave_one_out, "leave-one-out values")
-    _check_level(level)
-    count = len(parts)
-    if count < 2:
-        return None, None, None
-    mean = _mean(parts)
-    se = math.sqrt((count - 1) / count * math.fsum((p - mean) ** 2 for p in parts))
-    half = _student_quantile(count - 1, (1 + level) / 2) * se
-    return se, centre - half, centre + half
-
-
-def jackknife_difference(
-    a: Mapping[str, float],
-    b: Mapping[str, float],
-    a_value: float,
-    b_value: float,
-    level: float = 0.95,
-) -> Interval:
-    """Difference a - b of a set metric, by a jackknife that leaves one cluster out of both.
-
-    Args:
-        a, b: cluster -> the metric with that cluster left out.
-        a_value, b_value: the metric of everything.
-        level: coverage, in (0, 1).
-
-    Returns:
-        The interval; `n` counts the clusters.
-
-    Raises:
-        ValueError: a value is NaN or infinite, or the clusters of the two differ.
-    """
-    if a.keys() != b.keys():
-        odd = sorted(a.keys() ^ b.keys())
-        raise ValueError(f"the two sides differ in {len(odd)} clusters, such as {odd[0]!r}.")
-    difference = a_value - b_value
-    se, low, high = jackknife([a[key] - b[key] for key in sorted(a)], difference, level)
-    return Interval(difference, se, low, high, len(a))
-
-
 def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     """Student's interval of the mean over independent fits, one value a fit seed.
 
@@ -198,15 +119,15 @@ def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     Raises:
         ValueError: a value is NaN or infinite.
     """
-    data = _finite(values, "values")
-    _check_level(level)
+    data = finite(values, "values")
+    check_level(level)
     if not data:
         return Interval(None, None, None, None, 0)
-    mean, count = _mean(data), len(data)
+    mean, count = average(data), len(data)
     if count < 3:
         return Interval(mean, None, None, None, count)
     se = math.sqrt(math.fsum((v - mean) ** 2 for v in data) / (count - 1) / count)
-    half = _student_quantile(count - 1, (1 + level) / 2) * se
+    half = student_quantile(count - 1, (1 + level) / 2) * se
     return Interval(mean, se, mean - half, mean + half, count)
 
 
@@ -224,7 +145,7 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     Raises:
         ValueError: not 0 <= k <= n.
     """
-    _check_level(level)
+    check_level(level)
     if not 0 <= k <= n:
         raise ValueError(f"k={k} of n={n}: k must lie in 0..n.")
     if n == 0:
@@ -284,6 +205,30 @@ def holm(pvalues: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def ranks_of(count: int, better: Callable[[int, int], int]) -> list[str]:
+    """Ranks with ties, from who is clearly better than whom.
+
+    A row's best rank is 1 + the number of rows that are clearly better, its worst is the number of
+    rows less those that are clearly worse (Goldstein & Spiegelhalter, JRSS A 159, 1996); where all
+    comparisons hold together, so do all ranks (Mogstad et al., Review of Economic Studies 91,
+    2024). Not being told apart is not transitive, so ranges may overlap.
+
+    Args:
+        count: rows.
+        better: 1, -1 or 0 for rows i < j: i is better, j is better, a tie.
+    """
+    ahead, behind = [0] * count, [0] * count
+    for i in range(count):
+        for j in range(i + 1, count):
+            verdict = better(i, j)
+            if verdict:
+                winner, loser = (i, j) if verdict > 0 else (j, i)
+                ahead[loser] += 1
+                behind[winner] += 1
+    ends = [(1 + ahead[i], count - behind[i]) for i in range(count)]
+    return [str(first) if first == last else f"{first}–{last}" for first, last in ends]
+
+
 def tie_groups(
     values: Sequence[float | None],
     direction: Literal["up", "down"],
@@ -291,10 +236,7 @@ def tie_groups(
 ) -> list[str | None]:
     """Ranks with ties: "1" is clearly the best, "2–3" may be second or third.
 
-    A row's best rank is 1 + the number of rows that are distinguishably better, its worst is the
-    number of rows less those that are distinguishably worse (Goldstein & Spiegelhalter, JRSS A
-    159, 1996; Mogstad et al., Review of Economic Studies 91, 2024). Indistinguishable is not
-    transitive, so ranges may overlap.
+    `ranks_of` says what the ranges mean.
 
     Args:
         values: one a row; None is not ranked.
@@ -310,41 +252,18 @@ def tie_groups(
     if direction not in ("up", "down"):
         raise ValueError(f"direction={direction!r} must be 'up' or 'down'.")
     ranked = [(i, v) for i, v in enumerate(values) if v is not None]
-    _finite((v for _, v in ranked), "values")
-    better = dict.fromkeys((i for i, _ in ranked), 0)
-    worse = dict.fromkeys((i for i, _ in ranked), 0)
-    for k, (i, left) in enumerate(ranked):
-        for j, right in ranked[k + 1 :]:
-            if left == right or not distinguishable(i, j):
-                continue
-            ahead, behind = (i, j) if (left > right) == (direction == "up") else (j, i)
-            better[behind] += 1
-            worse[ahead] += 1
+    finite((v for _, v in ranked), "values")
+
+    def better(k: int, m: int) -> int:
+        (i, left), (j, right) = ranked[k], ranked[m]
+        if left == right or not distinguishable(i, j):
+            return 0
+        return 1 if (left > right) == (direction == "up") else -1
+
     ranks: list[str | None] = [None] * len(values)
-    for i in better:
-        first, last = 1 + better[i], len(ranked) - worse[i]
-        ranks[i] = str(first) if first == last else f"{first}–{last}"
+    for (i, _), rank in zip(ranked, ranks_of(len(ranked), better), strict=True):
+        ranks[i] = rank
     return ranks
-
-
-def _finite(values: Iterable[Any], what: str) -> list[float]:
-    """Python floats; ValueError if one is None, NaN or infinite."""
-    data: list[float] = []
-    for value in values:
-        if value is None or not math.isfinite(value):
-            raise ValueError(f"{what} hold {value}; they must be finite.")
-        data.append(float(value))
-    return data
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level={level} must lie between 0 and 1.")
-
-
-def _mean(data: Sequence[float]) -> float:
-    """Mean from an exact sum; equal values give exactly that value."""
-    return min(max(math.fsum(data) / len(data), min(data)), max(data))
 
 
 def _by_cluster(values: Sequence[float], names: Sequence[str]) -> tuple[_Floats, _Floats]:
@@ -384,10 +303,5 @@ def _weights(groups: int, rows: int, seed: int, block: int) -> _Floats:
 
 def _expanded_tail(groups: int, level: float) -> float:
     """Tail of the bootstrap distribution that stands for (1 - level) / 2 with few clusters."""
-    t = _student_quantile(groups - 1, (1 + level) / 2)
+    t = student_quantile(groups - 1, (1 + level) / 2)
     return NormalDist().cdf(-math.sqrt(groups / (groups - 1)) * t)
-
-
-def _student_quantile(df: int, probability: float) -> float:
-    special: Any = importlib.import_module("scipy.special")
-    return float(special.stdtrit(df, probability))

@@ -31,8 +31,8 @@ from vpbench.core.shipped import shipped_bytes
 Feature = npt.NDArray[np.float32]
 """float32 [dim], or [n,dim] of several clips."""
 
-Distance = Callable[[Feature, Feature], float]
-"""Of two sets of features, [n,dim] and [m,dim]."""
+Distance = Callable[[Feature, Feature, Sequence[str], Sequence[str]], float | None]
+"""Of two sets of features, [n,dim] and [m,dim], and the clusters of their rows."""
 
 HALVINGS = 10
 """Random halvings of the real clips that are averaged into the floor."""
@@ -319,7 +319,10 @@ def features(
 
 
 def real_floor(
-    features: Mapping[str, Feature], clusters: Mapping[str, str], distance: Distance
+    features: Mapping[str, Feature],
+    clusters: Mapping[str, str],
+    distance: Distance,
+    fake: Mapping[str, Feature] | None = None,
 ) -> Floor | None:
     """Distance between two disjoint halves of the real clips, with equally many clips in each.
 
@@ -327,30 +330,44 @@ def real_floor(
     sorted by a hash, and each goes to the half with fewer clips.
 
     Args:
-        features: clip id -> float32 [d].
+        features: clip id -> float32 [d], of the real clips.
         clusters: clip id -> cluster; a clip that is missing stands alone.
-        distance: of two arrays [n,d].
+        distance: of two arrays [n,d] and the clusters of their rows.
+        fake: clip id -> float32 [d], of predicted clips; their halves go by the same hash, so that
+            a clip and its prediction are in the same one.
 
     Returns:
-        The mean over `HALVINGS` ways to halve, n of the smallest; None where a half would have
-        fewer than two clips.
+        Means over `HALVINGS` ways to halve, n of the smallest; `here` is the distance of a half of
+        the predicted clips from one of the real ones, None without so many predicted clips. None
+        where a half would have fewer than two clips or a distance is not defined.
     """
-    members: dict[str, list[str]] = {}
-    for clip in sorted(features):
-        members.setdefault(clusters.get(clip, clip), []).append(clip)
-    values: list[float] = []
+    floor: list[float | None] = []
+    here: list[float | None] = []
     counts: list[int] = []
+
+    def between(one: Mapping[str, Feature], a: list[str], b: list[str]) -> float | None:
+        names = ([clusters.get(clip, clip) for clip in part] for part in (a, b))
+        return distance(_stack(one, a), _stack(features, b), *names)
+
     for way in range(HALVINGS):
-        one, two = _halves(members, way)
+        one, two = _halves(features, clusters, way)
         n = min(len(one), len(two))
         if n < 2:
             return None
-        values.append(distance(_stack(features, one[:n]), _stack(features, two[:n])))
+        floor.append(between(features, one[:n], two[:n]))
         counts.append(n)
-    return Floor(math.fsum(values) / len(values), min(counts))
+        predicted = _halves(fake or {}, clusters, way)[0]
+        here.append(between(fake or {}, predicted[:n], one[:n]) if len(predicted) >= n else None)
+    value = _mean(floor)
+    return None if value is None else Floor(value, min(counts), _mean(here))
 
 
-def _halves(members: Mapping[str, Sequence[str]], way: int) -> tuple[list[str], list[str]]:
+def _halves(
+    features: Mapping[str, Feature], clusters: Mapping[str, str], way: int
+) -> tuple[list[str], list[str]]:
+    members: dict[str, list[str]] = {}
+    for clip in sorted(features):
+        members.setdefault(clusters.get(clip, clip), []).append(clip)
     one: list[str] = []
     two: list[str] = []
     order = sorted(
@@ -360,6 +377,11 @@ def _halves(members: Mapping[str, Sequence[str]], way: int) -> tuple[list[str], 
     for cluster in order:
         (one if len(one) <= len(two) else two).extend(members[cluster])
     return one, two
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return math.fsum(known) / len(known) if len(known) == len(values) else None
 
 
 def _stack(features: Mapping[str, Feature], clips: Sequence[str]) -> Feature:

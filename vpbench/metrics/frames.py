@@ -28,10 +28,17 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Record:
-    """One clip: a value a sample and, averaged over the samples, one a frame."""
+    """One clip: a value a sample and, averaged over the samples, one a frame.
+
+    Attributes:
+        identical: samples that equal the real clip, where this shows in their value.
+        reason: why the clip has no value; "" where it has one.
+    """
 
     samples: list[float | None]
     frames: list[float | None]
+    identical: int = 0
+    reason: str = ""
 
 
 class _FrameMetric(ABC):
@@ -53,7 +60,7 @@ class _FrameMetric(ABC):
             clip: which clip it is; each may come once.
 
         Raises:
-            UsageError: a side is missing, the clip came before, or the frames are too small.
+            UsageError: a side is missing, or the clip came before.
             BadData: a wrong dtype or shape.
         """
         name = self.spec.name
@@ -68,22 +75,28 @@ class _FrameMetric(ABC):
         """Add the clips that another instance has seen.
 
         Raises:
-            UsageError: it is another metric, or both have seen the same clip.
+            UsageError: it is another metric or recipe, or both have seen the same clip.
         """
         if type(other) is not type(self):
             raise UsageError(f"{self.spec.name} cannot be merged with {type(other).__name__}.")
+        if other.fingerprint() != self.fingerprint():
+            raise UsageError(f"{self.spec.name} can be merged only with one of equal settings.")
         twice = sorted(self._clips.keys() & other._clips.keys())
         if twice:
             raise UsageError(f"{self.spec.name} was given clip {twice[0]!r} twice.")
         self._clips.update(other._clips)
 
     def result(self) -> Score:
-        """Mean over the clips that have a value; the same bits for any order of the clips."""
+        """Mean over the clips; the same bits for any order of the clips.
+
+        None, with a `reason`, where a clip has no value; `n` counts the clips of the mean.
+        """
         records = [(key, self._clips[key]) for key in sorted(self._clips)]
         per_clip = {key: _mean(record.samples) for key, record in records}
+        known = [v for v in per_clip.values() if v is not None]
         return Score(
-            value=_mean(list(per_clip.values())),
-            n=len(records),
+            value=_mean(known) if len(known) == len(records) else None,
+            n=len(known),
             per_clip=per_clip,
             per_frame={key: list(record.frames) for key, record in records},
             samples={key: list(record.samples) for key, record in records},
@@ -102,12 +115,27 @@ class _FrameMetric(ABC):
 class Psnr(_FrameMetric):
     """Peak signal-to-noise ratio in dB, data range 255.
 
-    A sample's value is the PSNR of its mean squared error over all frames, pixels and channels; a
-    clip's value is the mean over its samples. A sample that equals the real clip has none, and so
-    has a frame in the curve; a clip has none only if all its samples equal it.
+    With e the sum of squared errors over N = T H W 3 pixel values in grey levels, the PSNR of a
+    sample is 10 log10(255^2 N / e); a clip's value is the mean over its samples. It is capped: e
+    counts as at least 1/4, half a grey level's error in one pixel value of the clip, so that a
+    sample without error has 6.02 dB more than the least error gives, and raises the mean.
+
+    Recipe "frames": the mean over frames of each frame's PSNR, N = H W 3, capped likewise. The two
+    are not comparable: few good frames, as the first ones after the given frame, raise the second.
     """
 
     spec = PSNR
+
+    def __init__(self, task: TaskInfo, params: Mapping[str, Value], ctx: MetricContext) -> None:
+        """
+        Raises:
+            UsageError: an unknown parameter or recipe.
+        """
+        recipe = params.get("recipe", "")
+        if recipe not in ("", *self.spec.recipes):
+            raise UsageError(f"{self.spec.name} has no recipe {recipe!r}.")
+        super().__init__(task, {k: v for k, v in params.items() if k != "recipe"}, ctx)
+        self._of_frames = recipe == "frames"
 
     def fingerprint(self) -> Mapping[str, Value | None]:
         """Definition of the figure; the version stands for the code."""
@@ -116,8 +144,8 @@ class Psnr(_FrameMetric):
             "version": self.spec.version,
             "dtype": "float64",
             "data_range": 255,
-            "clip": "psnr-of-mean-mse",
-            "identical": "none",
+            "clip": "mean-of-frame-psnr" if self._of_frames else "psnr-of-mean-mse",
+            "identical": "half-a-grey-level-in-one-value",
             "samples": "mean",
         }
 
@@ -131,9 +159,14 @@ class Psnr(_FrameMetric):
             ]
         )
         size = math.prod(real.shape[1:])
-        samples = [_decibel(int(s.sum()), size * len(s)) for s in squares]
         curves = [[_decibel(int(v), size) for v in sample] for sample in squares]
-        return _Record(samples, [_mean(at) for at in zip(*curves, strict=True)])
+        if self._of_frames:
+            samples = [math.fsum(curve) / len(curve) for curve in curves]
+        else:
+            samples = [_decibel(int(s.sum()), size * len(s)) for s in squares]
+        identical = sum(not s.any() for s in squares)
+        frames = [math.fsum(at) / len(at) for at in zip(*curves, strict=True)]
+        return _Record([*samples], [*frames], identical)
 
 
 class Ssim(_FrameMetric):
@@ -166,10 +199,9 @@ class Ssim(_FrameMetric):
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> _Record:
         height, width = real.shape[1:3]
         if min(height, width) < _WINDOW:
-            raise UsageError(
-                f"ssim needs frames of at least {_WINDOW} x {_WINDOW} px; "
-                f"clip {clip_id!r} has {width} x {height}."
-            )
+            # Others of a run's metrics have a value for such clips; so this one has none.
+            few = f"frames of {width} x {height} px are smaller than its window of {_WINDOW} px"
+            return _Record([None] * len(fake), [None] * len(real), reason=few)
         curves = np.stack([structural_similarity(sample, real) for sample in fake])
         samples: list[float | None] = [math.fsum(c) / len(c) for c in curves.tolist()]
         columns: list[list[float]] = curves.T.tolist()
@@ -239,9 +271,9 @@ def _check_arrays(name: str, fake: Any, real: Any, clip_id: str) -> None:
         )
 
 
-def _decibel(squares: int, size: int) -> float | None:
-    """PSNR of a sum of squared errors over `size` values; None for no error at all."""
-    return 10 * math.log10(255 * 255 * size / squares) if squares else None
+def _decibel(squares: int, size: int) -> float:
+    """PSNR of a sum of squared errors over `size` values; at least half a level's in one value."""
+    return 10 * math.log10(255 * 255 * size / (squares or 0.25))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -251,15 +283,18 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _reason(records: Sequence[_Record]) -> str | None:
-    """Reports how many clips, and how many samples of other clips, equal the real ones."""
+    """Why there is no value, or how many clips and samples equal the real ones."""
     if not records:
         return "no clips"
-    nulls = [record.samples.count(None) for record in records]
-    clips = sum(k == len(r.samples) for k, r in zip(nulls, records, strict=True))
+    undefined = next((record.reason for record in records if record.reason), None)
+    if undefined is not None:
+        return undefined
+    clips = sum(r.identical == len(r.samples) for r in records)
+    samples = sum(r.identical for r in records)
     if clips == len(records):
-        return "identical"
-    if not sum(nulls):
+        return f"identical: all {clips} clips" if clips > 1 else "identical"
+    if not samples:
         return None
     total = sum(len(record.samples) for record in records)
     text = f"identical: {clips} of {len(records)} clips"
-    return text if total == len(records) else f"{text}, {sum(nulls)} of {total} samples"
+    return text if total == len(records) else f"{text}, {samples} of {total} samples"

@@ -6,7 +6,9 @@ With C the centred rows divided by sqrt(n - ddof), the covariance is S = C^T C, 
 
 because the eigenvalues of S1 S2 are the squared singular values of C1 C2^T. A nuclear norm is
 never complex and needs no regularisation, also where there are fewer rows than dimensions. Where
-there are more, C is replaced by the triangular factor of its QR decomposition.
+there are more, C is replaced by a triangular factor R with R^T R = S: of its QR decomposition, or
+where rows are many that of the Cholesky decomposition of S, quicker and as exact where S is far
+from singular. A bound of the error decides.
 
 Sources: Dowson & Landau, "The Frechet distance between multivariate normal distributions", Journal
 of Multivariate Analysis 12, 1982, equation 4; Unterthiner et al., "Towards Accurate Generative
@@ -77,7 +79,12 @@ def ordered(values: Rows, what: str, clusters: Sequence[str] | None = None) -> R
         row = int(np.argmax(bad))
         raise BadData(f"row {row} ({names[row]}) of the {what} features holds NaN or infinity.")
     rows += 0.0  # -0 and 0 are the same number with different bytes
-    order = sorted(range(len(rows)), key=lambda i: (rows[i].tobytes(), names[i]))
+    # Almost always the first eight bytes decide, read as a number with the first one in front.
+    first = np.ascontiguousarray(rows[:, 0]).view(">u8")
+    if len(np.unique(first)) == len(rows):
+        order = [int(i) for i in np.argsort(first)]
+    else:
+        order = sorted(range(len(rows)), key=lambda i: (rows[i].tobytes(), names[i]))
     return RowSet(rows[order], tuple(names[i] for i in order))
 
 
@@ -105,16 +112,19 @@ def frechet(x: Rows, y: Rows, ddof: int = 1) -> float:
         UsageError: fewer than two rows, different d, or another `ddof`.
         BadData: a row with NaN or infinity.
     """
-    _check_ddof(ddof)
+    check_ddof(ddof)
     first, second = ordered(x, "first"), ordered(y, "second")
     check_pair(first, second)
-    one, two = sorted((first.rows, second.rows), key=lambda rows: (len(rows), rows.tobytes()))
-    mean_1, c1 = _centred(one)
-    mean_2, c2 = _centred(two)
+    one, two = first.rows, second.rows
+    if (len(one), one[0].tobytes()) == (len(two), two[0].tobytes()):
+        one, two = sorted((one, two), key=lambda rows: rows.tobytes())
+    elif (len(one), one[0].tobytes()) > (len(two), two[0].tobytes()):
+        one, two = two, one
+    mean_1, c1 = centre(one)
+    mean_2, c2 = centre(two)
     c1 /= np.sqrt(len(one) - ddof)
     c2 /= np.sqrt(len(two) - ddof)
-    cross = _nuclear(_factor(c1) @ _factor(c2).T)
-    return _distance(mean_1 - mean_2, _squares(c1) + _squares(c2), cross)
+    return distance(mean_1 - mean_2, _squares(c1) + _squares(c2), _cross(c1, c2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +155,7 @@ class Moments:
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
             raise BadData(f"row {int(np.argmax(bad))} of the features holds NaN or infinity.")
-        mean, centred = _centred(values)
+        mean, centred = centre(values)
         return cls(len(values), mean, centred.T @ centred)
 
     def merge(self, other: Moments) -> Moments:
@@ -169,7 +179,7 @@ class Moments:
         Raises:
             UsageError: fewer than two rows, or another `ddof` than 0 and 1.
         """
-        _check_ddof(ddof)
+        check_ddof(ddof)
         if self.n < 2:
             raise UsageError(f"a covariance needs at least 2 rows, there are {self.n}.")
         return self.m2 / (self.n - ddof)
@@ -189,127 +199,64 @@ def frechet_moments(a: Moments, b: Moments, ddof: int = 1) -> float:
             f"features of {len(a.mean)} and {len(b.mean)} dimensions have no distance."
         )
     s1, s2 = a.covariance(ddof), b.covariance(ddof)
-    cross = _nuclear(_root(s1).T @ _root(s2))
-    return _distance(a.mean - b.mean, float(np.trace(s1) + np.trace(s2)), cross)
+    cross = nuclear(_root(s1).T @ _root(s2))
+    return distance(a.mean - b.mean, float(np.trace(s1) + np.trace(s2)), cross)
 
 
-def leave_one_out(
-    x: Rows,
-    y: Rows,
-    clusters_x: Sequence[str],
-    clusters_y: Sequence[str] | None = None,
-    ddof: int = 1,
-) -> dict[str, float | None]:
-    """`frechet` with each cluster left out of both sets, from one common factorisation.
-
-    Exact, not an approximation: with fewer rows than dimensions a cluster is taken out of the
-    n x m matrix of inner products, which is centred again; with more, the triangular factor gets a
-    downdate of low rank. What remains for each cluster is the SVD of a min(n,d) x min(m,d) matrix.
-
-    Args:
-        x, y: [n,d] and [m,d], as in `frechet`.
-        clusters_x: the cluster of each row of x; a clip and its prediction share a cluster.
-        clusters_y: that of each row of y; None = the same as `clusters_x`.
-        ddof: as in `frechet`.
-
-    Returns:
-        Cluster -> value, by name; None where fewer than two rows of a set are left. The same bits
-        for any order of the rows.
-
-    Raises:
-        UsageError: fewer than two rows, different d, or a wrong number of names.
-        BadData: a row with NaN or infinity.
-    """
-    _check_ddof(ddof)
-    first = ordered(x, "first", clusters_x)
-    second = ordered(y, "second", clusters_x if clusters_y is None else clusters_y)
-    check_pair(first, second)
-    one, two = _Side.of(first), _Side.of(second)
-    product = one.factor @ two.factor.T
-    return {
-        name: _without(one, two, product, name, ddof)
-        for name in sorted(one.members.keys() | two.members.keys())
-    }
-
-
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One set, ready to have clusters taken out.
-
-    Attributes:
-        mean: [d] of all rows.
-        rows: [n,d], centred.
-        squares: [n], squared norm of each centred row.
-        factor: [r,d], the rows themselves or, for n > d, their triangular factor.
-        basis: [n,r] with rows = basis @ factor, or None where the factor is the rows.
-        members: cluster -> row numbers.
-    """
-
-    mean: Floats
-    rows: Floats
-    squares: Floats
-    factor: Floats
-    basis: Floats | None
-    members: dict[str, npt.NDArray[np.intp]]
-
-    @classmethod
-    def of(cls, rows: RowSet) -> _Side:
-        mean, centred = _centred(rows.rows)
-        squares = (centred * centred).sum(axis=1)
-        basis, factor = None, centred
-        if len(centred) > centred.shape[1]:
-            basis, factor = np.linalg.qr(centred)
-        return cls(mean, centred, squares, factor, basis, rows.members())
-
-    def out(self, name: str) -> npt.NDArray[np.intp]:
-        """Row numbers of a cluster; none where it is only in the other set."""
-        return self.members.get(name, np.zeros(0, dtype=np.intp))
-
-    def moments(self, out: npt.NDArray[np.intp]) -> tuple[int, Floats, float]:
-        """Number, mean [d] and trace of the scatter of the rows that stay."""
-        kept = len(self.rows) - len(out)
-        shift = -self.rows[out].sum(axis=0) / kept  # the centred rows add up to 0
-        total = float(np.delete(self.squares, out).sum()) - kept * float(shift @ shift)
-        return kept, self.mean + shift, max(total, 0.0)
-
-    def apply(self, product: Floats, out: npt.NDArray[np.intp]) -> Floats:
-        """Multiply `product` [r,c] from the left so that it stands for the rows that stay."""
-        if self.basis is None:
-            kept = np.delete(product, out, axis=0)
-            return kept - kept.mean(axis=0)
-        # The scatter that stays is factor^T (I - B B^T) factor, B = [left out, sqrt(k) mean].
-        gone = self.basis[out]
-        kept = len(self.rows) - len(out)
-        rest = (self.basis.sum(axis=0) - gone.sum(axis=0)) / np.sqrt(kept)
-        u, s, _ = np.linalg.svd(np.vstack([gone, rest]).T, full_matrices=False)
-        loss = 1 - np.sqrt(np.clip(1 - s * s, 0, None))
-        return product - (u * loss) @ (u.T @ product)
-
-
-def _without(one: _Side, two: _Side, product: Floats, name: str, ddof: int) -> float | None:
-    """The distance without one cluster."""
-    out_1, out_2 = one.out(name), two.out(name)
-    if len(one.rows) - len(out_1) < 2 or len(two.rows) - len(out_2) < 2:
-        return None
-    n, mean_1, trace_1 = one.moments(out_1)
-    m, mean_2, trace_2 = two.moments(out_2)
-    inner = two.apply(one.apply(product, out_1).T, out_2)
-    cross = _nuclear(inner) / np.sqrt((n - ddof) * (m - ddof))
-    return _distance(mean_1 - mean_2, trace_1 / (n - ddof) + trace_2 / (m - ddof), float(cross))
-
-
-def _check_ddof(ddof: int) -> None:
+def check_ddof(ddof: int) -> None:
+    """UsageError unless it is 0 or 1."""
     if ddof not in (0, 1):
         raise UsageError(f"ddof={ddof} must be 0 or 1.")
 
 
-def _centred(rows: Floats) -> tuple[Floats, Floats]:
+def centre(rows: Floats) -> tuple[Floats, Floats]:
     """Mean [d] and rows less the mean; twice, so that a large mean costs no digits."""
     mean = rows.mean(axis=0)
     centred = rows - mean
     rest = centred.mean(axis=0)
     centred -= rest
     return mean + rest, centred
+
+
+_MANY = 2
+"""Rows to a dimension from which on normal equations are tried: products are all that they cost."""
+
+_CONDITION = 1e-4
+"""Smallest diagonal entry of a Cholesky factor, to the largest, with which it is taken."""
+
+_ROUNDING = 1e-11
+"""Error, to the nuclear norm, up to which it is taken from squared singular values."""
+
+
+def _cross(one: Floats, two: Floats) -> float:
+    """Nuclear norm of one two^T, for rows or triangular factors of them."""
+    if min(len(one), len(two)) < _MANY * one.shape[1]:
+        return nuclear(_factor(one) @ _factor(two).T)
+    first, second = _by_cholesky(one), _by_cholesky(two)
+    if first is None or second is None:
+        return nuclear(_factor(one) @ _factor(two).T)
+    product = first @ second.T
+    squares = np.linalg.eigvalsh(product @ product.T)
+    values = np.sqrt(np.maximum(squares, 0.0))
+    # Each square is off by up to 1e-16 of the largest, its root by that over twice the root.
+    least = np.finfo(np.float64).tiny
+    error = np.finfo(np.float64).eps * values[-1] ** 2 * (1 / np.maximum(values, least)).sum()
+    total = float(values.sum())
+    return total if error <= _ROUNDING * total else nuclear(product)
+
+
+def _by_cholesky(centred: Floats) -> Floats | None:
+    """R with R^T R = C^T C; None where that is too near to singular.
+
+    Its error of 1e-16 C^T C is one of 1e-16 / 1e-4 of the root in the direction of smallest
+    variance; the distance agrees with that by QR to 1e-11 of the traces.
+    """
+    try:
+        factor = np.asarray(np.linalg.cholesky(centred.T @ centred).T, dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    diagonal = np.diag(factor)
+    return factor if diagonal.min() > _CONDITION * diagonal.max() else None
 
 
 def _factor(centred: Floats) -> Floats:
@@ -329,11 +276,14 @@ def _squares(values: Floats) -> float:
     return float((values * values).sum())
 
 
-def _nuclear(matrix: Floats) -> float:
+def nuclear(matrix: Floats) -> float:
     """Sum of the singular values."""
     return float(np.linalg.svd(matrix, compute_uv=False).sum()) if matrix.size else 0.0
 
 
-def _distance(shift: Floats, traces: float, cross: float) -> float:
-    """Put the three terms together; rounding below 0 is 0."""
+def distance(shift: Floats, traces: float, cross: float) -> float:
+    """The distance of a shift of means, the sum of both traces and the nuclear norm.
+
+    Rounding below 0 is 0.
+    """
     return max(_squares(shift) + traces - 2 * cross, 0.0)

@@ -1,12 +1,16 @@
 """Kernel distance of two sets of features: the unbiased squared MMD with a cubic kernel.
 
-k(x, y) = (x.y / d + 1)^3, averaged over all pairs of different rows of one set, and over all pairs
-across the sets (the full U-statistic). Unlike the Frechet distance its mean is 0 for two samples of
-one distribution at any number of clips; so half of such values are negative, and they stay so.
+k(x, y) = (x.y / d + 1)^3, averaged over pairs of rows of one set and over pairs across the sets.
+Only pairs of different clusters count: never a row with itself, nor a predicted clip with the real
+one that it was made for, nor two clips of one person. Such pairs resemble each other whatever the
+sets are; with them in the mean across the sets, the truth itself would come out below 0. For sets
+without clusters in common this is the usual full U-statistic, for paired sets equation 4 of Gretton
+et al. Its mean is 0 for two samples of one distribution at any number of clips, so half of such
+values are negative, and they stay so.
 
-Sources: Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012, equation 3; Binkowski et al.,
-"Demystifying MMD GANs", ICLR 2018, section 4 (the kernel); Unterthiner et al., "Towards Accurate
-Generative Models of Video", arXiv:1812.01717, 2018, section 3 (on features of videos).
+Sources: Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012, equations 3 and 4; Binkowski et
+al., "Demystifying MMD GANs", ICLR 2018, section 4 (the kernel); Unterthiner et al., "Towards
+Accurate Generative Models of Video", arXiv:1812.01717, 2018, section 3 (on features of videos).
 """
 
 from __future__ import annotations
@@ -18,30 +22,37 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.metrics.frechet import Floats, Rows, RowSet, check_pair, ordered
+from vpbench.metrics.relabelling import Block, Swaps, permuted_p
 
-PERMUTATIONS = 10_000
-"""Permutations behind a p-value."""
-
-_SEED = 20_180_703
 _BLOCK = 4_000_000
 """Kernel values held at once: 32 MB of float64."""
 
+_TIE = 1e-12
+"""Relative to the mean kernel value, a difference between relabellings that is rounding."""
 
-def kvd(x: Rows, y: Rows) -> float:
+
+def kvd(
+    x: Rows,
+    y: Rows,
+    clusters_x: Sequence[str] | None = None,
+    clusters_y: Sequence[str] | None = None,
+) -> float | None:
     """Unbiased squared MMD of two sets; may be negative.
 
     Args:
         x, y: [n,d] and [m,d], at least two rows each; n and m may differ.
+        clusters_x, clusters_y: the cluster of each row; a clip and its prediction share one. None =
+            each row is a cluster of its own, in that set alone.
 
     Returns:
-        mean k(x,x') + mean k(y,y') - 2 mean k(x,y), x and x' different rows. The same bits for any
-        order of the rows.
+        mean k(x,x') + mean k(y,y') - 2 mean k(x,y), each over all pairs of different clusters; None
+        where a set has a single cluster. The same bits for any order of the rows.
 
     Raises:
-        UsageError: fewer than two rows, or different d.
+        UsageError: fewer than two rows, different d, or a wrong number of names.
         BadData: a row with NaN or infinity.
     """
-    return _Sums.of(ordered(x, "first"), ordered(y, "second")).value()
+    return KernelSums.of(x, y, clusters_x, clusters_y).value()
 
 
 def kvd_leave_one_out(
@@ -51,24 +62,18 @@ def kvd_leave_one_out(
 
     Args:
         x, y: as in `kvd`.
-        clusters_x, clusters_y: as in `vpbench.metrics.frechet.leave_one_out`.
+        clusters_x: the cluster of each row of x.
+        clusters_y: that of each row of y; None = the same as `clusters_x`.
 
     Returns:
-        Cluster -> value, by name; None where fewer than two rows of a set are left. The same bits
-        for any order of the rows.
+        Cluster -> value, by name; None where a set has a single cluster left. The same bits for any
+        order of the rows.
 
     Raises:
-        UsageError, BadData: as `kvd`, or a wrong number of names.
+        UsageError, BadData: as `kvd`.
     """
-    first = ordered(x, "first", clusters_x)
-    second = ordered(y, "second", clusters_x if clusters_y is None else clusters_y)
-    sums = _Sums.of(first, second)
-    in_x, in_y = first.members(), second.members()
-    nothing = np.zeros(0, dtype=np.intp)
-    return {
-        name: sums.without(in_x.get(name, nothing), in_y.get(name, nothing))
-        for name in sorted(in_x.keys() | in_y.keys())
-    }
+    other = clusters_x if clusters_y is None else clusters_y
+    return KernelSums.of(x, y, clusters_x, other).leave_one_out()
 
 
 def permutation_p(
@@ -76,148 +81,164 @@ def permutation_p(
     y: Rows,
     clusters_x: Sequence[str] | None = None,
     clusters_y: Sequence[str] | None = None,
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
 ) -> float | None:
     """p-value of `kvd` against "both sets come from one distribution", one-sided.
 
-    All rows are pooled and their labels, first or second set, are permuted. The rows of one
-    cluster in one set stay together as one block, so that clips of one person count once. A clip
-    and its prediction are not held together: where they resemble each other this makes the test
-    cautious. The seed is fixed; the set itself is one of the permutations, so p is never 0.
+    Paired sets: a clip and its prediction swap their labels, first or second set; the rows of one
+    cluster swap together, so that clips of one person count once. That is exact where the two of a
+    pair are exchangeable, however much they resemble each other (`relabelling.Swaps`). Sets without
+    clusters in common: labels are permuted among clusters. Sets of which some clusters are in both
+    and some are not: both at once. Seeds are fixed; the sets as they are count as one relabelling,
+    so p is never 0.
 
     Args:
-        x, y: as in `kvd`.
-        clusters_x, clusters_y: the cluster of each row; None = each row stands alone.
-        permutations: how many.
+        x, y, clusters_x, clusters_y: as in `kvd`.
+        permutations: how many, where labels are permuted; None = `relabelling.permutations_for`.
 
     Returns:
-        (1 + number of permutations with at least the observed value) / (1 + permutations), or None
-        where a set has fewer than two blocks. The same bits for any order of the rows.
+        The part of the relabellings with at least the observed value; None where a set has a single
+        cluster. The same bits for any order of the rows.
 
     Raises:
-        UsageError, BadData: as `kvd`, or a wrong number of names.
+        UsageError, BadData: as `kvd`.
     """
-    first, second = ordered(x, "first", clusters_x), ordered(y, "second", clusters_y)
-    check_pair(first, second)
-    one, count_1 = _blocks_of(first, clusters_x is None)
-    two, count_2 = _blocks_of(second, clusters_y is None)
-    if min(count_1, count_2) < 2:
-        return None
-    block = np.concatenate([one, two + count_1])
-    labels = np.zeros((permutations + 1, count_1 + count_2), dtype=np.int8)
-    labels[:, :count_1] = 1
-    random = np.random.Generator(np.random.PCG64(_SEED))
-    random.permuted(labels[1:], axis=1, out=labels[1:])
-    values, scale = _relabelled(np.concatenate([first.rows, second.rows]), labels, block)
-    reached = values[1:] >= values[0] - 1e-12 * scale
-    return float((1 + np.count_nonzero(reached)) / (1 + permutations))
+    return KernelSums.of(x, y, clusters_x, clusters_y, test=True).p(permutations)
 
 
 @dataclass(frozen=True, eq=False)
-class _Sums:
-    """Sums of kernel values, n + m of each kind.
+class KernelSums:
+    """Sums of kernel values over pairs of different clusters: all that the distance needs.
 
     Attributes:
-        x, y: rows.
-        to_x: [n+m], sum of each pooled row's kernel values with the other rows of x.
-        to_y: [n+m], the same with the other rows of y.
+        n, m: rows of x and of y.
+        rows: [n+m,d], x and then y.
+        codes: [n+m], number of each row's cluster; a cluster in both sets has one number.
+        names: cluster of each number.
+        to_x: [n+m], sum of each row's kernel values with rows of x of other clusters.
+        to_y: [n+m], the same with rows of y.
+        size: mean absolute kernel value.
+        swapped: numerator of the distance for each swap of pairs, where there are only pairs.
     """
 
-    x: Floats
-    y: Floats
+    n: int
+    m: int
+    rows: Floats
+    codes: npt.NDArray[np.intp]
+    names: tuple[str, ...]
     to_x: Floats
     to_y: Floats
+    size: float
+    swapped: Floats | None
 
     @classmethod
-    def of(cls, first: RowSet, second: RowSet) -> _Sums:
+    def of(
+        cls,
+        x: Rows,
+        y: Rows,
+        clusters_x: Sequence[str] | None = None,
+        clusters_y: Sequence[str] | None = None,
+        *,
+        test: bool = False,
+    ) -> KernelSums:
+        """Sum in one pass over the kernel matrix; with `test`, what the p-value needs as well."""
+        first, second = ordered(x, "first", clusters_x), ordered(y, "second", clusters_y)
         check_pair(first, second)
-        n = len(first.rows)
-        pooled = np.concatenate([first.rows, second.rows])
-        to_x, to_y = np.empty(len(pooled)), np.empty(len(pooled))
-        for part, values in _kernel_blocks(pooled):
-            to_x[part] = values[:, :n].sum(axis=1)
-            to_y[part] = values[:, n:].sum(axis=1)
-        return cls(first.rows, second.rows, to_x, to_y)
+        n, m = len(first.rows), len(second.rows)
+        if clusters_x is None or clusters_y is None:
+            first, second = _apart(first, "x", clusters_x), _apart(second, "y", clusters_y)
+        names, codes = _codes(first, second)
+        rows = np.concatenate([first.rows, second.rows])
+        swaps = Swaps.of(codes[:n], codes[n:], len(names)) if test else None
+        side = np.zeros((len(rows), 2))
+        side[:n, 0] = side[n:, 1] = 1.0
+        sums, total = np.zeros((len(rows), 2)), 0.0
+        for start, values in _kernel_blocks(rows, codes):
+            own, beyond = slice(start, start + len(values)), slice(start + len(values), None)
+            below = values[:, len(values) :]
+            sums[own] += values @ side[start:]
+            sums[beyond] += below.T @ side[own]
+            total += float(np.abs(values).sum() + np.abs(below).sum())
+            if swaps is not None:
+                swaps.add(start, values)
+        to_x, to_y = np.ascontiguousarray(sums.T)
+        swapped = None if swaps is None else swaps.values()
+        return cls(n, m, rows, codes, names, to_x, to_y, total / len(rows) ** 2, swapped)
 
-    def value(self) -> float:
-        """The statistic of all rows."""
-        n, m = len(self.x), len(self.y)
-        return _statistic(
-            float(self.to_x[:n].sum()), float(self.to_y[n:].sum()), float(self.to_y[:n].sum()), n, m
+    def value(self) -> float | None:
+        """The distance of all rows; None without pairs of different clusters."""
+        n = self.n
+        sums = self.to_x[:n].sum(), self.to_y[n:].sum(), self.to_y[:n].sum()
+        return _statistic(sums, self._pairs())
+
+    def leave_one_out(self) -> dict[str, float | None]:
+        """Cluster -> the distance without it; None without pairs of different clusters."""
+        n, m, (a, b) = self.n, self.m, self._sizes()
+        own_x, own_y, count = self.codes[:n], self.codes[n:], len(self.names)
+        # No pair within a cluster was counted, so its rows' sums are all that goes with it.
+        xx = self.to_x[:n].sum() - 2 * np.bincount(own_x, self.to_x[:n], count)
+        yy = self.to_y[n:].sum() - 2 * np.bincount(own_y, self.to_y[n:], count)
+        xy = self.to_y[:n].sum() - np.bincount(own_x, self.to_y[:n], count)
+        xy -= np.bincount(own_y, self.to_x[n:], count)
+        pairs = (
+            (n - a) ** 2 - (a @ a - a * a),
+            (m - b) ** 2 - (b @ b - b * b),
+            (n - a) * (m - b) - (a @ b - a * b),
         )
+        return {
+            name: _statistic((xx[k], yy[k], xy[k]), (pairs[0][k], pairs[1][k], pairs[2][k]))
+            for k, name in enumerate(self.names)
+        }
 
-    def without(self, x: npt.NDArray[np.intp], y: npt.NDArray[np.intp]) -> float | None:
-        """The statistic without some rows of x and y; None where fewer than two are left."""
-        n, m = len(self.x), len(self.y)
-        if n - len(x) < 2 or m - len(y) < 2:
+    def p(self, permutations: int | None = None) -> float | None:
+        """The p-value, of sums that were made with `test`; None without a value."""
+        if min(self._pairs()) <= 0:
             return None
-        gone_x, gone_y = self.x[x], self.y[y]
-        xx = self.to_x[:n].sum() - 2 * self.to_x[x].sum() + _others(gone_x)
-        yy = self.to_y[n:].sum() - 2 * self.to_y[n + y].sum() + _others(gone_y)
-        both = _kernel(gone_x, gone_y).sum()
-        xy = self.to_y[:n].sum() - self.to_y[x].sum() - self.to_x[n + y].sum() + both
-        return _statistic(float(xx), float(yy), float(xy), n - len(x), m - len(y))
+        if self.swapped is not None:
+            # Swaps keep the numbers of pairs, so numerators say enough; the first swaps nothing.
+            tie = _TIE * self.size * len(self.rows) ** 2
+            return float(np.mean(self.swapped >= self.swapped[0] - tie))
+        kernel = _kernel_blocks(self.rows, self.codes)
+        own_x, own_y = self.codes[: self.n], self.codes[self.n :]
+        return permuted_p(kernel, own_x, own_y, _TIE * self.size, permutations)
+
+    def _sizes(self) -> tuple[Floats, Floats]:
+        """Rows of each cluster in x and in y."""
+        own = self.codes[: self.n], self.codes[self.n :]
+        one, two = (np.bincount(c, minlength=len(self.names)).astype(np.float64) for c in own)
+        return one, two
+
+    def _pairs(self) -> tuple[float, float, float]:
+        """Pairs of different clusters within x, within y and across."""
+        n, m, (a, b) = self.n, self.m, self._sizes()
+        return float(n * n - a @ a), float(m * m - b @ b), float(n * m - a @ b)
 
 
-def _statistic(xx: float, yy: float, xy: float, n: int, m: int) -> float:
-    return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
+def _statistic(sums: tuple[float, float, float], pairs: tuple[float, float, float]) -> float | None:
+    if min(pairs) <= 0:
+        return None
+    return float(sums[0] / pairs[0] + sums[1] / pairs[1] - 2 * sums[2] / pairs[2])
 
 
-def _kernel(x: Floats, y: Floats) -> Floats:
-    """(x.y / d + 1)^3, [n,m]."""
-    base = x @ y.T / x.shape[1] + 1
-    return base * base * base
+def _apart(rows: RowSet, side: str, clusters: Sequence[str] | None) -> RowSet:
+    """The rows with clusters of this set alone, numbered in the order of the rows if unnamed."""
+    own = [f"{k:09d}" for k in range(len(rows.rows))] if clusters is None else rows.clusters
+    return RowSet(rows.rows, tuple(f"{side} {name}" for name in own))
 
 
-def _others(rows: Floats) -> float:
-    """Sum of the kernel over all pairs of different rows."""
-    values = _kernel(rows, rows)
-    np.fill_diagonal(values, 0)
-    return float(values.sum())
+def _codes(first: RowSet, second: RowSet) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """Names of the clusters, and the number of each row's, of both sets."""
+    own = [*first.clusters, *second.clusters]
+    order = {name: k for k, name in enumerate(sorted(set(own)))}
+    return tuple(order), np.array([order[name] for name in own], dtype=np.intp)
 
 
-def _kernel_blocks(rows: Floats) -> Iterator[tuple[slice, Floats]]:
-    """The kernel matrix of all rows with a diagonal of 0, some rows at a time."""
+def _kernel_blocks(rows: Floats, codes: npt.NDArray[np.intp]) -> Iterator[Block]:
+    """The kernel matrix of all rows, 0 within a cluster, some rows at a time; see `Block`."""
     step = max(1, _BLOCK // len(rows))
     for start in range(0, len(rows), step):
-        part = slice(start, min(start + step, len(rows)))
-        values = _kernel(rows[part], rows)
-        np.fill_diagonal(values[:, part], 0)
-        yield part, values
-
-
-def _blocks_of(rows: RowSet, alone: bool) -> tuple[npt.NDArray[np.intp], int]:
-    """The block of each row, and how many blocks there are."""
-    if alone:
-        return np.arange(len(rows.rows)), len(rows.rows)
-    block = np.empty(len(rows.rows), dtype=np.intp)
-    members = rows.members()
-    for number, name in enumerate(members):
-        block[members[name]] = number
-    return block, len(members)
-
-
-def _relabelled(
-    rows: Floats, labels: npt.NDArray[np.int8], block: npt.NDArray[np.intp]
-) -> tuple[Floats, float]:
-    """The statistic for each row of labels [P, blocks], and the size of its terms.
-
-    With a the 0-1 vector of the first set and K without its diagonal, the three sums are a.Ka,
-    a.K1 - a.Ka and 1.K1 - 2 a.K1 + a.Ka: one matrix product for many permutations.
-    """
-    inner, linear, total = np.zeros(len(labels)), np.zeros(len(labels)), 0.0
-    step = max(1, _BLOCK // len(rows))
-    for part, values in _kernel_blocks(rows):
-        to_all = values.sum(axis=1)
-        total += float(to_all.sum())
-        for start in range(0, len(labels), step):
-            some = slice(start, start + step)
-            chosen = labels[some][:, block].astype(np.float64)
-            mine = np.ascontiguousarray(chosen[:, part])
-            inner[some] += np.einsum("pi,pi->p", mine @ values, chosen)
-            linear[some] += mine @ to_all
-    n = labels[:, block].sum(axis=1, dtype=np.int64).astype(np.float64)
-    m = len(rows) - n
-    xx, yy, xy = inner, total - 2 * linear + inner, linear - inner
-    values = xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
-    return values, abs(total) / len(rows) ** 2
+        some = slice(start, start + step)
+        base = rows[some] @ rows[start:].T / rows.shape[1] + 1
+        values = base * base * base
+        values[codes[some, None] == codes[start:]] = 0
+        yield start, values

@@ -7,11 +7,12 @@ from vpbench.api.specs import MetricSpec
 PSNR = MetricSpec(
     name="psnr",
     factory="vpbench.metrics.frames:Psnr",
-    summary="peak signal-to-noise ratio of a clip's mean squared error",
+    summary="peak signal-to-noise ratio of a clip's mean squared error (@frames: mean of frames')",
     kind="clip",
     direction="up",
     unit="dB",
-    version=1,
+    version=2,
+    recipes=("frames",),
 )
 
 SSIM = MetricSpec(

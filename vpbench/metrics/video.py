@@ -6,9 +6,10 @@ is the same bits for any order of the clips and any division among merged instan
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +20,6 @@ from vpbench.api.errors import BadData, UsageError
 from vpbench.api.types import ClipInfo, Floor, Frames, Score, TaskInfo
 from vpbench.core.hashing import digest
 from vpbench.metrics import frechet as fr
-from vpbench.metrics import kernel as ke
 from vpbench.metrics.features import (
     FeatureCache,
     FeatureExtractor,
@@ -27,13 +27,17 @@ from vpbench.metrics.features import (
     Shipped,
     real_floor,
 )
+from vpbench.metrics.kernel import KernelSums, kvd
+from vpbench.metrics.leave_out import leave_one_out
+from vpbench.metrics.relabelling import PERMUTATIONS, SWAP_BITS
+from vpbench.metrics.sample_sets import mean, mean_over_sets, p_of, stratified_se
 from vpbench.metrics.video_specs import FVD, KVD
 
 if TYPE_CHECKING:
     from vpbench.api.protocols import MetricContext
     from vpbench.api.specs import MetricSpec, Value
 
-FEW = 256
+FEW = 60
 """Clips under which a set metric carries a warning."""
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -42,10 +46,30 @@ PINS = {"puppets.npz": "1780d1bf22a74b630103f1be8dc5f95bb23edb63764b6e3bc7c14abf
 """sha256 of each of its files."""
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What a distance says of one sample set.
+
+    Attributes:
+        value: None where it is not defined.
+        left: cluster -> the value without it.
+        p: p-value, where the distance has a test.
+    """
+
+    value: float | None
+    left: Mapping[str, float | None]
+    p: float | None = None
+
+
 class _SetMetric(ABC):
-    """What FVD and KVD share: checks, features, sample sets, leaving clusters out."""
+    """What FVD and KVD share: checks, features, sample sets, leaving clusters out.
+
+    Attributes:
+        biased: whether the expected value depends on the number of clips.
+    """
 
     spec: MetricSpec
+    biased: bool
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Value], ctx: MetricContext) -> None:
         """
@@ -146,48 +170,45 @@ class _SetMetric(ABC):
         `per_clip` maps each cluster (a group, or a clip without one) to the value without its real
         and predicted clips; it is empty where one cannot be left out. Where some clusters are in
         one set only, `se` is the stratified jackknife error, which is right for sets of unequal
-        size; otherwise it follows from `per_clip` alone.
-
-        Raises:
-            UsageError: fewer than two clips in a set.
+        size; otherwise it follows from `per_clip` alone. Without a value, `reason` says why.
         """
         features = self._queue.finish()
         fakes, reals = sorted(self._fake), sorted(self._real)
         for side, clips in (("predicted", fakes), ("real", reals)):
             if len(clips) < 2:
-                raise UsageError(
-                    f"{self.name} needs at least 2 {side} clips, there are {len(clips)}."
-                )
+                few = f"{len(clips)} {side} clip{'s' * (len(clips) != 1)}, at least 2 are needed"
+                return Score(None, n=len(fakes), reason=few)
         real = np.stack([features[self._real[c]] for c in reals])
         in_fake, in_real = ([self._clusters[c] for c in clips] for clips in (fakes, reals))
-        values: list[float] = []
-        left: list[dict[str, float | None]] = []
-        tests: list[float | None] = []
+        found: list[Figures] = []
         for s in range(self._samples or 0):
             fake = np.stack([features[self._fake[c][s]] for c in fakes])
-            values.append(self._distance(fake, real))
-            left.append(self._leave_one_out(fake, real, in_fake, in_real))
-            tests.append(self._test(fake, real, in_fake, in_real))
-        per_clip = _mean_over_sets(left)
-        strata = [
-            set(in_fake) & set(in_real),
-            set(in_fake) - set(in_real),
-            set(in_real) - set(in_fake),
-        ]
+            found.append(self._figures(fake, real, in_fake, in_real))
+        values = [one.value for one in found if one.value is not None]
+        if len(values) < len(found):
+            return Score(None, n=len(fakes), reason="the clips of one set are all of one group")
+        per_clip = mean_over_sets([one.left for one in found])
+        fake_sizes, real_sizes = Counter(in_fake), Counter(in_real)
+        clusters = sorted({*in_fake, *in_real})
         return Score(
-            value=_mean(values),
+            value=mean(values),
             n=len(fakes),
             per_clip=per_clip or {},
-            se=_stratified_se(per_clip, strata) if per_clip else None,
-            p=_p_of(tests),
-            reason=self._reason(len(fakes), len(reals), real.shape[1], per_clip is not None),
+            sizes={c: (fake_sizes[c], real_sizes[c]) for c in clusters},
+            se=stratified_se(per_clip, fake_sizes.keys(), real_sizes.keys()) if per_clip else None,
+            p=p_of([one.p for one in found]),
+            reason=self._reason(len(fakes), len(reals), per_clip is not None),
         )
 
     def real_floor(self) -> Floor | None:
-        """Distance between two halves of the real clips seen; None with fewer than 4 clips."""
+        """Distance between two halves of the real clips seen; None with fewer than 4 clips.
+
+        Where the bias depends on the number of clips, also what as few predicted clips give.
+        """
         cached = self._queue.finish()
-        features = {clip: cached[key] for clip, key in self._real.items()}
-        return real_floor(features, self._clusters, self._distance)
+        real = {clip: cached[key] for clip, key in self._real.items()}
+        fake = {clip: cached[keys[0]] for clip, keys in self._fake.items()}
+        return real_floor(real, self._clusters, self._distance, fake if self.biased else {})
 
     def fingerprint(self) -> Mapping[str, Value | None]:
         """Settings of the features and of the statistic; builds no network."""
@@ -208,24 +229,20 @@ class _SetMetric(ABC):
         """Definition of the distance."""
 
     @abstractmethod
-    def _distance(self, fake: fr.Rows, real: fr.Rows) -> float:
-        """Distance of two arrays [n,d]."""
-
-    @abstractmethod
-    def _leave_one_out(
-        self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
-    ) -> dict[str, float | None]:
-        """Cluster -> the distance without it."""
-
-    def _test(
+    def _distance(
         self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
     ) -> float | None:
-        """p-value, where the metric has a test."""
-        return None
+        """Distance of two arrays [n,d], whose rows have clusters."""
 
     @abstractmethod
-    def _few(self, n: int, dim: int) -> str | None:
-        """A caveat for a value from n clips."""
+    def _figures(
+        self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
+    ) -> Figures:
+        """All figures of one sample set."""
+
+    @abstractmethod
+    def _few(self, n: int) -> str:
+        """A caveat for a value from n < `FEW` clips."""
 
     def _check(self, array: Any, side: str, axes: str, clip: str) -> None:
         shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
@@ -256,78 +273,77 @@ class _SetMetric(ABC):
         if side == "predicted":
             self._samples = shape[0]
 
-    def _reason(self, n: int, m: int, dim: int, complete: bool) -> str | None:
-        notes = [self._few(min(n, m), dim)]
+    def _reason(self, n: int, m: int, complete: bool) -> str | None:
+        few = min(n, m)
+        notes = [f"n = {few} < {FEW}: {self._few(few)}"] if few < FEW else []
         if n != m:
             notes.append(f"{n} predicted and {m} real clips")
         if not complete:
             notes.append("no interval: leaving one group out leaves fewer than 2 clips")
-        return "; ".join(filter(None, notes)) or None
+        return "; ".join(notes) or None
 
 
 class Fvd(_SetMetric):
     """Frechet video distance (Unterthiner et al. 2018, equation 2) of I3D features.
 
-    Computed exactly also for fewer clips than dimensions, where its bias dominates; compare it
-    only at equal numbers of clips, and with the floor.
+    Computed exactly also for fewer clips than dimensions. Its bias falls as 1/n and differs between
+    methods; score files hold it beside the value, from the values without each clip.
     """
 
     spec = FVD
+    biased = True
 
     def _statistic(self) -> dict[str, Value | None]:
         return {"statistic": "frechet", "estimator": "factor-svd", "ddof": 1}
 
-    def _distance(self, fake: fr.Rows, real: fr.Rows) -> float:
+    def _distance(
+        self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
+    ) -> float | None:
         return fr.frechet(fake, real)
 
-    def _leave_one_out(
+    def _figures(
         self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
-    ) -> dict[str, float | None]:
-        return fr.leave_one_out(fake, real, in_fake, in_real)
+    ) -> Figures:
+        return Figures(fr.frechet(fake, real), leave_one_out(fake, real, in_fake, in_real))
 
-    def _few(self, n: int, dim: int) -> str | None:
-        if n < FEW:
-            return f"n = {n} < {FEW}: mostly bias, compare with the floor"
-        if n <= dim:
-            return f"n = {n} <= {dim} dimensions: bias dominates, compare with the floor"
-        return None
+    def _few(self, n: int) -> str:
+        return "unreliable: the bias estimate finds half of it"
 
 
 class Kvd(_SetMetric):
     """Kernel video distance: unbiased squared MMD of I3D features, cubic kernel.
 
-    May be negative. Its p-value tests against "predicted and real clips have one distribution";
-    of several sample sets it is twice the mean, at most 1, which is a p-value whatever their
-    dependence (Vovk & Wang, "Combining p-values via averaging", Biometrika 107, 2020).
+    Pairs of one clip, or of one group, do not count: a predicted clip resembles the clip that it
+    was made for. May be negative. Its p-value tests against "predicted and real clips have one
+    distribution"; of several sample sets it is twice the mean, at most 1, which is a p-value
+    whatever their dependence (Vovk & Wang, "Combining p-values via averaging", Biometrika 107,
+    2020).
     """
 
     spec = KVD
+    biased = False
 
     def _statistic(self) -> dict[str, Value | None]:
         return {
             "statistic": "mmd2",
-            "estimator": "unbiased-u",
+            "estimator": "unbiased-u-between-clusters",
             "kernel": "(x.y/d+1)^3",
-            "permutations": ke.PERMUTATIONS,
+            "test": f"swaps-of-pairs-2^{SWAP_BITS}, permutations-{PERMUTATIONS}",
         }
 
-    def _distance(self, fake: fr.Rows, real: fr.Rows) -> float:
-        return ke.kvd(fake, real)
-
-    def _leave_one_out(
-        self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
-    ) -> dict[str, float | None]:
-        return ke.kvd_leave_one_out(fake, real, in_fake, in_real)
-
-    def _test(
+    def _distance(
         self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
     ) -> float | None:
-        return ke.permutation_p(fake, real, in_fake, in_real)
+        return kvd(fake, real, in_fake, in_real)
 
-    def _few(self, n: int, dim: int) -> str | None:
-        if n < FEW:
-            return f"n = {n} < {FEW}: unbiased but coarse, read it with its interval"
-        return None
+    def _figures(
+        self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
+    ) -> Figures:
+        sums = KernelSums.of(fake, real, in_fake, in_real, test=True)
+        return Figures(sums.value(), sums.leave_one_out(), sums.p())
+
+    def _few(self, n: int) -> str:
+        return "coarse, read it with its p-value"
 
 
 def open_extractor(recipe: str, dtype: Any, ctx: MetricContext) -> FeatureExtractor:
@@ -355,44 +371,3 @@ def shipped_features() -> list[Shipped]:
         HashMismatch: a file is not the one that was shipped.
     """
     return [Shipped.read(path, PINS.get(path.name, "")) for path in sorted(SHIPPED.glob("*.npz"))]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
-def _mean_over_sets(left: Sequence[Mapping[str, float | None]]) -> dict[str, float | None] | None:
-    """Cluster -> mean over the sample sets; None where a cluster has no value."""
-    means: dict[str, float | None] = {}
-    for cluster in left[0]:
-        values = [v for part in left if (v := part[cluster]) is not None]
-        if len(values) < len(left):
-            return None
-        means[cluster] = _mean(values)
-    return means
-
-
-def _stratified_se(
-    per_cluster: Mapping[str, float | None], strata: Sequence[set[str]]
-) -> float | None:
-    """Jackknife error of a statistic of independent sets (Shao & Tu 1995, section 6.2).
-
-    None where all clusters are in one stratum: the plain jackknife is the same then.
-    """
-    filled = [s for s in strata if s]
-    if len(filled) < 2 or any(len(s) < 2 for s in filled):
-        return None
-    total = 0.0
-    for stratum in filled:
-        values = [v for c in sorted(stratum) if (v := per_cluster[c]) is not None]
-        mean, count = _mean(values), len(values)
-        total += (count - 1) / count * math.fsum((v - mean) ** 2 for v in values)
-    return math.sqrt(total)
-
-
-def _p_of(tests: Sequence[float | None]) -> float | None:
-    """One p-value for all sample sets."""
-    known = [p for p in tests if p is not None]
-    if not known or len(known) < len(tests):
-        return None
-    return known[0] if len(known) == 1 else min(1.0, 2 * _mean(known))

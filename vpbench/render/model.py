@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vpbench.api.errors import Incomparable
+from vpbench.core.intervals import MIN_FITS
 from vpbench.core.schema import GroupJson, RowJson, ScoreJson
-from vpbench.render.text import DASH, clean, column_title, format_score
+from vpbench.render.statistics import (
+    best_figures,
+    compared,
+    explained_by_marks,
+    mark,
+    shown_p,
+    statistics_notes,
+)
+from vpbench.render.text import DASH, clean, column_title, format_p, format_score, rounded
 
 _SECTION = {"ceiling": 0, "floor": 1, "reference": 2, "null": 4}
 """Order of the kinds; what is not listed stands between, in the order given."""
@@ -21,7 +30,6 @@ _KIND = {"ceiling": "same clips", "floor": "other real clips"}
 _EXPLAINED = {
     "chained": "predicted in pieces, each from the end of the one before",
     "adapted n=1": "a method for several given frames, retrained with one",
-    "not distinguishable from": "the paired interval of the difference contains 0",
 }
 
 
@@ -36,16 +44,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text with the labels of its notes."""
+    """Text with its mark and the labels of its notes."""
 
     text: str
     notes: tuple[str, ...] = ()
     bold: bool = False
+    mark: str = ""
+
+    @property
+    def marked(self) -> str:
+        """The text with its mark."""
+        return f"{self.text} {self.mark}" if self.mark else self.text
 
     @property
     def plain(self) -> str:
-        """The text with its labels in brackets. No markup: rich must be told so (`Text`)."""
-        return f"{self.text} [{','.join(self.notes)}]" if self.notes else self.text
+        """The text with mark, and labels in brackets. No markup: rich must be told so (`Text`)."""
+        return f"{self.marked} [{_listed(self.notes)}]" if self.notes else self.marked
 
 
 @dataclass(frozen=True)
@@ -115,9 +129,10 @@ def table_model(group: GroupJson) -> TableModel:
     rows = sorted(group["rows"], key=lambda row: _SECTION.get(row["kind"], _METHODS))
     labels = _Labels()
     columns = _columns(group, rows)
+    best = best_figures(group, rows)
     drawn = tuple(
         TableRow(
-            cells=_cells(row, columns, group, labels),
+            cells=_cells(row, columns, group, labels, best),
             dimmed=row["kind"] in _SECTION,
             rule_above=k > 0 and _part(row) != _part(rows[k - 1]),
             source=row,
@@ -158,7 +173,11 @@ def _columns(group: GroupJson, rows: list[RowJson]) -> tuple[Column, ...]:
 
 
 def _cells(
-    row: RowJson, columns: tuple[Column, ...], group: GroupJson, labels: _Labels
+    row: RowJson,
+    columns: tuple[Column, ...],
+    group: GroupJson,
+    labels: _Labels,
+    best: Mapping[str, float],
 ) -> tuple[Cell, ...]:
     plain = {
         "given": _count(row["conditioning_frames"]),
@@ -171,7 +190,11 @@ def _cells(
     for column in columns:
         if column.metric:
             wanted = group["metrics"][column.metric]["fingerprint"]
-            cells.append(_score_cell(row, column.metric, wanted, labels, silent=bool(reason)))
+            cell = _score_cell(row, column.metric, wanted, labels, silent=bool(reason))
+            figure = compared(row["scores"].get(column.metric))
+            first = row["kind"] == "method" and not row["not_comparable"]
+            bold = first and figure is not None and figure == best.get(column.metric)
+            cells.append(replace(cell, bold=bold))
         elif column.title == "method":
             cells.append(_name_cell(row, reason, labels))
         else:
@@ -183,7 +206,8 @@ def _name_cell(row: RowJson, reason: str | None, labels: _Labels) -> Cell:
     name = clean(row["method"])
     if row["kind"] != "method":
         name += f" ({_KIND.get(row['kind'], row['kind'])})"
-    notes = [_explained(note) for note in row["notes"]] + ([reason] if reason else [])
+    own = [note for note in row["notes"] if not explained_by_marks(row, note)]
+    notes = [_explained(note) for note in own] + ([reason] if reason else [])
     return Cell(name, tuple(labels.of(note) for note in notes))
 
 
@@ -195,9 +219,10 @@ def _score_cell(row: RowJson, metric: str, wanted: str, labels: _Labels, *, sile
     notes = [labels.of(clean(score["reason"]))] if score["reason"] else []
     if row["n"] is not None and score["n"] != row["n"]:
         notes.append(labels.of(f"n = {score['n']}"))
-    text, rank = format_score(score, metric), score["rank"]
-    best = rank is not None and (rank == "1" or rank.startswith("1–"))
-    return Cell(f"{text} ({rank})" if rank else text, tuple(notes), best)
+    text, rank, p = format_score(score, metric), score["rank"], shown_p(row, score)
+    if p is not None:
+        text = f"{rounded(score['value'], score['se'], metric)}, {format_p(p)}"
+    return Cell(f"{text} ({rank})" if rank else text, tuple(notes), mark=mark(row, metric))
 
 
 def _check_fingerprint(method: str, metric: str, own: str | None, column: str | None) -> None:
@@ -230,12 +255,7 @@ def _explained(note: str) -> str:
 
 
 def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:
-    scores = [s for row in rows for s in row["scores"].values() if s["value"] is not None]
-    notes: list[str] = []
-    if any(s["se"] for s in scores):
-        notes.append("± is one standard error")
-    if any(s["rank"] for s in scores):
-        notes.append("(2–3) is a rank among rows of equal conditioning; a range is a tie")
+    notes = statistics_notes(group, rows)
     notes += [note for note in (_size_note(rows), _training_note(rows), _origin_note(rows)) if note]
     notes += _task_notes(group)
     if group["task"].get("rendered"):
@@ -268,12 +288,13 @@ def _size_note(rows: list[RowJson]) -> str | None:
 
 def _training_note(rows: list[RowJson]) -> str | None:
     trained = [r for r in rows if r["kind"] in ("method", "oracle") and _was_trained(r)]
-    once = [clean(row["method"]) for row in trained if len(row["fit_seeds"]) < 2]
-    if not once:
+    few = [r for r in trained if len(r["fit_seeds"]) < MIN_FITS]
+    if not few:
         return None
-    who = "one training run each"
-    if len(once) < len(trained):
-        who += f" ({', '.join(once)})"
+    once = all(len(r["fit_seeds"]) < 2 for r in few)
+    who = "one training run each" if once else f"fewer than {MIN_FITS} training runs"
+    if len(few) < len(trained) or not once:
+        who += f" ({', '.join(clean(r['method']) for r in few)})"
     return f"{who}: differences include training variance"
 
 
@@ -295,6 +316,27 @@ def _common(values: Iterable[int | None]) -> int | None:
 
 def _count(value: int | None) -> str:
     return DASH if value is None else str(value)
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    """Labels in the order of their letters, "d-g" for three and more in a row."""
+    places = sorted(_place(label) for label in labels)
+    parts: list[str] = []
+    start = 0
+    for k in range(1, len(places) + 1):
+        if k == len(places) or places[k] != places[k - 1] + 1:
+            run = [_letter(place) for place in places[start:k]]
+            parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else run
+            start = k
+    return ",".join(parts)
+
+
+def _place(label: str) -> int:
+    """What `_letter` was given."""
+    number = 0
+    for letter in label:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return number - 1
 
 
 def _letter(k: int) -> str:

@@ -47,6 +47,11 @@ CSV_FIELDS = (
     "se",
     "ci_low",
     "ci_high",
+    "bias",
+    "corrected",
+    "corrected_se",
+    "p",
+    "rank",
     "fingerprint",
     "reason",
     "notes",
@@ -112,7 +117,7 @@ def _markdown_line(texts: list[str], widths: list[int], rights: list[bool]) -> s
 
 
 def _markdown_cell(cell: Cell, *, dimmed: bool) -> str:
-    text = markdown(cell.text)
+    text = markdown(cell.marked)
     if text and dimmed:
         text = f"*{text}*"
     elif text and cell.bold:
@@ -153,7 +158,7 @@ def _latex_table(model: TableModel) -> str:
 
 
 def _latex_cell(cell: Cell, *, dimmed: bool) -> str:
-    text = latex(cell.text)
+    text = latex(cell.marked)
     if text and dimmed:
         text = f"\\textcolor{{gray}}{{{text}}}"
     elif text and cell.bold:
@@ -181,6 +186,9 @@ def _csv_line(group: GroupJson, row: RowJson, metric: str) -> list[str]:
         _number(score["se"] if score else None),
         _number(low),
         _number(high),
+        *(_number(score[key] if score else None) for key in ("bias", "corrected", "corrected_se")),
+        _number(score["p"] if score else None),
+        csv_text((score["rank"] if score else None) or ""),
         csv_text((score["fingerprint"] if score else None) or ""),
         csv_text((score["reason"] if score else "not scored") or ""),
         csv_text("; ".join(row["notes"])),

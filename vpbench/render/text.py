@@ -14,7 +14,7 @@ DASH = "—"
 
 _UPPER = {"fvd", "kvd", "psnr", "ssim", "lpips", "fid"}
 _ARROW = {"up": "↑", "down": "↓"}
-_DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4, "fvd": 1, "kvd": 4, "fid": 1}
+_DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4, "fvd": 1, "kvd": 1, "fid": 1}
 _MOST_DECIMALS = 6
 _ROUNDING = 1e-9
 
@@ -37,11 +37,20 @@ def format_score(score: ScoreJson | None, metric: str) -> str:
         reason = None if score is None else score["reason"]
         return f"{DASH} ({clean(reason)})" if reason else DASH
     value, se = score["value"], score["se"]
-    usual = _DECIMALS.get(_base(metric), 3)
+    text = rounded(value, se, metric)
+    return f"{text} ± {rounded(se, se, metric)}" if se and abs(se) >= _ROUNDING else text
+
+
+def rounded(value: float, se: float | None, metric: str) -> str:
+    """A figure with as many decimals as its standard error warrants, without the error."""
     if not se or abs(se) < _ROUNDING:  # an error of rounding, not of sampling
-        return _fixed(value, usual)
-    places = _error_decimals(se)
-    return f"{_fixed(value, places)} ± {_fixed(se, places)}"
+        return _fixed(value, _DECIMALS.get(_base(metric), 3))
+    return _fixed(value, _error_decimals(se))
+
+
+def format_p(p: float) -> str:
+    """`p = 0.43`, and `p < 0.001` below that."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{2 if p >= 0.1 else 3}f}"
 
 
 def column_title(metric: str, direction: str, fingerprint: str = "", unit: str = "") -> str:
@@ -149,6 +158,8 @@ _LATEX = {
     "|": "\\textbar{}",
     "`": "\\textasciigrave{}",
     "±": "$\\pm$",
+    "≈": "$\\approx$",
+    "▼": "$\\bigtriangledown$",
     "×": "$\\times$",
     "−": "$-$",
     "↑": "$\\uparrow$",

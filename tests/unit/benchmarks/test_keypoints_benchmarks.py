@@ -139,8 +139,12 @@ def test_the_part_of_the_way():
 
     exact = closing(record(40.0, 0.0), record(100.0, 0.0), record(20.0, 0.0))
     assert exact.value == 0.75 and exact.se == 0.0 and exact.met
-    loose = closing(record(70.0, 1.0), record(100.0, 1.0), record(20.0, 1.0))
-    assert loose.value == 0.375 and loose.se > 0 and not loose.met
+    sides = [record(value, 0.1) for value in (70.0, 100.0, 20.0)]
+    ours, still, real = (9 * s["value"] - 8 * np.mean(list(s["per_clip"].values())) for s in sides)
+    loose = closing(*sides)
+    assert loose.value == pytest.approx((still - ours) / (still - real))
+    assert loose.value != pytest.approx(0.375, abs=1e-4)
+    assert loose.se > 0 and not loose.met
 
 
 def test_error_on_changed_pixels():
@@ -172,13 +176,13 @@ def test_fvd_beside_frozen_motion():
     from keypoints_acceptance import fvd
     from keypoints_trial import FROZEN, METHOD
 
-    from vpbench.core.stats import Interval
+    from vpbench.core.samples import Difference
 
     values = {METHOD: 50.0, "copy-last": 90.0, "real-other": 10.0, FROZEN: 80.0}
     trial = SimpleNamespace(
         score=lambda name, _: {"value": values[name], "per_clip": {}, "se": 1.0},
         finished=lambda name: SimpleNamespace(inputs={"method": name}),
-        apart=lambda a, b, _: Interval(values[a] - values[b], 12.0, None, None, 9),
+        apart=lambda a, b, _: Difference(values[a] - values[b], 12.0, 8.0, 9),
     )
     bound = {line.name: line.value for line in fvd(trial) if line.at_least is not None}
     assert list(bound.values()) == [0.5, 2.5]

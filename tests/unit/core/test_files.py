@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import errno
+import json
 import math
 import os
 import stat
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vpbench.api import Corrupt, Unwritable
@@ -138,3 +140,26 @@ def test_what_the_system_says_while_flushing(tmp_path, monkeypatch, number, said
 def test_other_errors_pass_as_they_are(tmp_path):
     with pytest.raises(ConnectionResetError), storage(tmp_path):
         raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+
+def random_json(dice, depth=0):
+    kind = dice.integers(9 if depth < 4 else 6)
+    if kind < 6:
+        words = ("", 'a"b\n', "é\u2028", ", : [", True, None, 0, -7, 1e-300, 0.1, 1e22, 2**70)
+        return words[dice.integers(len(words))]
+    size = dice.integers(4)
+    if kind == 6:
+        return [random_json(dice, depth + 1) for _ in range(size)]
+    return {f"k{dice.integers(99)}, : ": random_json(dice, depth + 1) for _ in range(size)}
+
+
+def test_the_stored_form_is_that_of_json():
+    """Written with C's help; to the byte what the standard library writes with indent=1."""
+    dice = np.random.default_rng(0)
+    values = [random_json(dice) for _ in range(500)] + [{}, [], [[]], {"a": {}}, [{}, []], "x", 1.5]
+    for value in values:
+        wanted = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        assert files.stored_bytes(value) == files.json_bytes(value) == wanted.encode()
+    for bad in (math.nan, [math.inf], {"a": [1.0, -math.inf]}):
+        with pytest.raises(ValueError, match="JSON"):
+            files.stored_bytes(bad)

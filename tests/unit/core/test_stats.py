@@ -7,6 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from vpbench.core import stats
+from vpbench.core.jackknife import jackknife, jackknife_difference
 
 
 def rng(seed=0):
@@ -109,9 +110,9 @@ def test_nan_and_infinity_are_refused(bad):
     with pytest.raises(ValueError, match="finite"):
         stats.paired_difference({"a": bad}, {"a": 1.0})
     with pytest.raises(ValueError, match="finite"):
-        stats.jackknife([1.0, bad], 1.0)
+        jackknife([1.0, bad], 1.0)
     with pytest.raises(ValueError, match="finite"):
-        stats.jackknife([1.0, 2.0], bad)
+        jackknife([1.0, 2.0], bad)
     with pytest.raises(ValueError, match="finite"):
         stats.t_interval([1.0, 2.0, bad])
     with pytest.raises(ValueError, match="finite"):
@@ -181,7 +182,7 @@ def test_interval_of_equal_methods_covers_zero(n, lowest):
 def test_jackknife_of_a_mean_is_its_standard_error(n):
     values = rng(n).normal(size=n)
     left_out = [(values.sum() - v) / (n - 1) for v in values]
-    se, low, high = stats.jackknife(left_out, float(values.mean()))
+    se, low, high = jackknife(left_out, float(values.mean()))
     theirs = scipy_stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert se == pytest.approx(values.std(ddof=1) / math.sqrt(n), rel=1e-9)
     assert (low, high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
@@ -189,20 +190,20 @@ def test_jackknife_of_a_mean_is_its_standard_error(n):
 
 def test_jackknife_does_not_depend_on_the_order_and_needs_two():
     parts = rng(3).normal(size=33)
-    assert stats.jackknife(parts, 0.0) == stats.jackknife(parts[::-1], 0.0)
-    assert stats.jackknife([], 1.0) == stats.jackknife([1.0], 1.0) == (None, None, None)
+    assert jackknife(parts, 0.0) == jackknife(parts[::-1], 0.0)
+    assert jackknife([], 1.0) == jackknife([1.0], 1.0) == (None, None, None)
 
 
 def test_jackknife_difference_is_paired():
     values = rng(5).normal(size=(2, 30))
     a, b = ({str(k): float((v.sum() - x) / 29) for k, x in enumerate(v)} for v in values)
-    got = stats.jackknife_difference(a, b, *(float(v.mean()) for v in values))
+    got = jackknife_difference(a, b, *(float(v.mean()) for v in values))
     difference = values[0] - values[1]
     assert got.mean == pytest.approx(difference.mean())
     assert got.se == pytest.approx(difference.std(ddof=1) / math.sqrt(30))
     assert got.n == 30
     with pytest.raises(ValueError, match="differ in 1 clusters, such as '3'"):
-        stats.jackknife_difference(a, {k: v for k, v in b.items() if k != "3"}, 0.0, 0.0)
+        jackknife_difference(a, {k: v for k, v in b.items() if k != "3"}, 0.0, 0.0)
 
 
 # Fit seeds.

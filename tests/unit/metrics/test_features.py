@@ -240,10 +240,15 @@ def vectors(n, seed=0):
     return {f"c{k:03}": v for k, v in enumerate(values)}
 
 
+def plain(x, y, in_x, in_y):
+    return frechet(x, y)
+
+
 def test_floor_is_of_disjoint_halves():
     seen = []
 
-    def distance(x, y):
+    def distance(x, y, in_x, in_y):
+        assert (len(in_x), len(in_y)) == (len(x), len(y)) and not set(in_x) & set(in_y)
         seen.append((x, y))
         return frechet(x, y)
 
@@ -253,7 +258,7 @@ def test_floor_is_of_disjoint_halves():
         rows = {r.tobytes() for r in np.concatenate([x, y])}
         assert len(x) == len(y) == 10 and len(rows) == 20
     assert found.value == pytest.approx(np.mean([frechet(x, y) for x, y in seen]))
-    backwards = real_floor(dict(reversed(vectors(21).items())), {}, frechet)
+    backwards = real_floor(dict(reversed(vectors(21).items())), {}, plain)
     assert backwards == found
 
 
@@ -261,7 +266,8 @@ def test_floor_keeps_groups_together():
     groups = {f"c{k:03}": f"g{k // 5}" for k in range(40)}
     owner = {v.tobytes(): groups[name] for name, v in vectors(40).items()}
 
-    def distance(x, y):
+    def distance(x, y, in_x, in_y):
+        assert [owner[r.tobytes()] for r in y] == list(in_y)
         assert not {owner[r.tobytes()] for r in x} & {owner[r.tobytes()] for r in y}
         return 0.0
 
@@ -269,6 +275,24 @@ def test_floor_keeps_groups_together():
 
 
 def test_no_floor_of_too_few():
-    assert real_floor(vectors(3), {}, frechet) is None
-    assert real_floor(vectors(30), dict.fromkeys(vectors(30), "one"), frechet) is None
-    assert real_floor(vectors(4), {}, frechet).n == 2
+    assert real_floor(vectors(3), {}, plain) is None
+    assert real_floor(vectors(30), dict.fromkeys(vectors(30), "one"), plain) is None
+    assert real_floor(vectors(4), {}, plain).n == 2
+    assert real_floor(vectors(9), {}, lambda *_: None) is None
+
+
+def test_predicted_clips_are_halved_as_the_real_ones():
+    """So `here` is a distance of pairs; of other clips it is one of as many clips."""
+    real, pairs = vectors(20), []
+
+    def distance(x, y, in_x, in_y):
+        pairs.append((list(in_x), list(in_y)))
+        return frechet(x, y)
+
+    assert real_floor(real, {}, distance, real).here == pytest.approx(0, abs=1e-12)
+    assert all(a == b for a, b in pairs[1::2]) and not any(set(a) & set(b) for a, b in pairs[::2])
+    others = {f"other {k}": v for k, v in vectors(33, 5).items()}
+    found = real_floor(real, {}, distance, others)
+    assert found.n == 10 and found.here > 0 and len(pairs[-1][0]) == 10
+    assert real_floor(real, {}, distance, vectors(5)).here is None
+    assert real_floor(real, {}, distance).here is None

@@ -36,12 +36,12 @@ def clip(name="a"):
     return ClipInfo(name, 16, 64, 64, None)
 
 
-def metric(kind):
-    return kind(None, {}, None)
+def metric(kind, **params):
+    return kind(None, params, None)
 
 
-def score(kind, pairs):
-    m = metric(kind)
+def score(kind, pairs, **params):
+    m = metric(kind, **params)
     for k, (fake, real) in enumerate(pairs):
         m.update(fake, real, clip(f"c{k}"))
     return m.result()
@@ -142,39 +142,102 @@ def test_ssim_agrees_with_torchmetrics_away_from_the_border(size):
     assert structural_similarity(fake, real) == pytest.approx(wanted.numpy(), abs=1e-9)
 
 
-# Nulls.
+# Identical clips.
+
+ONE_LEVEL = 48.1308036086791
+"""PSNR where every value is one grey level off."""
 
 
-def test_identical_clip_has_no_psnr():
+def cap(values):
+    """PSNR of half a grey level's error in one of so many values."""
+    return 10 * math.log10(255**2 / (0.5**2 / values))
+
+
+def test_an_identical_clip_is_at_the_cap():
     real = video(4, 12, 12, 3)
     got = one(Psnr, real, real)
-    assert (got.value, got.reason, got.n) == (None, "identical", 1)
-    assert got.per_clip == {"c0": None}
-    assert got.samples == {"c0": [None]}
-    assert got.per_frame == {"c0": [None] * 4}
+    assert (got.reason, got.n) == ("identical", 1)
+    assert got.value == got.per_clip["c0"] == pytest.approx(cap(4 * 12 * 12 * 3))
+    assert got.per_frame["c0"] == [pytest.approx(cap(12 * 12 * 3))] * 4
+    assert score(Psnr, [(real[None], real)] * 2).reason == "identical: all 2 clips"
+    real[0, 0, 0, 0] |= 1
+    least = real.copy()
+    least[0, 0, 0, 0] ^= 1
+    assert got.value - one(Psnr, least, real).value == pytest.approx(20 * math.log10(2))
 
 
-def test_identical_frame_is_a_hole_in_the_curve_only():
+def test_an_identical_frame_is_at_the_cap_in_the_curve_only():
     real = video(4, 12, 12, 3)
     fake = real.copy()
     fake[2:] = fake[2:] ^ 1
     got = one(Psnr, fake, real)
-    assert got.per_frame["c0"] == [None, None, *[pytest.approx(48.1308036086791)] * 2]
-    assert got.value == pytest.approx(48.1308036086791 + 10 * math.log10(2))
+    assert got.per_frame["c0"] == pytest.approx([cap(432)] * 2 + [ONE_LEVEL] * 2)
+    assert got.value == pytest.approx(ONE_LEVEL + 10 * math.log10(2))
     assert got.reason is None
 
 
-def test_nulls_are_counted_and_left_out_of_the_mean():
+@pytest.mark.parametrize("recipe", ["", "frames"])
+@pytest.mark.parametrize("seed", range(4))
+def test_to_become_perfect_never_lowers_a_mean(recipe, seed):
+    random = np.random.default_rng(seed)
+    pairs = []
+    for k in range(6):
+        real = video(3, 12, 12, 3, seed=10 * seed + k)
+        noise = random.integers(0, 2 ** random.integers(1, 8), real.shape, dtype=np.uint8)
+        pairs.append(((real ^ noise)[None], real))
+    before = score(Psnr, pairs, recipe=recipe)
+    for k in range(6):
+        better = [(real[None] if k == j else fake, real) for j, (fake, real) in enumerate(pairs)]
+        after = score(Psnr, better, recipe=recipe)
+        assert after.value > before.value
+        assert after.n == before.n == 6 == len([v for v in after.per_clip.values() if v])
+        assert after.reason == "identical: 1 of 6 clips"
+
+
+def test_identical_clips_and_samples_are_counted():
     real = video(2, 12, 12, 3)
-    near, far = real ^ 1, real ^ 255
-    got = score(Psnr, [(real[None], real), (near[None], real), (far[None], real)])
-    assert got.n == 3
-    assert got.value == pytest.approx((got.per_clip["c1"] + got.per_clip["c2"]) / 2)
-    assert got.reason == "identical: 1 of 3 clips"
+    near = real ^ 1
     mixed = score(Psnr, [(np.stack([real, near]), real), (np.stack([real, real]), real)])
-    assert mixed.per_clip == {"c0": pytest.approx(48.1308036086791), "c1": None}
-    assert mixed.samples["c0"] == [None, mixed.per_clip["c0"]]
+    top = cap(2 * 432)
+    assert mixed.per_clip == {"c0": pytest.approx((ONE_LEVEL + top) / 2), "c1": pytest.approx(top)}
+    assert mixed.samples["c0"] == pytest.approx([top, ONE_LEVEL])
     assert mixed.reason == "identical: 1 of 2 clips, 3 of 4 samples"
+    assert mixed.n == 2
+
+
+@pytest.mark.parametrize("kind", [Psnr, Ssim])
+def test_constant_clips_have_a_value(kind):
+    for a, b in ((0, 0), (0, 255), (7, 7)):
+        got = one(kind, np.full((2, 12, 12, 3), a, np.uint8), np.full((2, 12, 12, 3), b, np.uint8))
+        assert got.value is not None and math.isfinite(got.value)
+
+
+# The mean over frames.
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_psnr_of_frames_is_the_mean_of_each_frames(size):
+    fake, real = natural((3, *size))
+    fake[1] = 255 - fake[1]
+    each = [one(Psnr, fake[t : t + 1], real[t : t + 1]).value for t in range(3)]
+    mse = ((fake.astype(float) - real) ** 2).mean(axis=(1, 2, 3))
+    assert each == pytest.approx(10 * np.log10(255**2 / mse), abs=1e-10)
+    got = score(Psnr, [(fake[None], real)], recipe="frames")
+    assert got.value == pytest.approx(np.mean(each), abs=1e-10)
+    assert got.per_frame["c0"] == pytest.approx(each, abs=1e-10)
+    assert got.value >= one(Psnr, fake, real).value - 1e-9  # Jensen
+
+
+def test_the_two_conventions_are_two_metrics():
+    clip_mean, frame_mean = metric(Psnr), metric(Psnr, recipe="frames")
+    assert clip_mean.fingerprint() != frame_mean.fingerprint()
+    assert clip_mean.fingerprint()["version"] == 2
+    with pytest.raises(UsageError, match="equal settings"):
+        clip_mean.merge(frame_mean)
+    with pytest.raises(UsageError, match="no recipe 'clips'"):
+        metric(Psnr, recipe="clips")
+    with pytest.raises(UsageError, match="no parameters"):
+        Psnr(None, {"window": 3}, None)
 
 
 @pytest.mark.parametrize("kind", [Psnr, Ssim])
@@ -252,6 +315,10 @@ def test_one_side_alone_is_refused(kind):
             metric(kind).update(fake, real, clip())
 
 
-def test_ssim_refuses_frames_below_its_window():
-    with pytest.raises(UsageError, match="at least 11 x 11 px; clip 'a' has 16 x 10"):
-        metric(Ssim).update(video(1, 2, 10, 16, 3), video(2, 10, 16, 3), clip())
+@pytest.mark.parametrize("height, width", [(10, 16), (16, 10), (1, 1)])
+def test_ssim_has_no_value_for_frames_below_its_window(height, width):
+    fake, real = video(1, 2, height, width, 3), video(2, height, width, 3)
+    got = score(Ssim, [(fake, real)] * 2)
+    assert (got.value, got.n, got.per_clip) == (None, 0, {"c0": None, "c1": None})
+    assert got.reason == f"frames of {width} x {height} px are smaller than its window of 11 px"
+    assert score(Psnr, [(fake, real)]).value is not None

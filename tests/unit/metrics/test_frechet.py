@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vpbench.api.errors import BadData, UsageError
-from vpbench.core.stats import jackknife
+from vpbench.core.jackknife import jackknife
 from vpbench.metrics import frechet as module
-from vpbench.metrics.frechet import Moments, frechet, frechet_moments, leave_one_out
+from vpbench.metrics.frechet import Moments, frechet, frechet_moments
+from vpbench.metrics.leave_out import leave_one_out
 
 SIZES = [(2, 2, 3), (5, 9, 7), (30, 20, 8), (12, 40, 20), (60, 61, 20), (40, 40, 40), (2, 50, 5)]
 
@@ -179,7 +180,7 @@ def test_16_moments_agree(seed):
 def test_17_never_negative_or_complex(n, m, d, monkeypatch):
     monkeypatch.setattr(  # the rounding before it is cut off at 0
         module,
-        "_distance",
+        "distance",
         lambda shift, traces, cross: (shift @ shift + traces - 2 * cross, traces),
     )
     for seed in range(20):
@@ -188,6 +189,20 @@ def test_17_never_negative_or_complex(n, m, d, monkeypatch):
             value, traces = frechet(x, y)
             assert isinstance(value, float)
             assert value >= -1e-9 * traces
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3, 6])
+@pytest.mark.parametrize("n, m, d", [(40, 40, 20), (300, 41, 20), (900, 700, 60)])
+def test_cholesky_and_qr_give_the_same_digits(n, m, d, power, monkeypatch):
+    """To 1e-11 of the traces; nearly singular covariances go by QR in any case."""
+    x, y = gauss(n, d, power, seed=1), gauss(m, d, power, seed=2)
+    flat = x.copy()
+    flat[:, : d // 2] = 1.0
+    found = [frechet(a, b) for a, b in ((x, y), (flat, y), (x, x), (flat, flat), (1e9 + x, y))]
+    monkeypatch.setattr(module, "_MANY", math.inf)
+    by_qr = [frechet(a, b) for a, b in ((x, y), (flat, y), (x, x), (flat, flat), (1e9 + x, y))]
+    assert found[:4] == pytest.approx(by_qr[:4], abs=1e-11 * 2000)
+    assert found[4] == pytest.approx(by_qr[4], rel=1e-12)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -224,6 +239,19 @@ def test_refusals():
         Moments.of(x).merge(Moments.of(x[:, :3]))
     with pytest.raises(UsageError, match="at least 2"):
         frechet_moments(Moments.of(x[:1]), Moments.of(x))
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("distinct", [True, False])
+def test_rows_are_in_the_order_of_their_bytes(distinct, columns):
+    x = gauss(50, columns, seed=4)
+    if not distinct:
+        x[::3, 0] = x[0, 0]
+    x[5] = -x[6]
+    found = module.ordered(x, "first", [f"c{k:02}" for k in range(50)])
+    wanted = sorted(range(50), key=lambda i: ((x[i] + 0.0).tobytes(), f"c{i:02}"))
+    assert (found.rows == x[wanted]).all()
+    assert list(found.clusters) == [f"c{i:02}" for i in wanted]
 
 
 def test_inputs_stay_as_they_are():

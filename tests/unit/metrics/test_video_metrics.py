@@ -11,11 +11,13 @@ import pytest
 from vpbench.api.errors import BadData, MissingWeights, UsageError, VpbenchError
 from vpbench.api.protocols import Metric
 from vpbench.api.types import ClipInfo
-from vpbench.core.stats import jackknife
+from vpbench.core.jackknife import jackknife
 from vpbench.metrics import video as module
 from vpbench.metrics.features import FeatureExtractor, clip_hash, write_shipped
-from vpbench.metrics.frechet import frechet, leave_one_out
+from vpbench.metrics.frechet import frechet
 from vpbench.metrics.kernel import kvd, permutation_p
+from vpbench.metrics.leave_out import leave_one_out
+from vpbench.metrics.sample_sets import stratified_se
 from vpbench.metrics.video import Fvd, Kvd
 from vpbench.metrics.video_specs import BUILTIN, FVD
 
@@ -114,7 +116,10 @@ def test_specs():
 
 @KINDS
 def test_value_over_sample_sets(kind, ctx):
-    distance = {Fvd: frechet, Kvd: kvd}[kind]
+    def distance(fake, real):
+        names = [str(k) for k in range(len(real))]
+        return frechet(fake, real) if kind is Fvd else kvd(fake, real, names, names)
+
     score = fill(kind(None, {}, ctx), 12, samples=3).result()
     fake, real = rows(kind, ctx, 12, samples=3)
     assert score.value == pytest.approx(np.mean([distance(f, real) for f in fake]), rel=1e-12)
@@ -160,9 +165,11 @@ def test_groups_are_left_out_together(kind, ctx):
     groups = [f"g{k // 4}" for k in range(12)]
     score = fill(kind(None, {}, ctx), 12, groups=groups).result()
     assert list(score.per_clip) == ["g0", "g1", "g2"]
+    assert set(score.sizes.values()) == {(4, 4)}
     one = fill(kind(None, {}, ctx), 12, groups=["all"] * 12).result()
-    assert one.value is not None and one.per_clip == {} and one.p is None
-    assert "no interval" in one.reason
+    assert (one.value is None) == (kind is Kvd)
+    assert one.per_clip == {} and one.p is None
+    assert ("all of one group" if kind is Kvd else "no interval") in one.reason
 
 
 def test_network_runs_only_for_what_is_missing(ctx):
@@ -206,7 +213,7 @@ def test_fingerprint(kind, ctx):
     found = json.loads(json.dumps(dict(metric.fingerprint()), allow_nan=False))
     assert found == dict(metric.fingerprint())
     assert found["features_weights"] == "abc" and found["features_eps"] == 1e-3
-    assert found["features_version"] == 7 and found["version"] == 1
+    assert found["features_version"] == 7 and found["version"] == {Fvd: 1, Kvd: 2}[kind]
     assert found["recipe"] == found["features_recipe"] == "tf2018"
     assert found["metric"] == kind.spec.name and found["features"] == "net"
     assert found == dict(kind(None, {"recipe": "tf2018"}, ctx).fingerprint())
@@ -247,11 +254,18 @@ def test_refusals(kind, ctx):
     for fake, real in ((frames(3, samples=1), None), (None, frames(3))):
         with pytest.raises(UsageError, match="'b' twice"):
             metric.update(fake, real, info("b"))
-    with pytest.raises(UsageError, match="at least 2 predicted clips, there are 1"):
-        metric.result()
+
+
+@KINDS
+def test_one_clip_has_no_distance_but_a_reason(kind, ctx):
+    metric = kind(None, {}, ctx)
+    assert metric.result().reason == "0 predicted clips, at least 2 are needed"
+    metric.update(frames(0, samples=1), frames(1), info("b"))
+    score = metric.result()
+    assert (score.value, score.n) == (None, 1)
+    assert score.reason == "1 predicted clip, at least 2 are needed"
     metric.update(frames(4, samples=1), None, info("d"))
-    with pytest.raises(UsageError, match="at least 2 real clips, there are 1"):
-        metric.result()
+    assert metric.result().reason == "1 real clip, at least 2 are needed"
 
 
 def test_refused_merges(ctx):
@@ -285,11 +299,10 @@ def test_a_nan_names_the_clip(ctx, monkeypatch):
 
 def test_reasons(ctx):
     few = fill(Fvd(None, {}, ctx), 5)
-    assert few.result().reason == "n = 5 < 256: mostly bias, compare with the floor"
+    assert few.result().reason == "n = 5 < 60: unreliable: the bias estimate finds half of it"
     few.update(None, frames(77), info("more"))
     assert few.result().reason.endswith("; 5 predicted and 6 real clips")
-    assert few._few(300, 400) == "n = 300 <= 400 dimensions: bias dominates, compare with the floor"
-    assert few._few(401, 400) is None
+    assert fill(Fvd(None, {}, ctx), 60).result().reason is None
     assert "coarse" in fill(Kvd(None, {}, ctx), 5).result().reason
 
 
@@ -299,7 +312,7 @@ def test_identical_sets(ctx):
         for metric in (fvd, kvd_):
             metric.update(frames(k)[None], frames(k), info(f"c{k}"))
     assert fvd.result().value == pytest.approx(0, abs=1e-9)
-    assert kvd_.result().value < 0 and kvd_.result().p > 0.9
+    assert kvd_.result().value == pytest.approx(0, abs=1e-12) and kvd_.result().p == 1
 
 
 def test_floor_from_the_real_clips(ctx):
@@ -310,18 +323,57 @@ def test_floor_from_the_real_clips(ctx):
     assert fill(Fvd(None, {}, ctx), 3).real_floor() is None
 
 
+def test_a_floor_says_what_the_figure_is_at_its_own_n(ctx):
+    """Halves of the truth itself are at 0 of each other, pair by pair; of few predictions none."""
+    metric = Fvd(None, {}, ctx)
+    for k in range(12):
+        metric.update(frames(k)[None], frames(k), info(f"c{k}"))
+    floor = metric.real_floor()
+    assert floor.n == 6 and floor.here == pytest.approx(0, abs=1e-9) and floor.value > 1e-3
+    other = fill(Fvd(None, {}, ctx), 12).real_floor()
+    assert other.value == floor.value and other.here > 0
+    alone = Fvd(None, {}, ctx)
+    for k in range(12):
+        alone.update(None, frames(k), info(f"c{k}"))
+    assert alone.real_floor().here is None
+    assert fill(Kvd(None, {}, ctx), 12).real_floor().here is None
+
+
+@KINDS
+@pytest.mark.parametrize("groups", [None, "pairs", "two", "one"])
+@pytest.mark.parametrize("same", ["all", "sides", "neither"])
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_degenerate_sets_have_a_value_or_a_reason(kind, n, same, groups, ctx):
+    metric = kind(None, {}, ctx)
+    cluster = {None: str, "pairs": lambda k: k // 2, "two": lambda k: k % 2, "one": lambda k: 0}
+    for k in range(n):
+        real = frames(0 if same == "all" else k)
+        fake = real if same != "neither" else frames(k + 1000)
+        group = "" if groups is None else f"g{cluster[groups](k)}"
+        metric.update(fake[None], real, info(f"c{k}", group))
+    score = metric.result()
+    assert (score.value is None) != (score.reason is None) or score.value is not None
+    figures = [score.value, score.se, score.p, *score.per_clip.values()]
+    assert all(v is None or math.isfinite(v) for v in figures)
+    if score.value is None:
+        assert score.reason
+    elif same != "neither":
+        assert score.value == pytest.approx(0, abs=1e-9)
+    floor = metric.real_floor()
+    assert floor is None or math.isfinite(floor.value)
+
+
 def test_error_of_sets_of_unequal_size(ctx, monkeypatch):
     """Without partners, each set is a stratum: leaving one of 30 out moves a bias that one of 120
     does not, and that is no error."""
     values, stratified, plain = [], [], []
     names = [f"x{k}" for k in range(30)], [f"y{k}" for k in range(120)]
-    strata = [set(), set(names[0]), set(names[1])]
     for seed in range(20):
         random = np.random.default_rng(seed)
         x, y = random.normal(size=(30, 20)), random.normal(size=(120, 20))
         left = leave_one_out(x, y, *names)
         values.append(frechet(x, y))
-        stratified.append(module._stratified_se(left, strata))
+        stratified.append(stratified_se(left, set(names[0]), set(names[1])))
         plain.append(jackknife(left.values(), values[-1])[0])
     true = np.std(values, ddof=1)
     assert 0.7 * true < np.mean(stratified) < 1.8 * true < np.mean(plain)

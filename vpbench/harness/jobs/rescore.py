@@ -22,7 +22,8 @@ from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun
 from vpbench.harness.jobs.needed import scoring_groups, scoring_plugins
 from vpbench.harness.jobs.verdicts import judge_scores
 from vpbench.harness.results.score_state import inspect_scores
-from vpbench.harness.scoring.score import Wanted, score_json
+from vpbench.harness.scoring.score import Wanted
+from vpbench.harness.scoring.score_record import score_json
 
 
 def find_runs(

@@ -30,8 +30,9 @@ from vpbench.harness.results.finished_runs import (
     tasks_of,
     unable,
 )
-from vpbench.harness.results.ranking import Column, Row, note_nulls, rank
+from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.rows import fill_floors, row_json
+from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
 
 
@@ -195,8 +196,10 @@ def _groups(
             if row.runs or name in wanted:
                 row.unable = "" if row.runs else unable(name, registry, inputs)
                 rows.append(row)
+    seen: Seen = {}
     for row in rows:
-        row.doubts = [text for run in row.runs if (text := doubt(run, registry, query.paths))]
+        doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
+        row.doubts = [text for text in doubts if text]
     groups: list[schema.GroupJson] = []
     for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
         columns = _columns(rows, frames, query.options.metrics, comparison)
@@ -272,9 +275,7 @@ def _group(
 ) -> schema.GroupJson:
     shown = [row_json(row, frames, columns, inputs) for row in rows]
     fill_floors(shown, columns)
-    for name, column in columns.items():
-        rank(rows, shown, frames, name, column)
-        note_nulls(rows, shown, frames, column)
+    comparisons = judge(rows, shown, frames, columns)
     return {
         "task": {**task, "dataset": inputs["dataset"]},
         "frames": frames,
@@ -283,6 +284,7 @@ def _group(
             for name, c in columns.items()
         },
         "rows": shown,
+        "comparisons": comparisons,
     }
 
 

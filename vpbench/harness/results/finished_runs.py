@@ -24,7 +24,7 @@ from vpbench.core.run_folders import finished, task_folders
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import failure_files, read_failure
-from vpbench.harness.results.run_state import changed_code, code_of, score_code
+from vpbench.harness.results.run_state import Seen, changed_code, code_of, score_code
 
 Scores = Mapping[tuple[str, int], ScoreRecord]
 """Score records by (metric, frames)."""
@@ -153,10 +153,13 @@ def _by_metric(scores: Iterable[ScoreRecord]) -> Scores:
     return {(s["metric"], s["frames"]): s for s in scores}
 
 
-def doubt(run: FinishedRun, registry: Registry, paths: Paths) -> str:
+def doubt(run: FinishedRun, registry: Registry, paths: Paths, seen: Seen | None = None) -> str:
     """Why a stored result may not be what a run would make now; "" where nothing has changed.
 
     Nothing is computed: code that has changed may well make the same.
+
+    Args:
+        seen: what was found of the code of other runs.
     """
     method = _installed(run.inputs, registry)
     if method is not None and not _same_identity(method, run.inputs):
@@ -166,9 +169,9 @@ def doubt(run: FinishedRun, registry: Registry, paths: Paths) -> str:
         return f"{Path(files[0]).name} changed since"
     needed = [] if method is None else code_of(method)
     tables = (row["code"] for row in run.manifest["shards"])
-    changed = changed_code(run.folder, tables, "predictions", paths, needed)
+    changed = changed_code(run.folder, tables, "predictions", paths, needed, seen)
     scores = map(score_code, run.scores.values())
-    changed = sorted({*changed, *changed_code(run.folder, scores, "scores", paths)})
+    changed = sorted({*changed, *changed_code(run.folder, scores, "scores", paths, (), seen)})
     if UNRECORDED in changed:
         return "the code that made it is not recorded"
     return f"code changed since ({short_names(changed, 1)})" if changed else ""

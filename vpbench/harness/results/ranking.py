@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any
 
-from vpbench.core import schema, stats
+from vpbench.core import schema
+from vpbench.core.intervals import MIN_FITS
 from vpbench.core.records import ScoreRecord
+from vpbench.core.samples import (
+    Difference,
+    Direction,
+    Sample,
+    clip_sample,
+    difference,
+    set_sample,
+)
+from vpbench.core.simultaneous import LEVEL, Cell, NullTest, judge_table
 from vpbench.harness.results.finished_runs import FinishedRun
-from vpbench.harness.scoring.score import clip_interval
 
 NULLS = ("copy-last", "blur-copy", "noise")
 
@@ -22,7 +31,7 @@ class Column:
     metric: str
     short_fingerprint: str
     fingerprint: dict[str, Any]
-    direction: Literal["up", "down"]
+    direction: Direction
     unit: str
     kind: str
 
@@ -43,82 +52,127 @@ class Row:
     failed: str = ""
     doubts: list[str] = field(default_factory=list[str])
 
-    def records(
-        self, metric: str, frames: int, short_fingerprint: str | None = None
-    ) -> list[ScoreRecord]:
-        """Scores of all its runs, of one fingerprint where one is named."""
-        scores = [r.scores[metric, frames] for r in self.runs if (metric, frames) in r.scores]
-        return [s for s in scores if short_fingerprint is None or s["fp8"] == short_fingerprint]
+    def fits(self, frames: int, column: Column) -> list[list[ScoreRecord]]:
+        """Scores in one column: a list for each training run, with one entry a seed."""
+        by_fit: dict[int | None, list[ScoreRecord]] = defaultdict(list)
+        for run in self.runs:
+            record = run.scores.get((column.metric, frames))
+            if record is not None and record["fp8"] == column.short_fingerprint:
+                by_fit[run.inputs["fit_seed"]].append(record)
+        return list(by_fit.values())
 
 
-def per_clip(records: Sequence[ScoreRecord]) -> dict[str, float]:
-    """Mean over runs of each clip's value, for clips that have one in every run."""
-    means: dict[str, float] = {}
-    for clip in sorted(records[0]["per_clip"]):
-        values = [r["per_clip"].get(clip) for r in records]
-        if None not in values:
-            means[clip] = sum(cast("list[float]", values)) / len(values)
+def mean_value(records: Sequence[ScoreRecord]) -> float | None:
+    """Mean of the values of several seeds; None where one has none."""
+    values = [r["value"] for r in records]
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def mean_per_clip(records: Sequence[ScoreRecord]) -> dict[str, float | None]:
+    """Mean over several seeds of each clip's value, or of each leave-one-out value.
+
+    None for a clip that has none in one of them.
+    """
+    names = sorted(set[str]().union(*(r["per_clip"] for r in records)))
+    means: dict[str, float | None] = {}
+    for name in names:
+        values = [r["per_clip"].get(name) for r in records]
+        known = [v for v in values if v is not None]
+        means[name] = sum(known) / len(known) if len(known) == len(values) else None
     return means
 
 
-def difference(a: Row, b: Row, frames: int, column: Column) -> stats.Interval | None:
-    """The paired interval of a - b; None where the two have nothing in common."""
-    one, other = (r.records(column.metric, frames, column.short_fingerprint) for r in (a, b))
-    if not one or not other:
+def sample_of(row: Row, frames: int, column: Column) -> Sample | None:
+    """What differences of a row are computed from: training runs apart, seeds averaged.
+
+    None where it has no figure that stands on clips.
+    """
+    fits = row.fits(frames, column)
+    if not fits:
         return None
+    clips = [mean_per_clip(records) for records in fits]
     if column.kind == "clip":
-        mine, theirs = per_clip(one), per_clip(other)
-        common = sorted(mine.keys() & theirs.keys())
-        differences = [mine[k] - theirs[k] for k in common]
-        return clip_interval(differences, [one[0]["clusters"].get(k, "") for k in common])[0]
-    left, right = one[0], other[0]
-    if left["per_clip"].keys() != right["per_clip"].keys() or left["value"] is None:
-        return None
-    if right["value"] is None or not left["per_clip"]:
-        return None
-    return stats.jackknife_difference(
-        per_clip([left]), per_clip([right]), left["value"], right["value"]
+        return clip_sample(clips, fits[0][0]["clusters"])
+    values = [v for records in fits if (v := mean_value(records)) is not None]
+    return set_sample(values, clips, fits[0][0].get("shares"))
+
+
+def row_difference(a: Row, b: Row, frames: int, column: Column) -> Difference | None:
+    """The paired difference a - b; None where a row has no figure that stands on clips."""
+    one, other = sample_of(a, frames, column), sample_of(b, frames, column)
+    return None if one is None or other is None else difference(one, other)
+
+
+def judge(
+    rows: Sequence[Row],
+    shown: Sequence[schema.RowJson],
+    frames: int,
+    columns: Mapping[str, Column],
+) -> schema.ComparisonsJson:
+    """Put ranks, and what stands against the nulls, into the rows of one table.
+
+    Returns:
+        How many comparisons there were.
+    """
+    names = list(columns)
+    samples: dict[Cell, Sample] = {}
+    for k, row in enumerate(rows):
+        for metric, name in enumerate(names):
+            scored = shown[k]["scores"][name]["value"] is not None
+            sample = sample_of(row, frames, columns[name]) if scored else None
+            if sample is not None:
+                samples[k, metric] = sample
+    tests = judge_table(
+        samples,
+        [column.direction for column in columns.values()],
+        [k for k, entry in enumerate(shown) if entry["kind"] == "method"],
+        [k for k, row in enumerate(rows) if row.name in NULLS and row.runs],
+        _pools(shown),
     )
+    for (k, metric), rank in tests.ranks.items():
+        shown[k]["scores"][names[metric]]["rank"] = rank
+    for (k, null, metric), test in tests.nulls.items():
+        shown[k]["nulls"].append(_null_json(names[metric], rows[null].name, test))
+        note = _mark(test, rows[null].name, columns[names[metric]].metric)
+        if note and note not in shown[k]["notes"]:
+            shown[k]["notes"].append(note)
+    return {"nulls": tests.n_nulls, "pairs": tests.n_pairs, "level": LEVEL}
 
 
-def rank(
-    rows: Sequence[Row], shown: Sequence[schema.RowJson], frames: int, name: str, column: Column
-) -> None:
-    """Ranks of methods within equal conditioning; none where the training variance is not known."""
+def _pools(shown: Sequence[schema.RowJson]) -> list[list[int]]:
+    """Methods of equal conditioning; none where the variance between training runs is unknown."""
     pools: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for k, row in enumerate(shown):
-        if row["kind"] == "method" and row["scores"][name]["value"] is not None:
+        scored = any(score["value"] is not None for score in row["scores"].values())
+        if row["kind"] == "method" and scored:
             pools[row["conditioning_frames"], tuple(row["uses"])].append(k)
-    for pool in pools.values():
-        unknown_variance = any(
-            shown[k]["checkpoint"] and len(shown[k]["fit_seeds"]) < 3 for k in pool
-        )
-        excluded = any(shown[k]["not_comparable"] for k in pool)
-        if len(pool) < 2 or unknown_variance or excluded:
-            continue
-
-        def differ(i: int, j: int, pool: list[int] = pool) -> bool:
-            interval = difference(rows[pool[i]], rows[pool[j]], frames, column)
-            return interval is not None and interval.excludes(0.0)
-
-        ranks = stats.tie_groups(
-            [shown[k]["scores"][name]["value"] for k in pool], column.direction, differ
-        )
-        for k, rank in zip(pool, ranks, strict=True):
-            shown[k]["scores"][name]["rank"] = rank
+    return [
+        pool
+        for pool in pools.values()
+        if not any(shown[k]["not_comparable"] or _few_fits(shown[k]) for k in pool)
+    ]
 
 
-def note_nulls(
-    rows: Sequence[Row], shown: Sequence[schema.RowJson], frames: int, column: Column
-) -> None:
-    """Note where a method is not distinguishable from a null."""
-    nulls = [r for r in rows if r.name in NULLS and r.runs]
-    for row, entry in zip(rows, shown, strict=True):
-        if entry["kind"] != "method":
-            continue
-        for null in nulls:
-            interval = difference(row, null, frames, column)
-            if interval is not None and interval.low is not None and not interval.excludes(0.0):
-                note = f"not distinguishable from {null.name} ({column.metric})"
-                if note not in entry["notes"]:
-                    entry["notes"].append(note)
+def _few_fits(row: schema.RowJson) -> bool:
+    return row["checkpoint"] is not None and len(row["fit_seeds"]) < MIN_FITS
+
+
+def _null_json(metric: str, null: str, test: NullTest) -> schema.NullJson:
+    ends = test.difference.interval()
+    return {
+        "metric": metric,
+        "null": null,
+        "difference": test.difference.estimate,
+        "se": test.difference.se,
+        "ci95": None if ends is None else list(ends),
+        "p": test.p,
+        "claim": test.claim,
+        "reason": test.difference.reason or None,
+    }
+
+
+def _mark(test: NullTest, null: str, metric: str) -> str:
+    """What the row's notes say; "" where it is better, or where nothing can be said."""
+    words = {"worse": "worse than", "not better": "not better than"}
+    return f"{words[test.claim]} {null} ({metric})" if test.claim in words else ""

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from vpbench.core import schema, stats
+from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
 from vpbench.core.options import TRAIN
-from vpbench.core.records import RunInputs, ScoreRecord
+from vpbench.core.records import RunInputs
+from vpbench.core.samples import Difference, figure
 from vpbench.harness.results.finished_runs import FinishedRun, training
-from vpbench.harness.results.ranking import Column, Row, per_clip
-from vpbench.harness.scoring.score import clip_interval
+from vpbench.harness.results.ranking import Column, Row, mean_value, sample_of
+from vpbench.harness.scoring.score_record import score_json
 
 
 def fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -> None:
-    """The floor of a set metric is the value of other real clips in the same column."""
+    """The floor of a set metric is the value of other real clips in the same column.
+
+    The bias of such a metric falls with the number of clips, so it stands only beside figures of
+    equally many.
+    """
     for name, column in columns.items():
-        floor = next((r["scores"][name]["value"] for r in rows if r["kind"] == "floor"), None)
-        if column.kind == "set" and floor is not None:
-            for row in rows:
-                if row["scores"][name]["value"] is not None:
-                    row["scores"][name]["floor"] = floor
+        floor = next((r["scores"][name] for r in rows if r["kind"] == "floor"), None)
+        if column.kind != "set" or floor is None or floor["value"] is None:
+            continue
+        for row in rows:
+            score = row["scores"][name]
+            if score["value"] is not None and score["n"] == floor["n"]:
+                score["floor"], score["floor_n"] = floor["value"], floor["n"]
 
 
 def row_json(
@@ -49,6 +55,7 @@ def row_json(
             "fit_seeds": [],
             "checkpoint": None,
             "scores": scores,
+            "nulls": [],
             "notes": [] if scores else [why],
             "not_comparable": [],
         }
@@ -63,7 +70,10 @@ def row_json(
         "seeds": sorted({r.inputs["seed"] for r in row.runs}),
         "fit_seeds": sorted({s for r in row.runs if (s := r.inputs["fit_seed"]) is not None}),
         "checkpoint": training(row.runs[0]),
-        "scores": {name: _score(row, frames, c) for name, c in columns.items()},
+        "scores": {
+            name: tested(_score(row, frames, c), first["kind"]) for name, c in columns.items()
+        },
+        "nulls": [],
         "notes": _notes(row),
         "not_comparable": _not_comparable(row),
     }
@@ -118,55 +128,56 @@ def _limited(run: FinishedRun) -> list[str]:
 
 
 def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
-    """A figure over all runs of a row: their mean, and an interval where one is due."""
-    records = row.records(column.metric, frames, column.short_fingerprint)
-    if not records:
+    """A figure over all runs of a row: the mean over training runs of the means over seeds.
+
+    One or two training runs say nothing of other ones: the error of their mean is that from clips,
+    as for a single run. From three on the variance between them is part of it.
+    """
+    fits = row.fits(frames, column)
+    if not fits:
         return schema.score_json(
             None, n=0, fingerprint=column.short_fingerprint, reason="not scored"
         )
-    values = [r["value"] for r in records if r["value"] is not None]
-    first = records[0]
-    if not values:
-        return schema.score_json(
-            None, n=first["n"], fingerprint=column.short_fingerprint, reason=first["reason"]
-        )
-    fits = {r.inputs["fit_seed"] for r in row.runs}
-    se: float | None = first["se"]
-    interval = (first["ci95"][0], first["ci95"][1]) if first["ci95"] else None
-    if len(records) > 1:
-        over_runs = _interval(row, records, column, len(fits))
-        se, interval = None, None
-        if over_runs is not None and over_runs.low is not None and over_runs.high is not None:
-            se, interval = over_runs.se, (over_runs.low, over_runs.high)
-    return schema.score_json(
-        sum(values) / len(values),
-        n=first["n"],
-        fingerprint=column.short_fingerprint,
-        reason=first["reason"],
-        se=se,
-        ci95=interval,
-        floor=first["floor"],
-        p=first["p"] if len(records) == 1 else None,
-    )
+    records = [record for fit in fits for record in fit]
+    means = [v for fit in fits if (v := mean_value(fit)) is not None]
+    score = score_json(records[0])
+    if len(records) == 1 or not means:
+        return score
+    score["value"] = sum(means) / len(means)
+    score["n"] = min(r["n"] for r in records)
+    p = [r["p"] for r in records if r["p"] is not None]
+    # Twice the mean of p-values is one, whatever their dependence (Vovk & Wang, "Combining p-values
+    # via averaging", Biometrika 107, 2020).
+    score["p"] = min(1.0, 2 * sum(p) / len(p)) if len(p) == len(records) else None
+    has_error = any(r["se"] is not None for r in records)
+    sample = sample_of(row, frames, column)
+    total = figure(sample) if sample is not None and has_error else Difference(None)
+    ends = total.interval()
+    score["se"], score["ci95"] = total.se, None
+    if total.estimate is not None and ends is not None:
+        score["ci95"] = [score["value"] - total.estimate + end for end in ends]
+    if column.kind == "set":
+        _put_corrected(score, total)
+    return score
 
 
-def _interval(
-    row: Row, records: Sequence[ScoreRecord], column: Column, fits: int
-) -> stats.Interval | None:
-    if fits >= 3:
-        by_fit: dict[int | None, list[float]] = defaultdict(list)
-        for run in row.runs:
-            record = run.scores.get((column.metric, records[0]["frames"]))
-            if (
-                record is not None
-                and record["fp8"] == column.short_fingerprint
-                and record["value"] is not None
-            ):
-                by_fit[run.inputs["fit_seed"]].append(record["value"])
-        return stats.t_interval([sum(v) / len(v) for v in by_fit.values()])
-    if fits == 1 and column.kind == "clip":
-        merged = per_clip(records)
-        clusters = records[0]["clusters"]
-        interval, _ = clip_interval(list(merged.values()), [clusters.get(k, "") for k in merged])
-        return interval
-    return None
+_REAL = ("ceiling", "floor", "reference")
+"""Kinds of rows that show real clips."""
+
+
+def tested(score: schema.ScoreJson, kind: str) -> schema.ScoreJson:
+    """The figure of a row of some kind: with a p-value, real clips have no standard error.
+
+    Of sets without a difference that error is itself uncertain by half.
+    """
+    if kind not in _REAL or score["p"] is None:
+        return score
+    return {**score, "se": None, "ci95": None, "corrected_se": None, "corrected_ci95": None}
+
+
+def _put_corrected(score: schema.ScoreJson, of: Difference) -> None:
+    """The figure of a set metric without its bias, in place."""
+    value, ends = score["value"], of.interval()
+    score["bias"] = None if value is None or of.estimate is None else value - of.estimate
+    score["corrected"], score["corrected_se"] = of.estimate, of.se
+    score["corrected_ci95"] = None if ends is None else list(ends)

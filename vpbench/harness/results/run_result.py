@@ -9,7 +9,9 @@ from vpbench.core import schema
 from vpbench.core.files import read_json
 from vpbench.core.plan import Refusal, RunPlan, row_kind
 from vpbench.core.progress import Event
-from vpbench.harness.scoring.score import Wanted, score_json
+from vpbench.harness.results.rows import tested
+from vpbench.harness.scoring.score import Wanted
+from vpbench.harness.scoring.score_record import score_json
 
 
 @dataclass
@@ -64,21 +66,23 @@ def seconds_of(run: RunPlan) -> dict[str, float]:
     return seconds
 
 
-def floors(results: Sequence[RunResult]) -> dict[str, float]:
-    """Fingerprint -> the value of other real clips, the floor of a set metric."""
-    values: dict[str, float] = {}
+def floors(results: Sequence[RunResult]) -> dict[tuple[str, int], float]:
+    """(fingerprint, n) -> the value of n other real clips, the floor of a set metric."""
+    values: dict[tuple[str, int], float] = {}
     for result in results:
         folder = result.run.folder
         if row_kind(result.run.method) != "floor" or not folder.manifest.is_file():
             continue
         for record in folder.read_scores(folder.read_manifest()["sha256"]):
             if record["kind"] == "set" and record["value"] is not None:
-                values[record["fp8"]] = record["value"]
+                values[record["fp8"], record["n"]] = record["value"]
     return values
 
 
 def run_json(
-    result: RunResult, metrics: Sequence[Wanted], floor: Mapping[str, float] | None = None
+    result: RunResult,
+    metrics: Sequence[Wanted],
+    floor: Mapping[tuple[str, int], float] | None = None,
 ) -> schema.RunJson:
     """A run as `--json` prints it; scores are those over all T frames."""
     run = result.run
@@ -89,12 +93,11 @@ def run_json(
         wanted = {w.name for w in metrics}
         for record in run.folder.read_scores(manifest["sha256"]):
             if record["frames"] == horizon and record["metric"] in wanted:
-                scores[record["metric"]] = score_json(
-                    {
-                        **record,
-                        "floor": (floor or {}).get(record["fp8"], record["floor"]),
-                    }
-                )
+                score = tested(score_json(record), row_kind(run.method))
+                known = (floor or {}).get((record["fp8"], record["n"]))
+                if known is not None:
+                    score["floor"], score["floor_n"] = known, record["n"]
+                scores[record["metric"]] = score
         for name, reason in result.missing.items():
             scores.setdefault(name, schema.score_json(None, n=0, fingerprint="", reason=reason))
     return {

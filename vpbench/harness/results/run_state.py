@@ -133,12 +133,17 @@ def code_of(method: ResolvedMethod) -> list[str]:
     return factory_modules(method.factories)
 
 
+Seen = dict[tuple[str, tuple[str, ...]], list[str]]
+"""(table, modules it must have) -> what differs in it, for runs that are looked at together."""
+
+
 def changed_code(
     folder: RunDir,
     tables: Iterable[str],
     which: Which,
     paths: Paths,
     needed: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> list[str]:
     """Modules that differ from all code that is known to make a run's results; sorted.
 
@@ -146,13 +151,20 @@ def changed_code(
         tables: the code that the results were made with: ids of tables for predictions, and for
             scores what `score_code` gives.
         needed: modules that would make them now; a table without them is of other code.
+        seen: what was found of other runs, to be used again and added to; None looks anew.
     """
+    seen = {} if seen is None else seen
     digests = digest_cache(paths.cache)
     accepted = read_accepted(folder)[which]
     changed: set[str] = set()
     for name in dict.fromkeys(tables):
-        known = [folder.read_code(_table(n)) for n in (name, *accepted.get(name, []))]
-        differing = [_differing(table, needed, digests) for table in known]
+        differing: list[list[str]] = []
+        for table_id in (_table(n) for n in (name, *accepted.get(name, []))):
+            table = folder.read_code(table_id)
+            key = (table_id if table is not None else "", tuple(needed))
+            if key not in seen:
+                seen[key] = _differing(table, needed, digests)
+            differing.append(seen[key])
         if all(differing):
             changed.update(min(reversed(differing), key=len))  # the latest of equals
     return sorted(changed)

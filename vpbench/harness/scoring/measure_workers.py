@@ -30,12 +30,11 @@ from vpbench.core.tasks import Item, Task
 from vpbench.harness.scoring.score import (
     Running,
     Wanted,
-    score_json,
-    score_record,
     start_metric,
     update_all,
     wanted_metrics,
 )
+from vpbench.harness.scoring.score_record import score_json, score_record, with_floor
 from vpbench.harness.training.context import ScoreContext
 from vpbench.media.geometry import Geometry
 
@@ -263,11 +262,7 @@ class _Worker:
         for metric in self.running:
             record = score_record(metric, metric.instance.result(), clusters)
             if isinstance(metric.instance, HasFloor):
-                floor = metric.instance.real_floor()
-                if floor is not None:
-                    record["floor"] = floor.value
-                    halves = f"floor from two halves of {floor.n} real clips"
-                    record["reason"] = "; ".join(filter(None, (record["reason"], halves)))
+                record = with_floor(record, metric.instance.real_floor())
             scores[metric.wanted.name] = score_json(record)
         return scores
 

@@ -25,9 +25,9 @@ from vpbench.harness.scoring.score import (
     feed,
     loaded_code,
     per_metric,
-    score_record,
     update_all,
 )
+from vpbench.harness.scoring.score_record import score_record
 from vpbench.harness.training.context import ScoreContext
 
 TOLERANCE = 1e-6
@@ -127,6 +127,12 @@ def _set(
     record = score_record(metric, metric.instance.result(), {})
     rows = [(record["value"], stored["value"]), (record["se"], stored["se"])]
     rows += [(record["p"], stored["p"]), *_pairs(record["ci95"], stored["ci95"])]
+    # Files of earlier versions have no corrected figures; those follow from the rows below.
+    if "corrected" in stored:
+        rows += [
+            (record.get("corrected"), stored["corrected"]),
+            (record.get("corrected_se"), stored.get("corrected_se")),
+        ]
     rows += [(v, stored["per_clip"].get(k)) for k, v in record["per_clip"].items()]
     return max(_relative(a, b) for a, b in rows)
 

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vpbench import __version__
 from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
 from vpbench.api.optional import CachesFeatures
 from vpbench.api.specs import MetricSpec
-from vpbench.api.types import ClipInfo, Frames, Score
-from vpbench.core import schema, stats
+from vpbench.api.types import ClipInfo, Frames
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
 from vpbench.core.hashing import digest
 from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
-from vpbench.core.records import ScoreRecord, Subset
+from vpbench.core.records import Subset
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire_earlier_scores
-from vpbench.core.rundir import RunDir, is_close, mean_of, write_sealed
+from vpbench.core.rundir import RunDir, write_sealed
 from vpbench.core.tasks import Item, Task
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
+from vpbench.harness.scoring.score_record import score_record
 from vpbench.harness.training.context import ScoreContext
-
-MIN_CLUSTERS = 5
-"""Independent clusters under which no interval of a mean over clips is given."""
 
 _POLL_S = 0.3
 """Seconds between two checks for a score that another process computes."""
@@ -298,88 +293,3 @@ def clip_of(item: Item) -> ClipInfo:
     """The clip as metrics know it: named by its item; windows of one clip are one group."""
     group = item.clip.group or (item.clip.id if item.id != item.clip.id else "")
     return replace(item.clip, id=item.id, group=group)
-
-
-def score_record(metric: Running, score: Score, clusters: Mapping[str, str]) -> ScoreRecord:
-    """What a score file holds, without manifest and hash."""
-    se, low, high, reason = score.se, None, None, score.reason
-    if metric.wanted.spec.kind == "clip":
-        known = [(k, v) for k, v in sorted(score.per_clip.items()) if v is not None]
-        interval, few = clip_interval(
-            [v for _, v in known], [clusters.get(k, "") for k, _ in known]
-        )
-        se, low, high = interval.se, interval.low, interval.high
-        reason = "; ".join(filter(None, (reason, few))) or None
-    elif score.value is not None and score.per_clip:
-        known = [v for _, v in sorted(score.per_clip.items()) if v is not None]
-        se, low, high = stats.jackknife(known, score.value)
-        if score.se is not None and se and low is not None and high is not None:
-            half = (high - low) / 2 * score.se / se  # the metric knows its error better
-            se, low, high = score.se, score.value - half, score.value + half
-    spec = metric.wanted.spec
-    if metric.only is not None:
-        clusters = {k: v for k, v in clusters.items() if k in metric.only}
-    mean = mean_of(score.per_clip.values()) if spec.kind == "clip" else None
-    means = mean is not None and score.value is not None and is_close(score.value, mean)
-    record: ScoreRecord = {
-        "schema": schema.SCORE,
-        "vpbench": __version__,
-        "metric": metric.wanted.name,
-        "kind": spec.kind,
-        "direction": spec.direction,
-        "unit": spec.unit,
-        "aggregate": "mean" if means else "own",
-        "frames": metric.frames,
-        "fingerprint": metric.fingerprint,
-        "fp8": metric.short_fingerprint,
-        "value": finite(score.value),
-        "reason": reason,
-        "se": finite(se),
-        "n": score.n,
-        "ci95": None if low is None or high is None else [low, high],
-        "p": finite(score.p),
-        "floor": finite(score.floor),
-        "per_clip": dict(score.per_clip),
-        "per_frame": dict(score.per_frame),
-        "samples": dict(score.samples),
-        "clusters": {k: clusters[k] for k in sorted(clusters)} if spec.kind == "clip" else {},
-        "sha256": "",
-    }
-    if metric.subset is not None:
-        record["subset"] = metric.subset
-    return record
-
-
-def clip_interval(
-    values: Sequence[float], clusters: Sequence[str]
-) -> tuple[stats.Interval, str | None]:
-    """The bootstrap interval over independent clusters, and why there is none if there is none.
-
-    Under `MIN_CLUSTERS` clusters the bootstrap covers far too little, so none is given.
-    """
-    interval = stats.bootstrap_mean(values, clusters)
-    count = len(set(clusters) - {""}) + list(clusters).count("")
-    if interval.mean is None or count >= MIN_CLUSTERS:
-        return interval, None
-    few = f"no interval: {count} independent group{'s' * (count != 1)} of clips"
-    return stats.Interval(interval.mean, None, None, None, interval.n), few
-
-
-def finite(value: float | None) -> float | None:
-    """The value; None for NaN and infinity, which JSON does not have."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def score_json(record: ScoreRecord) -> schema.ScoreJson:
-    """The figure of a score file, as `--json` prints it."""
-    interval = record["ci95"]
-    return schema.score_json(
-        record["value"],
-        n=record["n"],
-        fingerprint=record["fp8"],
-        reason=record["reason"],
-        se=record["se"],
-        ci95=(interval[0], interval[1]) if interval else None,
-        floor=record["floor"],
-        p=record["p"],
-    )

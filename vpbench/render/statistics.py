@@ -1,0 +1,174 @@
+"""What a table says of its figures' statistics: marks in cells, and the lines below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpbench.core.schema import GroupJson, NullJson, RowJson, ScoreJson
+from vpbench.render.text import clean, column_title, rounded
+
+NOT_BETTER = "≈"
+WORSE = "▼"
+
+SMALL_N = 60
+"""Clips under which the estimated bias of a set metric is about half of the true one."""
+
+_BY_P = ("ceiling", "floor", "reference")
+"""Kinds of rows that hold real clips: what matters is whether they differ from others at all."""
+
+
+def mark(row: RowJson, metric: str) -> str:
+    """The mark of a cell: worse than a null row, not better than one, or ""."""
+    claims = {n["claim"] for n in row["nulls"] if n["metric"] == metric}
+    return WORSE if "worse" in claims else NOT_BETTER if "not better" in claims else ""
+
+
+def explained_by_marks(row: RowJson, note: str) -> bool:
+    """Whether a note of the row says what a mark and the lines below the table say."""
+    return any(
+        note.startswith((f"worse than {n['null']} (", f"not better than {n['null']} ("))
+        for n in row["nulls"]
+    )
+
+
+def shown_p(row: RowJson, score: ScoreJson) -> float | None:
+    """The p-value that stands in place of ± where real clips are scored."""
+    return score["p"] if row["kind"] in _BY_P else None
+
+
+def best_figures(group: GroupJson, rows: Sequence[RowJson]) -> dict[str, float]:
+    """Metric -> the best figure of the methods that may be compared, without bias.
+
+    Metrics with fewer than two such methods, or without a direction, have none.
+    """
+    best: dict[str, float] = {}
+    for name, metric in group["metrics"].items():
+        scores = [
+            row["scores"].get(name)
+            for row in rows
+            if row["kind"] == "method" and not row["not_comparable"]
+        ]
+        figures = [f for score in scores if (f := compared(score)) is not None]
+        if len(figures) > 1 and metric["direction"] in ("up", "down"):
+            best[name] = max(figures) if metric["direction"] == "up" else min(figures)
+    return best
+
+
+def compared(score: ScoreJson | None) -> float | None:
+    """The figure by which rows are compared: without bias where that is known."""
+    if score is None or score["value"] is None:
+        return None
+    return score["value"] if score["corrected"] is None else score["corrected"]
+
+
+def statistics_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
+    """The lines on errors, bias, nulls and ranks, in this order."""
+    scores = [s for row in rows for s in row["scores"].values() if s["value"] is not None]
+    notes: list[str] = []
+    if any(s["se"] for s in scores):
+        notes.append("± is one standard error; the ± of two rows is not the ± of their difference")
+    for name in group["metrics"]:
+        notes += _bias_notes(name, rows)
+    if any(shown_p(row, s) is not None for row in rows for s in row["scores"].values()):
+        notes.append("p: the part of random relabellings of clips with a figure as high")
+    notes += _null_notes(group, rows)
+    if any(s["rank"] for s in scores):
+        pairs, level = group["comparisons"]["pairs"], group["comparisons"]["level"]
+        notes.append(
+            "(2–3) is a rank among rows of equal conditioning; a range is a tie "
+            f"({_family(pairs, level)})"
+        )
+    return notes
+
+
+def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
+    """What few clips add to a set metric, row by row, and what it is without that."""
+    scored = [(row, row["scores"][metric]) for row in rows if metric in row["scores"]]
+    biased = [(row, s) for row, s in scored if s["bias"] is not None and s["value"] is not None]
+    # Metrics such as KVD have none: what is left of it there is noise.
+    if not any((s["bias"] or 0.0) > (s["se"] or 0.0) for _, s in biased):
+        return []
+    title = clean(column_title(metric, ""))
+    listed = ", ".join(f"{clean(row['method'])} {_corrected(s, metric)}" for row, s in biased)
+    notes: list[str] = []
+    for row, s in biased:
+        if row["kind"] == "floor" and s["value"] is not None:
+            about = float(f"{s['value']:.2g}")  # two digits: it is another number every time
+            notes.append(
+                f"{title}: two sets of real clips give about {about:g} at n = {s['n']}, 0 with many"
+            )
+            break
+    notes.append(f"{title} without the bias of few clips, by which rows are compared: {listed}")
+    # Scores of this version say so themselves.
+    few = sorted(
+        {s["n"] for _, s in biased if s["n"] < SMALL_N and "unreliable" not in (s["reason"] or "")}
+    )
+    if few:
+        counts = ", ".join(map(str, few))
+        notes.append(
+            f"{title} is unreliable at n = {counts} < {SMALL_N}: the bias estimate finds half of it"
+        )
+    return notes
+
+
+def _corrected(score: ScoreJson, metric: str) -> str:
+    error = score["corrected_se"] or score["se"]
+    corrected, bias = score["corrected"], score["bias"]
+    assert corrected is not None and bias is not None  # only biased scores are listed
+    return f"{rounded(corrected, error, metric)} (bias {rounded(bias, error, metric)})"
+
+
+def _null_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
+    """Differences to the nearest null, metric by metric, and what the marks mean."""
+    against = [n for row in rows for n in row["nulls"]]
+    if not against:
+        return []
+    judged = [n for n in against if n["claim"] is not None]
+    if not judged:
+        reasons = {n["reason"] or "" for n in against}
+        return [f"no comparison with null rows: {'; '.join(sorted(reasons))}"]
+    notes: list[str] = []
+    for name in group["metrics"]:
+        parts = [_nearest(row, name) for row in rows]
+        if any(parts):
+            title = clean(column_title(name, ""))
+            listed = ", ".join(part for part in parts if part)
+            notes.append(
+                f"{title} less that of the nearest null row, over the same clips: {listed}"
+            )
+    comparisons = group["comparisons"]
+    notes.append(
+        f"{NOT_BETTER} not shown to be better than a null row, {WORSE} worse than one "
+        f"({_family(comparisons['nulls'], comparisons['level'])})"
+    )
+    return notes
+
+
+def _nearest(row: RowJson, metric: str) -> str:
+    """ "ours +118 ± 43 (copy-last) ▼": the null nearest to a row, and any it is worse than."""
+    known = [
+        n
+        for n in row["nulls"]
+        if n["metric"] == metric and n["difference"] is not None and n["se"] is not None
+    ]
+    if not known:
+        return ""
+    nearest = min(known, key=lambda n: abs(n["difference"] or 0.0))
+    worse = [n for n in known if n["claim"] == "worse" and n is not nearest]
+    parts = [_one_null(n, metric) for n in (nearest, *worse)]
+    return f"{clean(row['method'])} {' and '.join(parts)}"
+
+
+def _one_null(null: NullJson, metric: str) -> str:
+    difference, se = null["difference"] or 0.0, null["se"]
+    text = rounded(difference, se, metric)
+    sign = "+" if difference > 0 else ""
+    error = f" ± {rounded(se, se, metric)}" if se else ""
+    marks = {"worse": f" {WORSE}", "not better": f" {NOT_BETTER}"}
+    return f"{sign}{text}{error} ({clean(null['null'])}){marks.get(null['claim'] or '', '')}"
+
+
+def _family(count: int, level: float) -> str:
+    plural = "" if count == 1 else "s"
+    part = f"{100 * level:g} %"
+    return f"{count} comparison{plural} together, Holm: a false one in at most {part} of tables"
