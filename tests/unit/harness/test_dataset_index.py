@@ -11,6 +11,7 @@ from vpbench.api import BadData, ClipInfo, HashMismatch, MethodFailed, MissingDa
 from vpbench.core import stamps
 from vpbench.core.paths import Paths
 from vpbench.core.registry import build
+from vpbench.harness.inputs import dataset_index as module
 from vpbench.harness.inputs.dataset_index import index_folder, stored_index
 from vpbench.harness.inputs.stored_dataset import StoredDataset
 from vpbench.harness.inputs.task_data import make_dataset, open_dataset
@@ -194,6 +195,8 @@ def test_files_that_have_just_been_written_prove_nothing(place, monkeypatch):
     dataset = opened(place)
     (place / "data" / "a.txt").write_text("7")
     dataset.prepare()
+    assert stored_index(dataset.source) is not None  # by the process that has made it
+    monkeypatch.setattr(module, "_made_here", {})
     assert stored_index(dataset.source) is None
 
 
