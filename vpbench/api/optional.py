@@ -68,7 +68,8 @@ class HasRandomAccess(Protocol):
     """A dataset that may read any frame as fast as a cache would."""
 
     random_access: bool
-    """Whether it does; its clips are then not copied into the cache at their native size."""
+    """Whether it does. Clips of vpbench's own datasets are then not copied into the cache at their
+    native size; those of a plugin always are, because no other process reads the dataset."""
 
 
 @runtime_checkable

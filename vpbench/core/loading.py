@@ -33,6 +33,14 @@ def load_object(value: str) -> Any:
     return target
 
 
+def absolute_value(value: str) -> str:
+    """The same place for a process with another working directory."""
+    module, colon, attribute = value.partition(":")
+    if not module.endswith(".py"):
+        return value
+    return f"{Path(module).expanduser().absolute()}{colon}{attribute}"
+
+
 def _module(name: str) -> Any:
     return importlib.import_module(name)
 

@@ -4,15 +4,17 @@ A dataset decides what all rows of a table are measured on, so its module is imp
 command nor by workers that predict or score: see `vpbench.harness.inputs.stored_dataset`. What its
 spec says is kept in the cache.
 
-key: where the spec stands, the module path, and the stamps of all files that importing it loaded.
+key: where the spec stands, the module path, and the stamps of all files that importing it loaded or
+opened.
 What a spec takes from the environment is not in it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +28,7 @@ from vpbench.core.dataset_json import dataset_spec, to_json
 from vpbench.core.discovery import PluginRef
 from vpbench.core.files import write_bytes
 from vpbench.core.hashing import canonical_json, digest
+from vpbench.core.loading import absolute_value
 from vpbench.core.paths import cache_folder
 from vpbench.core.stamps import file_stamp, joint_stamp
 
@@ -85,7 +88,7 @@ def read_specs(value: str) -> SpecsRead:
             _write_rows(path, {**rows, where: row})
     try:
         specs = tuple(dataset_spec(stored) for stored in row["specs"])
-    except (TypeError, ValueError, KeyError, VpbenchError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, VpbenchError) as error:
         return SpecsRead(broken=f"its spec cannot be read: {error}")
     return SpecsRead(specs, row["others"], row["broken"])
 
@@ -93,7 +96,7 @@ def read_specs(value: str) -> SpecsRead:
 def _ask(value: str) -> dict[str, Any]:
     child = Child(WORD, value)
     try:
-        answer, _ = child.ask({"value": value, "path": sys.path})
+        answer, _ = child.ask({"value": absolute_value(value), "path": sys.path})
     except VpbenchError as error:
         return {"specs": [], "others": False, "broken": str(error), "files": [], "stamp": ""}
     finally:
@@ -133,9 +136,16 @@ def main(load: Callable[[str], Sequence[Spec]]) -> int:
         load: imports what stands at a place and gives its specs.
     """
 
+    opened: set[str] = set()
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(args[0], str):
+            opened.add(args[0])
+
     def answer(request: dict[str, Any], send: Send) -> tuple[dict[str, Any], bytes]:
         sys.path[:] = request["path"]
         before = set(sys.modules)
+        sys.addaudithook(hook)
         row: dict[str, Any] = {"specs": [], "others": False, "broken": ""}
         try:
             specs = load(request["value"])
@@ -145,18 +155,25 @@ def main(load: Callable[[str], Sequence[Spec]]) -> int:
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
             said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             row |= {"specs": [], "broken": said}
-        row["files"] = _loaded_since(before)
+        row["files"] = sorted(_loaded_since(before) | _data(opened))
         return row, b""
 
     serve(answer, lambda: "reading the spec")
     return 0
 
 
-def _loaded_since(before: set[str]) -> list[str]:
+def _loaded_since(before: set[str]) -> set[str]:
     """Source files of the modules that were loaded since, those of vpbench left out."""
     files: set[str] = set()
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None)
         if name not in before and origin and name.partition(".")[0] != "vpbench":
             files.add(str(Path(origin).absolute()))
-    return sorted(files)
+    return files
+
+
+def _data(opened: Iterable[str]) -> set[str]:
+    """Opened files that are neither compiled modules nor part of the installation."""
+    system = (sys.prefix, sys.base_prefix, "/proc", "/dev")
+    paths = {os.path.realpath(name) for name in opened if not name.endswith(".pyc")}
+    return {path for path in paths if os.path.isfile(path) and not path.startswith(system)}

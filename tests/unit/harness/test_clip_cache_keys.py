@@ -9,6 +9,7 @@ import pytest
 
 from vpbench.api.types import ClipInfo
 from vpbench.harness.inputs import clip_cache as module
+from vpbench.harness.inputs import sealed_arrays
 from vpbench.harness.inputs.clip_cache import ClipCache, damaged_files
 from vpbench.media.geometry import Geometry
 
@@ -119,8 +120,8 @@ def test_a_file_of_another_key_is_foreign(cache):
 def test_hashed_once_in_a_process_and_again_after_a_change(cache, monkeypatch):
     (path,) = cache.folder.rglob("*.npy")
     hashed = []
-    original = module._salt
-    monkeypatch.setattr(module, "_salt", lambda p: hashed.append(p) or original(p))
+    original = sealed_arrays._salt
+    monkeypatch.setattr(sealed_arrays, "_salt", lambda p: hashed.append(p) or original(p))
     for _ in range(3):
         cache.window(CLIP, (0, 3))
     assert hashed == []  # it was verified when the fixture read it

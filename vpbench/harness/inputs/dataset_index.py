@@ -37,6 +37,10 @@ from vpbench.harness.inputs.sealed_arrays import intact, write_array
 _ABSENT = "absent"
 """Stands for the stamp of a folder that is not there."""
 
+_made_here: dict[Path, str] = {}
+"""Indexes that this process has made, with the hashes of their files: files that were written a
+moment before prove nothing to a later command, but need not be read twice by one."""
+
 
 @dataclass(frozen=True)
 class DatasetIndex:
@@ -87,10 +91,11 @@ def stored_index(source: DatasetSource) -> DatasetIndex | None:
     """The index in the cache; None where there is none, or where it does not hold any more."""
     path = index_folder(source) / "index.json"
     try:
-        stored = _read(path)
+        stored, sha256 = _read(path)
     except (OSError, Corrupt):  # it is made again
         return None
-    if stored["spec"] != plain(source.spec) or not _holds(stored["made"], source):
+    own = _made_here.get(path) == sha256
+    if stored["spec"] != plain(source.spec) or not _holds(stored["made"], source, own):
         return None
     return _parsed(stored, source)
 
@@ -106,7 +111,7 @@ def read_index(path: Path, expected: str) -> DatasetIndex:
     """
     changed = HashMismatch(f"{path} has changed since this job was planned.", fix="Run again.")
     try:
-        stored = _read(path)
+        stored, _ = _read(path)
     except (OSError, Corrupt) as error:
         raise changed from error
     if stored["digest"] != expected:
@@ -178,7 +183,9 @@ def make_index(
             "folders": _plain(stamps),
         },
     }
-    write_json(folder / "index.json", {**stored, "sha256": digest(stored)})
+    path, sha256 = folder / "index.json", digest(stored)
+    write_json(path, {**stored, "sha256": sha256})
+    _made_here[path] = sha256
     return _parsed(stored, source)
 
 
@@ -288,8 +295,8 @@ def _stamps(folder: Path) -> Iterator[tuple[str, Stamp]]:
 # reading -----------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What `make_index` has stored.
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """What `make_index` has stored, and its hash.
 
     Raises:
         Corrupt: it is damaged, or of another version.
@@ -301,28 +308,34 @@ def _read(path: Path) -> dict[str, Any]:
     stored = cast("dict[str, Any]", read)
     if stored.get("schema") != schema.DATASET_INDEX:
         raise Corrupt(f"{path} is not an index of a dataset, or one of another version.")
-    sha = stored.pop("sha256", "")
-    if sha != digest(stored):
+    sha256 = str(stored.pop("sha256", ""))
+    if sha256 != digest(stored):
         raise HashMismatch(f"{path} is not what was written.")
-    return stored
+    return stored, sha256
 
 
-def _holds(made: Mapping[str, Any], source: DatasetSource) -> bool:
-    """Whether all that has decided an index is as it was."""
+def _holds(made: Mapping[str, Any], source: DatasetSource, own: bool) -> bool:
+    """Whether all that has decided an index is as it was.
+
+    Args:
+        own: this process has made it; its stamps need not have been settled.
+    """
     folders = {str(path): path for path in source.folders}
     if set(made["folders"]) != set(folders):
         return False
-    for name, path in folders.items():
-        if not Stamp(*made["folders"][name]).proves(_folder_stamp(path)):
-            return False
-    now = time.time_ns()
-    if not all(Stamp(*was).proves(_listing(name, now)) for name, was in made["listed"].items()):
-        return False
+    now = {name: _folder_stamp(path) for name, path in folders.items()}
+    looked = time.time_ns()
+    listed = {name: _listing(name, looked) for name in made["listed"]}
+    for was, stamps in ((made["folders"], now), (made["listed"], listed)):
+        for name, stamp in stamps.items():
+            before = Stamp(was[name][0], settled=own or was[name][1])
+            if not before.proves(stamp):
+                return False
     if changed_modules({"modules": made["modules"], "environment": {}}, digest_cache(source.cache)):
         return False
-    return not changed_inputs(made["opened"], file_hashes(source.cache)) and made[
-        "beside"
-    ] == _beside(source)
+    if changed_inputs(made["opened"], file_hashes(source.cache)):
+        return False
+    return made["beside"] == _beside(source)
 
 
 def _parsed(stored: Mapping[str, Any], source: DatasetSource) -> DatasetIndex:

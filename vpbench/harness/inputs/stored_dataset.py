@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vpbench.api.optional import Downloads, HasInstructions, Progress
 from vpbench.api.protocols import Dataset
@@ -48,6 +49,9 @@ class StoredDataset:
         self._index = index
         self._reader = DatasetReader(source)
         self._poses: dict[str, Pose | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_poses": {}}
 
     @classmethod
     def of_index(cls, path: Path, digest: str) -> StoredDataset:

@@ -15,6 +15,7 @@ from vpbench.api.optional import HasSubsets, MakesTasks
 from vpbench.api.protocols import Dataset
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
+from vpbench.core.loading import absolute_value
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import parse_name
 from vpbench.core.options import TRAIN, TRAIN_AND_VAL, TaskRef
@@ -156,7 +157,8 @@ def open_dataset(
     if entry.of_vpbench:
         return make_dataset(text, registry, paths, root)
     spec = registry.dataset(named.name)
-    source = DatasetSource(spec, entry.ref.value, named.options, named.root, paths.cache)
+    value = absolute_value(entry.ref.value)
+    source = DatasetSource(spec, value, named.options, named.root, paths.cache)
     return StoredDataset(source), named.name
 
 
