@@ -48,8 +48,8 @@ def tables(populations: Populations) -> list[Measured]:
 def kernel(populations: Populations) -> list[Measured]:
     """KVD 0 where there is no difference, and p uniform."""
     return [
-        *class_matched.without_difference(populations["real"], 90, 300),
-        *class_matched.without_difference(populations["real"], 30, 300),
+        *class_matched.without_difference(populations["real"], 90, 1000),
+        *class_matched.without_difference(populations["real"], 30, 1000),
         class_matched.power(populations["blurred"], 90, 100),
     ]
 
