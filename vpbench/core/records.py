@@ -238,13 +238,18 @@ def completed(record: ScoreRecord) -> ScoreRecord:
 
     The bias and corrected figures of a set metric follow from its leave-one-out values; those of a
     clip metric are None. Where clusters differ in size, an earlier file does not say so, and they
-    count as equal.
+    count as equal. Their reason calls an FVD of fewer than 256 clips "mostly bias", which it is for
+    few rows; that goes.
     """
     if "bias" in record:
         return record
     none = correction(None, {})
     found = correction(record["value"], record["per_clip"]) if record["kind"] == "set" else none
-    return {**record, **found, "floor_n": record.get("floor_n")}
+    reason = record.get("reason")
+    if record["kind"] == "set" and reason is not None:
+        kept = [part for part in reason.split("; ") if not part.startswith("n = ")]
+        reason = "; ".join(kept) or None
+    return {**record, **found, "reason": reason, "floor_n": record.get("floor_n")}
 
 
 class Accepted(TypedDict):

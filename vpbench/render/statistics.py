@@ -99,7 +99,10 @@ def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
             )
             break
     notes.append(f"{title} without the bias of few clips, by which rows are compared: {listed}")
-    few = sorted({s["n"] for _, s in biased if s["n"] < SMALL_N})
+    # Scores of this version say so themselves.
+    few = sorted(
+        {s["n"] for _, s in biased if s["n"] < SMALL_N and "unreliable" not in (s["reason"] or "")}
+    )
     if few:
         counts = ", ".join(map(str, few))
         notes.append(

@@ -176,12 +176,25 @@ def test_a_clip_that_one_seed_lacks_counts_nowhere_in_the_error():
 
 
 def test_a_mean_without_any_error_stays_without():
-    """References have a KVD without ±; their mean over seeds has none either, and no p."""
+    """References have a KVD without ±; their mean over seeds has none either, but a p-value."""
     sets = rng(7).normal(0, 1, (3, 20))
     runs = [run(set_record(x, se=None, ci95=None, p=0.4), seed=k) for k, x in enumerate(sets)]
     got = score(row("real-other", *runs), FVD)
     assert got["value"] is not None
-    assert (got["se"], got["ci95"], got["p"], got["corrected_se"]) == (None, None, None, None)
+    assert (got["se"], got["ci95"], got["corrected_se"]) == (None, None, None)
+    assert got["p"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [("floor", False), ("reference", False), ("null", True), ("method", True)]
+)
+def test_real_clips_with_a_p_value_have_no_error(kind, error):
+    x = rng(8).normal(0, 1, 20)
+    got = score(row("a", run(set_record(x, p=0.4), kind=kind)), FVD)
+    assert (got["se"] is not None, got["ci95"] is not None) == (error, error)
+    assert got["p"] == 0.4 and got["value"] == pytest.approx(variance(x))
+    without = score(row("a", run(set_record(x), kind=kind)), FVD)
+    assert without["se"] == 1.0
 
 
 def test_few_groups_of_clips_have_no_interval():
@@ -202,7 +215,9 @@ def test_runs_without_a_value_leave_the_reason():
 
 def test_an_older_score_gets_its_bias_from_what_it_stored():
     x = rng(9).normal(0, 1, 30)
-    got = score(row("a", run(set_record(x))), FVD)
+    old = "n = 30 < 256: mostly bias, compare with the floor; 30 predicted and 40 real clips"
+    got = score(row("a", run(set_record(x, reason=old))), FVD)
+    assert got["reason"] == "30 predicted and 40 real clips"
     assert got["corrected"] == pytest.approx(x.var(ddof=1))
     assert got["bias"] == pytest.approx(variance(x) - x.var(ddof=1))
     assert got["se"] == 1.0

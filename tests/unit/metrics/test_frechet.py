@@ -241,6 +241,19 @@ def test_refusals():
         frechet_moments(Moments.of(x[:1]), Moments.of(x))
 
 
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("distinct", [True, False])
+def test_rows_are_in_the_order_of_their_bytes(distinct, columns):
+    x = gauss(50, columns, seed=4)
+    if not distinct:
+        x[::3, 0] = x[0, 0]
+    x[5] = -x[6]
+    found = module.ordered(x, "first", [f"c{k:02}" for k in range(50)])
+    wanted = sorted(range(50), key=lambda i: ((x[i] + 0.0).tobytes(), f"c{i:02}"))
+    assert (found.rows == x[wanted]).all()
+    assert list(found.clusters) == [f"c{i:02}" for i in wanted]
+
+
 def test_inputs_stay_as_they_are():
     x, y = gauss(6, 9), gauss(30, 9)
     before = x.copy(), y.copy()

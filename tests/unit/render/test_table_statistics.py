@@ -63,6 +63,8 @@ def test_few_clips_make_the_correction_unreliable(n, said):
     got = notes(one("ours", fvd(988.0, 96.0, 273.0, n=n), n=n))
     line = f"FVD is unreliable at n = {n} < 60: the bias estimate finds half of it"
     assert (line in got) == said
+    own = fvd(988.0, 96.0, 273.0, n=n, reason=f"n = {n} < 60: unreliable: it finds half of it")
+    assert line not in notes(one("ours", own, n=n))
 
 
 def test_a_metric_without_bias_has_no_line_about_it():

@@ -70,7 +70,9 @@ def row_json(
         "seeds": sorted({r.inputs["seed"] for r in row.runs}),
         "fit_seeds": sorted({s for r in row.runs if (s := r.inputs["fit_seed"]) is not None}),
         "checkpoint": training(row.runs[0]),
-        "scores": {name: _score(row, frames, c) for name, c in columns.items()},
+        "scores": {
+            name: tested(_score(row, frames, c), first["kind"]) for name, c in columns.items()
+        },
         "nulls": [],
         "notes": _notes(row),
         "not_comparable": _not_comparable(row),
@@ -139,15 +141,16 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     records = [record for fit in fits for record in fit]
     means = [v for fit in fits if (v := mean_value(fit)) is not None]
     score = score_json(records[0])
-    sample = sample_of(row, frames, column)
     if len(records) == 1 or not means:
-        if column.kind == "set" and score["corrected"] is None and sample is not None:
-            _put_corrected(score, figure(sample))
         return score
     score["value"] = sum(means) / len(means)
     score["n"] = min(r["n"] for r in records)
-    score["p"] = None  # a p-value of each run, none of their mean
+    p = [r["p"] for r in records if r["p"] is not None]
+    # Twice the mean of p-values is one, whatever their dependence (Vovk & Wang, "Combining p-values
+    # via averaging", Biometrika 107, 2020).
+    score["p"] = min(1.0, 2 * sum(p) / len(p)) if len(p) == len(records) else None
     has_error = any(r["se"] is not None for r in records)
+    sample = sample_of(row, frames, column)
     total = figure(sample) if sample is not None and has_error else Difference(None)
     ends = total.interval()
     score["se"], score["ci95"] = total.se, None
@@ -156,6 +159,20 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     if column.kind == "set":
         _put_corrected(score, total)
     return score
+
+
+_REAL = ("ceiling", "floor", "reference")
+"""Kinds of rows that show real clips."""
+
+
+def tested(score: schema.ScoreJson, kind: str) -> schema.ScoreJson:
+    """The figure of a row of some kind: with a p-value, real clips have no standard error.
+
+    Of sets without a difference that error is itself uncertain by half.
+    """
+    if kind not in _REAL or score["p"] is None:
+        return score
+    return {**score, "se": None, "ci95": None, "corrected_se": None, "corrected_ci95": None}
 
 
 def _put_corrected(score: schema.ScoreJson, of: Difference) -> None:

@@ -9,6 +9,7 @@ from vpbench.core import schema
 from vpbench.core.files import read_json
 from vpbench.core.plan import Refusal, RunPlan, row_kind
 from vpbench.core.progress import Event
+from vpbench.harness.results.rows import tested
 from vpbench.harness.scoring.score import Wanted
 from vpbench.harness.scoring.score_record import score_json
 
@@ -94,7 +95,7 @@ def run_json(
         wanted = {w.name for w in metrics}
         for record in run.folder.read_scores(manifest["sha256"]):
             if record["frames"] == horizon and record["metric"] in wanted:
-                score = score_json(record)
+                score = tested(score_json(record), row_kind(run.method))
                 known = (floor or {}).get((record["fp8"], record["n"]))
                 if known is not None:
                     score["floor"], score["floor_n"] = known, record["n"]
