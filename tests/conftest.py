@@ -141,3 +141,9 @@ def write_clips(
 def clips(tmp_path):
     """A small labelled dataset: 10 train, 2 val, 6 test clips of 20 frames at 16x16."""
     return write_clips(tmp_path / "clips")
+
+
+@pytest.fixture
+def eight_clips(tmp_path):
+    """As `clips`, with as many test clips as an interval needs."""
+    return write_clips(tmp_path / "clips", (("train", 10), ("val", 2), ("test", 8)))

@@ -32,7 +32,8 @@ def distance(fakes, reals, colours):
     return abs(mean[0] - mean[1])
 
 
-def test_a_strangers_set_metrics_in_run_and_score(clips, tmp_path, env):
+def test_a_strangers_set_metrics_in_run_and_score(eight_clips, tmp_path, env):
+    clips = eight_clips
     words = ("--dataset", folder(clips), "--no-references", "--json")
     made = vpbench("run", "copy-last", *words, "--metrics", ",".join(NAMES), cwd=tmp_path, env=env)
     assert made.code == 0, made.err
@@ -44,7 +45,7 @@ def test_a_strangers_set_metrics_in_run_and_score(clips, tmp_path, env):
     for name in NAMES:
         expected = distance(fakes, reals, COLOURS if name == "texture-net" else thirds)
         assert row["scores"][name]["value"] == pytest.approx(expected, rel=1e-6)
-        assert row["scores"][name]["n"] == 6 and row["scores"][name]["ci95"] is not None
+        assert row["scores"][name]["n"] == 8 and row["scores"][name]["ci95"] is not None
     for path in (tmp_path / "runs").glob("*/copy-last/*/scores/texture*"):
         path.unlink()
     again = vpbench(

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 from tests.conftest import write_clips
 from tests.e2e.helpers import TINY, checkpoints, folder, predictions, real, vpbench
@@ -30,7 +31,8 @@ def test_run_prints_a_table_with_all_references_and_where_things_are(clips, tmp_
     assert list(tmp_path.glob("runs/*/copy-last/*/preview/grid.png"))
 
 
-def test_run_json_matches_numbers_worked_out_by_hand(clips, tmp_path):
+def test_run_json_matches_numbers_worked_out_by_hand(eight_clips, tmp_path):
+    clips = eight_clips
     done = vpbench("run", "copy-last", "--dataset", folder(clips), "--json", cwd=tmp_path)
     runs = {r["method"]: r for r in done.json()["runs"]}
     assert set(runs) >= {"real", "copy-last", "noise"}
@@ -42,9 +44,11 @@ def test_run_json_matches_numbers_worked_out_by_hand(clips, tmp_path):
         values.append(10 * np.log10(255**2 / error))
     score = runs["copy-last"]["scores"]["psnr"]
     assert score["value"] == pytest.approx(np.mean(values), abs=1e-9)
-    assert score["n"] == 6
+    assert score["n"] == 8
     assert score["ci95"][0] < score["value"] < score["ci95"][1]
-    assert runs["real"]["scores"]["psnr"]["value"] is None
+    half_a_level = 0.25 / (8 * 16 * 16 * 3)  # off in one value of the clip
+    cap = 10 * np.log10(255**2 / half_a_level)
+    assert runs["real"]["scores"]["psnr"]["value"] == pytest.approx(cap)
     assert runs["real"]["scores"]["psnr"]["reason"].startswith("identical")
     assert runs["real"]["scores"]["ssim"]["value"] == pytest.approx(1)
 
@@ -141,7 +145,8 @@ def test_grid_of_components(clips, tmp_path):
     }
 
 
-def test_seeds_fit_seeds_and_samples(clips, tmp_path):
+def test_seeds_fit_seeds_and_samples(eight_clips, tmp_path):
+    clips = eight_clips
     env = {"VPBENCH_PLUGINS": TINY}
     done = vpbench(
         "run",
@@ -162,17 +167,26 @@ def test_seeds_fit_seeds_and_samples(clips, tmp_path):
     assert done.code == 0, done.err
     assert len(done.json()["runs"]) == 6
     shape = np.load(next(tmp_path.glob("runs/*/tiny/*/predictions/*.npz")))["frames"].shape
-    assert shape == (6, 2, 8, 16, 16, 3)
+    assert shape == (8, 2, 8, 16, 16, 3)
     compared = vpbench("compare", "tiny", "--json", cwd=tmp_path, env=env).json()
     (row,) = compared["groups"][0]["rows"]
     assert (row["seeds"], row["fit_seeds"], row["samples"]) == ([0, 1], [0, 1, 2], 2)
     values = [r["scores"]["ssim"]["value"] for r in done.json()["runs"]]
     assert row["scores"]["ssim"]["value"] == pytest.approx(np.mean(values))
-    by_fit = [
-        np.mean([r["scores"]["ssim"]["value"] for r in done.json()["runs"] if r["fit_seed"] == f])
-        for f in range(3)
-    ]
-    half = 4.302652729749464 * np.std(by_fit, ddof=1) / np.sqrt(3)  # t(0.975, 2)
+    table = np.zeros((3, 2, 8))
+    for folder_ in tmp_path.glob("runs/*/tiny/*"):
+        inputs = json.loads((folder_ / "run.json").read_text())["inputs"]
+        (stored,) = folder_.glob("scores/ssim@*.json")
+        clip_values = json.loads(stored.read_text())["per_clip"]
+        table[inputs["fit_seed"], inputs["seed"]] = [clip_values[k] for k in sorted(clip_values)]
+    fits = table.mean(axis=1)  # [fits, clips]
+    between, clip_means = fits.mean(axis=1).var(ddof=1) / 3, fits.mean(axis=0)
+    over_clips = clip_means.var(ddof=1) / 8
+    rest = fits - fits.mean(axis=1, keepdims=True) - clip_means + fits.mean()
+    both = (rest**2).sum() / (2 * 7) / (3 * 8)
+    variance = max(between + over_clips - both, between, over_clips)
+    df = variance**2 / (between**2 / 2 + over_clips**2 / 7)
+    half = scipy_stats.t.ppf(0.975, df) * np.sqrt(variance)
     low, high = row["scores"]["ssim"]["ci95"]
     assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
 

@@ -246,6 +246,9 @@ def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
     """Modules of a table that are not what they were, or gone; sorted."""
     changed: list[str] = []
     for name, value in table["modules"].items():
+        known = _FOUND.get(name)  # nearly always there still, and unchanged
+        if known is not None and digests.of(known) == value:
+            continue
         path = module_file(name)
         if path is None or digests.of(path) != value:
             changed.append(name)
@@ -266,9 +269,13 @@ def current_table(table: CodeTable | None, ran: CodeTable, digests: StatCache) -
     return {"modules": modules | ran["modules"], "environment": ran["environment"]}
 
 
+TABLE_DIGITS = 16
+"""Hex digits of a table's name."""
+
+
 def table_id(table: Mapping[str, Any]) -> str:
     """16 hex digits that name a table."""
-    return digest(table)[:16]
+    return digest(table)[:TABLE_DIGITS]
 
 
 def factory_modules(factories: Iterable[tuple[str, str]]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData
 from vpbench.core import schema
-from vpbench.core.code import CodeTable, table_id
+from vpbench.core.code import TABLE_DIGITS, CodeTable, table_id
 from vpbench.core.files import TEMPORARY, Guard, parse_json, read_json, stored_bytes, write_json
 from vpbench.core.hashing import digest, file_sha256, stored_digest
 from vpbench.core.names import safe_name
@@ -179,13 +179,16 @@ class RunDir:
         """
         if not self.record.is_file():
             raise MissingData(f"{self.path} holds no run.", fix="A run folder has a run.json.")
-        if read_object(self.record).get("schema") == schema.RUN:
+        try:
+            record = cast("RunRecord", read_sealed(self.record, schema.RUN_RECORD))
+        except Corrupt:
+            if read_object(self.record).get("schema") != schema.RUN:
+                raise
             raise MissingData(
                 f"{self.path} was made by an earlier vpbench, which did not record its code and "
                 "data.",
                 fix="Run the method again.",
-            )
-        record = cast("RunRecord", read_sealed(self.record, schema.RUN_RECORD))
+            ) from None
         inputs = record["inputs"]
         home = (inputs["task"]["id"], safe_name(inputs["method"]), record["key"][:8])
         if self.path.resolve().parts[-3:] != home:
@@ -303,7 +306,7 @@ class RunDir:
             value = read_object(path)
         except Corrupt as error:
             raise changed from error
-        if table_id(value) != table:
+        if stored_digest(value)[: len(table)] != table or len(table) != TABLE_DIGITS:
             raise changed
         return cast("CodeTable", value)
 

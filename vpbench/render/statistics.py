@@ -83,7 +83,9 @@ def statistics_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
 
 def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
     """What few clips add to a set metric, row by row, and what it is without that."""
-    scored = [(row, row["scores"][metric]) for row in rows if metric in row["scores"]]
+    # The same clips against themselves are 0 and say nothing.
+    shown = [row for row in rows if row["kind"] != "ceiling" and metric in row["scores"]]
+    scored = [(row, row["scores"][metric]) for row in shown]
     biased = [(row, s) for row, s in scored if s["bias"] is not None and s["value"] is not None]
     # Metrics such as KVD have none: what is left of it there is noise.
     if not any((s["bias"] or 0.0) > (s["se"] or 0.0) for _, s in biased):
