@@ -40,8 +40,8 @@ def differences(populations: Populations) -> list[Measured]:
 def tables(populations: Populations) -> list[Measured]:
     """False claims in at most 6 % of tables."""
     return [
-        *equal_tables.false_claims(populations["blurred"], 90, 400, EQUALLY),
-        *equal_tables.false_claims(populations["blurred"], 90, 400, DIFFERENTLY, seed=1),
+        *equal_tables.false_claims(populations["blurred"], 90, 300, EQUALLY),
+        *equal_tables.false_claims(populations["blurred"], 90, 300, DIFFERENTLY, seed=1),
     ]
 
 
