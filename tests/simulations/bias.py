@@ -120,6 +120,7 @@ def differences(
     draws: int,
     shared: tuple[float, float],
     band: tuple[float, float] = (-np.inf, np.inf),
+    kind: str = "",
     seed: int = 0,
 ) -> Measured:
     """How often the 95 % interval of a difference of two equal methods has 0, which is the truth.
@@ -131,6 +132,7 @@ def differences(
         shared: of each of the two, as in `Population.draw`: (1, 0) is one whose predictions follow
             their targets and one that gives the same predictions to other targets.
         band: of the coverage.
+        kind: what the predictions are, for the text.
     """
     rng = np.random.default_rng([seed, n, int(100 * shared[0]), int(100 * shared[1])])
     before: list[bool] = []
@@ -145,7 +147,8 @@ def differences(
         after.append(ends[0] <= 0 <= ends[1])
     share, error = rate(after)
     return Measured(
-        f"coverage of a difference of equal FVDs, n = {n}, paired {shared[0]:g} and {shared[1]:g}",
+        f"coverage of a difference of equal FVDs, {kind}, n = {n}, paired {shared[0]:g} and "
+        f"{shared[1]:g}",
         draws,
         rate(before)[0],
         share,

@@ -21,7 +21,7 @@ class Measured:
         draws: independent draws behind `after`.
         before: the same for the uncorrected procedure; None where there was none.
         after: of the procedure in force.
-        error: standard error of `after` from the finite number of draws.
+        error: standard error of `after` from the finite number of draws; 0 where it has none.
         low, high: the acceptance band of `after`; a line without a band is for reading only.
         percent: whether the figures are parts of one, to be printed in percent.
     """
@@ -46,7 +46,7 @@ class Measured:
             *([f"≥ {self._text(self.low)}"] if math.isfinite(self.low) else []),
             *([f"≤ {self._text(self.high)}"] if math.isfinite(self.high) else []),
         ]
-        after = f"{self._text(self.after)} ± {self._text(self.error)}"
+        after = self._text(self.after) + (f" ± {self._text(self.error)}" if self.error else "")
         before = "—" if self.before is None else self._text(self.before)
         verdict = ("held" if self.held else "MISSED") if bounded else ""
         return [self.what, str(self.draws), before, after, ", ".join(bounded), verdict]
