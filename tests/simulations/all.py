@@ -19,9 +19,9 @@ DIFFERENTLY = (1.0, 0.7, 0.3, 0.0, 0.9, 0.5, 0.1)
 def bias_found(populations: Populations) -> list[Measured]:
     """Five sixths of the bias at 90 clips, a little over half at 30, all at 300."""
     plans = [
-        bias.Plan(30, 1000, 150, 0.45, 0.65),
-        bias.Plan(90, 800, 100, 0.80, 0.88),
-        bias.Plan(300, 400, 10, 0.88, 1.12),
+        bias.Plan(30, 400, 100, 0.45, 0.65),
+        bias.Plan(90, 400, 80, 0.80, 0.88),
+        bias.Plan(300, 100, 8, 0.90, 1.10),
     ]
     return bias.recovery(populations, plans)
 
