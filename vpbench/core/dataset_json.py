@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vpbench.api.specs import DatasetSpec, TaskSpec
-from vpbench.api.types import ClipInfo, Problem
 from vpbench.api.windows import WindowRule
 from vpbench.core.hashing import plain
 
-T = TypeVar("T", DatasetSpec, TaskSpec, ClipInfo, Problem)
+if TYPE_CHECKING:
+    from vpbench.api.types import ClipInfo, Problem
+
+T = TypeVar("T", "DatasetSpec", "TaskSpec", "ClipInfo", "Problem")
 
 
 def to_json(value: T) -> dict[str, Any]:
@@ -51,11 +53,15 @@ def task_spec(stored: Mapping[str, Any]) -> TaskSpec:
 
 def clip_info(stored: Mapping[str, Any]) -> ClipInfo:
     """One clip."""
+    from vpbench.api.types import ClipInfo  # numpy: whoever lists plugins does without
+
     return ClipInfo(**_known(ClipInfo, stored))
 
 
 def problem(stored: Mapping[str, Any]) -> Problem:
     """One problem that a dataset's `verify` has found."""
+    from vpbench.api.types import Problem
+
     return Problem(**_known(Problem, stored))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
+from vpbench.core.code import module_file
 from vpbench.core.discovery import PluginRef
 from vpbench.core.hashing import digest
 
@@ -31,6 +32,27 @@ def load_object(value: str) -> Any:
             raise UsageError(f"{module_name} has no {attribute}.")
         target = getattr(target, part)
     return target
+
+
+def may_hold_dataset(ref: PluginRef) -> bool:
+    """Whether a dataset may be announced there; nothing is imported."""
+    if ref.source == "builtin" or ref.dist == "vpbench":
+        return False
+    if ref.kind:
+        return ref.kind == "dataset"
+    path = source_of(ref.value)
+    try:
+        return path is not None and b"DatasetSpec" in path.read_bytes()
+    except OSError:
+        return False
+
+
+def source_of(value: str) -> Path | None:
+    """The source file of "pkg.mod:ATTR" or "file.py:ATTR"; None where there is none."""
+    module = value.partition(":")[0]
+    if not module.endswith(".py"):
+        return module_file(module) if module else None
+    return Path(module).expanduser().absolute()
 
 
 def absolute_value(value: str) -> str:

@@ -22,7 +22,13 @@ from vpbench.api.specs import (
 )
 from vpbench.api.version import check_api
 from vpbench.core.discovery import PluginRef, discover, normal_name
-from vpbench.core.loading import first_line, home_of, load_factory, load_object
+from vpbench.core.loading import (
+    first_line,
+    home_of,
+    load_factory,
+    load_object,
+    may_hold_dataset,
+)
 from vpbench.core.names import PLUGIN_NAME
 from vpbench.core.surroundings import unchanged_surroundings
 
@@ -241,10 +247,10 @@ class _Broken(Exception):
 
 def _specs_apart(ref: PluginRef) -> list[Spec] | None:
     """The specs of a plugin of datasets, without importing it; None for any other plugin."""
-    from vpbench.core.spec_reader import may_hold_dataset, read_specs
-
     if not may_hold_dataset(ref):
         return None
+    from vpbench.core.spec_reader import read_specs
+
     read = read_specs(ref.value)
     if read.broken:
         raise _Broken(read.broken)

@@ -23,12 +23,10 @@ from vpbench import __version__
 from vpbench.api.errors import Unwritable, VpbenchError
 from vpbench.api.specs import DatasetSpec, Spec
 from vpbench.core.child import Child, Send, serve
-from vpbench.core.code import module_file
 from vpbench.core.dataset_json import dataset_spec, to_json
-from vpbench.core.discovery import PluginRef
 from vpbench.core.files import write_bytes
 from vpbench.core.hashing import canonical_json, digest
-from vpbench.core.loading import absolute_value
+from vpbench.core.loading import absolute_value, source_of
 from vpbench.core.paths import cache_folder
 from vpbench.core.stamps import file_stamp, joint_stamp
 
@@ -52,27 +50,6 @@ class SpecsRead:
     specs: tuple[DatasetSpec, ...] = ()
     others: bool = False
     broken: str = ""
-
-
-def may_hold_dataset(ref: PluginRef) -> bool:
-    """Whether a dataset may be announced there; nothing is imported."""
-    if ref.source == "builtin" or ref.dist == "vpbench":
-        return False
-    if ref.kind:
-        return ref.kind == "dataset"
-    path = source_of(ref.value)
-    try:
-        return path is not None and b"DatasetSpec" in path.read_bytes()
-    except OSError:
-        return False
-
-
-def source_of(value: str) -> Path | None:
-    """The source file of "pkg.mod:ATTR" or "file.py:ATTR"; None where there is none."""
-    module = value.partition(":")[0]
-    if not module.endswith(".py"):
-        return module_file(module) if module else None
-    return Path(module).expanduser().absolute()
 
 
 def read_specs(value: str) -> SpecsRead:

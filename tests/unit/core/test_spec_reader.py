@@ -6,8 +6,9 @@ import pytest
 
 from vpbench.core import spec_reader, stamps
 from vpbench.core.discovery import PluginRef
+from vpbench.core.loading import may_hold_dataset
 from vpbench.core.registry import build
-from vpbench.core.spec_reader import may_hold_dataset, read_specs
+from vpbench.core.spec_reader import read_specs
 
 SPEC = """
 import json
