@@ -33,6 +33,9 @@ from vpbench.core.stamps import file_stamp, joint_stamp
 WORD = "_specs"
 """Hidden verb of the command line."""
 
+_WRITES = os.O_WRONLY | os.O_RDWR
+"""Flags of files that are opened to be written."""
+
 _KEPT = 64
 """Plugins whose specs are kept in the cache."""
 
@@ -116,7 +119,7 @@ def main(load: Callable[[str], Sequence[Spec]]) -> int:
     opened: set[str] = set()
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(args[0], str):
+        if event == "open" and isinstance(args[0], str) and not args[2] & _WRITES:
             opened.add(args[0])
 
     def answer(request: dict[str, Any], send: Send) -> tuple[dict[str, Any], bytes]:
