@@ -6,6 +6,7 @@ provenance are those of `vpbench fit`. What has the longest way to go starts fir
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ GRACE_S = 25.0
 UNKNOWN_S = 60.0
 """What a stage is taken to last of which nothing is known, for the order of starts."""
 
+WORKER = (sys.executable, "-m", "vpbench", "_job", "--serve")
+"""Reads the names of job files, does the jobs, and writes their events."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -120,10 +123,12 @@ class Stages:
         logs: Path,
         cost: Callable[[StageJob], float] = lambda job: UNKNOWN_S,
         say: Callable[[str], None] = lambda text: None,
+        worker: Sequence[str] = WORKER,
     ) -> None:
         lengths = chain_seconds(jobs, cost)
         self.jobs = sorted(jobs, key=lambda job: -lengths[job.key])
         self.slots, self.logs, self.say = slots, make_folder(logs), say
+        self.worker = worker
 
     def run(self, deadline: float | None = None) -> None:
         """Train everything; returns with no process left.
@@ -158,7 +163,7 @@ class Stages:
         environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, str(job.spec.threads))}
         job.log = (self.logs / f"{name}.log").open("ab")
         job.process = subprocess.Popen(
-            [sys.executable, "-m", "vpbench", "_job", "--serve"],
+            self.worker,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=job.log,
@@ -166,8 +171,9 @@ class Stages:
             start_new_session=True,
         )
         assert job.process.stdin is not None and job.process.stdout is not None  # both are pipes
-        job.process.stdin.write(f"{path}\n".encode())
-        job.process.stdin.close()  # it ends after this one job
+        with contextlib.suppress(BrokenPipeError):  # it has ended already: seen at the next look
+            job.process.stdin.write(f"{path}\n".encode())
+            job.process.stdin.close()  # it ends after this one job
         job.reader = threading.Thread(target=_read, args=(job, job.process.stdout), daemon=True)
         job.reader.start()
         job.status, job.started = "running", time.time()
@@ -175,14 +181,17 @@ class Stages:
 
     def _collect(self) -> None:
         for job in self.jobs:
-            running = job.status == "running" and job.process is not None
-            if running and job.process.poll() is not None:
+            process = job.process
+            if job.status == "running" and process is not None and process.poll() is not None:
                 self._ended(job)
 
     def _ended(self, job: StageJob) -> None:
         assert job.process is not None and job.reader is not None and job.log is not None
         job.reader.join(5.0)
-        job.log.close()
+        for stream in (job.log, job.process.stdin, job.process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
         job.ended = time.time()
         job.status = "done" if job.stage.folder.complete() else "failed"
         if job.status == "failed" and not job.reason:

@@ -1,4 +1,4 @@
-"""Train all stages of all methods for the built-in tasks, side by side, and bundle them.
+"""Train all stages of all methods for the tasks on puppets, side by side, and bundle them.
 
     python tools/train_all.py --device cuda --preset gpu --out trained --minutes 8
     python tools/train_all.py --device cpu --preset cpu --out trained            # overnight
@@ -47,13 +47,10 @@ from vpbench.core.registry import Registry, registry
 from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import fetch_for_run
-from vpbench.harness.inputs.task_data import TaskData, open_dataset, open_task_data
+from vpbench.harness.inputs.task_data import TaskData, absolute, open_dataset, open_task_data
 from vpbench.harness.jobs.job import JobSpec, PlannedRun
 from vpbench.harness.jobs.needed import job_plugins
 from vpbench.harness.training.bundle import bundle_into_package
-
-TASKS = (TaskRef(dataset="puppets"),)
-"""The built-in tasks that have trainings of their own; the others are trained as these."""
 
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "ours": ("label=off", "motion=flow-matching", "skips=on,residual=on"),
@@ -70,6 +67,7 @@ LIMIT_MB = 12.0
 class Options:
     """What the command line says."""
 
+    dataset: str
     device: str
     preset: str
     out: Path
@@ -136,8 +134,9 @@ def with_preset(ref: MethodRef, plugins: Registry, preset: str) -> MethodRef:
     return ref
 
 
-def open_desk(options: Options, ref: TaskRef) -> Desk:
+def open_desk(options: Options) -> Desk:
     """Render what is not there yet, and open the task."""
+    ref = TaskRef(dataset=absolute(options.dataset))
     plugins, paths = registry(()), user_paths(options.out / "runs")
     open_dataset(ref.dataset, plugins, paths)[0].prepare()
     return Desk(options, plugins, paths, open_task_data(ref, plugins, paths))
@@ -356,7 +355,7 @@ def summarise(
 def train_all(options: Options) -> int:
     """Train, bundle and report; 0 when every stage is there."""
     started = time.time()
-    desk = open_desk(options, TASKS[0])
+    desk = open_desk(options)
     left_out: dict[str, str] = {}
     if options.methods:
         refs = [MethodRef.parse(name) for name in options.methods]
@@ -365,6 +364,8 @@ def train_all(options: Options) -> int:
         methods, left_out = all_methods(desk.registry, options.preset)
     for name, reason in left_out.items():
         say(f"{name} is left out: {reason}")
+    if not methods:
+        raise UsageError(f"no trainable method has the preset {options.preset!r}.")
     if options.equal_minutes is not None:
         methods = equal_minutes(desk, methods)
     jobs, _ = plan_jobs(desk, methods)
@@ -391,6 +392,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--dataset", default="puppets", help="its first task is trained for")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
     parser.add_argument("--preset", default="cpu", help="of all methods that do not name one")
     parser.add_argument("--out", type=Path, required=True)
@@ -403,6 +405,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     args = parser.parse_args(arguments)
     return Options(
+        dataset=args.dataset,
         device=args.device,
         preset=args.preset,
         out=args.out.expanduser().absolute(),
