@@ -26,6 +26,7 @@ REFERENCES = (
     "nearest-train",
     "class-random",
     "copy-last",
+    "linear",
     "blur-copy",
     "noise",
 )

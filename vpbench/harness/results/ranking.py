@@ -12,7 +12,7 @@ from vpbench.core.records import ScoreRecord
 from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.harness.scoring.score import clip_interval
 
-NULLS = ("copy-last", "blur-copy", "noise")
+NULLS = ("copy-last", "linear", "blur-copy", "noise")
 
 
 @dataclass
