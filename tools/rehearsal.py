@@ -23,9 +23,17 @@ def step_params(method: ResolvedMethod) -> dict[str, int]:
     """Parameters that say how long something is trained, as they are typed -> steps."""
     found = {k: v for k, v in method.params.items() if _counts(k, v)}
     for slot, part in sorted(method.slots.items()):
-        own = {k for k, v in part.params.items() if _counts(k, v) and k not in method.params}
+        shared = method.params if _follows(method, slot) else ()
+        own = {k for k, v in part.params.items() if _counts(k, v) and k not in shared}
         found |= {f"{slot}.{k}": part.params[k] for k in sorted(own)}
     return {k: int(v) for k, v in found.items()}
+
+
+def _follows(method: ResolvedMethod, slot: str) -> bool:
+    """Whether what is in a slot takes parameters of the method's names from the method."""
+    part = method.slots[slot].spec
+    trainer = (part.trained_by or "").partition(":")[0]
+    return trainer != "self" or method.spec.slots[slot] == part.name
 
 
 def _counts(name: str, value: object) -> bool:

@@ -1,11 +1,14 @@
 """What a short training says of a long one: paces, chains, and steps that fill a time."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from vpbench.api.specs import ComponentSpec
+from vpbench.core.methods import ResolvedComponent
 from vpbench.core.names import MethodRef
 from vpbench.core.registry import build
 from vpbench.core.resolve import resolve
@@ -83,6 +86,23 @@ def test_every_parameter_that_counts_steps_is_told_apart(name):
     assert same.items() <= short.params.items()
     double = rehearsal.step_params(resolve(rehearsal.scaled(method, 2.0), build(), 64))
     assert double == {k: rehearsal.two_digits(2 * v) for k, v in steps.items()}
+
+
+def test_a_component_that_trains_itself_has_steps_of_its_own():
+    part = ComponentSpec(
+        "own", "motion", "m:F", "", trained_by="self", params={"steps": 900, "rate": 1}
+    )
+    borrowed = replace(
+        resolve(MethodRef.parse("ours[preset=cpu]"), build(), 64),
+        slots={"motion": ResolvedComponent("motion", part, part.params, "own")},
+    )
+    assert rehearsal.step_params(borrowed) == {
+        "steps": 7000,
+        "motion_steps": 4000,
+        "motion.steps": 900,
+    }
+    usual = replace(borrowed, spec=replace(borrowed.spec, slots={"motion": "own"}))
+    assert rehearsal.step_params(usual) == {"steps": 7000, "motion_steps": 4000}
 
 
 def test_the_stages_of_a_method_are_those_it_needs():
