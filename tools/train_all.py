@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 import zipfile
@@ -421,8 +422,13 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: states are stored
     try:
-        return train_all(parse(arguments))
+        return train_all(options)
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        return 130
     except VpbenchError as error:
         say(str(error))
         return error.exit_code

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,20 @@ SCRIPT = Path(__file__).parents[2] / "tools" / "train_all.py"
 SPECS = ("METHOD", "DETECTOR", "MOTION", "TRANSLATOR")
 
 
-def train(clips, out, method, *words):
+def start(clips, out, method, *words):
     plugins = ",".join(f"{TINY}:{name}" for name in SPECS)
     command = ["--dataset", folder(clips), "--device", "cpu", "--out", out, "--methods", method]
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, str(SCRIPT), *map(str, command), *words],
         env={**os.environ, "VPBENCH_PLUGINS": plugins},
-        capture_output=True,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
     )
+
+
+def train(clips, out, method, *words):
+    done = start(clips, out, method, *words)
+    done.stderr = done.communicate(timeout=300)[1]
     assert "Traceback" not in done.stderr, done.stderr
     return done, json.loads((out / "summary.json").read_text())
 
@@ -86,3 +91,17 @@ def test_equal_minutes_set_the_steps(clips, tmp_path):
     assert done.returncode == 0, done.stderr
     (row,) = summary["methods"].values()
     assert 40 <= row["steps"]["steps"] < 1000
+
+
+def test_one_that_is_asked_to_end_says_how_far_it_is(clips, tmp_path):
+    out, method = tmp_path / "out", "tiny[preset=normal,steps=2000,pause=0.05]"
+    process = start(clips, out, method)
+    while not list(out.glob("runs/*/stages/tiny.keypoints-*/train.jsonl")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.terminate()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in said, said
+    summary = json.loads((out / "summary.json").read_text())
+    assert {row["reason"] for row in summary["stages"]} == {"it was interrupted"}
+    assert list(out.glob("runs/*/stages/tiny.keypoints-*/resume/state.npz"))
