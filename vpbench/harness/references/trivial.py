@@ -42,9 +42,10 @@ class Linear(CopyLast):
         """uint8 [B,S,T,H,W,3]."""
         frames = given.frames.astype(np.int64)
         n = frames.shape[1]
-        places = 2 * np.arange(n) - (n - 1)  # twice the distance from the middle
+        twice = range(1 - n, n, 2)  # the distances from the middle, doubled to be whole
+        places = np.array(twice, np.int64)
         rise = 2 * np.einsum("n,bn...->b...", places, frames)  # of a frame, times `scale`
-        scale = int((places**2).sum())
+        scale = sum(place * place for place in twice)
         ahead = np.arange(1, horizon + 1)[:, None, None, None]
         total = 2 * (scale * frames[:, -1, None] + ahead * rise[:, None]) + scale
         future = np.clip(total // (2 * scale), 0, 255).astype(np.uint8)
