@@ -28,7 +28,7 @@ from vpbench.metrics.video_specs import I3D
 def main(runs: Path) -> int:
     """Write SHIPPED/puppets.npz."""
     here = user_paths(runs)
-    task_data = open_task_data(TaskRef("puppets"), registry(), here)
+    task_data = open_task_data(TaskRef(dataset="puppets"), registry(), here)
     ctx = ScoreContext("cpu", 1, here.cache, declared=(I3D,))
     extractor = open_extractor("tf2018", "float32", ctx)
     fingerprint = dict(extractor.fingerprint())

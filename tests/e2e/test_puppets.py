@@ -11,7 +11,7 @@ def test_run_preview_and_verify(tmp_path):
     done = vpbench("run", "copy-last", "nearest-train", "--limit", 9, "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     runs = {r["method"]: r for r in json.loads(done.out)["runs"]}
-    assert len(runs) == 7 and all(r["task"] == "puppets" for r in runs.values())
+    assert len(runs) == 8 and all(r["task"] == "puppets" for r in runs.values())
     assert runs["copy-last"]["scores"]["psnr"]["value"] > runs["noise"]["scores"]["psnr"]["value"]
     assert "warning" not in done.err
     shown = vpbench("compare", "copy-last", cwd=tmp_path).out
@@ -24,7 +24,7 @@ def test_run_preview_and_verify(tmp_path):
         assert moving.n_frames == 24 and moving.size == (384, 384)
     checked = vpbench("data", "verify", "puppets", "--json", cwd=tmp_path).json()
     assert checked["ok"] is True and checked["problems"] == []
-    assert checked["counts"] == {"train": 900, "val": 90, "test": 90, "extra": 27}
+    assert checked["counts"] == {"train": 900, "val": 90, "test": 90, "extra": 27, "large": 512}
     listed = vpbench("data", "list", "--json", cwd=tmp_path).json()
     assert {"puppets", "folder"} <= {i["name"] for i in listed["items"]}
     ready = vpbench("data", "prepare", "puppets", cwd=tmp_path)

@@ -257,6 +257,10 @@ class TaskSpec:
         hashed: the task depends on the user's files, and its id gets 8 hex digits of all its
             fields and its clip list.
         resize: how frames are brought to size.
+        test: the dataset's split that holds the test clips.
+        trained_as: id of the task of the same dataset that methods are trained for; its trained
+            stages serve this one. "" = this task itself. Both have the same size, geometry,
+            training clips and numbers of given and target frames.
     """
 
     id: str
@@ -265,6 +269,8 @@ class TaskSpec:
     native: bool = False
     hashed: bool = False
     resize: Resize = "antialias"
+    test: str = "test"
+    trained_as: str = ""
 
 
 @dataclass(frozen=True)

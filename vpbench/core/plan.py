@@ -26,6 +26,7 @@ REFERENCES = (
     "nearest-train",
     "class-random",
     "copy-last",
+    "linear",
     "blur-copy",
     "noise",
 )
@@ -214,11 +215,10 @@ def _run(
     cache: Path | None,
     requested: bool,
 ) -> RunPlan:
-    fields = task.fields()
-    nodes = stage_graph(method, fields, task.spec.size, registry, fit_seed)
+    nodes = stage_graph(method, task.stage_fields(), task.spec.size, registry, fit_seed)
     given = find_given(options.checkpoint) if options.checkpoint and requested else {}
     sources = CheckpointSources(
-        runs / task.id / "stages", cache, given, options.refit, task.training_hash
+        runs / task.trained_as / "stages", cache, given, options.refit, task.training_hash
     )
     stages = plan_stages(nodes, method, sources)
     if given and not any(s.origin == "given" for s in stages) and stages:

@@ -11,6 +11,7 @@ from typing import Any
 from vpbench.api.errors import BadData, MissingData, UsageError
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, TaskInfo
+from vpbench.api.windows import WindowRule
 from vpbench.core.hashing import digest
 from vpbench.core.options import TRAIN
 
@@ -58,6 +59,7 @@ class Task:
         notes: remarks for tables on test clips, with the number of clips each is about.
         subsets: names of parts of the test split and their clips; the first stands in every table.
         subset: the name of the part that this task was cut down to, "" for all.
+        training: the task that methods are trained for, where it is another one.
     """
 
     id: str
@@ -74,6 +76,22 @@ class Task:
     notes: Mapping[str, int] = field(default_factory=dict[str, int])
     subsets: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     subset: str = ""
+    training: TaskSpec | None = None
+
+    @property
+    def trained_as(self) -> str:
+        """Id of the task that methods are trained for, and that trained stages are kept under."""
+        return self.id if self.training is None else self.training.id
+
+    @property
+    def training_window(self) -> WindowRule:
+        """The windows that a training sees: those of the task that methods are trained for."""
+        return (self.training or self.spec).window
+
+    @property
+    def training_info(self) -> TaskInfo:
+        """What a training is told of its task."""
+        return replace(self.info, id=self.trained_as)
 
     @property
     def horizon(self) -> int:
@@ -181,6 +199,8 @@ class Task:
         more: dict[str, Any] = {"notes": dict(self.notes)} if self.notes else {}
         if trained and self.train_on != TRAIN:
             more["train_on"] = self.train_on
+        if trained and self.training is not None:
+            more["trained_as"] = self.training.id
         return {
             "id": self.id,
             "name": self.name,
@@ -200,6 +220,18 @@ class Task:
             "rendered": self.rendered,
             **more,
         }
+
+    def stage_fields(self) -> dict[str, Any]:
+        """The fields of the task that methods are trained for, for keys and records of stages.
+
+        Those about test clips, which are in no stage's key, are this task's own.
+        """
+        fields = self.fields()
+        if self.training is None:
+            return fields
+        del fields["trained_as"]
+        own = {"id": self.training.id, "name": self.training.id}
+        return {**fields, **own, "start": self.training.window.start}
 
     def fingerprint(self, frames: int) -> dict[str, Any]:
         """The task's share of a score's fingerprint, for scores over the first `frames`."""
@@ -301,3 +333,27 @@ def folder_task_id(base: str, fields: Mapping[str, Any], clips: str) -> str:
     """`folder-<basename>-<8 hex>`: the digits stand for all fields and the clip list."""
     clean = re.sub(r"[^A-Za-z0-9._-]+", "_", base).strip("._") or "clips"
     return f"{clean}-{digest([dict(fields), clips])[:8]}"
+
+
+def training_task(spec: TaskSpec, tasks: Sequence[TaskSpec]) -> TaskSpec | None:
+    """The task that methods are trained for in place of `spec`; None where it is the same.
+
+    Raises:
+        BadData: the dataset has no such task, or it differs in more than start and test clips.
+    """
+    if not spec.trained_as or spec.trained_as == spec.id:
+        return None
+    where = f"the task {spec.id} is trained as {spec.trained_as!r}"
+    for other in tasks:
+        if other.id == spec.trained_as:
+            alike = replace(
+                other,
+                id=spec.id,
+                window=replace(other.window, start=spec.window.start),
+                test=spec.test,
+                trained_as=spec.trained_as,
+            )
+            if other.trained_as or other.hashed or alike != spec:
+                raise BadData(f"{where}, which differs in more than its start and test clips.")
+            return other
+    raise BadData(f"{where}, which is no task of the dataset.")

@@ -6,11 +6,24 @@ from vpbench.api.specs import DatasetSpec, TaskSpec
 from vpbench.api.windows import WindowRule
 from vpbench.data.folder import SPEC as FOLDER
 
+_PUPPETS_STILL = WindowRule(n_max=5, horizon=16)
+"""One stance and a label: the action begins with the targets."""
+_PUPPETS_MOVING = WindowRule(n_max=5, horizon=16, start=3)
+"""The given frames show how the action begins."""
+
 PUPPETS = DatasetSpec(
     name="puppets",
     factory="vpbench.data.puppets.dataset:Puppets",
     summary="rendered figures in nine actions of Penn Action, with joints; nothing to download",
-    tasks=(TaskSpec("puppets", WindowRule(n_max=5, horizon=16), 64, native=True),),
+    tasks=tuple(
+        TaskSpec(name, window, 64, native=True, test=test, trained_as=trained_as)
+        for name, window, test, trained_as in (
+            ("puppets", _PUPPETS_STILL, "test", ""),
+            ("puppets-moving", _PUPPETS_MOVING, "test", "puppets"),
+            ("puppets@large", _PUPPETS_STILL, "large", "puppets"),
+            ("puppets-moving@large", _PUPPETS_MOVING, "large", "puppets"),
+        )
+    ),
     options={"size": 64},
     rendered=True,
     licence="Apache-2.0",

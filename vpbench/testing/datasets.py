@@ -255,7 +255,11 @@ def tasks(subject: DatasetSubject) -> None:
     for task in offered:
         try:
             make_task(
-                subject.data, task, TaskRef(dataset=subject.request.name), rendered=spec.rendered
+                subject.data,
+                task,
+                TaskRef(dataset=subject.request.name),
+                rendered=spec.rendered,
+                tasks=offered,
             )
         except VpbenchError as error:
             raise CheckFailed(

@@ -102,12 +102,14 @@ class Trainer:
     Attributes:
         call: calls the plugin's code under observation.
         pretrained: the cache that pretrained weights are looked up in.
+        device: where stages are fitted.
     """
 
     task_data: TaskData
     registry: Registry
     call: Call
     pretrained: Path
+    device: str = "cpu"
 
     def fit(
         self,
@@ -119,7 +121,7 @@ class Trainer:
         """Fit one stage into its folder, or into another one; earlier stages are loaded first."""
         folder = folder or stage.folder
         node, info = stage.node, self.task_data.task.info
-        instance, slots = load_parts(node, before, self.task_data, self.registry, "cpu")
+        instance, slots = load_parts(node, before, self.task_data, self.registry, self.device)
         if node.mode == "labels":
             detector = slots["detector"]
             self.call("detect", label_clips, self.task_data, detector, folder, node.label)
@@ -128,7 +130,7 @@ class Trainer:
         ctx = LimitedContext(
             info,
             node.trains,
-            "cpu",
+            self.device,
             1,
             stage_seed(node),
             folder,

@@ -6,7 +6,13 @@ import pytest
 from core_toys import clip, task
 
 from vpbench.api import BadData, MissingData, TaskSpec, WindowRule
-from vpbench.core.tasks import check_labels, check_test, folder_task_id, make_items
+from vpbench.core.tasks import (
+    check_labels,
+    check_test,
+    folder_task_id,
+    make_items,
+    training_task,
+)
 
 TEST = [clip("test-a"), clip("test-b", label=1)]
 
@@ -211,3 +217,53 @@ def test_folder_task_ids_are_safe_and_stand_for_fields_and_clips():
     ]
     assert len({one, *others}) == 3 and one == folder_task_id("folder-my clips", {"size": 64}, "x")
     assert "/" not in folder_task_id("../..", {}, "") and folder_task_id("..", {}, "")[0] == "c"
+
+
+TRAINED = TaskSpec("base", WindowRule(5, 16), 64, native=True)
+SHARES = replace(TRAINED, id="later", window=WindowRule(5, 16, start=3), trained_as="base")
+
+
+def test_a_task_may_be_trained_as_one_that_differs_in_start_and_test_clips():
+    assert training_task(TRAINED, (TRAINED, SHARES)) is None
+    assert training_task(SHARES, (TRAINED, SHARES)) is TRAINED
+    assert training_task(replace(SHARES, test="large"), (TRAINED,)) is TRAINED
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"window": WindowRule(4, 16)},
+        {"window": WindowRule(5, 12)},
+        {"window": WindowRule(5, 16, gap=2)},
+        {"size": 96},
+        {"native": False},
+        {"resize": "nearest"},
+    ],
+)
+def test_it_may_differ_in_nothing_else(changed):
+    with pytest.raises(BadData, match="differs in more than its start and test clips"):
+        training_task(replace(SHARES, **changed), (TRAINED,))
+
+
+def test_it_may_not_be_trained_as_one_that_is_not_trained_itself_or_not_there():
+    with pytest.raises(BadData, match="the task later is trained as 'base', which is no task"):
+        training_task(SHARES, (SHARES,))
+    with pytest.raises(BadData, match="differs in more"):
+        training_task(SHARES, (replace(TRAINED, trained_as="other"),))
+
+
+def test_fields_of_stages_are_those_of_the_task_that_is_trained():
+    own = replace(task(window=WindowRule(2, 6)), training=None)
+    base = TaskSpec("base", WindowRule(2, 6), 64)
+    later = replace(
+        task(window=WindowRule(2, 6, start=3), name="later"),
+        spec=TaskSpec("later", WindowRule(2, 6, start=3), 64, trained_as="base"),
+        training=base,
+    )
+    assert own.stage_fields() == own.fields() and own.trained_as == own.id
+    fields, stage = later.fields(), later.stage_fields()
+    assert fields["trained_as"] == "base" and "trained_as" not in later.fields(trained=False)
+    assert (stage["id"], stage["name"], stage["start"]) == ("base", "base", 0)
+    changed = {k for k in fields if fields[k] != stage.get(k)}
+    assert changed == {"id", "name", "start", "trained_as"}
+    assert later.training_window == base.window and later.training_info.id == "base"

@@ -8,12 +8,15 @@ from scipy import ndimage
 
 from tests.conftest import write_clips
 from tests.e2e.helpers import folder
+from vpbench.api.types import Conditioning
 from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import user_paths
+from vpbench.core.plan import make_plan
 from vpbench.core.registry import build
 from vpbench.core.resolve import resolve
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
-from vpbench.harness.references.trivial import blur, gaussian
+from vpbench.harness.references.trivial import Linear, blur, gaussian
 from vpbench.harness.training.loading import make_method
 
 
@@ -46,6 +49,7 @@ def test_shapes(task_data):
         "nearest-train",
         "class-random",
         "copy-last",
+        "linear",
         "blur-copy",
         "noise",
     ):
@@ -58,6 +62,35 @@ def test_copy_last_repeats_frame_t0(task_data):
     for row, item in zip(frames, items, strict=True):
         assert (row == task_data.given(item)[-1]).all()
         assert item.given == (0, 1, 2)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("horizon", [1, 16])
+def test_linear_is_the_slope_of_a_least_squares_line_from_the_last_frame(n, horizon):
+    rng = np.random.default_rng(n)
+    frames = rng.integers(0, 256, (3, n, 4, 5, 3), np.uint8)
+    frames[0] = 70 + 3 * np.arange(n)[:, None, None, None]  # a trend without an error
+    frames[1] = frames[1, :1]  # and none at all
+    given = Conditioning(frames, None, None, None, ("a", "b", "c"))
+    made = Linear(None, {}, {}).predict(given, horizon, np.zeros((3, 2), np.int64))
+    assert made.shape == (3, 2, horizon, 4, 5, 3) and made.dtype == np.uint8
+    flat = frames.reshape(3, n, -1).transpose(1, 0, 2).reshape(n, -1).astype(float)
+    slope = np.polyfit(np.arange(n), flat, 1)[0].reshape(3, 4, 5, 3)
+    exact = frames[:, -1, None] + np.arange(1, horizon + 1)[:, None, None, None] * slope[:, None]
+    assert np.abs(made[:, 0] - np.clip(exact, 0, 255)).max() <= 0.5 + 1e-6
+    assert np.array_equal(made[:, 0], made[:, 1])
+    trend = 70 + 3 * (n - 1 + np.arange(1, horizon + 1))
+    assert (made[0, 0] == trend[:, None, None, None]).all()
+    assert (made[1, 0] == frames[1, -1]).all()
+
+
+def test_linear_needs_two_frames(tmp_path):
+    write_clips(tmp_path / "clips")
+    one = TaskRef(dataset=folder(tmp_path / "clips", conditioning=1))
+    task = open_task_data(one, build(), user_paths()).task
+    plan = make_plan([], RunOptions(), task, build(), tmp_path / "runs")
+    assert [(r.name, r.requested) for r in plan.refused] == [("linear", False)]
+    assert plan.refused[0].reasons == ("needs 2 conditioning frames, the task gives 1",)
 
 
 @pytest.mark.parametrize("sigma", ["0.25", "1", "2", "3.7"])

@@ -24,8 +24,12 @@ from vpbench.data.puppets.skeleton import Body
 VERSION = 1
 """Part of every clip's seed; changes with anything that changes a pixel."""
 
-SPLITS: dict[str, int] = {"train": 900, "val": 90, "test": 90, "extra": 27}
-"""Clips of each split; `extra` is for pictures of failure cases and belongs to no score."""
+SPLITS: dict[str, int] = {"train": 900, "val": 90, "test": 90, "extra": 27, "large": 512}
+"""Clips of each split; `extra` is for pictures of failure cases and belongs to no score, `large` is
+a second, larger test set with the outfits and places of the first and no clip of it."""
+
+LOOKS_OF: dict[str, str] = {"large": "test"}
+"""Splits that take outfits and places from the share of another."""
 
 EXTRA_KINDS: tuple[str, ...] = ("two-figures", "mirrored-motion", "empty-background")
 
@@ -72,7 +76,7 @@ def describe_clip(split: str, index: int) -> tuple[Scene, Performance]:
     """The scene and the performance of a clip, without drawing it."""
     label = label_of(split, index)
     draws = Draws(f"puppets-{VERSION}/{split}/{index}")
-    scene = draw_scene(split, label, draws)
+    scene = draw_scene(LOOKS_OF.get(split, split), label, draws)
     return scene, perform(label, draws.child("motion"), scene.body)
 
 

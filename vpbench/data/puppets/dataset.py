@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from vpbench.data.specs import PUPPETS
 FPS = 12.0
 
 OnProgress = Callable[[int, int], None]
+
+TEST_SPLITS = ("test", "large")
+"""Splits that scores are measured on: their hashes are always those of what is rendered here."""
+ON_REQUEST = ("large",)
+"""Splits that are rendered once their clips are asked for, not whenever puppets are prepared."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -53,21 +59,31 @@ class Puppets:
         self._repaired: list[str] = []
 
     def tasks(self) -> tuple[TaskSpec, ...]:
-        """The only task: frames 0-4 given, 5-20 to predict."""
-        usual = PUPPETS.tasks[0]
-        if self.size == usual.size:
+        """The tasks of the spec; at another size, the same ones with the size in their names."""
+        if self.size == MANIFEST_SIZE:
             return PUPPETS.tasks
-        return (TaskSpec(f"puppets-{self.size}", usual.window, self.size, native=True),)
+        return tuple(
+            replace(
+                task,
+                id=self._named(task.id),
+                size=self.size,
+                trained_as=self._named(task.trained_as),
+            )
+            for task in PUPPETS.tasks
+        )
+
+    def _named(self, task: str) -> str:
+        return task.replace("puppets", f"puppets-{self.size}", 1)
 
     def splits(self) -> tuple[str, ...]:
-        """train, val, test, and `extra` for pictures of failure cases."""
+        """train, val, test, `extra` for pictures of failure cases, `large` for tests of 512."""
         return tuple(SPLITS)
 
     def clips(self, split: str) -> Sequence[ClipInfo]:
         """Clips of a split, with the hashes of what this machine rendered.
 
-        `test` is rendered where it is not there yet; the other splits, which are large, have the
-        published hashes until they are rendered.
+        The test splits are rendered where they are not there yet; training clips, which nobody
+        may need, have the published hashes until they are rendered.
 
         Raises:
             Corrupt: the rendered clips are damaged.
@@ -75,7 +91,7 @@ class Puppets:
         if split not in SPLITS:
             raise UnknownName("split of puppets", split, SPLITS)
         rendered = self._rendered(split)
-        actual = rendered.hashes() if split == "test" or rendered.there() else None
+        actual = rendered.hashes() if split in TEST_SPLITS or rendered.there() else None
         return [
             ClipInfo(
                 f"{split}/{i:04d}",
@@ -112,14 +128,17 @@ class Puppets:
         return JOINT_NAMES
 
     def prepare(self, root: Path | None = None, report: OnProgress = _silent) -> None:
-        """Render every split that is not in the cache yet, or damaged, on all free cores."""
+        """Render what is not in the cache yet, or damaged, on all free cores.
+
+        The large test set is rendered when a task first asks for its clips.
+        """
         for split in SPLITS:
             rendered = self._rendered(split)
             error = rendered.damage() if rendered.there() else None
             if error is not None:
                 rendered.discard()
                 self._repaired.append(f"{error.message} It was rendered again.")
-        missing = [s for s in SPLITS if not self._rendered(s).there()]
+        missing = [s for s in SPLITS if s not in ON_REQUEST and not self._rendered(s).there()]
         total = sum(SPLITS[s] for s in missing)
         done = 0
         for split in missing:
@@ -133,19 +152,21 @@ class Puppets:
 
     def warnings(self) -> list[str]:
         """What `prepare` repaired, and whether other bytes are rendered here than published."""
-        drifted = self._drift("test")
-        if not drifted:
-            return list(self._repaired)
-        return [
-            *self._repaired,
-            f"puppets: {len(drifted)} of {SPLITS['test']} test clips are rendered differently here "
-            f"(first: {drifted[0]}); scores get a fingerprint of their own.",
-        ]
+        lines = list(self._repaired)
+        for split in TEST_SPLITS:
+            drifted = self._drift(split) if self._wanted(split) else []
+            if drifted:
+                lines.append(
+                    f"puppets: {len(drifted)} of {SPLITS[split]} test clips are rendered "
+                    f"differently here (first: {drifted[0]}); scores get a fingerprint of their "
+                    "own."
+                )
+        return lines
 
     def verify(self, root: Path | None = None, report: OnProgress = _silent) -> list[Problem]:
         """Hash all rendered clips, and compare the hashes with the packaged ones.
 
-        What is not rendered yet is rendered.
+        What is not rendered yet is rendered, but for the large test set.
         """
         problems: list[Problem] = []
         damaged: set[str] = set()
@@ -159,13 +180,17 @@ class Puppets:
         if damaged:
             return problems
         self.prepare(report=report)
-        for split in SPLITS:
+        for split in filter(self._wanted, SPLITS):
             drifted = self._drift(split)
             if drifted:
                 what = f"{len(drifted)} clips are rendered differently here, first {drifted[0]}"
                 fix = "Scores get a fingerprint of their own; please report machine and versions."
                 problems.append(Problem("warning", f"puppets/{split}", what, fix))
         return problems
+
+    def _wanted(self, split: str) -> bool:
+        """Whether a split is to be there; one on request is once it was asked for."""
+        return split not in ON_REQUEST or self._rendered(split).there()
 
     def _drift(self, split: str) -> list[str]:
         if self.size != MANIFEST_SIZE:

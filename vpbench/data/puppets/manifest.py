@@ -19,7 +19,7 @@ from vpbench.data.puppets.clips import SPLITS, VERSION, render_clip
 
 MANIFEST = "manifest.json"
 MANIFEST_SIZE = 64
-PIN = "95259b60167f9929a28f3aeab067b45f659c487ddffbf26a6e33f70f7a9c6025"
+PIN = "90d6540222ffaaf3febc41f094bee080f02233bac09c9fbf61d6caafc65c6cc6"
 """Digest of the manifest."""
 
 

@@ -31,6 +31,7 @@ from vpbench.core.tasks import (
     folder_task_id,
     make_items,
     notes_of,
+    training_task,
 )
 from vpbench.harness.inputs.clip_cache import ClipCache
 from vpbench.harness.inputs.dataset_reader import DatasetSource
@@ -195,7 +196,7 @@ def open_task_data(
         rendered = registry.dataset(base).rendered
     tasks = tasks_of(dataset)
     chosen = _choose(tasks, ref.task, base)
-    task = make_task(dataset, chosen, ref, rendered=rendered)
+    task = make_task(dataset, chosen, ref, rendered=rendered, tasks=tasks)
     geometry = Geometry(chosen.size, chosen.resize, native=chosen.native)
     return TaskData(ref, task, dataset, ClipCache(dataset, geometry, paths.cache))
 
@@ -214,8 +215,19 @@ def _choose(tasks: Sequence[TaskSpec], name: str | None, dataset: str) -> TaskSp
     raise UnknownName(f"task of {dataset}", name, [t.id for t in tasks])
 
 
-def make_task(dataset: Dataset, spec: TaskSpec, ref: TaskRef, *, rendered: bool) -> Task:
-    """The task with all its items, checked."""
+def make_task(
+    dataset: Dataset,
+    spec: TaskSpec,
+    ref: TaskRef,
+    *,
+    rendered: bool,
+    tasks: Sequence[TaskSpec] = (),
+) -> Task:
+    """The task with all its items, checked.
+
+    Args:
+        tasks: all tasks of the dataset.
+    """
     if ref.limit is not None and ref.limit < 1:
         raise UsageError(f"--limit {ref.limit} must be at least 1.")
     if ref.train_on not in (TRAIN, TRAIN_AND_VAL):
@@ -224,7 +236,8 @@ def make_task(dataset: Dataset, spec: TaskSpec, ref: TaskRef, *, rendered: bool)
     items: dict[str, tuple[Item, ...]] = {}
     excluded: dict[str, int] = {}
     for split in SPLITS:
-        clips = dataset.clips(split) if split in dataset.splits() else ()
+        name = spec.test if split == "test" else split
+        clips = dataset.clips(name) if name in dataset.splits() else ()
         items[split], excluded[split] = make_items(spec, clips)
         check_labels([Item(c.id, c, (), ()) for c in clips], len(names), ref.dataset)
     check_test(items["test"], excluded["test"], spec, ref.dataset)
@@ -260,6 +273,7 @@ def make_task(dataset: Dataset, spec: TaskSpec, ref: TaskRef, *, rendered: bool)
         train_on=ref.train_on,
         notes=notes_of(spec, items["test"], excluded["test"]),
         subsets=dataset.subsets() if isinstance(dataset, HasSubsets) else {},
+        training=training_task(spec, tasks),
     )
 
 

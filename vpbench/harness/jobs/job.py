@@ -285,7 +285,7 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
     task = task_data.task
     ref = MethodRef.parse(planned.method)
     method = resolve(ref, plugins, task.spec.size, planned.preset or None)
-    nodes = stage_graph(method, task.fields(), task.spec.size, plugins, planned.fit_seed)
+    nodes = stage_graph(method, task.stage_fields(), task.spec.size, plugins, planned.fit_seed)
     by_key = {node.key: node for node in nodes}
     stages = [s for s in planned.stages if s.key in by_key]
     if digest(method.identity()) != planned.identity or len(stages) != len(planned.stages):

@@ -48,6 +48,13 @@ BUILTIN = (
     ),
     _spec("copy-last", "null", "trivial:CopyLast", "repeats the last given frame", Capabilities()),
     _spec(
+        "linear",
+        "null",
+        "trivial:Linear",
+        "the last given frame, and each pixel's trend over the given frames carried on",
+        Capabilities((2, 5)),
+    ),
+    _spec(
         "blur-copy",
         "null",
         "trivial:BlurCopy",

@@ -267,7 +267,8 @@ def stored_run(path: Path) -> FinishedRun:
 
 def stage_folders(run: FinishedRun, registry: Registry) -> dict[str, StageDir]:
     """Stage -> the folder that it was loaded from, for those that are still there."""
-    near = run.folder.path.parents[1] / "stages"
+    task = run.inputs["task"]
+    near = run.folder.path.parents[2] / task.get("trained_as", task["id"]) / "stages"
     bundled: dict[str, Path] = {}
     for entry in registry.of("method"):
         if isinstance(entry.spec, MethodSpec):

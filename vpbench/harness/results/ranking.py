@@ -21,7 +21,7 @@ from vpbench.core.samples import (
 from vpbench.core.simultaneous import LEVEL, Cell, NullTest, judge_table
 from vpbench.harness.results.finished_runs import FinishedRun
 
-NULLS = ("copy-last", "blur-copy", "noise")
+NULLS = ("copy-last", "linear", "blur-copy", "noise")
 
 
 @dataclass

@@ -260,7 +260,7 @@ class _Prober:
         scratch = stage.folder.path.with_name(f"{stage.folder.path.name}.probe")
         shutil.rmtree(scratch, ignore_errors=True)
         ctx = _ProbeContext(
-            task=self.task_data.task.info,
+            task=self.task_data.task.training_info,
             trains=node.trains,
             device="cpu",
             threads=1,
@@ -287,7 +287,7 @@ def _planned(
     if PRESET in presets:
         ref = ref.with_params({"preset": PRESET})
     nodes = stage_graph(
-        resolve(ref, registry, size, None), task_data.task.fields(), size, registry, 0
+        resolve(ref, registry, size, None), task_data.task.stage_fields(), size, registry, 0
     )
     return tuple(StagePlan(n, "to fit", StageDir(work / "stages" / n.folder)) for n in nodes)
 

@@ -43,7 +43,7 @@ def train_view(task_data: TaskData, base: Sequence[str | int]) -> FrameView:
     return FrameView(
         task_data.clip_cache,
         training_clips(task_data),
-        task_data.task.spec.window,
+        task_data.task.training_window,
         tuple(base),
         mirror_pairs(task_data.task.info.joint_names),
     )
@@ -56,7 +56,7 @@ def point_view(task_data: TaskData, base: Sequence[str | int], folder: Path) -> 
     return PointView(
         task_data.clip_cache,
         training_clips(task_data),
-        task_data.task.spec.window,
+        task_data.task.training_window,
         tuple(base),
         mirror_pairs(task_data.task.info.joint_names),
         folder=folder,
@@ -135,7 +135,7 @@ def _make(
             "needs": list(node.needs),
             "trains": list(node.trains),
             "fit_seed": node.fit_seed,
-            "task": task_data.task.fields(),
+            "task": task_data.task.stage_fields(),
             "method": method.name,
             "params": dict(method.params),
             "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
@@ -194,7 +194,7 @@ def _fit(
     And `earlier`, the seconds that processes before this one have trained.
     """
     ctx = StageContext(
-        task_data.task.info,
+        task_data.task.training_info,
         node.trains,
         device,
         threads,
@@ -235,7 +235,7 @@ def load_parts(
     Args:
         before: as `ancestors` gives them.
     """
-    info = task_data.task.info
+    info = task_data.task.training_info
     slots = make_slots(node.method, info, registry)
     instance = make_method(node.method, info, registry, slots)
     load_stages(instance, slots, node.method, before, device)

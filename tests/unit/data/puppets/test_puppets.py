@@ -41,7 +41,8 @@ def test_splits_are_balanced() -> None:
 
 def test_no_appearance_is_shared_between_splits() -> None:
     seen: dict[str, dict[str, set[object]]] = {}
-    for split in SPLITS:
+    of_their_own = [split for split in SPLITS if split not in clips.LOOKS_OF]
+    for split in of_their_own:
         scenes = [describe_clip(split, i)[0] for i in range(min(SPLITS[split], 180))]
         seen[split] = {
             "outfit": {s.look.outfit for s in scenes},
@@ -52,8 +53,36 @@ def test_no_appearance_is_shared_between_splits() -> None:
         assert {outfit_owner(s.look.outfit) for s in scenes} == {split}
         assert {place_owner(s.place.kind, s.place.palette) for s in scenes} == {split}
     for what in ("outfit", "place", "seed", "colours"):
-        sets = [seen[split][what] for split in SPLITS]
+        sets = [seen[split][what] for split in of_their_own]
         assert len(set.union(*sets)) == sum(map(len, sets))  # type: ignore[arg-type]
+
+
+def test_the_large_test_set_looks_like_the_test_split_and_shares_no_clip_with_any() -> None:
+    scenes = [describe_clip("large", i)[0] for i in range(SPLITS["large"])]
+    assert {outfit_owner(s.look.outfit) for s in scenes} == {"test"}
+    assert {place_owner(s.place.kind, s.place.palette) for s in scenes} == {"test"}
+    others = [
+        describe_clip(split, i)[0].place.seed
+        for split in SPLITS
+        if split != "large"
+        for i in range(SPLITS[split])
+    ]
+    assert len({s.place.seed for s in scenes} | set(others)) == sum(SPLITS.values())
+    counts = np.bincount([label_of("large", i) for i in range(SPLITS["large"])])
+    assert len(counts) == 9 and counts.max() - counts.min() == 1
+
+
+def test_no_clip_is_in_two_splits() -> None:
+    hashes = manifest.load_manifest()
+    assert len({sha for split in SPLITS for sha in hashes[split]}) == sum(SPLITS.values()) == 1619
+
+
+def test_the_splits_that_were_there_first_are_the_same_to_the_byte() -> None:
+    first = {s: v for s, v in manifest.load_manifest().items() if s != "large"}
+    assert list(first) == ["train", "val", "test", "extra"]
+    assert manifest.hash_of(first) == (
+        "59b9749b009dced39cab81a07b8a8f9702bd0f5bd585ca4978c3d1eadfd52ea6"
+    )
 
 
 @pytest.mark.parametrize("size", [64, 96, 33, 128])
@@ -160,7 +189,7 @@ def test_wrong_numbers_are_refused_with_the_range() -> None:
 def test_the_manifest_knows_every_clip_and_agrees_with_a_sample() -> None:
     for split, count in SPLITS.items():
         assert len(manifest.load_manifest()[split]) == count
-    for split, index in [*SAMPLE, ("extra", 0), ("extra", 26)]:
+    for split, index in [*SAMPLE, ("extra", 0), ("extra", 26), ("large", 0), ("large", 511)]:
         assert clip(split, index).sha256() == manifest.expected_sha256(split, index)
     assert manifest.expected_sha256("test", 90) is None
 

@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 
 from vpbench.api import Corrupt, UnknownName, UsageError
-from vpbench.api.types import ClipInfo
+from vpbench.api.types import Clip, ClipInfo
+from vpbench.core.hashing import digest
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import user_paths
+from vpbench.core.plan import make_plan
 from vpbench.core.registry import build
 from vpbench.data.puppets import dataset as module
 from vpbench.data.puppets import rendered
 from vpbench.data.puppets.clips import SPLITS, render_clip
 from vpbench.data.puppets.dataset import Puppets
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.training.stage import train_view
+
+PUPPETS_FIELDS = "099cba8aa0481abf"
+"""Digest of what the task `puppets` declares, by which bundled checkpoints are found."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +99,112 @@ def test_other_sizes_are_other_tasks(tmp_path, monkeypatch):
     assert np.array_equal(
         task_data.given(task_data.task.test[0]), render_clip("test", 0, 96).frames[:5]
     )
+
+
+TASKS = ("puppets", "puppets-moving", "puppets@large", "puppets-moving@large")
+
+
+@pytest.fixture
+def tasks(cache, monkeypatch):
+    """All tasks by name, with four clips in the large test set."""
+    monkeypatch.setattr(module, "SPLITS", {**SPLITS, "large": 4})
+    monkeypatch.setenv("VPBENCH_HOME", str(cache))
+    opened = {}
+    for name in TASKS:
+        ref = TaskRef(dataset="puppets", task=name)
+        opened[name] = open_task_data(ref, build(), user_paths()).task
+    return opened
+
+
+def test_tasks_differ_in_start_and_test_clips_alone(tasks):
+    assert {name: task.id for name, task in tasks.items()} == {name: name for name in TASKS}
+    given = {name: task.test[0].given for name, task in tasks.items()}
+    targets = {name: task.test[0].targets for name, task in tasks.items()}
+    for name in TASKS:
+        start = 3 if "moving" in name else 0
+        assert given[name] == tuple(range(start, start + 5))
+        assert targets[name] == tuple(range(start + 5, start + 21))
+    n = {name: task.fields()["n"] for name, task in tasks.items()}
+    assert n == {name: 4 if "large" in name else 90 for name in TASKS}
+    for task in tasks.values():
+        prefix = "large/" if "large" in task.id else "test/"
+        assert all(item.id.startswith(prefix) for item in task.test)
+        assert task.training_hash == tasks["puppets"].training_hash
+    fingerprints = [digest(task.fingerprint(16)) for task in tasks.values()]
+    assert len(set(fingerprints)) == 4
+
+
+def test_the_first_task_is_declared_as_before(tasks):
+    fields = tasks["puppets"].fields()
+    assert tasks["puppets"].stage_fields() == fields and "trained_as" not in fields
+    assert digest(fields)[:16] == PUPPETS_FIELDS
+
+
+def test_stages_are_shared_by_all_tasks(tasks, tmp_path):
+    plans = {
+        name: make_plan(
+            [MethodRef("villegas", {}), MethodRef("ours", {"preset": "smoke"})],
+            RunOptions(references=False),
+            task,
+            build(),
+            tmp_path,
+        )
+        for name, task in tasks.items()
+    }
+    stages = {
+        name: [[(s.node.key, s.origin, s.folder.path) for s in run.stages] for run in plan.runs]
+        for name, plan in plans.items()
+    }
+    assert stages["puppets"] and all(rows == stages["puppets"] for rows in stages.values())
+    made = [s.folder.path for run in plans["puppets@large"].runs for s in run.stages]
+    assert {p.parent for p in made if tmp_path in p.parents} == {tmp_path / "puppets" / "stages"}
+    keys = [run.key for plan in plans.values() for run in plan.runs]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_training_sees_the_same_whichever_task_asks_for_it(tasks, cache, monkeypatch):
+    monkeypatch.setenv("VPBENCH_HOME", str(cache))
+    seen = []
+    for name in TASKS:
+        ref = TaskRef(dataset="puppets", task=name)
+        task_data = open_task_data(ref, build(), user_paths())
+        view = train_view(task_data, (0, "m", "fit"))
+        batch = next(view.batches("val", Clip(21, "task", "task"), 3))
+        seen.append((task_data.task.training_info, batch.times.tolist(), batch.index.tolist()))
+    assert seen[0][1] == [list(range(21))] * 3
+    assert all(row == seen[0] for row in seen)
+
+
+def test_tasks_of_another_size_keep_to_their_own_trainings(tmp_path):
+    names = [(t.id, t.trained_as, t.size) for t in Puppets({"size": "96"}, None, tmp_path).tasks()]
+    assert names == [
+        ("puppets-96", "", 96),
+        ("puppets-96-moving", "puppets-96", 96),
+        ("puppets-96@large", "puppets-96", 96),
+        ("puppets-96-moving@large", "puppets-96", 96),
+    ]
+
+
+def test_the_large_test_set_is_rendered_once_it_is_asked_for(few):
+    assert not few._rendered("large").there()
+    assert few.verify() == [] and not few._rendered("large").there()
+    assert [c.id for c in few.clips("large")] == ["large/0000", "large/0001"]
+    assert few._rendered("large").there()
+    assert [c.sha256 for c in few.clips("large")] == [
+        module.expected_sha256("large", i) for i in range(2)
+    ]
+
+
+def test_drift_of_the_large_test_set_is_a_warning(few, monkeypatch):
+    def drifted(split, index, size=64):
+        clip = render_clip(split, index, size)
+        return replace(clip, frames=clip.frames ^ 1) if split == "large" else clip
+
+    monkeypatch.setattr(rendered, "render_clip", drifted)
+    few.clips("large")
+    (line,) = few.warnings()
+    assert "2 of 2 test clips" in line and "large/0000" in line
+    assert [p.path for p in few.verify()] == ["puppets/large"]
 
 
 def test_bad_options():
