@@ -30,7 +30,7 @@ from vpbench.kit import (
 from vpbench_keypoints.detector import KeypointDetector
 from vpbench_keypoints.losses import changed_pixels, pixel_pyramid
 from vpbench_keypoints.networks import ImageDiscriminator
-from vpbench_keypoints.schedule import ADAM_BETAS, AUGMENTS, named_augment, sharpness_at
+from vpbench_keypoints.schedule import ADAM_BETAS, AHEAD, AUGMENTS, named_augment, sharpness_at
 from vpbench_keypoints.translator import KeypointTranslator, map_sharpness
 from vpbench_keypoints.validation import Translation, Validator
 from vpbench_keypoints.warps import draw_warp
@@ -91,7 +91,7 @@ class FirstStage:
         translation = Translation(self.detector, self.translator, self.perceptual)
         validator = Validator(translation, networks, self.data, self.ctx, training)
         with training:
-            for step, batch in training_steps(self.ctx, training, self._batches):
+            for step, batch in training_steps(self.ctx, training, self._batches, AHEAD):
                 frames = to_tensor(batch.frames, self.ctx.device) * 2.0 - 1.0
                 losses = self._step(step, frames[:, 0], frames[:, 1], batch.pose)
                 done = training.log(losses, batch.index)
@@ -121,8 +121,8 @@ class FirstStage:
 
     # -- one step -----------------------------------------------------------------------------
 
-    def _step(self, step: int, source: Tensor, target: Tensor, pose: Any) -> dict[str, float]:
-        """Update both sides once and return the losses."""
+    def _step(self, step: int, source: Tensor, target: Tensor, pose: Any) -> dict[str, Tensor]:
+        """Update both sides once and return the losses, where they were computed."""
         factor = rate_factor(str(self.p["schedule"]), step, self.steps)
         set_rate(self.optimiser, float(self.p["rate"]) * factor)
         set_rate(self.discriminator_optimiser, float(self.p["discriminator_rate"]) * factor)
@@ -139,7 +139,7 @@ class FirstStage:
         weight = float(self.p["adversarial_weight"]) * ramp(
             step, self.steps, float(self.p["adversarial_start"])
         )
-        figures: dict[str, float] = {}
+        figures: dict[str, Tensor] = {}
         if weight > 0:
             figures["discriminator"] = self._update_discriminator(target, fake.detach())
             terms["adversarial"] = weight * generator_loss(frozen_logits(self.discriminator, fake))
@@ -147,9 +147,9 @@ class FirstStage:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
-        figures |= {name: float(value.detach()) for name, value in terms.items()}
+        figures |= {name: value.detach() for name, value in terms.items()}
         if mask is not None:
-            figures["mask"] = float(mask.detach().mean())
+            figures["mask"] = mask.detach().mean()
         return figures
 
     def _points(self, source: Tensor, target: Tensor, pose: Any) -> tuple[Tensor, Tensor | None]:
@@ -186,7 +186,7 @@ class FirstStage:
             terms["perceptual"] = float(self.p["perceptual_weight"]) * distance
         return terms
 
-    def _update_discriminator(self, real: Tensor, fake: Tensor) -> float:
+    def _update_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """One step of the discriminator; `fake` carries no gradient. Returns its loss."""
         logits = self.discriminator(
             torch.cat([real, fake]).contiguous(memory_format=torch.channels_last)
@@ -195,7 +195,7 @@ class FirstStage:
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.discriminator_optimiser.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def _perceptual(self) -> PerceptualLoss | None:
         """The perceptual loss, its scales calibrated on training frames."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from vpbench.api import Augment, UnknownName
 
+AHEAD = 2
+"""Batches that are made in a thread while the networks compute."""
+
 SMOKE_STEPS = 100
 """A training of fewer steps shows that everything runs, and nothing else."""
 
@@ -18,9 +21,12 @@ gets a gradient towards it. What it is worth: `spec.NOTES`."""
 AUGMENTS = {
     "none": Augment(),
     "light": Augment(rotate_deg=5.0, crop=0.1, colour=0.3),
-    "paper": Augment(flip=True, rotate_deg=10.0, filters=True),
+    "paper": Augment(flip=True, rotate_deg=10.0, crop=0.25, filters=True),
 }
-"""Of the first stage. "paper": flip, rotation and one of ten filters; its crop is the harness's."""
+"""Of the first stage. "paper": flip, rotation, random crop and one of ten filters. The published
+crop slides a square along the long side of the video; clips are square here already, so a square of
+at least three quarters of the side is cut out and enlarged, which moves the picture by up to an
+eighth of the side (4:3 videos there: by a sixth, without enlarging)."""
 
 MOTION_AUGMENTS = {
     "none": Augment(),

@@ -46,7 +46,7 @@ TRANSLATOR: Mapping[str, Value] = {
     "changed_weight": 0.0,
     "equivariance_weight": 0.0,
     "wide_maps": 0.0,
-    "pair_gap": "8-11",
+    "pair_gap": "8-11-wrap",
     "augment": "paper",
     "steps": 500000,
     "batch": 32,

@@ -17,6 +17,7 @@ from vpbench_keypoints import first_stage, second_stage, validation
 from vpbench_keypoints.detector import KeypointDetector
 from vpbench_keypoints.method import KeypointMethod
 from vpbench_keypoints.motion import KeypointMotion
+from vpbench_keypoints.networks import MotionNetwork
 from vpbench_keypoints.spec import PARAMS, PRESETS
 from vpbench_keypoints.translator import KeypointTranslator
 
@@ -374,6 +375,25 @@ def test_checks_of_a_real_training(tmp_path, monkeypatch):
     assert checks["L1 on changed pixels, part of copying's"]["at_most"] == 0.4
     assert checks["joint error, part of the mean pose's"]["at_most"] == 0.6
     assert checks["PCK@0.1 of joints read from keypoints"]["at_least"] == 0.7
+
+
+@pytest.mark.parametrize(("collapsed", "units"), [(False, 4), (True, 0)])
+def test_a_collapsed_posterior_is_an_alarm(tmp_path, monkeypatch, collapsed, units):
+    monkeypatch.setattr(second_stage, "SMOKE_STEPS", 1)
+    encode = MotionNetwork.encode
+
+    def forced(self, path, first, label):
+        mean, deviation = encode(self, path, first, label)
+        wide = mean * 0 if collapsed else mean + 10 * path[:, -1, :1]
+        return wide, deviation
+
+    monkeypatch.setattr(MotionNetwork, "encode", forced)
+    _, ctx = fit(tmp_path, "motion")
+    (check,) = ctx.notes.json()["checks"]
+    assert check["name"] == "active units of the latent" and check["at_least"] == 2
+    assert check["value"] == units
+    (row,) = [r for r in logged(tmp_path) if "val_active" in r]
+    assert row["val_active"] == units
 
 
 @pytest.mark.parametrize("what", ["copy", "truth", "half"])
