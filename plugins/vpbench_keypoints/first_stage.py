@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpbench.api import Batch, FitContext, TrainView
+from vpbench.api import Batch, FitContext, Refused, TrainView
 from vpbench.kit import (
     PerceptualLoss,
     Training,
@@ -30,6 +30,7 @@ from vpbench.kit import (
 from vpbench_keypoints.detector import KeypointDetector
 from vpbench_keypoints.losses import changed_pixels, pixel_pyramid
 from vpbench_keypoints.networks import ImageDiscriminator
+from vpbench_keypoints.resident import DeviceBatch, ResidentPairs
 from vpbench_keypoints.schedule import ADAM_BETAS, AHEAD, AUGMENTS, named_augment, sharpness_at
 from vpbench_keypoints.translator import KeypointTranslator, map_sharpness
 from vpbench_keypoints.validation import Translation, Validator
@@ -68,7 +69,12 @@ class FirstStage:
             )
         self.precision = named_precision(str(self.p["precision"]))
         self.window = pair_window(str(self.p["pair_gap"]), ctx.task.horizon)
-        self.augment = named_augment(str(self.p["augment"]), AUGMENTS)
+        self.augment, self.resident = named_augment(str(self.p["augment"]), AUGMENTS)
+        if self.resident and not self.joint:
+            raise Refused(
+                "clips lie on the device only where the detector of 'ours' is trained too.",
+                fix="Take augment=light.",
+            )
         self.steps, self.batch = int(self.p["steps"]), int(self.p["batch"])
         self.perceptual = self._perceptual()
 
@@ -91,9 +97,8 @@ class FirstStage:
         translation = Translation(self.detector, self.translator, self.perceptual)
         validator = Validator(translation, networks, self.data, self.ctx, training)
         with training:
-            for step, batch in training_steps(self.ctx, training, self._batches, AHEAD):
-                frames = to_tensor(batch.frames, self.ctx.device) * 2.0 - 1.0
-                losses = self._step(step, frames[:, 0], frames[:, 1], batch.pose)
+            for step, batch in self._training_steps(training):
+                losses = self._step(step, *self._pair(batch))
                 done = training.log(losses, batch.index)
                 if validation_due(done, self.steps):
                     validator.validate(done)
@@ -116,8 +121,24 @@ class FirstStage:
         self.discriminator.train()
         return networks
 
+    def _training_steps(self, training: Training) -> Iterator[tuple[int, Batch | DeviceBatch]]:
+        if not self.resident:
+            return training_steps(self.ctx, training, self._batches, AHEAD)
+        seed, device = self.ctx.seed, self.ctx.device
+        pairs = ResidentPairs(self.data, device, self.window, self.batch, self.augment, seed)
+        return training_steps(self.ctx, training, pairs.batches)
+
     def _batches(self, done: int) -> Iterator[Batch]:
         return self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
+
+    def _pair(self, batch: Batch | DeviceBatch) -> tuple[Tensor, Tensor, Any]:
+        """Source and target [B,3,H,W] in [-1,1] on the device, and joints where there are any."""
+        if isinstance(batch, DeviceBatch):
+            frames, pose = batch.values, None
+        else:
+            frames, pose = to_tensor(batch.frames, self.ctx.device), batch.pose
+        frames = frames * 2.0 - 1.0
+        return frames[:, 0], frames[:, 1], pose
 
     # -- one step -----------------------------------------------------------------------------
 

@@ -36,11 +36,21 @@ MOTION_AUGMENTS = {
 """Of the second stage. The paper scales by 0.7 to 1.2; a crop only enlarges."""
 
 
-def named_augment(name: str, known: dict[str, Augment]) -> Augment:
-    """An augmentation by its name."""
-    if name not in known:
-        raise UnknownName("augment", name, known)
-    return known[name]
+RESIDENT = "-resident"
+"""At the end of an augmentation's name: the training clips lie on the device and are changed there
+(`resident.py`), which a GPU needs in order not to wait for them."""
+
+
+def named_augment(name: str, known: dict[str, Augment]) -> tuple[Augment, bool]:
+    """An augmentation by its name, and whether clips are to lie on the device.
+
+    Raises:
+        UnknownName: there is no such augmentation, or it uses filters, which a device lacks.
+    """
+    plain = {f"{k}{RESIDENT}": v for k, v in known.items() if not v.filters}
+    if name not in {**known, **plain}:
+        raise UnknownName("augment", name, {**known, **plain})
+    return {**known, **plain}[name], name in plain
 
 
 def sharpness_at(step: int, steps: int, final: float, wide: float) -> float:

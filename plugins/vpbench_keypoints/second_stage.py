@@ -25,6 +25,7 @@ from vpbench.kit import (
 from vpbench_keypoints.motion import KeypointMotion
 from vpbench_keypoints.networks import SequenceDiscriminator, active_units, kl_to_normal
 from vpbench_keypoints.pictures import loss_curves
+from vpbench_keypoints.resident import DeviceBatch, ResidentPaths
 from vpbench_keypoints.schedule import (
     ADAM_BETAS,
     AHEAD,
@@ -50,7 +51,8 @@ class SecondStage:
         self.p: Mapping[str, Any] = motion.params
         self.motion, self.data, self.ctx = motion, data, ctx
         self.steps, self.batch = int(self.p["motion_steps"]), int(self.p["motion_batch"])
-        self.augment = named_augment(str(self.p["motion_augment"]), MOTION_AUGMENTS)
+        augment = str(self.p["motion_augment"])
+        self.augment, self.resident = named_augment(augment, MOTION_AUGMENTS)
         self.window = Clip(ctx.task.horizon + 1, "task", "random")
         motion.reset(ctx.seed)
         self.net = motion.net.to(ctx.device).train()
@@ -77,8 +79,8 @@ class SecondStage:
             {"validation": {"best": None, "weights": None, "curve": []}},
         )
         with training:
-            for step, batch in training_steps(self.ctx, training, self._batches, AHEAD):
-                losses = self._step(step, self._paths(batch.keypoints), self._labels(batch.label))
+            for step, batch in self._training_steps(training):
+                losses = self._step(step, *self._given(batch))
                 done = training.log(losses, batch.index)
                 if validation_due(done, self.steps, _N_VALIDATIONS):
                     self._validate(done, training)
@@ -93,8 +95,21 @@ class SecondStage:
         if self.steps >= SMOKE_STEPS and self.held_out is not None:
             self.ctx.check("active units of the latent", self._active(), at_least=_LEAST_ACTIVE)
 
+    def _training_steps(self, training: Training) -> Iterator[tuple[int, Batch | DeviceBatch]]:
+        if not self.resident:
+            return training_steps(self.ctx, training, self._batches, AHEAD)
+        seed, device = self.ctx.seed, self.ctx.device
+        paths = ResidentPaths(self.data, device, self.window, self.batch, self.augment, seed)
+        return training_steps(self.ctx, training, paths.batches)
+
     def _batches(self, done: int) -> Iterator[Batch]:
         return self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
+
+    def _given(self, batch: Batch | DeviceBatch) -> tuple[Tensor, Tensor | None]:
+        """Paths [B,1+T,2K] and labels [B] on the device."""
+        if isinstance(batch, DeviceBatch):
+            return batch.values, batch.label
+        return self._paths(batch.keypoints), self._labels(batch.label)
 
     def _paths(self, keypoints: Any) -> Tensor:
         """[B,1+T,2K], k_0 first."""

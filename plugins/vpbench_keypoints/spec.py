@@ -130,7 +130,50 @@ _SMOKE: Mapping[str, Value] = {
     "precision": "fp32",
 }
 
+_GPU: Mapping[str, Value] = {
+    **_CPU,
+    "augment": "light-resident",
+    "steps": 5000,
+    "batch": 64,
+    "motion_hidden": 320,
+    "motion_augment": "light-resident",
+    "motion_steps": 6000,
+    "motion_batch": 64,
+}
+"""The networks of preset cpu, with a wider M, on clips that lie on the device."""
+
 _PLUS: Mapping[str, Value] = {**_CPU, "skips": True, "residual": True}
+
+FLOW: Mapping[str, Value] = {
+    "n_keypoints": 40,
+    "label": True,
+    "components": 64,
+    "width": 192,
+    "blocks": 4,
+    "sampling_steps": 20,
+    "motion_augment": "light-resident",
+    "steps": 100000,
+    "batch": 256,
+    "rate": 1e-3,
+}
+"""The motion component `flow-matching` and its training."""
+
+_FLOW_CPU: Mapping[str, Value] = {"n_keypoints": 32, "steps": 8000}
+FLOW_PRESETS: Mapping[str, Mapping[str, Value]] = {
+    "paper": {},
+    "cpu": _FLOW_CPU,
+    "gpu": {"n_keypoints": 32, "steps": 12000},
+    "plus": _FLOW_CPU,
+    "smoke": {
+        "n_keypoints": 10,
+        "components": 8,
+        "width": 16,
+        "blocks": 1,
+        "sampling_steps": 4,
+        "steps": 8,
+        "batch": 8,
+    },
+}
 
 NOTES: Mapping[str, str] = {
     "soft_argmax=plane": "learning aid: plane soft-argmax; gain -0.09 dB, joint error +0.15",
@@ -149,6 +192,7 @@ PARAMS: Mapping[str, Value] = {**DETECTOR, **TRANSLATOR, **MOTION}
 PRESETS: Mapping[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": _CPU,
+    "gpu": _GPU,
     "plus": _PLUS,
     "smoke": _SMOKE,
 }
@@ -219,6 +263,23 @@ KEYPOINT_MOTION = _part(
     capabilities=Capabilities(label="optional", stochastic=True),
     overrides={"label=off": {"label": "no"}},
 )
+
+FLOW_MATCHING = ComponentSpec(
+    name="flow-matching",
+    slot="motion",
+    factory=f"{_HOME}.flow_motion:FlowMotion",
+    summary="paths of keypoints by flow matching, given the first keypoints and the class",
+    space=_SPACE,
+    capabilities=Capabilities(label="optional", stochastic=True, trainable=True),
+    overrides={"label=off": {"label": "no"}},
+    trained_by="self",
+    citation="Yaron Lipman, Ricky T. Q. Chen, Heli Ben-Hamu, Maximilian Nickel, Matt Le: Flow "
+    "Matching for Generative Modeling, ICLR 2023",
+    licence="Apache-2.0",
+    params=FLOW,
+    presets=FLOW_PRESETS,
+)
+"""Not part of Kim et al. 2019: a stronger model of motion in the slot of theirs."""
 
 METHOD = MethodSpec(
     name="ours",

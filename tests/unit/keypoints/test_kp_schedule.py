@@ -28,6 +28,11 @@ def test_names_of_augmentations_and_precisions():
     for known, name in ((schedule.AUGMENTS, "heavy"), (schedule.MOTION_AUGMENTS, "heavy")):
         with pytest.raises(UnknownName, match="heavy"):
             schedule.named_augment(name, known)
+    assert schedule.named_augment("light", schedule.AUGMENTS) == (schedule.AUGMENTS["light"], False)
+    found = schedule.named_augment("light-resident", schedule.AUGMENTS)
+    assert found == (schedule.AUGMENTS["light"], True)
+    with pytest.raises(UnknownName, match="paper-resident"):  # it has filters
+        schedule.named_augment("paper-resident", schedule.AUGMENTS)
     for preset in PRESETS.values():
         values = {"augment": "paper", "motion_augment": "paper", "precision": "fp32", **preset}
         schedule.named_augment(str(values["augment"]), schedule.AUGMENTS)

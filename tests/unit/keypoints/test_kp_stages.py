@@ -152,15 +152,19 @@ def logged(folder):
     return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
 
 
+RESIDENT = {"augment": "light-resident", "motion_augment": "light-resident"}
+
+
+@pytest.mark.parametrize("more", [{}, RESIDENT], ids=["read", "resident"])
 @pytest.mark.parametrize("cut", [1, 4])
 @pytest.mark.parametrize("stage", ["keypoints", "motion"])
-def test_a_stopped_stage_goes_on_to_the_same_bytes(tmp_path, stage, cut, monkeypatch):
+def test_a_stopped_stage_goes_on_to_the_same_bytes(tmp_path, stage, cut, more, monkeypatch):
     often(monkeypatch, 2)  # the best weights are part of the state
     slots = KeypointMethod.trains[stage]
-    whole, _ = fit(tmp_path / "whole", stage)
-    fit(tmp_path / "cut", stage, stop_after=cut)
+    whole, _ = fit(tmp_path / "whole", stage, **more)
+    fit(tmp_path / "cut", stage, stop_after=cut, **more)
     assert (tmp_path / "cut" / "resume" / "state.npz").is_file()
-    again, _ = fit(tmp_path / "cut", stage)
+    again, _ = fit(tmp_path / "cut", stage, **more)
     assert weights(again, *slots) == weights(whole, *slots)
     assert weights(again, *slots) != weights(method(), *slots)
     assert logged(tmp_path / "cut") == logged(tmp_path / "whole")
@@ -289,6 +293,13 @@ def test_a_foreign_detector_is_used_as_it_is(tmp_path, joints):
     assert weights(made, "translator") != before
     assert corner.asked and all(inside and posed == joints for inside, posed in corner.asked)
     assert not any("equivariance" in row for row in logged(tmp_path))
+
+
+def test_a_foreign_detector_reads_its_clips(tmp_path):
+    made = method(augment="light-resident")
+    made.slots["detector"] = Corner()
+    with pytest.raises(Refused, match="only where the detector of 'ours' is trained"):
+        fit(tmp_path, "keypoints", made, View(), ("translator",))
 
 
 def test_the_detector_alone_is_not_trained(tmp_path):
