@@ -37,6 +37,8 @@ _MOST_CLIPS = 96
 """Validation clips that are looked at; any number fits one batch."""
 _VALIDATION_DRAWS = 16
 """Noise and times that each validation path is measured with: one is too noisy to choose by."""
+_UNTOLD = 0.1
+"""Part of the paths that are learned without their label."""
 _AVERAGE = 0.999
 """Of the running mean of the weights, which predicts; the weights themselves jitter."""
 _LEAST_SPREAD, _MOST_SPREAD = 0.5, 2.0
@@ -175,7 +177,8 @@ class FlowTraining:
         first, label = batch.values[:, 0], self.motion.one_hot(batch.label, batch.values[:, 0])
         # without a label now and then, so that it can also be asked without one
         if self.motion.classes:
-            label = label * (torch.rand(len(label), 1) >= 0.1).to(label)
+            told = torch.rand(len(label), 1) >= _UNTOLD
+            label = label * told.to(label.device, non_blocking=True)
         loss = self._loss(self.net, batch.values, first, label)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -186,8 +189,9 @@ class FlowTraining:
     def _loss(self, net: FlowNetwork, paths: Tensor, first: Tensor, label: Tensor) -> Tensor:
         """Mean squared error of the velocity, at random places on lines from random noise."""
         code = net.space.encode((paths[:, 1:] - first[:, None]).flatten(1))
-        noise = torch.randn(code.shape).to(code)
-        time = torch.rand(len(code)).to(code)
+        # drawn on the CPU, so that all devices train on the same noise
+        noise = torch.randn(code.shape).to(code.device, non_blocking=True)
+        time = torch.rand(len(code)).to(code.device, non_blocking=True)
         place, velocity = straight_line(noise, code, time)
         return (net(place, time, first, label) - velocity).square().mean()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,14 @@ def uniforms(seed: int, step: int, rows: int, columns: int) -> Uniforms:
     # raw bits are stable between releases of numpy, distributions are not
     words = np.random.PCG64(np.random.SeedSequence([seed % 2**64, step])).random_raw(rows * columns)
     return ((words >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(rows, columns)
+
+
+def to_device(array: npt.NDArray[Any], device: str | torch.device) -> Tensor:
+    """A small array as a tensor on the device, without waiting for what the device has to do.
+
+    The driver copies pageable memory away before it returns, so the array may go.
+    """
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Change:
         gains = 1.0 + augment.colour * (2.0 * numbers[:, 5:8] - 1.0)
         # one transfer instead of four
         table = np.concatenate([np.stack(rows, 1).reshape(-1, 4), shift, scale[:, None], gains], 1)
-        sent = torch.from_numpy(table.astype(np.float32)).to(device)
+        sent = to_device(table.astype(np.float32), device)
         colours = sent[:, 7:10] if augment.colour > 0 else None
         return Change(sent[:, :4].view(-1, 2, 2), sent[:, 4:6], sent[:, 6], colours)
 
@@ -184,7 +193,7 @@ class ResidentPairs:
         step = done
         while True:
             index, times = self.times(step)
-            rows = torch.from_numpy(self.offsets[index][:, None] + times).to(self.device)
+            rows = to_device(self.offsets[index][:, None] + times, self.device)
             images = self.frames[rows].movedim(-1, 2).float() / 255.0
             numbers = uniforms(self.seed, 2 * step + 1, self.size, 8)
             change = Change.draw(self.augment, numbers, self.device)
@@ -225,7 +234,7 @@ class ResidentPaths:
         """The batch of one step, paths of `size` windows drawn with replacement."""
         numbers = uniforms(self.seed, step, size or self.size, 9)
         rows = (numbers[:, 0] * len(self.points)).astype(np.int64)
-        where = torch.from_numpy(rows).to(self.device)
+        where = to_device(rows, self.device)
         change = Change.draw(self.augment, numbers[:, 1:], self.device)
         paths = change.points(self.points[where]).flatten(2)
         label = None if self.label is None else self.label[where]
