@@ -136,11 +136,13 @@ _GPU: Mapping[str, Value] = {
     "steps": 5000,
     "batch": 64,
     "motion_hidden": 320,
+    "kl_weight": 1.0,
     "motion_augment": "light-resident",
     "motion_steps": 6000,
     "motion_batch": 64,
 }
-"""The networks of preset cpu, with a wider M, on clips that lie on the device."""
+"""The networks of preset cpu, with a wider M and the paper's KL weight, on clips that lie on the
+device."""
 
 _PLUS: Mapping[str, Value] = {**_CPU, "skips": True, "residual": True}
 

@@ -59,7 +59,7 @@ def test_the_published_method_holds_no_improvement():
 def test_on_a_gpu_the_same_networks_are_trained_with_a_wider_motion_model():
     cpu, gpu = ({**spec.PARAMS, **spec.PRESETS[name]} for name in ("cpu", "gpu"))
     training = {"augment", "steps", "batch", "motion_augment", "motion_steps", "motion_batch"}
-    assert {k for k in gpu if gpu[k] != cpu[k]} == training | {"motion_hidden"}
+    assert {k for k in gpu if gpu[k] != cpu[k]} == training | {"motion_hidden", "kl_weight"}
     assert gpu["augment"] == f"{cpu['augment']}-resident"
     assert gpu["motion_augment"] == f"{cpu['motion_augment']}-resident"
 
