@@ -232,10 +232,9 @@ def _on_gpu(figure: Figure) -> bool:
 def _numbers(figures: Mapping[str, Figure]) -> dict[str, float]:
     """All of them as numbers; those on a device are read in one go."""
     tensors = {k: v.detach() for k, v in figures.items() if isinstance(v, Tensor)}
-    values: list[float] = []
-    if tensors:
-        values = torch.stack([v.float().reshape(()) for v in tensors.values()]).tolist()
-    read = dict(zip(tensors, values, strict=True))
+    device = next((v.device for v in tensors.values() if v.device.type != "cpu"), "cpu")
+    values = [v.to(device, torch.float32).reshape(()) for v in tensors.values()]
+    read = dict(zip(tensors, torch.stack(values).tolist() if values else [], strict=True))
     return {k: v if not isinstance(v, Tensor) else read[k] for k, v in figures.items()}
 
 

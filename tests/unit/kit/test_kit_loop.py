@@ -368,3 +368,16 @@ def test_the_state_of_another_training_is_refused(tmp_path):
     toy.training.optimisers = {"sgd": toy.adam}
     with pytest.raises(Corrupt, match="optimisers adam, this training has sgd"):
         toy.fit(context(tmp_path))
+
+
+def test_determinism_fills_no_memory_and_restores_all_choices():
+    import torch.utils.deterministic as memory
+
+    from vpbench.kit import deterministic
+
+    before = memory.fill_uninitialized_memory
+    with deterministic():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not memory.fill_uninitialized_memory
+    assert memory.fill_uninitialized_memory == before
+    assert not torch.are_deterministic_algorithms_enabled()
