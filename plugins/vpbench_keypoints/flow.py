@@ -100,8 +100,9 @@ class PathSpace(nn.Module):
 class _Block(nn.Module):
     """A residual block; conditions shift and scale its normalised input (Perez et al. 2018)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = dropout
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulate = nn.Linear(width, 2 * width)
         self.inner = nn.Linear(width, width)
@@ -115,7 +116,8 @@ class _Block(nn.Module):
         """[B,width] twice -> [B,width]."""
         scale, shift = self.modulate(condition).chunk(2, 1)
         hidden = self.norm(x) * (1.0 + scale) + shift
-        return x + self.outer(F.silu(self.inner(hidden)))
+        hidden = F.dropout(F.silu(self.inner(hidden)), self.dropout, self.training)
+        return x + self.outer(hidden)
 
 
 class FlowNetwork(nn.Module):
@@ -128,10 +130,18 @@ class FlowNetwork(nn.Module):
         components: D of the code; at most T * 2K.
         width: of the blocks.
         blocks: how many.
+        dropout: of the units of each, while training.
     """
 
     def __init__(
-        self, points: int, classes: int, horizon: int, components: int, width: int, blocks: int
+        self,
+        points: int,
+        classes: int,
+        horizon: int,
+        components: int,
+        width: int,
+        blocks: int,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.horizon = horizon
@@ -139,7 +149,7 @@ class FlowNetwork(nn.Module):
         self.space = PathSpace(numbers, min(components, numbers))
         self.entry = nn.Linear(len(self.space.basis), width)
         self.condition = nn.Linear(2 * points + classes + 2 * _TIMES, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(_Block(width, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, len(self.space.basis))
         nn.init.zeros_(self.out.weight)

@@ -39,6 +39,7 @@ _VALIDATION_DRAWS = 16
 """Noise and times that each validation path is measured with: one is too noisy to choose by."""
 _UNTOLD = 0.1
 """Part of the paths that are learned without their label."""
+_WEIGHT_DECAY = 0.05
 _AVERAGE = 0.999
 """Of the running mean of the weights, which predicts; the weights themselves jitter."""
 _LEAST_SPREAD, _MOST_SPREAD = 0.5, 2.0
@@ -62,7 +63,7 @@ class FlowMotion(nn.Module):
         require_at_least(
             params,
             {"n_keypoints": 1, "components": 1, "width": 1, "blocks": 0, "sampling_steps": 1}
-            | {"steps": 1, "batch": 1},
+            | {"steps": 1, "batch": 1, "dropout": 0.0, "pose_noise": 0.0},
         )
         self.params = dict(params)
         self.horizon = task.horizon
@@ -82,6 +83,7 @@ class FlowMotion(nn.Module):
                 int(p["components"]),
                 int(p["width"]),
                 int(p["blocks"]),
+                float(p["dropout"]),
             )
 
     def one_hot(self, label: Tensor | None, like: Tensor) -> Tensor:
@@ -137,8 +139,8 @@ class FlowTraining:
         some = self.paths.batch(2**40, _SPACE_PATHS).values
         self.kept = self.net.space.fit((some[:, 1:] - some[:, :1]).flatten(1))
         with seeded(ctx.seed):
-            self.average = self._copy()
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=0.01)
+            self.average = self._copy().eval()
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=_WEIGHT_DECAY)
         self.held_out = self._validation()
 
     def _copy(self) -> FlowNetwork:
@@ -164,7 +166,7 @@ class FlowTraining:
         if training.finished:
             kept = training.extra["validation"]["weights"]
             self.net.load_state_dict(self.average.state_dict() if kept is None else kept)
-            round_weights(self.net)
+            round_weights(self.net.eval())
             self._check()
         return training.finished
 
@@ -179,7 +181,10 @@ class FlowTraining:
         if self.motion.classes:
             told = torch.rand(len(label), 1) >= _UNTOLD
             label = label * told.to(label.device, non_blocking=True)
-        loss = self._loss(self.net, batch.values, first, label)
+        # a first pose that is known exactly gives away which training clip it is from
+        blur = torch.randn(first.shape).to(first.device, non_blocking=True)
+        blurred = first + float(self.p["pose_noise"]) * blur
+        loss = self._loss(self.net, batch.values, blurred, label)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -187,8 +192,13 @@ class FlowTraining:
         return loss.detach()
 
     def _loss(self, net: FlowNetwork, paths: Tensor, first: Tensor, label: Tensor) -> Tensor:
-        """Mean squared error of the velocity, at random places on lines from random noise."""
-        code = net.space.encode((paths[:, 1:] - first[:, None]).flatten(1))
+        """Mean squared error of the velocity, at random places on lines from random noise.
+
+        Args:
+            paths: [B,1+T,2K].
+            first: the first pose as the network is shown it, [B,2K].
+        """
+        code = net.space.encode((paths[:, 1:] - paths[:, :1]).flatten(1))
         # drawn on the CPU, so that all devices train on the same noise
         noise = torch.randn(code.shape).to(code.device, non_blocking=True)
         time = torch.rand(len(code)).to(code.device, non_blocking=True)

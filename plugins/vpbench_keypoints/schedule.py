@@ -31,6 +31,7 @@ eighth of the side (4:3 videos there: by a sixth, without enlarging)."""
 MOTION_AUGMENTS = {
     "none": Augment(),
     "light": Augment(rotate_deg=5.0, crop=0.15),
+    "turned": Augment(rotate_deg=10.0, crop=0.25),
     "paper": Augment(flip=True, rotate_deg=15.0, crop=0.3),
 }
 """Of the second stage. The paper scales by 0.7 to 1.2; a crop only enlarges."""

@@ -152,19 +152,21 @@ FLOW: Mapping[str, Value] = {
     "components": 64,
     "width": 192,
     "blocks": 4,
+    "dropout": 0.3,
+    "pose_noise": 0.05,
     "sampling_steps": 20,
-    "motion_augment": "light-resident",
+    "motion_augment": "turned-resident",
     "steps": 100000,
     "batch": 256,
     "rate": 1e-3,
 }
 """The motion component `flow-matching` and its training."""
 
-_FLOW_CPU: Mapping[str, Value] = {"n_keypoints": 32, "steps": 8000}
+_FLOW_CPU: Mapping[str, Value] = {"n_keypoints": 32, "steps": 4000}
 FLOW_PRESETS: Mapping[str, Mapping[str, Value]] = {
     "paper": {},
     "cpu": _FLOW_CPU,
-    "gpu": {"n_keypoints": 32, "steps": 12000},
+    "gpu": {"n_keypoints": 32, "steps": 8000},
     "plus": _FLOW_CPU,
     "smoke": {
         "n_keypoints": 10,
