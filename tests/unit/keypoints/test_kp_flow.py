@@ -248,7 +248,7 @@ def test_stored_and_read_back_it_predicts_the_same(tmp_path):
 
 def test_it_learns_which_way_each_action_goes(tmp_path):
     """Points move right or down by the label, 0.05 a frame."""
-    more = {"steps": 400, "width": 48, "blocks": 2, "batch": 64, "rate": 3e-3}
+    more = {"steps": 600, "width": 48, "blocks": 2, "batch": 64, "rate": 3e-3}
     more |= {"dropout": 0.0, "pose_noise": 0.0}  # twelve paths need no help against memorising
     made, ctx = fit(tmp_path, motion_augment="none-resident", **more)
     view = View()
@@ -259,7 +259,8 @@ def test_it_learns_which_way_each_action_goes(tmp_path):
         wrong = made.rollout(start, 1 - label, HORIZON, torch.arange(8))
     moved = (path[:, -1] - start[:, 0])[..., :2].mean(1)
     wanted = torch.where(label[:, None] == 0, torch.tensor([1.0, 0]), torch.tensor([0, 1.0]))
-    assert float((moved - 0.05 * HORIZON * wanted).abs().max()) < 0.08
+    assert float((moved - 0.05 * HORIZON * wanted).abs().mean()) < 0.06  # of 0.25
+    assert torch.equal(moved.argmax(1), label)
     # eight first poses give their label away; another label leads elsewhere all the same
     apart = (path - wrong)[:, -1, :, :2].mean(1)
     sign = torch.where(label == 0, 1.0, -1.0)
