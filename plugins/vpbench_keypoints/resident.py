@@ -102,8 +102,8 @@ class Change:
         if self.gains is None:
             return images
         brightness, contrast, saturation = (g.view(-1, 1, 1, 1, 1) for g in self.gains.unbind(1))
-        luma = images.new_tensor(_GREY).view(1, 1, 3, 1, 1)
-        grey = (images * luma).sum(2, keepdim=True)
+        red, green, blue = images.split(1, 2)
+        grey = _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
         mean = grey.mean((1, 2, 3, 4), keepdim=True) * brightness
         gain = brightness * contrast
         out = images * (gain * saturation) + grey * (gain * (1.0 - saturation))
