@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vpbench.api import TaskInfo, UnknownName
-from vpbench.kit import load_weights, save_weights, seeded
+from vpbench.kit import autocast, load_weights, save_weights, seeded
 from vpbench_keypoints.networks import KeypointNetwork, soft_argmax_marginal, soft_argmax_plane
 
 CHUNK = 64
@@ -49,8 +49,7 @@ class KeypointDetector(nn.Module):
             [N,K,2], (x, y) in [-1,1].
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        low = precision != torch.float32
-        with torch.autocast(images.device.type, precision, enabled=low):
+        with autocast(images.device, precision):
             logits = self.net(images)
         logits = logits.float()
         if self.params["soft_argmax"] == "plane":

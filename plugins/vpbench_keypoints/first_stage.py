@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpbench.api import Batch, FitContext, TrainView
+from vpbench.api import Batch, FitContext, Refused, TrainView
 from vpbench.kit import (
     PerceptualLoss,
     Training,
@@ -30,7 +30,8 @@ from vpbench.kit import (
 from vpbench_keypoints.detector import KeypointDetector
 from vpbench_keypoints.losses import changed_pixels, pixel_pyramid
 from vpbench_keypoints.networks import ImageDiscriminator
-from vpbench_keypoints.schedule import ADAM_BETAS, AUGMENTS, named_augment, sharpness_at
+from vpbench_keypoints.resident import DeviceBatch, ResidentPairs
+from vpbench_keypoints.schedule import ADAM_BETAS, AHEAD, AUGMENTS, named_augment, sharpness_at
 from vpbench_keypoints.translator import KeypointTranslator, map_sharpness
 from vpbench_keypoints.validation import Translation, Validator
 from vpbench_keypoints.warps import draw_warp
@@ -68,7 +69,12 @@ class FirstStage:
             )
         self.precision = named_precision(str(self.p["precision"]))
         self.window = pair_window(str(self.p["pair_gap"]), ctx.task.horizon)
-        self.augment = named_augment(str(self.p["augment"]), AUGMENTS)
+        self.augment, self.resident = named_augment(str(self.p["augment"]), AUGMENTS)
+        if self.resident and not self.joint:
+            raise Refused(
+                "clips lie on the device only where the detector of 'ours' is trained too.",
+                fix="Take augment=light.",
+            )
         self.steps, self.batch = int(self.p["steps"]), int(self.p["batch"])
         self.perceptual = self._perceptual()
 
@@ -91,9 +97,8 @@ class FirstStage:
         translation = Translation(self.detector, self.translator, self.perceptual)
         validator = Validator(translation, networks, self.data, self.ctx, training)
         with training:
-            for step, batch in training_steps(self.ctx, training, self._batches):
-                frames = to_tensor(batch.frames, self.ctx.device) * 2.0 - 1.0
-                losses = self._step(step, frames[:, 0], frames[:, 1], batch.pose)
+            for step, batch in self._training_steps(training):
+                losses = self._step(step, *self._pair(batch))
                 done = training.log(losses, batch.index)
                 if validation_due(done, self.steps):
                     validator.validate(done)
@@ -116,13 +121,29 @@ class FirstStage:
         self.discriminator.train()
         return networks
 
+    def _training_steps(self, training: Training) -> Iterator[tuple[int, Batch | DeviceBatch]]:
+        if not self.resident:
+            return training_steps(self.ctx, training, self._batches, AHEAD)
+        seed, device = self.ctx.seed, self.ctx.device
+        pairs = ResidentPairs(self.data, device, self.window, self.batch, self.augment, seed)
+        return training_steps(self.ctx, training, pairs.batches)
+
     def _batches(self, done: int) -> Iterator[Batch]:
         return self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
 
+    def _pair(self, batch: Batch | DeviceBatch) -> tuple[Tensor, Tensor, Any]:
+        """Source and target [B,3,H,W] in [-1,1] on the device, and joints where there are any."""
+        if isinstance(batch, DeviceBatch):
+            frames, pose = batch.values, None
+        else:
+            frames, pose = to_tensor(batch.frames, self.ctx.device), batch.pose
+        frames = frames * 2.0 - 1.0
+        return frames[:, 0], frames[:, 1], pose
+
     # -- one step -----------------------------------------------------------------------------
 
-    def _step(self, step: int, source: Tensor, target: Tensor, pose: Any) -> dict[str, float]:
-        """Update both sides once and return the losses."""
+    def _step(self, step: int, source: Tensor, target: Tensor, pose: Any) -> dict[str, Tensor]:
+        """Update both sides once and return the losses, where they were computed."""
         factor = rate_factor(str(self.p["schedule"]), step, self.steps)
         set_rate(self.optimiser, float(self.p["rate"]) * factor)
         set_rate(self.discriminator_optimiser, float(self.p["discriminator_rate"]) * factor)
@@ -139,7 +160,7 @@ class FirstStage:
         weight = float(self.p["adversarial_weight"]) * ramp(
             step, self.steps, float(self.p["adversarial_start"])
         )
-        figures: dict[str, float] = {}
+        figures: dict[str, Tensor] = {}
         if weight > 0:
             figures["discriminator"] = self._update_discriminator(target, fake.detach())
             terms["adversarial"] = weight * generator_loss(frozen_logits(self.discriminator, fake))
@@ -147,9 +168,9 @@ class FirstStage:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
-        figures |= {name: float(value.detach()) for name, value in terms.items()}
+        figures |= {name: value.detach() for name, value in terms.items()}
         if mask is not None:
-            figures["mask"] = float(mask.detach().mean())
+            figures["mask"] = mask.detach().mean()
         return figures
 
     def _points(self, source: Tensor, target: Tensor, pose: Any) -> tuple[Tensor, Tensor | None]:
@@ -186,7 +207,7 @@ class FirstStage:
             terms["perceptual"] = float(self.p["perceptual_weight"]) * distance
         return terms
 
-    def _update_discriminator(self, real: Tensor, fake: Tensor) -> float:
+    def _update_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """One step of the discriminator; `fake` carries no gradient. Returns its loss."""
         logits = self.discriminator(
             torch.cat([real, fake]).contiguous(memory_format=torch.channels_last)
@@ -195,7 +216,7 @@ class FirstStage:
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.discriminator_optimiser.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def _perceptual(self) -> PerceptualLoss | None:
         """The perceptual loss, its scales calibrated on training frames."""

@@ -14,6 +14,10 @@ from vpbench.api import Capabilities, TaskInfo
 from vpbench.kit import load_weights, normal, save_weights, seeded
 from vpbench_keypoints.networks import MotionNetwork
 
+TRAINING_ONLY = ("encoder.", "posterior.")
+"""Beginnings of the names of weights that prediction does without: the posterior encoder, half of
+the network. A finished stage leaves them out; one that is interrupted resumes with them."""
+
 
 class KeypointMotion(nn.Module):
     """Paths of keypoints from a class and noise; a motion component.
@@ -60,9 +64,9 @@ class KeypointMotion(nn.Module):
         return torch.cat([points, torch.ones_like(points[..., :1])], -1)
 
     def save(self, folder: Path) -> None:
-        """Write the weights: matrices in half precision."""
-        save_weights(self.net, folder)
+        """Write the weights that prediction needs: matrices in half precision."""
+        save_weights(self.net, folder, TRAINING_ONLY)
 
     def load(self, folder: Path, device: str) -> None:
-        """Read the weights."""
-        load_weights(self.net, folder, device)
+        """Read the weights; the posterior encoder keeps its first ones where it was left out."""
+        load_weights(self.net, folder, device, TRAINING_ONLY)

@@ -233,3 +233,15 @@ def kl_to_normal(mean: Tensor, deviation: Tensor) -> Tensor:
     """KL(N(mean, deviation^2) || N(0, 1)), summed over the latent and averaged over the batch."""
     square = deviation.square()
     return 0.5 * (mean.square() + square - torch.log(1e-8 + square) - 1.0).sum(1).mean()
+
+
+def active_units(mean: Tensor, least: float = 0.01) -> int:
+    """Units of the latent whose posterior mean varies between paths: variance above `least`.
+
+    The count of Burda, Grosse and Salakhutdinov (ICLR 2016), A_u = Cov_x(E[z_u | x]) > 0.01. A
+    collapsed posterior has none: it equals the prior whatever the path.
+
+    Args:
+        mean: [N,latent], of N different paths.
+    """
+    return int((mean.var(0, unbiased=False) > least).sum()) if len(mean) else 0

@@ -23,9 +23,16 @@ from vpbench.kit import (
     validation_due,
 )
 from vpbench_keypoints.motion import KeypointMotion
-from vpbench_keypoints.networks import SequenceDiscriminator, kl_to_normal
+from vpbench_keypoints.networks import SequenceDiscriminator, active_units, kl_to_normal
 from vpbench_keypoints.pictures import loss_curves
-from vpbench_keypoints.schedule import ADAM_BETAS, MOTION_AUGMENTS, named_augment
+from vpbench_keypoints.resident import DeviceBatch, ResidentPaths
+from vpbench_keypoints.schedule import (
+    ADAM_BETAS,
+    AHEAD,
+    MOTION_AUGMENTS,
+    SMOKE_STEPS,
+    named_augment,
+)
 
 _RECONSTRUCTION = 1000.0
 """Weight of the mean absolute error of coordinates (paper: lambda_2)."""
@@ -33,6 +40,8 @@ _N_VALIDATIONS = 20
 """More than the kit's: validating paths of keypoints costs next to nothing."""
 _MOST_CLIPS = 96
 """Validation clips that are looked at; any number fits one batch."""
+_LEAST_ACTIVE = 2
+"""With fewer active units the posterior has collapsed: noise changes little or nothing."""
 
 
 class SecondStage:
@@ -42,7 +51,8 @@ class SecondStage:
         self.p: Mapping[str, Any] = motion.params
         self.motion, self.data, self.ctx = motion, data, ctx
         self.steps, self.batch = int(self.p["motion_steps"]), int(self.p["motion_batch"])
-        self.augment = named_augment(str(self.p["motion_augment"]), MOTION_AUGMENTS)
+        augment = str(self.p["motion_augment"])
+        self.augment, self.resident = named_augment(augment, MOTION_AUGMENTS)
         self.window = Clip(ctx.task.horizon + 1, "task", "random")
         motion.reset(ctx.seed)
         self.net = motion.net.to(ctx.device).train()
@@ -69,18 +79,37 @@ class SecondStage:
             {"validation": {"best": None, "weights": None, "curve": []}},
         )
         with training:
-            for step, batch in training_steps(self.ctx, training, self._batches):
-                losses = self._step(step, self._paths(batch.keypoints), self._labels(batch.label))
+            for step, batch in self._training_steps(training):
+                losses = self._step(step, *self._given(batch))
                 done = training.log(losses, batch.index)
                 if validation_due(done, self.steps, _N_VALIDATIONS):
                     self._validate(done, training)
         if training.finished:
-            self.net.load_state_dict(training.extra["validation"]["weights"])
-            round_weights(self.net)
+            self._finish(training)
         return training.finished
+
+    def _finish(self, training: Training) -> None:
+        """Put the best weights back, rounded as they will be stored; count what the latent does."""
+        self.net.load_state_dict(training.extra["validation"]["weights"])
+        round_weights(self.net)
+        if self.steps >= SMOKE_STEPS and self.held_out is not None:
+            self.ctx.check("active units of the latent", self._active(), at_least=_LEAST_ACTIVE)
+
+    def _training_steps(self, training: Training) -> Iterator[tuple[int, Batch | DeviceBatch]]:
+        if not self.resident:
+            return training_steps(self.ctx, training, self._batches, AHEAD)
+        seed, device = self.ctx.seed, self.ctx.device
+        paths = ResidentPaths(self.data, device, self.window, self.batch, self.augment, seed)
+        return training_steps(self.ctx, training, paths.batches)
 
     def _batches(self, done: int) -> Iterator[Batch]:
         return self.data.batches("train", self.window, self.batch, self.augment, start_step=done)
+
+    def _given(self, batch: Batch | DeviceBatch) -> tuple[Tensor, Tensor | None]:
+        """Paths [B,1+T,2K] and labels [B] on the device."""
+        if isinstance(batch, DeviceBatch):
+            return batch.values, batch.label
+        return self._paths(batch.keypoints), self._labels(batch.label)
 
     def _paths(self, keypoints: Any) -> Tensor:
         """[B,1+T,2K], k_0 first."""
@@ -90,8 +119,8 @@ class SecondStage:
     def _labels(self, label: Any) -> Tensor | None:
         return None if label is None else torch.from_numpy(np.array(label)).to(self.ctx.device)
 
-    def _step(self, step: int, paths: Tensor, label: Tensor | None) -> dict[str, float]:
-        """Update both networks once and return the losses."""
+    def _step(self, step: int, paths: Tensor, label: Tensor | None) -> dict[str, Tensor]:
+        """Update both networks once and return the losses, where they were computed."""
         rate = float(self.p["motion_rate"])
         rate *= rate_factor(str(self.p["motion_schedule"]), step, self.steps)
         for optimiser in (self.optimiser, self.discriminator_optimiser):
@@ -112,8 +141,8 @@ class SecondStage:
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
-        losses = {name: float(value.detach()) for name, value in terms.items()}
-        return {**losses, "discriminator": float(judged.detach())}
+        losses = {name: value.detach() for name, value in terms.items()}
+        return {**losses, "discriminator": judged.detach()}
 
     def _reconstruct(
         self, first: Tensor, real: Tensor, label: Tensor | None
@@ -136,6 +165,16 @@ class SecondStage:
                 return self._paths(batch.keypoints), self._labels(batch.label)
         return None
 
+    def _active(self) -> int:
+        """How many units of the latent tell the validation paths apart."""
+        if self.held_out is None:
+            return 0
+        paths, label = self.held_out
+        with torch.no_grad():
+            first = paths[:, 0]
+            mean, _ = self.net.encode(paths[:, 1:], first, self.motion.one_hot(label, first))
+        return active_units(mean)
+
     def _validate(self, done: int, training: Training) -> None:
         """Keep the weights with the lowest evidence bound on validation paths."""
         if self.held_out is None:
@@ -145,7 +184,8 @@ class SecondStage:
             fake, kl = self._reconstruct(paths[:, 0], paths[:, 1:], label)
         path = float(_RECONSTRUCTION * (fake - paths[:, 1:]).abs().mean())
         bound = path + float(self.p["kl_weight"]) * float(kl)
-        self.ctx.log({"val_path": path, "val_kl": float(kl)})
+        active = self._active()
+        self.ctx.log({"val_path": path, "val_kl": float(kl), "val_active": active})
         kept: dict[str, Any] = training.extra["validation"]
         curve = [*kept["curve"], [done, path, float(kl)]]
         self.ctx.image("validation", _curves(curve))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vpbench.api import TaskInfo
-from vpbench.kit import load_weights, save_weights, seeded
+from vpbench.kit import autocast, load_weights, save_weights, seeded
 from vpbench_keypoints.networks import TranslatorNetwork, blend
 
 CHUNK = 64
@@ -69,8 +69,7 @@ class KeypointTranslator(nn.Module):
             The result [N,3,H,W], not clipped; the coarse image; the mask [N,1,H,W] or None.
         """
         image = image.contiguous(memory_format=torch.channels_last)
-        low = precision != torch.float32
-        with torch.autocast(image.device.type, precision, enabled=low):
+        with autocast(image.device, precision):
             coarse, mask = self.net.decode(self.net.encode(image), source, target, sharpness)
         coarse, mask = coarse.float(), None if mask is None else mask.float()
         return blend(image, coarse, mask), coarse, mask

@@ -66,7 +66,7 @@ def draw_warp(
     """
 
     def uniform(*shape: int) -> Tensor:
-        return (2.0 * torch.rand(*shape) - 1.0).to(device)
+        return (2.0 * torch.rand(*shape) - 1.0).to(device, non_blocking=True)
 
     angle = uniform(n) * math.radians(turn_deg)
     sides = torch.exp(uniform(n, 2) * scale)
@@ -75,7 +75,7 @@ def draw_warp(
     return Warp(
         matrix=torch.stack(rows, 1),
         shift=uniform(n, 2) * shift,
-        height=torch.randn(n, 2, _WAVES).to(device) * height,
+        height=torch.randn(n, 2, _WAVES).to(device, non_blocking=True) * height,
         number=uniform(n, 2, _WAVES, 2) * 3.0,
         phase=uniform(n, 2, _WAVES) * math.pi,
     )

@@ -7,7 +7,7 @@
             adam.zero_grad()
             loss.backward()
             adam.step()
-            training.log({"loss": float(loss)}, batch.index)
+            training.log({"loss": loss}, batch.index)
     if training.finished:
         ...  # round, validate, check
 
@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vpbench.api import Corrupt, FitContext, MethodFailed
 from vpbench.kit.prefetch import Prefetch
@@ -33,6 +33,8 @@ from vpbench.kit.state import from_arrays, to_arrays
 from vpbench.kit.threads import deterministic, seeded
 
 B = TypeVar("B")
+Figure = float | Tensor
+"""One number, perhaps still on a GPU."""
 
 N_LOGGED = 200
 """A training logs about so many of its steps: enough for a curve, little to store."""
@@ -71,18 +73,22 @@ class Training:
         self.done = 0
         self.stored = 0
         self._ctx: FitContext | None = None
+        self._unseen: Mapping[str, Figure] | None = None
 
     @property
     def finished(self) -> bool:
         """Whether all steps are made; not when the job was asked to stop."""
         return self.done >= self.steps
 
-    def log(self, figures: Mapping[str, float], clips: Iterable[int] = ()) -> int:
+    def log(self, figures: Mapping[str, Figure], clips: Iterable[int] = ()) -> int:
         """End a step: count it, and log its figures every so often.
 
         Args:
-            figures: losses and whatever else is worth a curve.
-            clips: numbers of the clips in the batch (`Batch.index`), named when a figure is bad.
+            figures: losses and whatever else is worth a curve, as numbers or tensors of one number.
+                Tensors on a GPU are looked at only where they are logged or the state is stored:
+                reading one waits for all that the GPU has been given.
+            clips: numbers of the clips in the batch (`Batch.index`), named when a figure is bad;
+                not on a GPU, where the bad step may have been an earlier one.
 
         Returns:
             How many steps are made.
@@ -90,12 +96,21 @@ class Training:
         Raises:
             MethodFailed: a figure is NaN or infinite; nothing of this step is stored.
         """
-        self._refuse_bad(figures, clips)
         if self._ctx is None:
             raise RuntimeError("Training.log is called inside a loop over training_steps.")
+        after = self.done + 1
+        due = after == 1 or after % max(1, self.steps // N_LOGGED) == 0
+        far = any(map(_on_gpu, figures.values()))
+        self._unseen = None
+        if far and not due:
+            self._unseen = figures
+            self.done = self._ctx.step(self.steps)
+            return self.done
+        values = _numbers(figures)
+        self._refuse_bad(values, () if far else clips, after)
         self.done = self._ctx.step(self.steps)
-        if figures and (self.done == 1 or self.done % max(1, self.steps // N_LOGGED) == 0):
-            self._ctx.log(figures)
+        if values and due:
+            self._ctx.log(values)
         return self.done
 
     def state(self) -> dict[str, object]:
@@ -149,14 +164,16 @@ class Training:
         self.done = self.stored = int(state["done"])
 
     def _store(self, ctx: FitContext) -> None:
+        if self._unseen is not None:
+            self._refuse_bad(_numbers(self._unseen), (), self.done)
         ctx.checkpoint(*to_arrays(self.state()))
         self.stored = self.done
 
-    def _refuse_bad(self, figures: Mapping[str, float], clips: Iterable[int]) -> None:
+    def _refuse_bad(self, figures: Mapping[str, float], clips: Iterable[int], step: int) -> None:
         bad = [f"{name} = {value}" for name, value in figures.items() if not math.isfinite(value)]
         if bad:
             raise MethodFailed(
-                f"{self.who} stopped at step {self.done + 1} of {self.steps}: {', '.join(bad)}; "
+                f"{self.who} stopped at step {step} of {self.steps}: {', '.join(bad)}; "
                 f"the last good state is that of step {self.stored}.",
                 fix="Lower the learning rate, or look at these clips.",
                 clips=map(int, clips),
@@ -206,6 +223,19 @@ def training_steps(
                     training.log({})
             if training.done % every == 0 or training.finished or ctx.should_stop:
                 training._store(ctx)
+
+
+def _on_gpu(figure: Figure) -> bool:
+    return isinstance(figure, Tensor) and figure.device.type != "cpu"
+
+
+def _numbers(figures: Mapping[str, Figure]) -> dict[str, float]:
+    """All of them as numbers; those on a device are read in one go."""
+    tensors = {k: v.detach() for k, v in figures.items() if isinstance(v, Tensor)}
+    device = next((v.device for v in tensors.values() if v.device.type != "cpu"), "cpu")
+    values = [v.to(device, torch.float32).reshape(()) for v in tensors.values()]
+    read = dict(zip(tensors, torch.stack(values).tolist() if values else [], strict=True))
+    return {k: v if not isinstance(v, Tensor) else read[k] for k, v in figures.items()}
 
 
 def step_seed(seed: int, step: int) -> int:

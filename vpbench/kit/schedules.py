@@ -78,8 +78,11 @@ def linear_decay(step: int, steps: int, part: float) -> float:
 def ramp(step: int, steps: int, start: float, length: float = 0.1) -> float:
     """0 before the part `start` of all steps, then a line to 1 within the part `length`.
 
-    For the weight of a loss that would only disturb at first, such as an adversarial one.
+    For the weight of a loss that would only disturb at first, such as an adversarial one. A `start`
+    of 0 is no ramp: the weight is 1 at every step.
     """
+    if start <= 0:
+        return 1.0
     at = step / max(1, steps)
     return 0.0 if at < start else min(1.0, (at - start) / length)
 
@@ -138,7 +141,7 @@ def autocast(
 
 
 def pair_window(text: str, longest: int | None = None) -> Pair:
-    """`8-11` -> pairs of frames 8 to 11 apart.
+    """`8-11` -> pairs of frames 8 to 11 apart; `8-11-wrap` goes on at a clip's first frame.
 
     Args:
         longest: pairs are never further apart than this (at least 1), such as the horizon.
@@ -146,11 +149,12 @@ def pair_window(text: str, longest: int | None = None) -> Pair:
     Raises:
         UsageError: the text is not such a range.
     """
-    low, _, high = text.partition("-")
+    span = text.removesuffix("-wrap")
+    low, _, high = span.partition("-")
     if not (low.isdecimal() and high.isdecimal() and 1 <= int(low) <= int(high)):
-        raise UsageError(f"pair_gap={text!r} must be a range such as 8-11.")
+        raise UsageError(f"pair_gap={text!r} must be a range such as 8-11 or 8-11-wrap.")
     most = int(high) if longest is None else max(1, longest)
-    return Pair(min(int(low), most), min(int(high), most))
+    return Pair(min(int(low), most), min(int(high), most), wrap=span != text)
 
 
 def require_at_least(params: Mapping[str, object], least: Mapping[str, float]) -> None:

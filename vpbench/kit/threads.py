@@ -8,6 +8,7 @@ import random
 import re
 import sys
 from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,6 +110,8 @@ def deterministic(strict: bool = False) -> Generator[None]:
         strict: operators without such an algorithm raise; otherwise they warn.
     """
     backend = torch.backends.cudnn
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -120,7 +123,10 @@ def deterministic(strict: bool = False) -> Generator[None]:
     try:
         torch.use_deterministic_algorithms(True, warn_only=not strict)
         backend.benchmark, backend.deterministic = False, True
+        # results are written over it anyway, and on a GPU each fill is a kernel more
+        memory.fill_uninitialized_memory = False
         yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         backend.benchmark, backend.deterministic = before[2], before[3]
+        memory.fill_uninitialized_memory = filled

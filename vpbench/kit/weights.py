@@ -23,9 +23,16 @@ def round_weights(module: nn.Module) -> None:
         value.copy_(_compact(value))
 
 
-def save_weights(module: nn.Module, folder: Path) -> None:
-    """Write a module's state; a module with rounded weights is read back bit for bit."""
-    save_state(folder, {name: _compact(value) for name, value in module.state_dict().items()})
+def save_weights(module: nn.Module, folder: Path, without: tuple[str, ...] = ()) -> None:
+    """Write a module's state; a module with rounded weights is read back bit for bit.
+
+    Args:
+        without: beginnings of names that are not written, such as those of a network that only
+            training uses; `load_weights` takes them as `new`.
+    """
+    state = module.state_dict()
+    kept = {name: value for name, value in state.items() if not name.startswith(without or ("\0",))}
+    save_state(folder, {name: _compact(value) for name, value in kept.items()})
 
 
 def load_weights(module: nn.Module, folder: Path, device: str, new: tuple[str, ...] = ()) -> None:

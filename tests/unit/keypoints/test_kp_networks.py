@@ -11,6 +11,7 @@ from vpbench.kit import seeded
 from vpbench_keypoints.networks import (
     MotionNetwork,
     SequenceDiscriminator,
+    active_units,
     blend,
     kl_to_normal,
     soft_argmax_marginal,
@@ -178,3 +179,14 @@ def test_the_sequence_discriminator_judges_by_its_last_step():
     torch.testing.assert_close(logits, wanted)
     torch.testing.assert_close(cut(path), logits.clamp_min(0))
     assert logits.shape == (8,) and float(logits.min()) < 0
+
+
+def test_active_units_are_those_whose_mean_varies():
+    """Variances of known size: 0, just below 0.01, just above, 1; a shift is no activity."""
+    n = 4001
+    wave = torch.linspace(-1, 1, n, dtype=torch.float64) * math.sqrt(3)  # variance 1
+    scale = torch.tensor([0.0, 0.099, 0.101, 1.0], dtype=torch.float64)
+    mean = wave[:, None] * scale + torch.tensor([5.0, 5.0, 5.0, -3.0])
+    assert active_units(mean) == 2
+    assert active_units(mean[:, :2]) == 0 and active_units(mean, least=0.5) == 1
+    assert active_units(mean[:1]) == 0 and active_units(mean[:0]) == 0

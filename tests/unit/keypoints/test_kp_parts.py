@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vpbench.api import TaskInfo, UnknownName
-from vpbench.kit import evaluating, round_weights
+from vpbench.kit import evaluating, load_state, round_weights, save_weights
 from vpbench_keypoints import detector as detectors
 from vpbench_keypoints.detector import KeypointDetector
 from vpbench_keypoints.motion import KeypointMotion
@@ -158,6 +158,27 @@ def test_a_residual_motion_begins_at_the_given_pose():
     part.net.out.weight.zero_()
     found = part.rollout(start, torch.tensor([0, 1]), 5, torch.tensor([1, 2]))
     assert torch.equal(found, start.expand(-1, 5, -1, -1))
+
+
+@torch.no_grad()
+def test_a_stored_motion_model_holds_what_prediction_needs(tmp_path):
+    part, again = motion(), motion()
+    part.reset(3)
+    round_weights(part.net)
+    part.save(tmp_path)
+    names = set(load_state(tmp_path))
+    assert names == {
+        n for n in part.net.state_dict() if n.partition(".")[0] in ("entry", "decoder", "out")
+    }
+    again.load(tmp_path, "cpu")
+    ask = (points(2, 1, 10), torch.tensor([0, 2]), 7, torch.tensor([5, 6]))
+    assert torch.equal(part.rollout(*ask), again.rollout(*ask))
+    # checkpoints of earlier releases hold the posterior encoder too
+    save_weights(part.net, tmp_path / "whole")
+    whole = motion()
+    whole.load(tmp_path / "whole", "cpu")
+    assert torch.equal(part.rollout(*ask), whole.rollout(*ask))
+    assert torch.equal(whole.net.posterior.weight, part.net.posterior.weight)
 
 
 # -- translator -----------------------------------------------------------------------------------

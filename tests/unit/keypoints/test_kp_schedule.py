@@ -3,9 +3,9 @@
 import pytest
 
 from vpbench.api import UnknownName
-from vpbench.kit import named_precision
+from vpbench.kit import named_precision, pair_window, ramp
 from vpbench_keypoints import schedule
-from vpbench_keypoints.spec import PRESETS
+from vpbench_keypoints.spec import PARAMS, PRESETS
 from vpbench_keypoints.translator import map_sharpness
 
 
@@ -28,6 +28,11 @@ def test_names_of_augmentations_and_precisions():
     for known, name in ((schedule.AUGMENTS, "heavy"), (schedule.MOTION_AUGMENTS, "heavy")):
         with pytest.raises(UnknownName, match="heavy"):
             schedule.named_augment(name, known)
+    assert schedule.named_augment("light", schedule.AUGMENTS) == (schedule.AUGMENTS["light"], False)
+    found = schedule.named_augment("light-resident", schedule.AUGMENTS)
+    assert found == (schedule.AUGMENTS["light"], True)
+    with pytest.raises(UnknownName, match="paper-resident"):  # it has filters
+        schedule.named_augment("paper-resident", schedule.AUGMENTS)
     for preset in PRESETS.values():
         values = {"augment": "paper", "motion_augment": "paper", "precision": "fp32", **preset}
         schedule.named_augment(str(values["augment"]), schedule.AUGMENTS)
@@ -37,8 +42,11 @@ def test_names_of_augmentations_and_precisions():
 
 def test_the_published_augmentations():
     assert schedule.AUGMENTS["paper"].rotate_deg == 10 and schedule.AUGMENTS["paper"].flip
-    assert schedule.AUGMENTS["paper"].filters
+    assert schedule.AUGMENTS["paper"].filters and schedule.AUGMENTS["paper"].crop > 0
     assert schedule.MOTION_AUGMENTS["paper"].rotate_deg == 15
     assert schedule.MOTION_AUGMENTS["paper"].flip
+    pairs = pair_window(str(PARAMS["pair_gap"]), 32)
+    assert (pairs.min_gap, pairs.max_gap, pairs.wrap) == (8, 11, True)
+    assert ramp(0, int(PARAMS["steps"]), float(PARAMS["adversarial_start"])) == 1.0
     # left and right must not be mixed up in a short training
     assert not schedule.AUGMENTS["light"].flip and not schedule.MOTION_AUGMENTS["light"].flip

@@ -47,13 +47,21 @@ def test_the_paper_is_the_default_and_small_tasks_take_the_reduced_one():
 
 
 def test_the_published_method_holds_no_improvement():
-    for name in ("paper", "cpu", "smoke"):
+    for name in ("paper", "cpu", "gpu", "smoke"):
         values = {**spec.PARAMS, **spec.PRESETS[name]}
         assert not values["skips"] and not values["residual"], name
         assert values["mask"] and values["reference_keypoints"] and values["label"], name
     plus = {**spec.PARAMS, **spec.PRESETS["plus"]}
     cpu = {**spec.PARAMS, **spec.PRESETS["cpu"]}
     assert {k for k in plus if plus[k] != cpu[k]} == {"skips", "residual"}
+
+
+def test_on_a_gpu_the_same_networks_are_trained_with_a_wider_motion_model():
+    cpu, gpu = ({**spec.PARAMS, **spec.PRESETS[name]} for name in ("cpu", "gpu"))
+    training = {"augment", "steps", "batch", "motion_augment", "motion_steps", "motion_batch"}
+    assert {k for k in gpu if gpu[k] != cpu[k]} == training | {"motion_hidden", "kl_weight"}
+    assert gpu["augment"] == f"{cpu['augment']}-resident"
+    assert gpu["motion_augment"] == f"{cpu['motion_augment']}-resident"
 
 
 def test_the_oracle_borrows_every_part_and_is_one():

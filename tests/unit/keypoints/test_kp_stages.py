@@ -28,15 +28,19 @@ def often(monkeypatch, between):
         )
 
 
+RESIDENT = {"augment": "light-resident", "motion_augment": "light-resident"}
+
+
+@pytest.mark.parametrize("more", [{}, RESIDENT], ids=["read", "resident"])
 @pytest.mark.parametrize("cut", [1, 4])
 @pytest.mark.parametrize("stage", ["keypoints", "motion"])
-def test_a_stopped_stage_goes_on_to_the_same_bytes(tmp_path, stage, cut, monkeypatch):
+def test_a_stopped_stage_goes_on_to_the_same_bytes(tmp_path, stage, cut, more, monkeypatch):
     often(monkeypatch, 2)  # the best weights are part of the state
     slots = KeypointMethod.trains[stage]
-    whole, _ = fit(tmp_path / "whole", stage)
-    fit(tmp_path / "cut", stage, stop_after=cut)
+    whole, _ = fit(tmp_path / "whole", stage, **more)
+    fit(tmp_path / "cut", stage, stop_after=cut, **more)
     assert (tmp_path / "cut" / "resume" / "state.npz").is_file()
-    again, _ = fit(tmp_path / "cut", stage)
+    again, _ = fit(tmp_path / "cut", stage, **more)
     assert weights(again, *slots) == weights(whole, *slots)
     assert weights(again, *slots) != weights(method(), *slots)
     assert logged(tmp_path / "cut") == logged(tmp_path / "whole")

@@ -17,7 +17,8 @@ from kp_toys import (
 
 from vpbench.api import Refused, TaskInfo
 from vpbench.kit import PerceptualLoss
-from vpbench_keypoints import validation
+from vpbench_keypoints import second_stage, validation
+from vpbench_keypoints.networks import MotionNetwork
 
 
 class Corner:
@@ -42,6 +43,13 @@ def test_a_foreign_detector_is_used_as_it_is(tmp_path, joints):
     assert weights(made, "translator") != before
     assert corner.asked and all(inside and posed == joints for inside, posed in corner.asked)
     assert not any("equivariance" in row for row in logged(tmp_path))
+
+
+def test_a_foreign_detector_reads_its_clips(tmp_path):
+    made = method(augment="light-resident")
+    made.slots["detector"] = Corner()
+    with pytest.raises(Refused, match="only where the detector of 'ours' is trained"):
+        fit(tmp_path, "keypoints", made, View(), ("translator",))
 
 
 def test_the_detector_alone_is_not_trained(tmp_path):
@@ -128,6 +136,25 @@ def test_checks_of_a_real_training(tmp_path, monkeypatch):
     assert checks["L1 on changed pixels, part of copying's"]["at_most"] == 0.4
     assert checks["joint error, part of the mean pose's"]["at_most"] == 0.6
     assert checks["PCK@0.1 of joints read from keypoints"]["at_least"] == 0.7
+
+
+@pytest.mark.parametrize(("collapsed", "units"), [(False, 4), (True, 0)])
+def test_a_collapsed_posterior_is_an_alarm(tmp_path, monkeypatch, collapsed, units):
+    monkeypatch.setattr(second_stage, "SMOKE_STEPS", 1)
+    encode = MotionNetwork.encode
+
+    def forced(self, path, first, label):
+        mean, deviation = encode(self, path, first, label)
+        wide = mean * 0 if collapsed else mean + 10 * path[:, -1, :1]
+        return wide, deviation
+
+    monkeypatch.setattr(MotionNetwork, "encode", forced)
+    _, ctx = fit(tmp_path, "motion")
+    (check,) = ctx.notes.json()["checks"]
+    assert check["name"] == "active units of the latent" and check["at_least"] == 2
+    assert check["value"] == units
+    (row,) = [r for r in logged(tmp_path) if "val_active" in r]
+    assert row["val_active"] == units
 
 
 @pytest.mark.parametrize("what", ["copy", "truth", "half"])

@@ -1,5 +1,6 @@
 """The components that come with vpbench, against results worked out by hand."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from vpbench.api import Batch, Refused, TaskInfo
 from vpbench.core.discovery import PluginRef
 from vpbench.core.registry import _problem
 from vpbench.kit.parts.detector import Annotated
-from vpbench.kit.parts.motion import ConstantVelocity, Frozen, NearestTrain
+from vpbench.kit.parts.motion import ClassMean, ConstantVelocity, Frozen, NearestTrain
 from vpbench.kit.parts.specs import ANNOTATED, BUILTIN
 
 SEEDS = torch.zeros(2, dtype=torch.int64)
@@ -44,6 +45,7 @@ def test_specs_are_light_and_their_factories_exist():
         ("motion", "constant-velocity"),
         ("motion", "frozen"),
         ("motion", "nearest-train"),
+        ("motion", "class-mean"),
         ("detector", "annotated"),
     ]
 
@@ -192,6 +194,60 @@ def test_nearest_train_comes_back_as_it_was_saved(tmp_path):
     label = torch.tensor([1])
     assert torch.equal(
         model.rollout(points(A), label, 3, SEEDS[:1]), again.rollout(points(A), label, 3, SEEDS[:1])
+    )
+
+
+def averaged(clips, labels, order=None, classes=3):
+    ctx = Context()
+    ctx.task = dataclasses.replace(task(), n_classes=classes)
+    model = ClassMean(ctx.task, {}, None)
+    model.fit(Clips(clips, labels, order or range(len(clips))[::-1]), ctx)
+    return model
+
+
+def test_class_mean_is_the_mean_displacement_of_a_class():
+    rng = np.random.default_rng(1)
+    clips = [
+        np.concatenate([rng.uniform(-1, 1, (5, 3, 2)), np.ones((5, 3, 1))], -1).astype(np.float32)
+        for _ in range(7)
+    ]
+    labels = [0, 2, 0, 2, 0, 0, 2]
+    model = averaged(clips, labels)
+    moved = np.stack(clips)[:, 2:, :, :2] - np.stack(clips)[:, 1:2, :, :2]
+    given = torch.rand(4, 2, 3, 3)
+    label = torch.tensor([0, 2, 1, 9])  # 1 has no clip, 9 is no class: the mean of all
+    made = model.rollout(given, label, 3, torch.zeros(4, dtype=torch.int64))
+    wanted = [moved[np.array(labels) == k].mean(0) for k in (0, 2)] + [moved.mean(0)] * 2
+    for row in range(4):
+        found = (made[row, ..., :2] - given[row, -1, :, :2]).numpy()
+        np.testing.assert_allclose(found, wanted[row], atol=1e-5)
+        assert torch.equal(made[row, ..., 2], given[row, -1:, :, 2].expand(3, -1))
+    blank = model.rollout(given, None, 3, torch.zeros(4, dtype=torch.int64))
+    np.testing.assert_allclose(
+        (blank[0, ..., :2] - given[0, -1, :, :2]).numpy(), moved.mean(0), atol=1e-5
+    )
+
+
+def test_class_mean_stands_still_beyond_what_it_knows_and_without_training():
+    untrained = ClassMean(task(), {}, None).rollout(points(A), None, 3, SEEDS[:1])
+    assert (untrained == points(A)).all()
+    model = averaged([clip(A, (0.1, 0.0)), clip(B, (0.3, 0.0))], None, classes=0)
+    made = model.rollout(points(A), torch.tensor([0]), 5, SEEDS[:1])
+    torch.testing.assert_close(made[0, :, 0, 0], torch.tensor([0.2, 0.4, 0.6, 0.6, 0.6]))
+
+
+def test_class_mean_is_the_same_in_any_order_and_comes_back_as_it_was_saved(tmp_path):
+    clips, labels = [clip(A, (0.1 * k, 0.01)) for k in range(5)], [0, 1, 1, 0, 1]
+    one, two = averaged(clips, labels), averaged(clips, labels, [3, 0, 4, 2, 1])
+    one.save(tmp_path / "a")
+    two.save(tmp_path / "b")
+    for name in ("tensors.safetensors", "state.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    again = ClassMean(dataclasses.replace(task(), n_classes=3), {}, None)
+    again.load(tmp_path / "a", "cpu")
+    label = torch.tensor([1])
+    assert torch.equal(
+        one.rollout(points(A), label, 3, SEEDS[:1]), again.rollout(points(A), label, 3, SEEDS[:1])
     )
 
 

@@ -63,7 +63,9 @@ def test_an_adversary_is_brought_in_slowly():
     values = [ramp(k, 1000, 0.6) for k in range(1001)]
     assert not any(values[:601]) and values[650] == pytest.approx(0.5)
     assert values[701:] == [1.0] * 300
-    assert ramp(0, 100, 0.0) == 0.0 and ramp(1, 100, 0.0) > 0
+    # from the start means from the first step on, whatever the length (eq. 4 has no ramp)
+    assert [ramp(k, 500_000, 0.0) for k in (0, 1, 49_999, 500_000)] == [1.0] * 4
+    assert ramp(0, 100, 0.01) == 0.0 and 0 < ramp(2, 100, 0.01) < 1
     assert ramp(5, 8, 0.25) == 1.0  # the preset of a few steps reaches it
 
 
@@ -107,13 +109,17 @@ def test_precisions():
         ("3-3", 1, Pair(1, 1)),
         ("2-3", 0, Pair(1, 1)),
         ("1-29", None, Pair(1, 29)),
+        ("8-11-wrap", 32, Pair(8, 11, wrap=True)),
+        ("1-16-wrap", 5, Pair(1, 5, wrap=True)),
     ],
 )
 def test_pairs_are_no_further_apart_than_the_longest(text, longest, wanted):
     assert pair_window(text, longest) == wanted
 
 
-@pytest.mark.parametrize("text", ["", "3", "8", "11-8", "0-3", "5-2", "a-b", "-1-3", "1-2-3"])
+@pytest.mark.parametrize(
+    "text", ["", "3", "8", "11-8", "0-3", "5-2", "a-b", "-1-3", "1-2-3", "-wrap", "1-2-wrap-wrap"]
+)
 def test_a_wrong_range_is_named(text):
     with pytest.raises(UsageError, match="pair_gap"):
         pair_window(text, 16)

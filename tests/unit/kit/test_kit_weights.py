@@ -122,6 +122,25 @@ def test_weights_that_an_earlier_stage_did_not_have_keep_their_first_values(tmp_
         load_weights(Net(2, extra=True), tmp_path, "cpu", new=("other.",))
 
 
+def test_what_only_training_uses_is_not_written(tmp_path):
+    net, again = Net(1, extra=True), Net(2, extra=True)
+    save_weights(net, tmp_path / "whole")
+    save_weights(net, tmp_path / "part", without=("extra.", "first."))
+    sizes = [(tmp_path / f / "tensors.safetensors").stat().st_size for f in ("whole", "part")]
+    assert sizes[1] < sizes[0]
+    kept = state(again)
+    load_weights(again, tmp_path / "part", "cpu", new=("extra.", "first."))
+    for name, value in state(again).items():
+        left_out = name.startswith(("extra.", "first."))
+        wanted = kept[name] if left_out else net.state_dict()[name]
+        assert torch.allclose(value, wanted, atol=0 if left_out else 1e-3), name
+    with pytest.raises(Corrupt, match="lacks first"):
+        load_weights(Net(2, extra=True), tmp_path / "part", "cpu", new=("extra.",))
+    # and a folder that holds everything is read as a whole
+    load_weights(again, tmp_path / "whole", "cpu", new=("extra.", "first."))
+    assert not torch.equal(again.extra.weight.detach(), kept["extra.weight"])
+
+
 def test_a_folder_without_or_with_damaged_weights(tmp_path):
     with pytest.raises(MissingData):
         load_weights(Net(), tmp_path / "nothing", "cpu")

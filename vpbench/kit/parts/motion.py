@@ -1,4 +1,4 @@
-"""Motion models that need no network: two that learn nothing, one that remembers."""
+"""Motion models without a network: two learn nothing, one remembers, one averages."""
 
 from __future__ import annotations
 
@@ -79,25 +79,11 @@ class NearestTrain:
 
     def fit(self, data: KeypointView, ctx: FitContext) -> None:
         """Store the task's window of every training clip that is long enough for it."""
-        n, horizon = ctx.task.n_max, ctx.task.horizon
-        window = Clip(length=n + horizon, stride="task", start="task")
-        points: dict[int, Tensor] = {}
-        labels: dict[int, int] = {}
-        for batch in data.batches("train", window, batch=1):
-            number = int(batch.index[0])
-            if number in points or ctx.should_stop:
-                break  # the shuffled sequence starts again: every clip was seen once
-            if batch.keypoints is None:
-                raise BadData("nearest-train is fitted on keypoints, the batch has none.")
-            points[number] = torch.from_numpy(batch.keypoints[0]).float()
-            labels[number] = -1 if batch.label is None else int(batch.label[0])
-            ctx.step(data.len("train"))
-        order = sorted(points)
-        if order:
-            stored = torch.stack([points[i][n - 1 :] for i in order])
+        stored, labels = _training_windows("nearest-train", data, ctx)
+        if len(stored):
             self.start = stored[:, 0].clone()
             self.motion = _motion(stored)
-            self.label = torch.tensor([labels[i] for i in order], dtype=torch.int64)
+            self.label = labels
 
     def rollout(
         self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
@@ -132,6 +118,97 @@ class NearestTrain:
         """Read the stored windows and move them to `device`."""
         state = load_state(folder, device)
         self.start, self.motion, self.label = state["start"], state["motion"], state["label"]
+
+
+class ClassMean:
+    """Adds the mean motion of the training clips of a class to the given keypoints.
+
+    It shows what a label alone is worth, since of the given keypoints it uses only where each
+    begins. Without a label, or for a class without training clips, it adds the mean over all clips.
+
+    Attributes:
+        motion: float32 [1+A,T,K,2], how far each point has moved since t0 on average: of all clips,
+            then of each class.
+        known: bool [A], whether the class has training clips.
+    """
+
+    def __init__(
+        self, task: TaskInfo, params: Mapping[str, Value], space: tuple[int, str] | None
+    ) -> None:
+        self.classes = task.n_classes
+        self.motion = torch.zeros(0, task.horizon, 0, 2)
+        self.known = torch.zeros(self.classes, dtype=torch.bool)
+
+    def fit(self, data: KeypointView, ctx: FitContext) -> None:
+        """Average the task's window over all training clips that are long enough for it."""
+        stored, labels = _training_windows("class-mean", data, ctx)
+        if not len(stored):
+            return
+        motion = _motion(stored).double()
+        rows = [motion.mean(0)]
+        for number in range(self.classes):
+            own = motion[labels == number]
+            self.known[number] = bool(len(own))
+            rows.append(own.mean(0) if len(own) else rows[0])
+        self.motion = torch.stack(rows).float()
+
+    def rollout(
+        self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
+    ) -> Tensor:
+        """Keypoints [B,n,K,3] and labels int64 [B] -> [B,horizon,K,3]; seeds are not used.
+
+        Beyond the task's horizon the points stand still, and so they do without training;
+        confidences are those of the last given frame.
+        """
+        last = keypoints[:, -1]
+        future = last[:, None].repeat(1, horizon, 1, 1)
+        if len(self.motion):
+            row = torch.zeros(len(last), dtype=torch.int64, device=last.device)
+            if label is not None and self.classes:
+                own = label.clamp(0, self.classes - 1)
+                known = self.known.to(last.device)[own] & (own == label)
+                row = torch.where(known, own + 1, row)
+            steps = torch.arange(horizon, device=last.device).clamp(max=self.motion.shape[1] - 1)
+            future[..., :2] += self.motion.to(last.device)[row][:, steps]
+        return future
+
+    def save(self, folder: Path) -> None:
+        """Write the mean motions."""
+        save_state(folder, {"motion": self.motion, "known": self.known})
+
+    def load(self, folder: Path, device: str) -> None:
+        """Read the mean motions and move them to `device`."""
+        state = load_state(folder, device)
+        self.motion, self.known = state["motion"], state["known"]
+
+
+def _training_windows(who: str, data: KeypointView, ctx: FitContext) -> tuple[Tensor, Tensor]:
+    """The task's window of every training clip that is long enough for it, from t0 on.
+
+    Returns:
+        Keypoints [N,1+T,K,3] in the order of the clips, and labels int64 [N], -1 without one.
+
+    Raises:
+        BadData: there are no keypoints.
+    """
+    n, horizon = ctx.task.n_max, ctx.task.horizon
+    window = Clip(length=n + horizon, stride="task", start="task")
+    points: dict[int, Tensor] = {}
+    labels: dict[int, int] = {}
+    for batch in data.batches("train", window, batch=1):
+        number = int(batch.index[0])
+        if number in points or ctx.should_stop:
+            break  # the shuffled sequence starts again: every clip was seen once
+        if batch.keypoints is None:
+            raise BadData(f"{who} is fitted on keypoints, the batch has none.")
+        points[number] = torch.from_numpy(batch.keypoints[0]).float()
+        labels[number] = -1 if batch.label is None else int(batch.label[0])
+        ctx.step(data.len("train"))
+    order = sorted(points)
+    if not order:
+        return torch.zeros(0, 1 + horizon, 0, 3), torch.zeros(0, dtype=torch.int64)
+    stored = torch.stack([points[i][n - 1 :] for i in order])
+    return stored, torch.tensor([labels[i] for i in order], dtype=torch.int64)
 
 
 def _motion(stored: Tensor) -> Tensor:

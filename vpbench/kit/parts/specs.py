@@ -32,6 +32,16 @@ NEAREST_TRAIN = ComponentSpec(
     licence="Apache-2.0",
 )
 
+CLASS_MEAN = ComponentSpec(
+    name="class-mean",
+    slot="motion",
+    factory="vpbench.kit.parts.motion:ClassMean",
+    summary="the mean motion of the training clips of the same class, from the given keypoints",
+    capabilities=Capabilities(label="optional", trainable=True),
+    trained_by="self",
+    licence="Apache-2.0",
+)
+
 ANNOTATED = ComponentSpec(
     name="annotated",
     slot="detector",
@@ -49,4 +59,4 @@ puppets have, and another number is refused when the task is known. It is not an
 prediction it sees the joints of the given frames only. What it has and others lack is an
 annotation, and that is what `pose="required"` puts on the row."""
 
-BUILTIN = (CONSTANT_VELOCITY, FROZEN, NEAREST_TRAIN, ANNOTATED)
+BUILTIN = (CONSTANT_VELOCITY, FROZEN, NEAREST_TRAIN, CLASS_MEAN, ANNOTATED)
