@@ -18,6 +18,8 @@ from vpbench.kit import pose_to_tensor, to_tensor
 
 MOST_BYTES = 8 << 30
 """Clips that take more than this on the device are read batch by batch instead."""
+_AHEAD = 2
+"""Batches that the harness makes while the networks compute."""
 _LUMA = (0.299, 0.587, 0.114)
 _EDGE = 1 + 1e-5
 """Outer pixel centres lie at -1 and 1; a point beyond this has left the frame."""
@@ -40,6 +42,11 @@ class TensorBatch:
     label: Tensor | None
     index: npt.NDArray[np.int64]
     extra: Tensor | None = None
+
+
+def resident(device: str) -> bool:
+    """Whether clips lie in the memory of a device rather than come batch by batch."""
+    return torch.device(device).type == "cuda"
 
 
 def on_device(batch: Batch, device: str) -> TensorBatch:
@@ -66,11 +73,9 @@ def tensor_batches(
         A function of the steps that are made, as `training_steps` takes it, which yields `Batch` or
         `TensorBatch`; and how many of them to make ahead.
     """
-    if torch.device(ctx.device).type == "cpu":
-        return lambda done: data.batches("train", window, batch, augment, done), 2
-    clips = ResidentClips.of(data, ctx, window)
+    clips = ResidentClips.of(data, ctx, window) if resident(ctx.device) else None
     if clips is None:
-        return lambda done: data.batches("train", window, batch, augment, done), 3
+        return lambda done: data.batches("train", window, batch, augment, done), _AHEAD
     return lambda done: clips.batches(batch, augment), 0
 
 
@@ -114,14 +119,14 @@ class ResidentClips:
         data: TrainView,
         ctx: FitContext,
         window: Clip | Pair,
-        extra_of: Callable[[int], npt.NDArray[Any]] | None = None,
+        extra_of: Callable[[int, int], npt.NDArray[Any]] | None = None,
     ) -> ResidentClips | None:
         """Read all training clips; None where they are too large or too odd for it.
 
         Odd is a window that a clip fills by repeating itself.
 
         Args:
-            extra_of: clip number -> an array [L,...] of its frames.
+            extra_of: clip number and frames between neighbours -> an array [L,...] of its frames.
         """
         usable = _strides(data, window)
         sizes = [data.length("train", i) for i in usable]
@@ -133,7 +138,7 @@ class ResidentClips:
             frames.append(torch.from_numpy(np.array(data.read("train", clip, range(length)))))
             poses.append(data.pose("train", clip, range(length)))
             if extra_of is not None:
-                extra.append(torch.from_numpy(extra_of(clip)))
+                extra.append(torch.from_numpy(np.array(extra_of(clip, usable[clip] or 1))))
         labels = [data.label("train", i) for i in usable]
         ends = np.cumsum(sizes)
         there = [torch.from_numpy(np.array(p)) for p in poses if p is not None]

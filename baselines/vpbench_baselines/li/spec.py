@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
-from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
+from vpbench_baselines.li.params import LATER, PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
     "Each task's own clips and stride replace 17 consecutive frames at 24 frames a second, and its "
@@ -96,7 +96,9 @@ SPEC = MethodSpec(
     ),
     licence="Apache-2.0 (this reimplementation; no licence is stated for the authors' code)",
     params=PARAMS,
+    overrides={"oracle=on": {"oracle": True, "stochastic": False}},
     notes={
+        "refiner=off": "frames as the flow has warped them, without the second network",
         "teacher=dis": "flow learned from OpenCV's DIS (original: SPyNet)",
         "kl_reduction=mean": "KL as a mean (original: a sum, under which the code says nothing)",
         "perceptual=efficientnet-lite0": "perceptual loss on EfficientNet-Lite0 (original: VGG-19)",
@@ -111,4 +113,5 @@ SPEC = MethodSpec(
         Checkpoint("refiner", "4b583766529c8f30", "checkpoints/li.refiner-4b583766529c8f30"),
     ),
     trials=22,
+    later=LATER,
 )

@@ -71,6 +71,8 @@ MOTION = ComponentSpec(
     licence=_LICENCE,
     params=params.MOTION,
     presets=params.MOTION_PRESETS,
+    overrides={"label=on": {"label": "required"}},
+    later=params.LATER_MOTION,
 )
 
 TRANSLATOR = ComponentSpec(
@@ -105,6 +107,8 @@ SPEC = MethodSpec(
         "motion": "villegas-motion",
         "translator": "villegas-translator",
     },
+    params=params.METHOD,
+    overrides={"oracle=on": {"oracle": True}},
     presets={name: {} for name in params.TRANSLATOR_PRESETS},
     default_preset=((64, "cpu"), (None, "paper")),
     checkpoints=(
@@ -115,4 +119,5 @@ SPEC = MethodSpec(
         ),
     ),
     trials=16,
+    later=params.METHOD,
 )

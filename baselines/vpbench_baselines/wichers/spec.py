@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec
 from vpbench.kit import VGG16_HED
-from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
+from vpbench_baselines.wichers.params import LATER, PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
     "Each task's own clips, given frames (1 to 5) and horizon replace 32 frames at 6.25 frames a "
@@ -54,7 +54,12 @@ SPEC = MethodSpec(
     ),
     licence="Apache-2.0 (this reimplementation; the authors' code is Apache-2.0 too)",
     params=PARAMS,
-    overrides={"variant=epva": {"stochastic": False}, "variant=e2e": {"stochastic": False}},
+    overrides={
+        "variant=epva": {"stochastic": False},
+        "variant=e2e": {"stochastic": False},
+        "label=on": {"label": "required"},
+        "oracle=on": {"oracle": True, "stochastic": False, "label": "no"},
+    },
     notes={"encoder=small": "networks reduced for a CPU; docs/baselines.md lists all deviations"},
     stages=STAGES,
     presets=PRESETS,
@@ -67,4 +72,5 @@ SPEC = MethodSpec(
         ),
     ),
     trials=11,
+    later=LATER,
 )

@@ -121,7 +121,14 @@ def test_a_batch_depends_on_the_seed_alone():
 def test_what_belongs_to_frames_goes_with_them():
     view = Clips()
     extra = {i: np.arange(view.length("train", i))[:, None] + 100 * i for i in range(4)}
-    clips = batches.ResidentClips.of(view, Ctx, Clip(4, stride="task"), extra.__getitem__)
+    gaps = []
+
+    def extra_of(clip, gap):
+        gaps.append(gap)
+        return extra[clip]
+
+    clips = batches.ResidentClips.of(view, Ctx, Clip(4, stride="task"), extra_of)
+    assert gaps == [1, 1, 2, 2]
     with seeded(4):
         made = clips.batch(6)
     for row, i in enumerate(made.index.tolist()):
