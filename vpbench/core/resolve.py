@@ -194,7 +194,7 @@ class _Filler:
         preset, theirs = self.preset, self.params
         if not stage:
             follows = owner == "self" and self.spec.slots.get(part.slot) == part.name
-            theirs = self.params if follows else {}
+            theirs = self.params if follows else dict[str, Value]()
         elif owner != self.spec.name:
             trainer = self.registry.method(owner)
             if preset not in trainer.presets:

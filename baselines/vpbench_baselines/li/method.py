@@ -31,7 +31,7 @@ class Li:
 
     def __new__(cls, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> Li:
         """The class that the parameter `oracle` asks for."""
-        return super().__new__(LiOracle if params.get("oracle") == "on" else cls)
+        return object.__new__(LiOracle if params.get("oracle") == "on" else cls)
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> None:
         self.task, self.params = task, dict(params)

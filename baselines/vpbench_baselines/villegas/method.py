@@ -33,7 +33,7 @@ class Villegas(ComposedMethod):
         cls, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Component]
     ) -> Villegas:
         """The class that the parameter `oracle` asks for."""
-        return super().__new__(VillegasOracle if params.get("oracle") == "on" else cls)
+        return object.__new__(VillegasOracle if params.get("oracle") == "on" else cls)
 
     def __init__(
         self, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Component]

@@ -77,12 +77,24 @@ class Coded:
 
     def few(self, times: Tensor) -> Coded:
         """The same with fewer frames that count; all but the first count now."""
-        return Coded(self.frames, times, self.given, self.true[:, times - 1])
+        return Coded(self.frames, times, self.given, chosen(self.true, times - 1))
 
     @property
     def wanted(self) -> Tensor:
         """The frames that count, [B,len(times),3,H,W]."""
         return self.frames[:, self.times]
+
+
+def chosen(values: Tensor, places: Tensor) -> Tensor:
+    """[B,T,E] -> [B,len(places),E], the values at some places.
+
+    A product with zeros and ones: the same numbers as indexing gives, with a gradient that is a
+    product again, which every device computes in one order and which can be recorded.
+    """
+    if len(places) == values.shape[1]:
+        return values  # distinct and in order: all of them
+    every = torch.arange(values.shape[1], device=places.device)
+    return (places[:, None] == every).to(values) @ values
 
 
 def encode(networks: Networks, frames: Tensor, given: int, times: Tensor, unit: bool) -> Coded:
@@ -112,7 +124,7 @@ def rollout(
 
 def latent_loss(coded: Coded, predicted: Tensor) -> Tensor:
     """Squared error of predicted encodings; its gradient reaches encoder and predictor alike."""
-    return F.mse_loss(predicted[:, coded.times - 1], coded.true)
+    return F.mse_loss(chosen(predicted, coded.times - 1), coded.true)
 
 
 def image_loss(networks: Networks, coded: Coded, codes: Tensor) -> Tensor:
@@ -186,7 +198,7 @@ class Trainer:
 
         def update(alpha: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
             loss, figures = loss_of(alpha=alpha, **inputs)
-            gradients = list(torch.autograd.grad(loss, weights, allow_unused=True))
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
             for weight, gradient in zip(weights, gradients, strict=True):
                 if gradient is not None and id(weight) in predicting:
                     gradient.div_(alpha.clamp_min(_LEAST_WEIGHT))
@@ -226,7 +238,7 @@ class Trainer:
         unit = self.settings.unit("e2e")
         coded = encode(self.networks, frames, self.given, times, unit)
         predicted = rollout(self.networks, coded, unit, action=action)
-        loss = image_loss(self.networks, coded, predicted[:, coded.times - 1])
+        loss = image_loss(self.networks, coded, chosen(predicted, coded.times - 1))
         return loss, {"image": loss.detach(), **spreads(coded, predicted)}
 
     def adversarial(self) -> bool:

@@ -576,3 +576,14 @@ def test_stages_learn_from_clips_on_the_device_and_resume_to_the_same_weights(
     run(tmp_path / "broken", 2)
     again = run(tmp_path / "broken")
     assert all(torch.equal(straight[k], again[k]) for k in straight)
+
+
+def test_chosen_values_and_their_gradients_are_those_of_indexing():
+    values = torch.randn(2, 7, 3, requires_grad=True)
+    pull = torch.randn(2, 4, 3)
+    places = torch.tensor([0, 2, 5, 6])
+    found, wanted = training.chosen(values, places), values[:, places]
+    assert torch.equal(found, wanted)
+    slopes = [torch.autograd.grad((x * pull).sum(), values)[0] for x in (found, wanted)]
+    assert torch.equal(*slopes)
+    assert torch.equal(training.chosen(values, torch.arange(7)), values)
