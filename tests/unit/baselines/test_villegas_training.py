@@ -535,7 +535,7 @@ def test_what_each_row_needs():
 
 
 def test_a_preset_holds_for_all_parts():
-    for preset in ("paper", "cpu", "smoke"):
+    for preset in ("paper", "cpu", "gpu", "smoke"):
         method = resolve(MethodRef("villegas", {"preset": preset}), registry(), 64)
         for slot, (_, base, presets) in PARTS.items():
             assert dict(method.slots[slot].params) == {**base, **presets[preset]}
