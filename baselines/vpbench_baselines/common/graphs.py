@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from vpbench.api import FitContext
+
 Step = Callable[..., dict[str, Tensor]]
 
 _EAGER = 3
@@ -79,3 +81,9 @@ class GraphedStep:
             return False
         self._graph = graph
         return True
+
+
+def note_refusal(ctx: FitContext, graphed: GraphedStep) -> None:
+    """Say beside the rows of a stage that its step could not be recorded."""
+    if graphed.refused:
+        ctx.note(f"trained without CUDA graphs ({graphed.refused})")

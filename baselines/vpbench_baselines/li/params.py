@@ -99,7 +99,7 @@ PRESETS: dict[str, Mapping[str, Value]] = {
         "perceptual": "efficientnet-lite0",
         "perceptual_weight": 0.2,
         "colour_weight": 20_000.0,
-        "refiner_steps": 8000,
+        "refiner_steps": 16_000,
         "refiner_batch": 32,
         "refiner_rate": 1e-3,
         "refiner_decay": 0.8,

@@ -22,12 +22,13 @@ from vpbench.kit import (
     named_precision,
     perceptual_network,
     seeded,
-    set_rate,
     to_tensor,
     training_steps,
 )
 from vpbench_baselines.common.batches import ResidentClips, TensorBatch, resident
 from vpbench_baselines.common.figures import read
+from vpbench_baselines.common.graphs import GraphedStep, note_refusal
+from vpbench_baselines.common.optimisers import adam, set_rate
 from vpbench_baselines.li.flow_model import (
     FRAMES,
     FlowGenerator,
@@ -145,21 +146,33 @@ class Trainer:
         source: _Source,
         rate: float,
         decay: float,
-        loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]],
+        loss_of: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]],
+        noise: int = 0,
     ) -> bool:
-        """Minimise a loss of frames and flows; False when asked to stop before the end."""
-        adam = training.optimisers["adam"]
+        """Minimise a loss of frames, flows and noise; False when asked to stop before the end.
+
+        Args:
+            noise: normal numbers that it is given for each clip.
+        """
+        optimiser = training.optimisers["adam"]
         bound = self.settings.bound(self.ctx.task.size)
+
+        def update(frames: Tensor, flows: Tensor, noise: Tensor) -> dict[str, Tensor]:
+            loss, figures = loss_of(frames, flows, noise)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            return {**figures, "saturated": (flows.abs() >= bound).float().mean()}
+
+        graphed = GraphedStep(update, self.ctx.device)
         with training:
             for step, batch in training_steps(self.ctx, training, *source):
                 frames, flows = self._clips(batch)
-                loss, figures = loss_of(frames, flows)
-                set_rate(adam, rate * linear_decay(step, training.steps, decay))
-                adam.zero_grad(set_to_none=True)
-                loss.backward()
-                adam.step()
-                figures["saturated"] = (flows.abs() >= bound).float().mean()
+                drawn = torch.randn(len(frames), noise).to(self.ctx.device)
+                set_rate(optimiser, rate * linear_decay(step, training.steps, decay))
+                figures = graphed(frames=frames, flows=flows, noise=drawn)
                 training.log(read(figures, training), batch.index)
+        note_refusal(self.ctx, graphed)
         return training.finished
 
     def flow(self, generator: FlowGenerator, posterior: PosteriorEncoder) -> bool:
@@ -173,16 +186,18 @@ class Trainer:
         training = Training(
             "li:flow",
             modules,
-            {"adam": torch.optim.Adam(weights, s.rate)},
+            {"adam": adam(weights, s.rate, self.ctx.device)},
             s.steps,
             ("batch", "width", "latent"),
         )
 
-        def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def loss_of(
+            frames: Tensor, flows: Tensor, noise: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             with self._autocast():
                 mean, log_variance = posterior(frames[:, 0], filled(flows))
                 mean, log_variance = mean.float(), log_variance.float()
-                z = draw_code(mean, log_variance, torch.randn(mean.shape).to(mean.device))
+                z = draw_code(mean, log_variance, noise)
                 drawn = generator(frames[:, 0], z)
             error = flow_loss(drawn, flows, moving(flows, bound, s.moving_weight))
             divergence = divergences(mean, log_variance)
@@ -202,6 +217,7 @@ class Trainer:
             s.rate,
             s.decay,
             loss_of,
+            s.latent,
         )
 
     def refiner(self, refiner: Refiner) -> bool:
@@ -212,12 +228,14 @@ class Trainer:
         training = Training(
             "li:refiner",
             {"refiner": refiner},
-            {"adam": torch.optim.Adam(refiner.parameters(), s.refiner_rate)},
+            {"adam": adam(refiner.parameters(), s.refiner_rate, self.ctx.device)},
             s.refiner_steps,
             ("refiner_batch", "refiner_width"),
         )
 
-        def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def loss_of(
+            frames: Tensor, flows: Tensor, noise: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             real = frames[:, 1]
             with self._autocast():
                 fake = refiner(frames[:, 0], flows[:, 0])

@@ -25,7 +25,7 @@ from vpbench.kit import (
 )
 from vpbench_baselines.common.batches import as_tensors, tensor_batches
 from vpbench_baselines.common.figures import read
-from vpbench_baselines.common.graphs import GraphedStep
+from vpbench_baselines.common.graphs import GraphedStep, note_refusal
 from vpbench_baselines.common.optimisers import adam, set_rate
 from vpbench_baselines.villegas.detector import PoseDetector, make_network, regression_loss
 from vpbench_baselines.villegas.drawer import AnalogyDrawer
@@ -154,6 +154,8 @@ class GeneratorTraining:
                 done = self.training.log(read(losses, self.training), batch.index)
                 if validation_due(done, self.training.steps, N_PICTURES, at_end=False):
                     draw_validation(self.drawer, self.poses, self.data, self.ctx)
+        for graphed in self.graphs:
+            note_refusal(self.ctx, graphed)
         return self.training.finished
 
     # -- one step -----------------------------------------------------------------------------

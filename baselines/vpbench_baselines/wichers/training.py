@@ -28,7 +28,7 @@ from vpbench.kit import (
 from vpbench_baselines.common.batches import as_tensors, tensor_batches
 from vpbench_baselines.common.figures import read
 from vpbench_baselines.common.gradients import clip_each
-from vpbench_baselines.common.graphs import GraphedStep
+from vpbench_baselines.common.graphs import GraphedStep, note_refusal
 from vpbench_baselines.common.optimisers import adam, set_rate
 from vpbench_baselines.wichers.critic import Critic, Sequence, judged, score_gap
 from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
@@ -290,12 +290,6 @@ def _grouped(batches: Iterator[Any], count: int) -> Iterator[list[Any]]:
     """`count` batches a step."""
     while True:
         yield [next(batches) for _ in range(count)]
-
-
-def note_refusal(ctx: FitContext, graphed: GraphedStep) -> None:
-    """Say where a step could not be recorded."""
-    if graphed.refused:
-        ctx.note(f"trained without CUDA graphs ({graphed.refused})")
 
 
 class Sides:

@@ -143,11 +143,11 @@ def test_the_switch_of_the_kl_reaches_the_training(tmp_path, reduction, factor):
     told = []
 
     class Watched(training.Trainer):
-        def _run(self, made, source, rate, decay, loss_of):
+        def _run(self, made, source, rate, decay, loss_of, noise=0):
             batch = next(source[0](0))
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                loss, figures = loss_of(*self._clips(batch))
+                loss, figures = loss_of(*self._clips(batch), torch.randn(2, noise))
             told.append((float(loss.detach() - figures["flow"]), float(figures["kl"])))
             return False
 
