@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from vpbench_baselines.li.flow_model import FRAMES
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
 from vpbench_baselines.li.refiner import Refiner, warp, warped
 from vpbench_baselines.li.settings import Settings
-from vpbench_baselines.li.teachers import make_teacher
+from vpbench_baselines.li.teachers import Teacher, make_teacher
 from vpbench_baselines.li.training import Trainer, new_flow_model, new_refiner, open_store
 from vpbench_baselines.li.validation import validate_flow, validate_refiner
 
@@ -155,7 +156,7 @@ class LiOracle(Li):
     ) -> dict[str, npt.NDArray[Any]]:
         """For pictures: flow, px, float32 [B,S,T,H,W,2]; final, uint8 [B,S,T,H,W,3]."""
         frames = np.concatenate([given.frames[:, -1:], future], 1)
-        teacher = make_teacher(self.settings.teacher, _no_weights, self.device)
+        teacher = self._teacher()
         flows = np.stack([teacher.between(clip[1:], clip[:-1]) for clip in frames])
         with torch.inference_mode():
             self.refiner.eval()
@@ -163,6 +164,16 @@ class LiOracle(Li):
             video = self._drawn(first, torch.from_numpy(flows).to(self.device))
         parts = {"flow": np.moveaxis(flows, 2, -1), "final": to_uint8(video)}
         return {k: np.repeat(v[:, None], seeds.shape[1], axis=1) for k, v in parts.items()}
+
+    def _teacher(self) -> Teacher:
+        """The flow's teacher. OpenCV, when it is imported, adds its folder to a search path."""
+        before = os.environ.get("LD_LIBRARY_PATH")
+        teacher = make_teacher(self.settings.teacher, _no_weights, self.device)
+        if before is None:
+            os.environ.pop("LD_LIBRARY_PATH", None)
+        else:
+            os.environ["LD_LIBRARY_PATH"] = before
+        return teacher
 
 
 def _no_weights(name: str) -> Path:

@@ -1,6 +1,7 @@
 """Training `li`: what each loss is and reaches, the loop, the acceptance checks, prediction."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from vpbench.harness.training.context import StageContext
 from vpbench.kit import generator as seeded_generator
 from vpbench_baselines.common.batches import ResidentClips
 from vpbench_baselines.li import flows, training, validation
+from vpbench_baselines.li import method as method_module
 from vpbench_baselines.li.flows import FlowStore
 from vpbench_baselines.li.method import Li
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
@@ -445,6 +447,23 @@ def test_without_the_refiner_frames_are_the_warp_and_nothing_else():
     # a later piece goes on from the last warped frame
     assert np.array_equal(found["final"], without.predict(given(), 18, SEEDS))
     assert not np.array_equal(found["final"], wanted["final"])
+
+
+@pytest.mark.parametrize("path", [None, "/somewhere"])
+def test_the_oracle_leaves_the_environment_alone(monkeypatch, path):
+    """OpenCV, when it is imported, does not."""
+
+    def teacher(name, weights, device):
+        monkeypatch.setenv("LD_LIBRARY_PATH", "changed")
+        return training.make_teacher(name, weights, device)
+
+    if path is None:
+        monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    else:
+        monkeypatch.setenv("LD_LIBRARY_PATH", path)
+    monkeypatch.setattr(method_module, "make_teacher", teacher)
+    Li(TASK, {**SMOKE, "oracle": "on"}, {})._teacher()
+    assert os.environ.get("LD_LIBRARY_PATH") == path
 
 
 @pytest.mark.parametrize("refiner", ["on", "off"])
