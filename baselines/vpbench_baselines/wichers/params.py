@@ -42,6 +42,7 @@ _FIRST: dict[str, Value] = {
     "precision": "fp32",
     "latent_weight": 0.1,
     "latent_delay": 20_000,
+    "latent_part": 0.0,
     "latent_for": "both",
 }
 _SECOND: dict[str, Value] = {
@@ -52,7 +53,7 @@ _SECOND: dict[str, Value] = {
     "critic_steps": 5,
     "critic_width": 64,
     "critic_init": "glorot",
-    "critic_lead": 0,
+    "critic_lead": 0.0,
     "penalty": 10.0,
     "noise": 100,
     "rate_predictor": 1e-6,
@@ -91,12 +92,13 @@ steps, batch, rate, decay, warm: of the first stage (and of e2e); the rate rises
 precision: "fp32", or "bf16" for the layers of the analogy network in the first stage.
 latent_weight, latent_delay: the latent loss counts latent_weight * sigmoid((step - delay) / (0.1
     delay)).
+latent_part: where it is above 0, the delay is this part of the steps.
 latent_for: whom that weight holds for: "both", or the "encoder" alone. Under the small weights of
     the beginning the predictor's gradient is smaller than what Adam adds to its length, and is
     lost; with "encoder" the predictor learns from the loss as it is.
 critic_init: first weights of the critic's recurrent and dense layers: "glorot", the default of the
     original's layers, or "truncated", normal ones of 0.01, under which its slope begins near 0.
-critic_lead: so many steps at the beginning in which only the critic learns.
+critic_lead: part of the steps, at their beginning, in which only the critic learns.
 adversarial_*, critic_*, penalty, noise, rate_*: of the second stage; `penalty` is the weight of the
     gradient penalty, `adversarial_latent` that of the latent loss beside the critic.
 """
@@ -159,13 +161,13 @@ PRESETS: dict[str, Mapping[str, Value]] = {
         "decay": 0.5,
         "warm": 200,
         "latent_weight": 0.02,
-        "latent_delay": 3000,
+        "latent_part": 0.4,
         "latent_for": "encoder",
         "adversarial_steps": 600,
         "adversarial_batch": 8,
         "adversarial_decay": 0.5,
         "critic_width": 32,
-        "critic_lead": 60,
+        "critic_lead": 0.1,
         "noise": 16,
         "rate_predictor": 3e-5,
         "rate_decoder": 1e-4,
@@ -209,7 +211,8 @@ LATER: dict[str, Value] = {
     "label": "off",
     "latent_for": "both",
     "critic_init": "truncated",
-    "critic_lead": 0,
+    "critic_lead": 0.0,
+    "latent_part": 0.0,
 }
 """Parameters that came after the first checkpoints, with the values that these were trained
 under."""

@@ -44,7 +44,6 @@ _LEAST = {
     "adversarial_batch": 1,
     "critic_steps": 1,
     "critic_width": 1,
-    "critic_lead": 0,
     "latent_delay": 1,
     "frames": 2,  # one to see, one to predict
     "noise": 1,
@@ -90,6 +89,7 @@ class Settings:
     precision: str
     latent_weight: float
     latent_delay: int
+    latent_part: float
     latent_for: str
     adversarial_steps: int
     adversarial_batch: int
@@ -98,7 +98,7 @@ class Settings:
     critic_steps: int
     critic_width: int
     critic_init: str
-    critic_lead: int
+    critic_lead: float
     penalty: float
     noise: int
     rate_predictor: float
@@ -120,12 +120,20 @@ class Settings:
             raise UsageError(
                 "encoder=small has no pretrained weights.", fix="Add encoder_init=scratch."
             )
-        if not params["critic_lead"] < params["adversarial_steps"]:
-            raise UsageError(
-                f"critic_lead={params['critic_lead']} leaves none of the "
-                f"{params['adversarial_steps']} adversarial_steps to the other networks."
-            )
+        for name in ("critic_lead", "latent_part"):
+            if not 0 <= params[name] < 1:
+                raise UsageError(f"{name}={params[name]} must be a part of the steps, below 1.")
         return Settings(**params)
+
+    @property
+    def lead(self) -> int:
+        """Steps of the second stage in which only the critic learns."""
+        return int(self.critic_lead * self.adversarial_steps)
+
+    @property
+    def delay(self) -> float:
+        """The step of the first stage around which the latent loss gains its weight."""
+        return max(1.0, self.latent_part * self.steps) if self.latent_part else self.latent_delay
 
     def slot(self, classes: int) -> int:
         """Numbers of the predictor's action slot."""

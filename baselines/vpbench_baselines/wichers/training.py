@@ -42,7 +42,7 @@ _Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """frames [B,L,3,H,W], action, times and alpha -> a loss and its figures."""
 
 
-def latent_weight(step: int, highest: float, delay: int) -> float:
+def latent_weight(step: int, highest: float, delay: float) -> float:
     """alpha(s): a sigmoid that rises around `delay`, so that encodings first learn to be drawn."""
     return highest / (1 + math.exp(-(step - delay) / (0.1 * delay)))
 
@@ -212,7 +212,7 @@ class Trainer:
             for step, batch in training_steps(self.ctx, training, batches, ahead):
                 inputs, index = self._inputs(batch)
                 inputs["times"] = self._times(inputs)
-                alpha = latent_weight(step, s.latent_weight, s.latent_delay)
+                alpha = latent_weight(step, s.latent_weight, s.delay)
                 set_rate(optimiser, s.rate * rate_factor(step, s))
                 figures = graphed(alpha=torch.tensor(alpha, device=device), **inputs)
                 shown = {"alpha": alpha} if stage == "epva" else {}
@@ -268,7 +268,7 @@ class Trainer:
                 for inputs, _ in made[:-1]:
                     noise, share = self._noise(inputs), self._share(inputs)
                     figures |= judge(noise=noise, share=share, **inputs)
-                if step >= s.critic_lead:
+                if step >= s.lead:
                     inputs = made[-1][0]
                     noise, times = self._noise(inputs), self._times(inputs)
                     figures |= draw(noise=noise, times=times, **inputs)

@@ -505,14 +505,25 @@ def moved(folder, stop_at, **changed):
 
 
 def test_the_critic_learns_alone_in_its_lead(tmp_path):
-    parts, lines = moved(tmp_path / "lead", 3, critic_lead=3)
+    parts, lines = moved(tmp_path / "lead", 3, critic_lead=0.5)
     assert parts == set()
     assert all("critic" in x and "gap" not in x for x in lines)
     assert lines[0]["penalty"] != lines[-1]["penalty"]
-    parts, lines = moved(tmp_path / "after", 4, critic_lead=3)
+    parts, lines = moved(tmp_path / "after", 4, critic_lead=0.5)
     assert parts == {"encoder", "predictor", "decoder"} and "gap" in lines[-1]
-    with pytest.raises(UsageError, match="critic_lead"):
-        Settings.of({**SMOKE, "critic_lead": 4})
+    for name in ("critic_lead", "latent_part"):
+        for wrong in (-0.1, 1.0):
+            with pytest.raises(UsageError, match=name):
+                Settings.of({**SMOKE, name: wrong})
+
+
+def test_parts_of_the_steps_follow_their_number():
+    """A shorter or longer training of the same preset keeps its shape."""
+    for steps in (1, 40, 1000):
+        part = {"latent_part": 0.4, "critic_lead": 0.1}
+        s = Settings.of({**SMOKE, "steps": steps, "adversarial_steps": steps, **part})
+        assert s.delay == max(1, 0.4 * steps) and s.lead == steps // 10 < steps
+    assert Settings.of({**SMOKE, "latent_delay": 7}).delay == 7
 
 
 @pytest.mark.parametrize("weight", [1e-12, 1e-6, 1.0])
@@ -565,7 +576,7 @@ def test_stages_learn_from_clips_on_the_device_and_resume_to_the_same_weights(
             return super().batches(split, window, batch, augment, start_step, stream)
 
     def run(folder, stop_at=99):
-        steps = {"steps": 4, "adversarial_steps": 4, "latent_delay": 2, "critic_lead": 1}
+        steps = {"steps": 4, "adversarial_steps": 4, "latent_delay": 2, "critic_lead": 0.3}
         method = Wichers(TASK, {**SMOKE, **steps}, {})
         ctx = Stopping(**{**vars(context(folder, stage)), "stop_at": stop_at})
         method.fit(stage, Quiet(), ctx)
