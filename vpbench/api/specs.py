@@ -171,7 +171,8 @@ class MethodSpec:
         factory: "pkg.mod:Class", called as factory(task, params, slots).
         params: every parameter with its default; a preset overrides some of them.
         overrides: {"param=value": capability changes} for parameters that change what it needs.
-        slots: slot name -> default component name.
+        slots: slot name -> default component name. Where such a component trains itself and has a
+            parameter of the same name as the method, it takes the method's value.
         notes: {"param=value" or "param!=value": what tables say of a row where it holds}, such as
             a deviation from the paper with its measured effect.
         default_preset: ((largest size, preset), ..., (None, preset)); () for no presets.
@@ -180,6 +181,9 @@ class MethodSpec:
             single file; what they hold is part of the run id.
         expected_failures: {conformance check: reason}, strict.
         trials: number of tuning trials on the validation split, None if not recorded.
+        later: parameters that came after results were made, each with the value under which all is
+            as it was before. At that value they are left out of run ids and stage keys, so that
+            earlier results and checkpoints hold.
     """
 
     registry: ClassVar[str] = "method"
@@ -207,6 +211,7 @@ class MethodSpec:
     trials: int | None = None
     version: int = 1
     files: tuple[str, ...] = ()
+    later: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True)
@@ -221,6 +226,7 @@ class ComponentSpec:
         overrides: {"param=value": capability changes}, as for a method.
         notes: as for a method, of the component's parameters; they stand beside every row that has
             the component in a slot.
+        later: as for a method.
     """
 
     registry: ClassVar[str] = "component"
@@ -244,6 +250,7 @@ class ComponentSpec:
     weights: tuple[WeightSpec, ...] = ()
     expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    later: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class ResolvedComponent:
             "factory": self.spec.factory,
             "version": self.spec.version,
             "space": self.spec.space,
-            "params": dict(self.params),
+            "params": counted_params(self.spec, self.params),
         }
 
     @property
@@ -115,7 +115,7 @@ class ResolvedMethod:
             "name": self.spec.name,
             "factory": self.spec.factory,
             "api": self.spec.api,
-            "params": dict(self.params),
+            "params": counted_params(self.spec, self.params),
             "slots": {slot: part.identity() for slot, part in sorted(self.slots.items())},
             **later,
         }
@@ -169,6 +169,13 @@ def overridden(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) ->
         if _holds(rule, params):
             capabilities = capabilities.changed(changes)
     return capabilities
+
+
+def counted_params(
+    spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]
+) -> dict[str, Value]:
+    """The parameters that count in keys: later ones do only where they change something."""
+    return {k: v for k, v in params.items() if k not in spec.later or v != spec.later[k]}
 
 
 def _notes(spec: MethodSpec | ComponentSpec, params: Mapping[str, Value]) -> list[str]:

@@ -187,12 +187,14 @@ class _Filler:
     def _usual(self, part: ComponentSpec) -> dict[str, Value]:
         """Parameters of a component without dotted ones: its trainer's, where it has one.
 
-        A preset of the method that its trainer has too holds for both.
+        A preset of the method that its trainer has too holds for both. A component that trains
+        itself follows the method in whose slot it belongs.
         """
         owner, _, stage = (part.trained_by or "").partition(":")
         preset, theirs = self.preset, self.params
         if not stage:
-            theirs = {}
+            follows = owner == "self" and self.spec.slots.get(part.slot) == part.name
+            theirs = self.params if follows else dict[str, Value]()
         elif owner != self.spec.name:
             trainer = self.registry.method(owner)
             if preset not in trainer.presets:

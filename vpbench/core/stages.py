@@ -11,7 +11,7 @@ from vpbench.api.errors import Refused, UnknownName, UsageError
 from vpbench.api.specs import StageSpec
 from vpbench.api.version import KIT_TRAINING
 from vpbench.core.hashing import digest
-from vpbench.core.methods import ResolvedComponent, ResolvedMethod
+from vpbench.core.methods import ResolvedComponent, ResolvedMethod, counted_params
 from vpbench.core.names import MethodRef, parse_value, safe_name
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve, trainer_of
@@ -126,9 +126,11 @@ class _Builder:
                 return None
             nodes, frozen = self._before(method, stage, trains)
         identities = [method.slots[s].identity() for s in trains]
-        trained: Any = [_only(method.own_params(stage.trains), stage), identities, frozen]
+        own = counted_params(method.spec, method.own_params(stage.trains))
+        trained: Any = [_only(own, stage), identities, frozen]
         if not stage.trains:
-            trained = [method.spec.factory, _only(method.params, stage), frozen]
+            params = counted_params(method.spec, method.params)
+            trained = [method.spec.factory, _only(params, stage), frozen]
         return self._add(method.spec.name, stage, "method", method, trains, _keys(nodes), trained)
 
     def _joint(self, method: ResolvedMethod, stage: StageSpec) -> ResolvedMethod:

@@ -19,9 +19,11 @@ import numpy.typing as npt
 from vpbench.api import Clip, Frames, TrainView
 from vpbench_baselines.li.teachers import Flows, Teacher
 
-_STEP = 128
+STEP = 128
 """Stored flow is rounded to whole 1/128 px, the same whether it was just computed or read."""
 _VERSION = 1
+_MOST_BYTES = 2 << 30
+"""Flow that is kept in memory once it is decoded; the flow of further clips is read each time."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class FlowStore:
 
     def __init__(self, data: TrainView, teacher: Teacher, folder: Path) -> None:
         self.data, self.teacher, self.folder = data, teacher, folder
-        self._keys: dict[tuple[str, int], str] = {}
+        self._decoded: dict[tuple[str, int, int], npt.NDArray[np.int16]] = {}
+        self._bytes = 0
 
     def between(self, split: str, clip: int, times: npt.NDArray[np.int64]) -> Flows:
         """Flow from each of some frames back to the one before.
@@ -64,23 +67,33 @@ class FlowStore:
         """
         length = self.data.length(split, clip)
         gaps = np.diff(times) % length
-        by_gap = {int(g): self._clip(split, clip, int(g), length) for g in set(gaps.tolist())}
+        by_gap = {int(g): self.whole(split, clip, int(g)) for g in set(gaps.tolist())}
         rows = [by_gap[int(g)][int(t)] for t, g in zip(times[:-1], gaps, strict=True)]
         flows = np.stack(rows).astype(np.float32)
-        flows /= _STEP
+        flows /= STEP
         return flows
 
+    def whole(self, split: str, clip: int, gap: int) -> npt.NDArray[np.int16]:
+        """int16 [L,2,H,W], px times 128: flow from frame i + gap, counted round, back to frame i.
+
+        To unzip it takes longer than a training step, so it is kept.
+        """
+        decoded = self._decoded.get((split, clip, gap))
+        if decoded is None:
+            decoded = self._clip(split, clip, gap, self.data.length(split, clip))
+            decoded.setflags(write=False)
+            if self._bytes + decoded.nbytes <= _MOST_BYTES:
+                self._decoded[split, clip, gap] = decoded
+                self._bytes += decoded.nbytes
+        return decoded
+
     def _clip(self, split: str, clip: int, gap: int, length: int) -> npt.NDArray[np.int16]:
-        """int16 [L,2,H,W]: flow from frame i + gap, counted round, back to frame i."""
-        key = self._keys.get((split, clip))
-        frames = None
-        if key is None:
-            frames = self.data.read(split, clip, range(length))
-            key = self._keys[split, clip] = self._key(frames)
+        """As `whole`, from the disk or the teacher."""
+        frames = self.data.read(split, clip, range(length))
+        key = self._key(frames)
         path = self.folder / key[:2] / f"{key}-{gap}.npz"
         stored = _read(path)
         if stored is None:
-            frames = self.data.read(split, clip, range(length)) if frames is None else frames
             stored = self._compute(frames, gap)
             _write(path, stored)
         return stored
@@ -93,7 +106,7 @@ class FlowStore:
         if gap == 0:  # a frame that is shown twice does not move
             return np.zeros((len(frames), 2, *frames.shape[1:3]), np.int16)
         flow = self.teacher.between(np.roll(frames, -gap, axis=0), frames)
-        return np.clip(np.rint(flow * _STEP), -32767, 32767).astype(np.int16)
+        return np.clip(np.rint(flow * STEP), -32767, 32767).astype(np.int16)
 
 
 def _read(path: Path) -> npt.NDArray[np.int16] | None:

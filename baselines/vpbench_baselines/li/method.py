@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vpbench.api import Conditioning, FitContext, Frames, Seeds, TaskInfo, TrainView
+from vpbench.api import Conditioning, FitContext, Frames, Refused, Seeds, TaskInfo, TrainView
 from vpbench.kit import load_weights, normal, round_weights, save_weights, to_tensor, to_uint8
 from vpbench_baselines.common.notes import note_stage, preset_of
 from vpbench_baselines.li.flow_model import FRAMES
 from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
-from vpbench_baselines.li.refiner import Refiner, warp
+from vpbench_baselines.li.refiner import Refiner, warp, warped
 from vpbench_baselines.li.settings import Settings
+from vpbench_baselines.li.teachers import Teacher, make_teacher
 from vpbench_baselines.li.training import Trainer, new_flow_model, new_refiner, open_store
 from vpbench_baselines.li.validation import validate_flow, validate_refiner
 
 
 class Li:
-    """Flow from one image and one code, then frames from flow (Li et al. 2018)."""
+    """Flow from one image and one code, then frames from flow (Li et al. 2018).
+
+    With oracle=on an object is a `LiOracle`, whose `predict` is given the true future.
+    """
+
+    def __new__(cls, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> Li:
+        """The class that the parameter `oracle` asks for."""
+        return object.__new__(LiOracle if params.get("oracle") == "on" else cls)
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> None:
         self.task, self.params = task, dict(params)
@@ -83,10 +92,16 @@ class Li:
         motion: list[Tensor] = []
         for piece in range(pieces):
             flows = self.generator(frame, codes[:, piece])[:, : horizon - piece * FRAMES]
-            videos.append(self.refiner.rollout(frame, flows))
+            videos.append(self._drawn(frame, flows))
             motion.append(flows)
             frame = videos[-1][:, -1]
         return torch.cat(videos, 1), torch.cat(motion, 1)
+
+    def _drawn(self, frame: Tensor, flows: Tensor) -> Tensor:
+        """Frames [B,T,3,H,W] along flows [B,T,2,H,W], each from the one before."""
+        if self.settings.refiner == "off":
+            return warped(frame, flows)
+        return self.refiner.rollout(frame, flows)
 
     # -- stages -------------------------------------------------------------------------------
 
@@ -125,3 +140,41 @@ class Li:
         """Read what a stage has saved."""
         self.device = device
         load_weights(self.generator if stage == "flow" else self.refiner, Path(folder), device)
+
+
+class LiOracle(Li):
+    """Draws along the teacher's flow of the true future: what the refiner, or a warp, can do."""
+
+    def predict(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds
+    ) -> Frames:
+        """uint8 [B,S,T,H,W,3]; every sample is the same."""
+        return self.intermediates(given, future, horizon, seeds)["final"]
+
+    def intermediates(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds
+    ) -> dict[str, npt.NDArray[Any]]:
+        """For pictures: flow, px, float32 [B,S,T,H,W,2]; final, uint8 [B,S,T,H,W,3]."""
+        frames = np.concatenate([given.frames[:, -1:], future], 1)
+        teacher = self._teacher()
+        flows = np.stack([teacher.between(clip[1:], clip[:-1]) for clip in frames])
+        with torch.inference_mode():
+            self.refiner.eval()
+            first = to_tensor(frames[:, 0], self.device)
+            video = self._drawn(first, torch.from_numpy(flows).to(self.device))
+        parts = {"flow": np.moveaxis(flows, 2, -1), "final": to_uint8(video)}
+        return {k: np.repeat(v[:, None], seeds.shape[1], axis=1) for k, v in parts.items()}
+
+    def _teacher(self) -> Teacher:
+        """The flow's teacher. OpenCV, when it is imported, adds its folder to a search path."""
+        before = os.environ.get("LD_LIBRARY_PATH")
+        teacher = make_teacher(self.settings.teacher, _no_weights, self.device)
+        if before is None:
+            os.environ.pop("LD_LIBRARY_PATH", None)
+        else:
+            os.environ["LD_LIBRARY_PATH"] = before
+        return teacher
+
+
+def _no_weights(name: str) -> Path:
+    raise Refused(f"li: {name} cannot be had while predicting.")

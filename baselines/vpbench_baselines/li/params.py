@@ -32,8 +32,11 @@ _REFINER: dict[str, Value] = {
     "refiner_decay": 0.0,
 }
 
-PARAMS: dict[str, Value] = {**_SHARED, **_FLOW, **_REFINER}
+PARAMS: dict[str, Value] = {"refiner": "on", "oracle": "off", **_SHARED, **_FLOW, **_REFINER}
 """Every parameter with its value in preset `paper`.
+
+refiner: "off" shows the frames as the flow has warped them.
+oracle: "on" takes the teacher's flow of the true future in place of drawn flow (teacher=dis).
 
 teacher: whose optical flow is learned: "dis" (OpenCV), "raft-small" or "spynet" (the original's;
     its weights are for non-commercial research).
@@ -78,6 +81,29 @@ PRESETS: dict[str, Mapping[str, Value]] = {
         "refiner_rate": 1e-3,
         "refiner_decay": 0.7,
     },
+    "gpu": {
+        "flow_max": 10.0,
+        "flip": True,
+        "width": 32,
+        "latent": 64,
+        "moving_weight": 4.0,
+        "kl_weight": 0.002,
+        "kl_reduction": "mean",
+        "steps": 5000,
+        "batch": 16,
+        "rate": 1e-3,
+        "decay": 0.7,
+        "refiner_width": 64,
+        "refiner_levels": 1,
+        "pair_gap": 1,
+        "perceptual": "efficientnet-lite0",
+        "perceptual_weight": 0.2,
+        "colour_weight": 20_000.0,
+        "refiner_steps": 16_000,
+        "refiner_batch": 32,
+        "refiner_rate": 1e-3,
+        "refiner_decay": 0.8,
+    },
     "smoke": {
         "flow_max": 10.0,
         "flip": True,
@@ -99,10 +125,14 @@ PRESETS: dict[str, Mapping[str, Value]] = {
     },
 }
 """`paper` is the size and the losses of the authors' code, `cpu` a reduction that keeps every part,
-`smoke` runs in seconds and is never comparable."""
+`gpu` a wider one for minutes on one GPU, `smoke` runs in seconds and is never comparable."""
+
+LATER: dict[str, Value] = {"refiner": "on", "oracle": "off"}
+"""Parameters that came after the first checkpoints, with the values that these were trained
+under."""
 
 STAGES = (
-    StageSpec("flow", 1, params=(*_SHARED, *_FLOW)),
-    StageSpec("refiner", 1, params=(*_SHARED, *_REFINER)),
+    StageSpec("flow", 1, params=(*_SHARED, *_FLOW), when=("oracle=off",)),
+    StageSpec("refiner", 1, params=(*_SHARED, *_REFINER), when=("refiner=on",)),
 )
 """The two trainings, neither of which needs the other."""

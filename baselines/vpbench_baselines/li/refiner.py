@@ -121,6 +121,23 @@ class Refiner(nn.Module):
         return torch.stack(frames, 1)
 
 
+def warped(frame: Tensor, flows: Tensor) -> Tensor:
+    """Frames one after the other, each the one before along its flow and nothing else.
+
+    Args:
+        frame: [B,3,H,W].
+        flows: [B,T,2,H,W] px.
+
+    Returns:
+        [B,T,3,H,W].
+    """
+    frames: list[Tensor] = []
+    for flow in flows.unbind(1):
+        frame = warp(frame, flow)
+        frames.append(frame)
+    return torch.stack(frames, 1)
+
+
 def squared_distances(
     network_fake: list[Tensor], network_real: list[Tensor], scales: Tensor
 ) -> Tensor:

@@ -15,6 +15,8 @@ _CHOICES = {
     "precision": ("fp32", "bf16"),
     "kl_reduction": ("sum", "mean"),
     "perceptual": ("vgg19", "vgg16-hed", "efficientnet-lite0", "none"),
+    "refiner": ("on", "off"),
+    "oracle": ("off", "on"),
 }
 _LEAST = {
     "width": 1,
@@ -38,6 +40,8 @@ _REFERENCE_SIZE = 128
 class Settings:
     """Parameters; `params.PARAMS` says what each means."""
 
+    refiner: str
+    oracle: str
     teacher: str
     flow_max: float
     flip: bool
@@ -75,6 +79,12 @@ class Settings:
             raise UsageError(f"refiner_levels={params['refiner_levels']} must be 1, 2 or 3.")
         if not params["flow_max"] > 0:
             raise UsageError(f"flow_max={params['flow_max']} must be above 0.")
+        if params["oracle"] == "on" and params["teacher"] != "dis":
+            raise UsageError(
+                f"oracle=on asks the teacher while predicting; {params['teacher']} cannot be asked "
+                "then.",
+                fix="Use teacher=dis.",
+            )
         if params["perceptual"] == "none" and not params["colour_weight"]:
             raise UsageError(
                 "perceptual=none with colour_weight=0 leaves nothing to learn from.",

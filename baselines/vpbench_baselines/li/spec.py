@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
-from vpbench_baselines.li.params import PARAMS, PRESETS, STAGES
+from vpbench_baselines.li.params import LATER, PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
     "Each task's own clips and stride replace 17 consecutive frames at 24 frames a second, and its "
@@ -33,6 +33,10 @@ DEVIATIONS = (
     "Preset cpu: the perceptual network is EfficientNet-Lite0, and the squared error of pixels "
     "weighs 1000, not 65025, so that the features count.",
     "Preset cpu: Adam starts at 1e-3 and falls to 0; layers compute in bfloat16 in training.",
+    "On a GPU batches are drawn from clips in its memory, by the same rules from other random"
+    " numbers.",
+    "Preset gpu: as preset cpu, with width 32, and 64 for the refiner, larger batches and all"
+    " in float32; the squared error of pixels weighs 20000.",
 )
 """Where this differs from the authors' code, all presets first."""
 
@@ -96,11 +100,14 @@ SPEC = MethodSpec(
     ),
     licence="Apache-2.0 (this reimplementation; no licence is stated for the authors' code)",
     params=PARAMS,
+    overrides={"oracle=on": {"oracle": True, "stochastic": False}},
     notes={
+        "refiner=off": "frames as the flow has warped them, without the second network",
         "teacher=dis": "flow learned from OpenCV's DIS (original: SPyNet)",
         "kl_reduction=mean": "KL as a mean (original: a sum, under which the code says nothing)",
         "perceptual=efficientnet-lite0": "perceptual loss on EfficientNet-Lite0 (original: VGG-19)",
-        "width=16": "networks reduced for a CPU; docs/baselines.md lists all deviations",
+        "width=16": "networks reduced; docs/baselines.md lists all deviations",
+        "width=32": "networks reduced; docs/baselines.md lists all deviations",
     },
     stages=STAGES,
     presets=PRESETS,
@@ -111,4 +118,5 @@ SPEC = MethodSpec(
         Checkpoint("refiner", "4b583766529c8f30", "checkpoints/li.refiner-4b583766529c8f30"),
     ),
     trials=22,
+    later=LATER,
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vpbench.api import FitContext, TrainView
+from vpbench.api import Clip, FitContext, TrainView
 from vpbench.kit import (
     PerceptualLoss,
     Training,
@@ -19,10 +22,13 @@ from vpbench.kit import (
     named_precision,
     perceptual_network,
     seeded,
-    set_rate,
     to_tensor,
     training_steps,
 )
+from vpbench_baselines.common.batches import ResidentClips, TensorBatch, resident
+from vpbench_baselines.common.figures import read
+from vpbench_baselines.common.graphs import GraphedStep, note_refusal
+from vpbench_baselines.common.optimisers import adam, set_rate
 from vpbench_baselines.li.flow_model import (
     FRAMES,
     FlowGenerator,
@@ -30,7 +36,7 @@ from vpbench_baselines.li.flow_model import (
     divergences,
     draw_code,
 )
-from vpbench_baselines.li.flows import FlowBatch, FlowStore, flow_batches
+from vpbench_baselines.li.flows import STEP, FlowBatch, FlowStore, flow_batches
 from vpbench_baselines.li.refiner import Refiner, squared_distances
 from vpbench_baselines.li.settings import Settings
 from vpbench_baselines.li.teachers import make_teacher
@@ -43,6 +49,9 @@ _MOVES = 0.1
 """A place moves where the flow exceeds this part of the largest that can be drawn."""
 _VGG_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Layers of the perceptual loss, as in the authors' code."""
+
+_Source = tuple[Callable[[int], Iterator[Any]], int]
+"""Steps that are made -> batches; and how many of them to make ahead."""
 
 
 def open_store(settings: Settings, data: TrainView, ctx: FitContext) -> FlowStore:
@@ -108,33 +117,62 @@ class Trainer:
         """In which precision the layers of the networks compute."""
         return autocast(self.ctx.device, named_precision(self.settings.precision))
 
-    def _clips(self, batch: FlowBatch) -> tuple[Tensor, Tensor]:
-        frames = to_tensor(batch.frames, self.ctx.device)
-        flows = torch.from_numpy(batch.flows).to(self.ctx.device)
+    def _clips(self, batch: FlowBatch | TensorBatch) -> tuple[Tensor, Tensor]:
+        if isinstance(batch, TensorBatch):
+            frames, flows = batch.frames, _stored(batch.extra)
+        else:
+            frames = to_tensor(batch.frames, self.ctx.device)
+            flows = torch.from_numpy(batch.flows).to(self.ctx.device)
         if self.settings.flip:
             frames, flows = mirrored(frames, flows, torch.rand(len(frames)).to(frames.device) < 0.5)
         return frames, flows
 
+    def _source(self, window: Clip, batch: int, ends: bool) -> _Source:
+        """Batches of the harness with their flow; on a GPU they are drawn from clips there."""
+        if resident(self.ctx.device):
+
+            def flow_of(clip: int, stride: int) -> npt.NDArray[np.int16]:
+                return self.store.whole("train", clip, stride * (window.length - 1 if ends else 1))
+
+            clips = ResidentClips.of(self.store.data, self.ctx, window, flow_of)
+            if clips is not None:
+                kept = (0, window.length - 1) if ends else None
+                return lambda done: _drawn(clips, batch, kept), 0
+        return lambda done: flow_batches(self.store, "train", window, batch, done, ends=ends), 2
+
     def _run(
         self,
         training: Training,
-        batches: Callable[[int], Iterator[FlowBatch]],
+        source: _Source,
         rate: float,
         decay: float,
-        loss_of: Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]],
+        loss_of: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]],
+        noise: int = 0,
     ) -> bool:
-        """Minimise a loss of frames and flows; False when asked to stop before the end."""
-        adam = training.optimisers["adam"]
+        """Minimise a loss of frames, flows and noise; False when asked to stop before the end.
+
+        Args:
+            noise: normal numbers that it is given for each clip.
+        """
+        optimiser = training.optimisers["adam"]
         bound = self.settings.bound(self.ctx.task.size)
+
+        def update(frames: Tensor, flows: Tensor, noise: Tensor) -> dict[str, Tensor]:
+            loss, figures = loss_of(frames, flows, noise)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            return {**figures, "saturated": (flows.abs() >= bound).float().mean()}
+
+        graphed = GraphedStep(update, self.ctx.device)
         with training:
-            for step, batch in training_steps(self.ctx, training, batches, ahead=2):
-                loss, figures = loss_of(*self._clips(batch))
-                set_rate(adam, rate * linear_decay(step, training.steps, decay))
-                adam.zero_grad(set_to_none=True)
-                loss.backward()
-                adam.step()
-                figures["saturated"] = float(np.mean(np.abs(batch.flows) >= bound))
-                training.log(figures, batch.index)
+            for step, batch in training_steps(self.ctx, training, *source):
+                frames, flows = self._clips(batch)
+                drawn = torch.randn(len(frames), noise).to(self.ctx.device)
+                set_rate(optimiser, rate * linear_decay(step, training.steps, decay))
+                figures = graphed(frames=frames, flows=flows, noise=drawn)
+                training.log(read(figures, training), batch.index)
+        note_refusal(self.ctx, graphed)
         return training.finished
 
     def flow(self, generator: FlowGenerator, posterior: PosteriorEncoder) -> bool:
@@ -148,35 +186,38 @@ class Trainer:
         training = Training(
             "li:flow",
             modules,
-            {"adam": torch.optim.Adam(weights, s.rate)},
+            {"adam": adam(weights, s.rate, self.ctx.device)},
             s.steps,
             ("batch", "width", "latent"),
         )
 
-        def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
+        def loss_of(
+            frames: Tensor, flows: Tensor, noise: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             with self._autocast():
                 mean, log_variance = posterior(frames[:, 0], filled(flows))
                 mean, log_variance = mean.float(), log_variance.float()
-                z = draw_code(mean, log_variance, torch.randn(mean.shape).to(mean.device))
+                z = draw_code(mean, log_variance, noise)
                 drawn = generator(frames[:, 0], z)
             error = flow_loss(drawn, flows, moving(flows, bound, s.moving_weight))
             divergence = divergences(mean, log_variance)
             loss = error + s.kl_weight * reduced(divergence, s.kl_reduction)
             return loss, {
-                "flow": float(flow_loss(drawn.detach(), flows)),
-                "loss": float(error.detach()),
-                "zero_flow": float(flows.abs().mean()),
-                "kl": float(divergence.detach().sum(1).mean()),
-                "code_spread": float(mean.detach().std(0, correction=0).mean()),
+                "flow": flow_loss(drawn.detach(), flows),
+                "loss": error.detach(),
+                "zero_flow": flows.abs().mean(),
+                "kl": divergence.detach().sum(1).mean(),
+                "code_spread": mean.detach().std(0, correction=0).mean(),
             }
 
         window = s.clips(self.ctx.task)
         return self._run(
             training,
-            lambda done: flow_batches(self.store, "train", window, s.batch, done),
+            self._source(window, s.batch, ends=False),
             s.rate,
             s.decay,
             loss_of,
+            s.latent,
         )
 
     def refiner(self, refiner: Refiner) -> bool:
@@ -187,12 +228,14 @@ class Trainer:
         training = Training(
             "li:refiner",
             {"refiner": refiner},
-            {"adam": torch.optim.Adam(refiner.parameters(), s.refiner_rate)},
+            {"adam": adam(refiner.parameters(), s.refiner_rate, self.ctx.device)},
             s.refiner_steps,
             ("refiner_batch", "refiner_width"),
         )
 
-        def loss_of(frames: Tensor, flows: Tensor) -> tuple[Tensor, dict[str, float]]:
+        def loss_of(
+            frames: Tensor, flows: Tensor, noise: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             real = frames[:, 1]
             with self._autocast():
                 fake = refiner(frames[:, 0], flows[:, 0])
@@ -203,14 +246,12 @@ class Trainer:
                 )
                 terms["perceptual"] = s.perceptual_weight * apart
             return torch.stack(list(terms.values())).sum(), {
-                name: float(term.detach()) for name, term in terms.items()
+                name: term.detach() for name, term in terms.items()
             }
 
         return self._run(
             training,
-            lambda done: flow_batches(
-                self.store, "train", s.pairs(), s.refiner_batch, done, ends=True
-            ),
+            self._source(s.pairs(), s.refiner_batch, ends=True),
             s.refiner_rate,
             s.refiner_decay,
             loss_of,
@@ -234,6 +275,23 @@ class Trainer:
         frames = frames.to(self.ctx.device)
         loss.calibrate(frames.flatten(0, 1), frames[:, 0], frames[:, -1])
         return loss
+
+
+def _drawn(clips: ResidentClips, batch: int, kept: tuple[int, int] | None) -> Iterator[TensorBatch]:
+    """Batches with their flow as it is stored, of all neighbours or of two frames of each."""
+    for made in clips.batches(batch):
+        frames, flows = made.frames, made.extra
+        assert flows is not None  # they were made with it
+        if kept is None:
+            yield replace(made, extra=flows[:, :-1])
+        else:
+            yield replace(made, frames=frames[:, list(kept)], extra=flows[:, :1])
+
+
+def _stored(flows: Tensor | None) -> Tensor:
+    """Flow as it is stored, in px."""
+    assert flows is not None  # as above
+    return flows.float() / STEP
 
 
 def new_flow_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpbench.api import BadData, Batch, Clip, FitContext, TaskInfo, TrainView
+from vpbench.api import BadData, Clip, FitContext, TaskInfo, TrainView
 from vpbench.kit import (
     Training,
     autocast,
@@ -31,6 +31,8 @@ from vpbench.kit import (
     training_steps,
     validation_due,
 )
+from vpbench_baselines.common.batches import TensorBatch, as_tensors, tensor_batches
+from vpbench_baselines.common.figures import read
 from vpbench_baselines.villegas.errors import joint_errors
 from vpbench_baselines.villegas.heatmaps import HeatMapNetwork, heat_map_loss, read_points
 from vpbench_baselines.villegas.params import DETECTOR, DETECTOR_PRESETS
@@ -111,12 +113,12 @@ class PoseDetector(nn.Module):
         )
         held_out = _validation(data, ctx)
 
-        def batches(done: int) -> Iterator[Batch]:
-            return data.batches("train", Clip(1), int(p["batch"]), augment_of(p), done)
+        source = tensor_batches(data, ctx, Clip(1), int(p["batch"]), augment_of(p))
 
         with training:
-            for step, batch in training_steps(ctx, training, batches, ahead=2):
-                images, points = self._inputs(batch, ctx.device)
+            for step, made in training_steps(ctx, training, *source):
+                batch = as_tensors(made, ctx.device)
+                images, points = self._inputs(batch)
                 set_rate(adam, rate * rate_factor(str(p["schedule"]), step, steps))
                 loss = regression_loss(
                     self.net,
@@ -129,7 +131,7 @@ class PoseDetector(nn.Module):
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 adam.step()
-                done = training.log({"loss": float(loss.detach())}, batch.index)
+                done = training.log(read({"loss": loss.detach()}, training), batch.index)
                 if held_out is not None and validation_due(done, steps, _N_PICTURES):
                     self._picture(*held_out, ctx)
         if training.finished:
@@ -137,8 +139,8 @@ class PoseDetector(nn.Module):
             note_finished(ctx, p, DETECTOR, DETECTOR_PRESETS, 1)
             self._check(data, held_out, ctx)
 
-    def _inputs(self, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
-        points = pose_to_tensor(batch.pose, device)
+    def _inputs(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        points = batch.pose
         if points is None or points.shape[2] != int(self.params["n_keypoints"]):
             there = 0 if points is None else points.shape[2]
             raise BadData(
@@ -146,7 +148,7 @@ class PoseDetector(nn.Module):
                 f"{self.params['n_keypoints']}.",
                 fix="Set detector.n_keypoints.",
             )
-        return to_tensor(batch.frames[:, 0], device) * 2 - 1, points[:, 0]
+        return batch.frames[:, 0] * 2 - 1, points[:, 0]
 
     def _detected(self, frames: Tensor) -> Tensor:
         with torch.inference_mode(), evaluating([self]):

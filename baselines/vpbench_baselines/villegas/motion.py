@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vpbench.api import (
     BadData,
@@ -19,6 +20,7 @@ from vpbench.api import (
     FitContext,
     Frames,
     KeypointView,
+    Refused,
     TaskInfo,
 )
 from vpbench.kit import (
@@ -31,6 +33,7 @@ from vpbench.kit import (
     pose_to_tensor,
     rate_factor,
     require_at_least,
+    require_one_of,
     round_weights,
     save_weights,
     seeded,
@@ -38,6 +41,7 @@ from vpbench.kit import (
     task_window,
     training_steps,
 )
+from vpbench_baselines.common.figures import read
 from vpbench_baselines.villegas.errors import joint_errors, masked_error
 from vpbench_baselines.villegas.networks import PoseLSTM
 from vpbench_baselines.villegas.params import MOTION, MOTION_PRESETS
@@ -80,29 +84,43 @@ class PoseMotion(nn.Module):
         require_at_least(
             params, {"embedding": 1, "hidden": 1, "steps": 1, "batch": 1, "clip": 1e-9}
         )
+        require_one_of(params, {"label": ("off", "on")})
+        self.classes = task.n_classes if params["label"] == "on" else 0
         self.net: PoseLSTM | None = None
 
     def reset(self, count: int, seed: int) -> PoseLSTM:
         """Untrained weights for `count` points, drawn from `seed`."""
         with seeded(seed):
             self.net = PoseLSTM(
-                2 * count, int(self.params["embedding"]), int(self.params["hidden"])
+                2 * count, int(self.params["embedding"]), int(self.params["hidden"]), self.classes
             )
         return self.net
 
     def rollout(
         self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
     ) -> Tensor:
-        """[B,n,K,3] -> [B,T,K,3]; neither label nor seeds are used.
+        """[B,n,K,3] -> [B,T,K,3]; labels int64 [B] count with label=on, seeds never do.
 
         Confidences are those of the last given frame: a point that cannot be seen there stays out
         of sight.
         """
         net = self.net or self.reset(keypoints.shape[2], 0).to(keypoints.device)
         given = keypoints[:, -MOST_GIVEN:]
-        places = points_of(net(numbers_of(given), horizon))
+        places = points_of(net(numbers_of(given), horizon, self._fed(label)))
         sure = given[:, -1:, :, 2:].expand(-1, horizon, -1, -1)
         return torch.cat([places, sure], -1)
+
+    def _fed(self, label: Tensor | None) -> Tensor | None:
+        """The class as the LSTM is fed it, [B,classes]; None with label=off.
+
+        Raises:
+            Refused: it is to be fed and there is none.
+        """
+        if not self.classes:
+            return None
+        if label is None:
+            raise Refused("villegas-motion[label=on] needs a label, none is given.")
+        return F.one_hot(label, self.classes).float()
 
     # -- training -----------------------------------------------------------------------------
 
@@ -129,14 +147,15 @@ class PoseMotion(nn.Module):
             for step, batch in training_steps(ctx, training, batches, ahead=4):
                 poses = paths_of(batch, joints).to(ctx.device)
                 set_rate(rmsprop, float(p["rate"]) * rate_factor(str(p["schedule"]), step, steps))
-                predicted = points_of(net(numbers_of(poses[:, :given]), ctx.task.horizon))
+                fed = self._fed(label_of(batch, ctx.device))
+                predicted = points_of(net(numbers_of(poses[:, :given]), ctx.task.horizon, fed))
                 loss = masked_error(predicted, poses[:, given:])
                 rmsprop.zero_grad(set_to_none=True)
                 loss.backward()
                 length = nn.utils.clip_grad_norm_(weights, float(p["clip"]))
                 rmsprop.step()
-                figures = {"loss": float(loss.detach()), "gradient": float(length)}
-                training.log(figures, batch.index)
+                figures = {"loss": loss.detach(), "gradient": length}
+                training.log(read(figures, training), batch.index)
         if training.finished:
             round_weights(net)
             note_finished(ctx, p, MOTION, MOTION_PRESETS, MOST_GIVEN)
@@ -151,7 +170,7 @@ class PoseMotion(nn.Module):
             return
         with torch.inference_mode(), evaluating([self]):
             seeds = torch.zeros(len(paths.given))  # which it does not use
-            predicted = self.rollout(paths.given, None, ctx.task.horizon, seeds)
+            predicted = self.rollout(paths.given, paths.label, ctx.task.horizon, seeds)
         last = paths.last[:, None]
         counted = (last[..., 2] > 0).expand(paths.future.shape[:-1])
         error = float(joint_errors(predicted, paths.future, counted).mean())
@@ -194,6 +213,11 @@ def paths_of(batch: Batch, joints: bool) -> Tensor:
     return points
 
 
+def label_of(batch: Batch, device: str) -> Tensor | None:
+    """Classes of a batch, int64 [B]."""
+    return None if batch.label is None else torch.from_numpy(np.array(batch.label)).to(device)
+
+
 def _count(data: KeypointView, window: Clip, joints: bool) -> int:
     return paths_of(next(data.batches("train", window, 1, stream="count")), joints).shape[2]
 
@@ -215,11 +239,13 @@ class Paths:
     Attributes:
         last: true points of the last given frame, so that repeating them is a strong comparison
             even where the detector is poor.
+        label: int64 [N], or None.
     """
 
     given: Tensor
     last: Tensor
     future: Tensor
+    label: Tensor | None
 
 
 def validation_paths(data: KeypointView, joints: bool, ctx: FitContext) -> Paths | None:
@@ -235,4 +261,5 @@ def validation_paths(data: KeypointView, joints: bool, ctx: FitContext) -> Paths
     if detected is None:
         return None
     true = paths_of(batch, joints).to(ctx.device)
-    return Paths(detected[:, max(0, n - MOST_GIVEN) : n], true[:, n - 1], true[:, n:])
+    seen, label = detected[:, max(0, n - MOST_GIVEN) : n], label_of(batch, ctx.device)
+    return Paths(seen, true[:, n - 1], true[:, n:], label)

@@ -136,13 +136,14 @@ class PoseLSTM(nn.Module):
         numbers: of a pose: two a joint.
         embedding: numbers that the LSTM is fed; 32 in the original.
         hidden: 1024 in the original.
+        classes: numbers of the class that it is fed beside them; 0 in the original.
     """
 
-    def __init__(self, numbers: int, embedding: int, hidden: int) -> None:
+    def __init__(self, numbers: int, embedding: int, hidden: int, classes: int = 0) -> None:
         super().__init__()
         self.embedding = embedding
         self.enter = nn.Linear(numbers, embedding)
-        self.lstm = nn.LSTM(embedding, hidden, batch_first=True)
+        self.lstm = nn.LSTM(embedding + classes, hidden, batch_first=True)
         self.leave = nn.Linear(hidden, numbers)
         for layer in (self.enter, self.leave):
             nn.init.normal_(layer.weight, std=_WEAK)
@@ -158,9 +159,21 @@ class PoseLSTM(nn.Module):
             biases[0][hidden : 2 * hidden] = 1.0
         biases[1].requires_grad_(False)
 
-    def forward(self, poses: Tensor, horizon: int) -> Tensor:
-        """[B,n,numbers] in [-1,1] -> the next `horizon` poses [B,horizon,numbers] in (-1,1)."""
+    def forward(self, poses: Tensor, horizon: int, classes: Tensor | None = None) -> Tensor:
+        """The poses that follow.
+
+        Args:
+            poses: [B,n,numbers] in [-1,1].
+            horizon: how many to predict.
+            classes: [B,classes], one-hot, where it is fed any.
+
+        Returns:
+            [B,horizon,numbers] in (-1,1).
+        """
         seen = F.relu(self.enter(poses))
         nothing = seen.new_zeros(len(seen), horizon, self.embedding)
-        states, _ = self.lstm(torch.cat([seen, nothing], 1))
+        fed = torch.cat([seen, nothing], 1)
+        if classes is not None:
+            fed = torch.cat([fed, classes[:, None].expand(-1, fed.shape[1], -1)], 2)
+        states, _ = self.lstm(fed)
         return torch.tanh(self.leave(states[:, poses.shape[1] :]))

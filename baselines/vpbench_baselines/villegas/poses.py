@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vpbench.api import BadData, Batch, Pose, TaskInfo
 from vpbench.kit import evaluating, pose_to_tensor
+from vpbench_baselines.common.batches import TensorBatch
 from vpbench_baselines.villegas.maps import has_limbs
 from vpbench_baselines.villegas.motion import finds_joints
 
@@ -26,7 +27,7 @@ class Poses:
         self.joints = finds_joints(detector, task)
         self.limbs = self.joints and has_limbs(task.joint_names)
 
-    def true(self, batch: Batch, frames: Tensor) -> Tensor:
+    def true(self, batch: Batch | TensorBatch, frames: Tensor) -> Tensor:
         """Joints of a batch where the detector finds joints, else its keypoints.
 
         Args:
@@ -40,15 +41,18 @@ class Poses:
         """
         if not self.joints:
             return self.detected(frames, batch.pose)
-        pose = pose_to_tensor(batch.pose, self.device)
+        pose = self._tensor(batch.pose)
         if pose is None:
             raise BadData("villegas-translator: a training clip has no joints.")
         return pose
 
     @torch.no_grad()
-    def detected(self, frames: Tensor, pose: Pose | None) -> Tensor:
+    def detected(self, frames: Tensor, pose: Pose | Tensor | None) -> Tensor:
         """Poses of the detector, as in a prediction: [B,T,3,H,W] in [0,1] -> [B,T,K,3]."""
         wants = getattr(getattr(self.detector, "capabilities", None), "pose", "no")
-        joints = pose_to_tensor(pose, self.device) if wants in ("required", "optional") else None
+        joints = self._tensor(pose) if wants in ("required", "optional") else None
         with evaluating([self.detector]):
             return self.detector.detect(frames, joints)
+
+    def _tensor(self, pose: Pose | Tensor | None) -> Tensor | None:
+        return pose if isinstance(pose, Tensor) else pose_to_tensor(pose, self.device)

@@ -36,5 +36,5 @@ def note_finished(
     """
     preset = preset_of(params, base, presets)
     note_stage(ctx, preset, native_frames)
-    if preset == "cpu":
-        ctx.note("networks reduced for a CPU; docs/baselines.md lists all deviations")
+    if preset in ("cpu", "gpu"):
+        ctx.note("networks reduced; docs/baselines.md lists all deviations")

@@ -34,6 +34,12 @@ DEVIATIONS = (
     "quarter of each batch, and 0.01 of the adversarial one, which begins after 80 % of the steps; "
     "the two networks are not balanced.",
     "Preset cpu: pairs of frames are at most 16 apart, not 29.",
+    "With label=on the LSTM is fed the class at each step, beside the given poses and beside "
+    "the zeros that follow.",
+    "On a GPU batches are drawn from clips in its memory, by the same rules from other random"
+    " numbers; the LSTM's come from the harness.",
+    "Preset gpu: as preset cpu, with widths 24 (detector), 256 (LSTM) and 32 (generator, "
+    "discriminator), larger batches and all in float32.",
 )
 """Where this differs from the authors' code, all presets first."""
 
@@ -71,6 +77,8 @@ MOTION = ComponentSpec(
     licence=_LICENCE,
     params=params.MOTION,
     presets=params.MOTION_PRESETS,
+    overrides={"label=on": {"label": "required"}},
+    later=params.LATER_MOTION,
 )
 
 TRANSLATOR = ComponentSpec(
@@ -105,6 +113,8 @@ SPEC = MethodSpec(
         "motion": "villegas-motion",
         "translator": "villegas-translator",
     },
+    params=params.METHOD,
+    overrides={"oracle=on": {"oracle": True}},
     presets={name: {} for name in params.TRANSLATOR_PRESETS},
     default_preset=((64, "cpu"), (None, "paper")),
     checkpoints=(
@@ -115,4 +125,5 @@ SPEC = MethodSpec(
         ),
     ),
     trials=16,
+    later=params.METHOD,
 )

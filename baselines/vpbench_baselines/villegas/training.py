@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vpbench.api import Batch, FitContext, TrainView
+from vpbench.api import FitContext, TrainView
 from vpbench.kit import (
     Training,
     apply_gradients,
@@ -20,11 +19,14 @@ from vpbench.kit import (
     perceptual_network,
     rate_factor,
     seeded,
-    set_rate,
     to_tensor,
     training_steps,
     validation_due,
 )
+from vpbench_baselines.common.batches import as_tensors, tensor_batches
+from vpbench_baselines.common.figures import read
+from vpbench_baselines.common.graphs import GraphedStep, note_refusal
+from vpbench_baselines.common.optimisers import adam, set_rate
 from vpbench_baselines.villegas.detector import PoseDetector, make_network, regression_loss
 from vpbench_baselines.villegas.drawer import AnalogyDrawer
 from vpbench_baselines.villegas.heatmaps import HeatMapNetwork
@@ -110,10 +112,9 @@ class GeneratorTraining:
         rate = float(self.p["rate"])
         self.generator_weights = list(self.net.parameters())
         self.discriminator_weights = list(self.discriminator.parameters())
-        self.optimiser = torch.optim.Adam(self.generator_weights, rate, betas=_BETAS)
-        self.discriminator_optimiser = torch.optim.Adam(
-            self.discriminator_weights, rate, betas=_BETAS
-        )
+        device = self.ctx.device
+        self.optimiser = adam(self.generator_weights, rate, device, _BETAS)
+        self.discriminator_optimiser = adam(self.discriminator_weights, rate, device, _BETAS)
         optimisers = {"generator": self.optimiser, "discriminator": self.discriminator_optimiser}
         networks: dict[str, nn.Module] = {
             "generator": self.net,
@@ -136,25 +137,30 @@ class GeneratorTraining:
 
     def run(self) -> bool:
         """Train to the end; False when asked to stop before."""
+        source = tensor_batches(self.data, self.ctx, self.window, self.batch, self.augment)
+        # whose turn it is depends on losses, which a recorded step cannot look at
+        eager = float(self.p["margin"]) > 0
+        self.graphs = [
+            GraphedStep(step, self.ctx.device, eager) for step in (self._plain, self._adversarial)
+        ]
         with self.training:
-            for step, batch in training_steps(self.ctx, self.training, self._batches, ahead=3):
-                frames = to_tensor(batch.frames, self.ctx.device)
-                poses, images = self.poses.true(batch, frames), frames * 2 - 1
+            for step, made in training_steps(self.ctx, self.training, *source):
+                batch = as_tensors(made, self.ctx.device)
+                poses, images = self.poses.true(batch, batch.frames), batch.frames * 2 - 1
                 if step < self.regressor_steps:
                     losses = self._regressor_step(step, images, poses)
                 else:
                     losses = self._step(step - self.regressor_steps, images, poses)
-                done = self.training.log(losses, batch.index)
+                done = self.training.log(read(losses, self.training), batch.index)
                 if validation_due(done, self.training.steps, N_PICTURES, at_end=False):
                     draw_validation(self.drawer, self.poses, self.data, self.ctx)
+        for graphed in self.graphs:
+            note_refusal(self.ctx, graphed)
         return self.training.finished
-
-    def _batches(self, done: int) -> Iterator[Batch]:
-        return self.data.batches("train", self.window, self.batch, self.augment, done)
 
     # -- one step -----------------------------------------------------------------------------
 
-    def _regressor_step(self, step: int, images: Tensor, poses: Tensor) -> dict[str, float]:
+    def _regressor_step(self, step: int, images: Tensor, poses: Tensor) -> dict[str, Tensor]:
         """Teach the regressor the points of both frames."""
         rate = _REGRESSOR_RATE * rate_factor("cosine", step, self.regressor_steps)
         set_rate(self.regressor_optimiser, rate)
@@ -170,41 +176,57 @@ class GeneratorTraining:
         self.regressor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.regressor_optimiser.step()
-        return {"regressor": float(loss.detach())}
+        return {"regressor": loss.detach()}
 
-    def _step(self, step: int, images: Tensor, poses: Tensor) -> dict[str, float]:
+    def _step(self, step: int, images: Tensor, poses: Tensor) -> dict[str, Tensor]:
         """Update both networks once, where it is their turn, and return the losses."""
         rate = float(self.p["rate"]) * rate_factor(str(self.p["schedule"]), step, self.steps)
         for optimiser in (self.optimiser, self.discriminator_optimiser):
             set_rate(optimiser, rate)
+        begun = step >= float(self.p["adversarial_start"]) * self.steps
+        figures = self.graphs[begun](images=images, poses=poses)
+        margin = float(self.p["margin"])
+        if begun and margin > 0:
+            judged = float(figures["judged_real"]), float(figures["judged_fake"])
+            turns = next_turns(self.training.extra["moves"], judged, margin)
+            self.training.extra["moves"] = turns
+        return figures
+
+    def _plain(self, images: Tensor, poses: Tensor) -> dict[str, Tensor]:
+        """A step without the discriminator."""
+        fake, target, _, _ = self._drawn(images, poses)
+        return self._update(self._distances(fake, target))
+
+    def _adversarial(self, images: Tensor, poses: Tensor) -> dict[str, Tensor]:
+        """A step of both."""
+        fake, target, source, wanted = self._drawn(images, poses)
+        terms = self._distances(fake, target)
+        turn = self.training.extra["moves"]["discriminator"]
+        judged = self._judge(source, target, fake.detach(), wanted, turn)
+        with self._autocast():
+            logits = self.discriminator(fake, wanted)
+        terms["adversarial"] = float(self.p["adversarial_weight"]) * generator_loss(logits.float())
+        return {**judged, **self._update(terms)}
+
+    def _drawn(self, images: Tensor, poses: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What is drawn, the true frame, the frame before, and the maps of the wanted pose."""
         source, target = (_channels_last(images[:, k]) for k in (0, 1))
         reference, wanted = (self.drawer.maps(poses[:, k]) for k in (0, 1))
-        turns = self.training.extra["moves"]
         with self._autocast():
             fake = self.net(source, reference, wanted)
-        fake = fake.float()
-        terms = self._distances(fake, target)
-        figures: dict[str, float] = {}
-        if step >= float(self.p["adversarial_start"]) * self.steps:
-            judged = self._judge(source, target, fake.detach(), wanted, turns["discriminator"])
-            figures |= judged
-            with self._autocast():
-                logits = self.discriminator(fake, wanted)
-            terms["adversarial"] = float(self.p["adversarial_weight"]) * generator_loss(
-                logits.float()
-            )
-            self.training.extra["moves"] = next_turns(
-                turns, (judged["judged_real"], judged["judged_fake"]), float(self.p["margin"])
-            )
-        if turns["generator"]:
+        return fake.float(), target, source, wanted
+
+    def _update(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Move the generator where it is its turn; the losses."""
+        if self.training.extra["moves"]["generator"]:
             total = torch.stack(list(terms.values())).sum()
             gradients = torch.autograd.grad(total, self.generator_weights)
             apply_gradients(self.optimiser, self.generator_weights, gradients)
-        return {**figures, **{name: float(value.detach()) for name, value in terms.items()}}
+        return {name: value.detach() for name, value in terms.items()}
 
     def _judge(
         self, source: Tensor, target: Tensor, fake: Tensor, wanted: Tensor, update: bool
-    ) -> dict[str, float]:
+    ) -> dict[str, Tensor]:
         """The discriminator's losses; it is updated where it is its turn."""
         with self._autocast():
             # each kind by itself: the statistics of a batch are those of one kind
@@ -216,7 +238,7 @@ class GeneratorTraining:
             total = losses["real"] + losses["fake"]
             gradients = torch.autograd.grad(total, self.discriminator_weights)
             apply_gradients(self.discriminator_optimiser, self.discriminator_weights, gradients)
-        return {f"judged_{name}": float(value.detach()) for name, value in losses.items()}
+        return {f"judged_{name}": value.detach() for name, value in losses.items()}
 
     def _distances(self, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Pixels, generic features, pose features; each with its weight."""

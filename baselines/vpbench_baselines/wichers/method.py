@@ -32,7 +32,16 @@ _AT_ONCE = 8
 
 
 class Wichers:
-    """EPVA with an adversary on encodings (Wichers et al. 2018), and its two variants."""
+    """EPVA with an adversary on encodings (Wichers et al. 2018), and its two variants.
+
+    With oracle=on an object is a `WichersOracle`, whose `predict` is given the true future.
+    """
+
+    def __new__(
+        cls, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]
+    ) -> Wichers:
+        """The class that the parameter `oracle` asks for."""
+        return object.__new__(WichersOracle if params.get("oracle") == "on" else cls)
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Any], slots: Mapping[str, Any]) -> None:
         self.task, self.params = task, dict(params)
@@ -43,7 +52,7 @@ class Wichers:
 
     def _networks(self, seed: int, noise: int) -> Networks:
         with seeded(seed):
-            networks = Networks(self.settings, self.task.size, noise)
+            networks = Networks(self.settings, self.task.size, noise, self.task.n_classes)
         # what a CPU convolves fastest; on a GPU it does no harm
         return networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
@@ -93,8 +102,10 @@ class Wichers:
         noise = None
         if predictor.noise:
             noise = normal(seeds, (n - 1 + horizon, predictor.noise), self.device)
+        label = None if given.label is None else torch.from_numpy(np.array(given.label))
+        action = self.settings.actions(label, len(frames), self.task.n_classes).to(self.device)
         # frames 1 .. n-1 are given: what the predictor says of them is not returned
-        continued = predictor(codes, n - 1 + horizon, noise, unit)[:, n - 1 :]
+        continued = predictor(codes, n - 1 + horizon, noise, unit, action)[:, n - 1 :]
         return frames[:, 0], codes[:, 0], continued
 
     def _video(self, given: Conditioning, horizon: int, seeds: npt.NDArray[np.int64]) -> Tensor:
@@ -146,6 +157,29 @@ class Wichers:
         self.device = device
         new = _NEW if self.networks.predictor.noise and stage != "adversarial" else ()
         load_weights(self.networks, Path(folder), device, new)
+
+
+class WichersOracle(Wichers):
+    """Draws the encodings of the true future: what encoder and analogy network alone can do."""
+
+    def predict(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds
+    ) -> Frames:
+        """uint8 [B,S,T,H,W,3]; every sample is the same."""
+        with torch.inference_mode():
+            self.networks.eval()
+            unit = self.settings.unit(self.settings.variant)
+            first = to_tensor(given.frames[:, -MOST_GIVEN:][:, :1], self.device)
+            code = self.networks.encoder(first, unit)[:, 0]
+            codes = self.networks.encoder(to_tensor(future, self.device), unit)
+            parts = [self.networks.decoder(first[:, 0], code, p) for p in codes.split(_AT_ONCE, 1)]
+            return np.repeat(to_uint8(torch.cat(parts, 1))[:, None], seeds.shape[1], axis=1)
+
+    def intermediates(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds
+    ) -> dict[str, npt.NDArray[Any]]:
+        """For pictures: the result, uint8 [B,S,T,H,W,3]."""
+        return {"final": self.predict(given, future, horizon, seeds)}
 
 
 _NEW = ("predictor.shake.",)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from vpbench.api import Augment, Clip, TaskInfo, UsageError
+from vpbench.api import Augment, Clip, Refused, TaskInfo, UsageError
 from vpbench.kit import pass_on, perceptual_network, require_at_least, require_one_of
 from vpbench_baselines.wichers.critic import Critic
 from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks, vgg_blocks
@@ -18,6 +19,8 @@ from vpbench_baselines.wichers.recurrent import Predictor
 
 MOST_GIVEN = 5
 """Frames that the original is given; more are left out."""
+CRITIC_SPREAD = 0.01
+"""Standard deviation of the critic's first weights under critic_init=truncated."""
 
 _CHOICES = {
     "variant": ("adversarial", "epva", "e2e"),
@@ -25,6 +28,10 @@ _CHOICES = {
     "encoder_init": ("vgg16-hed", "scratch"),
     "decoder_init": ("xavier", "identity"),
     "precision": ("fp32", "bf16"),
+    "label": ("off", "on"),
+    "oracle": ("off", "on"),
+    "latent_for": ("both", "encoder"),
+    "critic_init": ("glorot", "truncated"),
 }
 _LEAST = {
     "width": 1,
@@ -51,6 +58,7 @@ class Settings:
     """Parameters; `params.PARAMS` says what each means."""
 
     variant: str
+    oracle: str
     encoder: str
     encoder_init: str
     encoder_width: int
@@ -65,6 +73,7 @@ class Settings:
     decoder_init: str
     unit_norm: bool
     centred: bool
+    label: str
     frames: int
     counted: int
     clip: float
@@ -80,12 +89,16 @@ class Settings:
     precision: str
     latent_weight: float
     latent_delay: int
+    latent_part: float
+    latent_for: str
     adversarial_steps: int
     adversarial_batch: int
     adversarial_latent: float
     adversarial_decay: float
     critic_steps: int
     critic_width: int
+    critic_init: str
+    critic_lead: float
     penalty: float
     noise: int
     rate_predictor: float
@@ -107,7 +120,40 @@ class Settings:
             raise UsageError(
                 "encoder=small has no pretrained weights.", fix="Add encoder_init=scratch."
             )
+        for name in ("critic_lead", "latent_part"):
+            if not 0 <= params[name] < 1:
+                raise UsageError(f"{name}={params[name]} must be a part of the steps, below 1.")
         return Settings(**params)
+
+    @property
+    def lead(self) -> int:
+        """Steps of the second stage in which only the critic learns."""
+        return int(self.critic_lead * self.adversarial_steps)
+
+    @property
+    def delay(self) -> float:
+        """The step of the first stage around which the latent loss gains its weight."""
+        return max(1.0, self.latent_part * self.steps) if self.latent_part else self.latent_delay
+
+    def slot(self, classes: int) -> int:
+        """Numbers of the predictor's action slot."""
+        return max(self.action_slot, classes) if self.label == "on" else self.action_slot
+
+    def actions(self, label: Tensor | None, count: int, classes: int) -> Tensor:
+        """What stands in the slot, [count,slot]: the class, or zeros.
+
+        Args:
+            label: int64 [count]; not looked at with label=off.
+
+        Raises:
+            Refused: label=on, and there is no label.
+        """
+        slot = self.slot(classes)
+        if self.label == "off":
+            return torch.zeros(count, slot)
+        if label is None:
+            raise Refused("wichers[label=on] needs a label, none is given.")
+        return F.one_hot(label, slot).float()
 
     @property
     def augment(self) -> Augment:
@@ -129,9 +175,14 @@ class Settings:
 
 
 class Networks(nn.Module):
-    """Encoder, predictor and analogy network."""
+    """Encoder, predictor and analogy network.
 
-    def __init__(self, settings: Settings, size: int, noise: int) -> None:
+    Args:
+        noise: numbers that the predictor is fed at each step.
+        classes: of the task, for the action slot.
+    """
+
+    def __init__(self, settings: Settings, size: int, noise: int, classes: int = 0) -> None:
         super().__init__()
         vgg = settings.encoder == "vgg16"
         blocks = vgg_blocks() if vgg else small_blocks(settings.encoder_width)
@@ -145,7 +196,7 @@ class Networks(nn.Module):
         self.predictor = Predictor(
             settings.encoding,
             settings.cells,
-            settings.action_slot,
+            settings.slot(classes),
             noise,
             settings.predictor_spread,
         )
@@ -159,7 +210,8 @@ class Networks(nn.Module):
 
 def make_critic(settings: Settings, size: int) -> Critic:
     """The critic of the second stage."""
-    return Critic(settings.encoding, settings.width, size // 8, settings.critic_width)
+    spread = None if settings.critic_init == "glorot" else CRITIC_SPREAD
+    return Critic(settings.encoding, settings.width, size // 8, settings.critic_width, spread)
 
 
 def start_from_vgg(encoder: Encoder, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vpbench.api import Capabilities, Checkpoint, MethodSpec
 from vpbench.kit import VGG16_HED
-from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
+from vpbench_baselines.wichers.params import LATER, PARAMS, PRESETS, STAGES
 
 DEVIATIONS = (
     "Each task's own clips, given frames (1 to 5) and horizon replace 32 frames at 6.25 frames a "
@@ -34,6 +34,18 @@ DEVIATIONS = (
     "encoder and predictor agree on a constant.",
     "Preset cpu: a second stage of 120 steps, at rates of 3e-5 (predictor, critic) and 1e-4 "
     "(analogy network); a critic that starts faster is saturated after its third step.",
+    "With label=on the action slot holds the class, one number a class; the original's slot "
+    "holds the actions of a robot, and zeros for people.",
+    "On a GPU batches are drawn from clips in its memory, by the same rules from other random"
+    " numbers.",
+    "Preset gpu: as preset cpu, with widths of 24 to 96 (encoder) and 24, 64 numbers an "
+    "encoding, and all in float32; 8000 steps of sixteen clips and eight frames, at rates up "
+    "to 1e-3.",
+    "Preset gpu: the late weight of the latent loss holds for the encoder alone; the "
+    "predictor's gradient under it would be smaller than what Adam adds to its length, and be"
+    " lost.",
+    "Preset gpu: a second stage of 600 steps, of which the first 60 are the critic's alone, "
+    "at rates of 3e-5 (predictor) and 1e-4 (critic, analogy network).",
 )
 """Where this differs from the authors' code, all presets first."""
 
@@ -54,8 +66,13 @@ SPEC = MethodSpec(
     ),
     licence="Apache-2.0 (this reimplementation; the authors' code is Apache-2.0 too)",
     params=PARAMS,
-    overrides={"variant=epva": {"stochastic": False}, "variant=e2e": {"stochastic": False}},
-    notes={"encoder=small": "networks reduced for a CPU; docs/baselines.md lists all deviations"},
+    overrides={
+        "variant=epva": {"stochastic": False},
+        "variant=e2e": {"stochastic": False},
+        "label=on": {"label": "required"},
+        "oracle=on": {"oracle": True, "stochastic": False, "label": "no"},
+    },
+    notes={"encoder=small": "networks reduced; docs/baselines.md lists all deviations"},
     stages=STAGES,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "paper")),
@@ -67,4 +84,5 @@ SPEC = MethodSpec(
         ),
     ),
     trials=11,
+    later=LATER,
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,25 +21,28 @@ from vpbench.kit import (
     linear_decay,
     named_precision,
     seeded,
-    set_rate,
     to_tensor,
     training_steps,
     warm_up,
 )
+from vpbench_baselines.common.batches import as_tensors, tensor_batches
+from vpbench_baselines.common.figures import read
 from vpbench_baselines.common.gradients import clip_each
-from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
+from vpbench_baselines.common.graphs import GraphedStep, note_refusal
+from vpbench_baselines.common.optimisers import adam, set_rate
+from vpbench_baselines.wichers.critic import Critic, Sequence, judged, score_gap
 from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
 
 _CENTRED_ON = 16
 """Clips whose first encodings are given a mean of 0."""
-_AHEAD = 2
-"""Batches that are made while the networks compute."""
+_LEAST_WEIGHT = 1e-30
+"""Nothing is divided by less: a latent loss of weight 0 teaches nobody."""
 
-_Loss = Callable[[Tensor, int], tuple[Tensor, dict[str, float]]]
-"""Frames [B,L,3,H,W] and the step -> a loss and its figures."""
+_Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+"""frames [B,L,3,H,W], action, times and alpha -> a loss and its figures."""
 
 
-def latent_weight(step: int, highest: float, delay: int) -> float:
+def latent_weight(step: int, highest: float, delay: float) -> float:
     """alpha(s): a sigmoid that rises around `delay`, so that encodings first learn to be drawn."""
     return highest / (1 + math.exp(-(step - delay) / (0.1 * delay)))
 
@@ -60,20 +65,19 @@ class Coded:
 
     Attributes:
         frames: [B,L,3,H,W].
-        times: numbers of the frames that count.
+        times: int64, numbers of the frames that count.
         given: [B,n,E], encodings of the given frames.
         true: [B,len(times),E], encodings of the frames that count.
     """
 
     frames: Tensor
-    times: list[int]
+    times: Tensor
     given: Tensor
     true: Tensor
 
-    def few(self, times: list[int]) -> Coded:
-        """The same with fewer frames that count."""
-        places = [self.times.index(t) for t in times]
-        return Coded(self.frames, times, self.given, self.true[:, places])
+    def few(self, times: Tensor) -> Coded:
+        """The same with fewer frames that count; all but the first count now."""
+        return Coded(self.frames, times, self.given, chosen(self.true, times - 1))
 
     @property
     def wanted(self) -> Tensor:
@@ -81,22 +85,46 @@ class Coded:
         return self.frames[:, self.times]
 
 
-def encode(networks: Networks, frames: Tensor, given: int, times: list[int], unit: bool) -> Coded:
-    """Encode what is needed of [B,L,3,H,W], each frame once."""
-    needed = sorted({*range(given), *times})
+def chosen(values: Tensor, places: Tensor) -> Tensor:
+    """[B,T,E] -> [B,len(places),E], the values at some places.
+
+    A product with zeros and ones: the same numbers as indexing gives, with a gradient that is a
+    product again, which every device computes in one order and which can be recorded.
+    """
+    if len(places) == values.shape[1]:
+        return values  # distinct and in order: all of them
+    every = torch.arange(values.shape[1], device=places.device)
+    return (places[:, None] == every).to(values) @ values
+
+
+def encode(networks: Networks, frames: Tensor, given: int, times: Tensor, unit: bool) -> Coded:
+    """Encode what is needed of [B,L,3,H,W].
+
+    Where all frames count each is encoded once; where some do, one that is given too is encoded
+    twice, so that their number is always the same.
+    """
+    if len(times) == frames.shape[1] - 1:
+        codes = networks.encoder(frames, unit)
+        return Coded(frames, times, codes[:, :given], codes[:, 1:])
+    needed = torch.cat([torch.arange(given, device=times.device), times])
     codes = networks.encoder(frames[:, needed], unit)
-    places = [needed.index(t) for t in times]
-    return Coded(frames, times, codes[:, :given], codes[:, places])
+    return Coded(frames, times, codes[:, :given], codes[:, given:])
 
 
-def rollout(networks: Networks, coded: Coded, unit: bool, noise: Tensor | None = None) -> Tensor:
+def rollout(
+    networks: Networks,
+    coded: Coded,
+    unit: bool,
+    noise: Tensor | None = None,
+    action: Tensor | None = None,
+) -> Tensor:
     """Predicted encodings of frames 1 to L-1, [B,L-1,E]."""
-    return networks.predictor(coded.given, coded.frames.shape[1] - 1, noise, unit)
+    return networks.predictor(coded.given, coded.frames.shape[1] - 1, noise, unit, action)
 
 
 def latent_loss(coded: Coded, predicted: Tensor) -> Tensor:
     """Squared error of predicted encodings; its gradient reaches encoder and predictor alike."""
-    return F.mse_loss(predicted[:, [t - 1 for t in coded.times]], coded.true)
+    return F.mse_loss(chosen(predicted, coded.times - 1), coded.true)
 
 
 def image_loss(networks: Networks, coded: Coded, codes: Tensor) -> Tensor:
@@ -113,31 +141,33 @@ class Trainer:
     ) -> None:
         self.settings, self.networks, self.data, self.ctx = settings, networks, data, ctx
         self.given = settings.given(ctx.task)
+        self.window = settings.window(ctx.task)
         networks.train()
-
-    def _batches(self, batch: int, start: int) -> Iterator[Batch]:
-        window = self.settings.window(self.ctx.task)
-        return self.data.batches("train", window, batch, self.settings.augment, start)
-
-    def _grouped(self, batch: int, count: int, start: int) -> Iterator[list[Batch]]:
-        """`count` batches a step, from step number `start` on."""
-        batches = self._batches(batch, start * count)
-        while True:
-            yield [next(batches) for _ in range(count)]
 
     def _frames(self, batch: Batch) -> Tensor:
         return to_tensor(batch.frames, self.ctx.device)
 
+    def _source(self, batch: int) -> tuple[Callable[[int], Iterator[Any]], int]:
+        return tensor_batches(self.data, self.ctx, self.window, batch, self.settings.augment)
+
+    def _inputs(self, batch: Any) -> tuple[dict[str, Tensor], npt.NDArray[np.int64]]:
+        """What a step is made of: frames and actions; and the clips' numbers."""
+        device = self.ctx.device
+        made = as_tensors(batch, device)
+        action = self.settings.actions(made.label, len(made.frames), self.ctx.task.n_classes)
+        return {"frames": made.frames, "action": action.to(device)}, made.index
+
+    def _times(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Numbers of the frames that count in a step."""
+        times = chosen_times(inputs["frames"].shape[1], self.settings.counted)
+        return torch.tensor(times).to(self.ctx.device)
+
     def epva(self) -> bool:
         """First stage: draw frames from true encodings, predict encodings."""
-        if self.settings.centred:
-            self._centre()
         return self._single("epva", self._epva_loss)
 
     def e2e(self) -> bool:
         """One loss on frames drawn from predicted encodings."""
-        if self.settings.centred:
-            self._centre()
         return self._single("e2e", self._e2e_loss)
 
     @torch.no_grad()
@@ -147,66 +177,76 @@ class Trainer:
         What all frames have in common is by far the most of them at first. At length 1 nothing
         would be left for what changes from frame to frame.
         """
-        window = self.settings.window(self.ctx.task)
-        batches = self.data.batches("train", window, _CENTRED_ON, stream="centre")
+        batches = self.data.batches("train", self.window, _CENTRED_ON, stream="centre")
         encoder = self.networks.encoder
         codes = encoder(self._frames(next(batches)))
         encoder.leave.bias -= codes.flatten(0, 1).mean(0)
 
     def _single(self, stage: str, loss_of: _Loss) -> bool:
         """Train all networks with one optimiser on one loss."""
-        s = self.settings
+        s, device = self.settings, self.ctx.device
+        if s.centred:
+            self._centre()
         weights = list(self.networks.parameters())
-        adam = torch.optim.Adam(weights, s.rate)
+        optimiser = adam(weights, s.rate, device)
         training = Training(
-            f"wichers:{stage}", {"networks": self.networks}, {"adam": adam}, s.steps
+            f"wichers:{stage}", {"networks": self.networks}, {"adam": optimiser}, s.steps
         )
+        apart = stage == "epva" and s.latent_for == "encoder"
+        # the predictor has no other loss: its gradient without the weight is that of the loss as is
+        predicting = {id(w) for w in self.networks.predictor.parameters()} if apart else set[int]()
 
-        def batches(done: int) -> Iterator[Batch]:
-            return self._batches(s.batch, done)
+        def update(alpha: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+            loss, figures = loss_of(alpha=alpha, **inputs)
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                if gradient is not None and id(weight) in predicting:
+                    gradient.div_(alpha.clamp_min(_LEAST_WEIGHT))
+            clip_each(gradients, s.clip)
+            apply_gradients(optimiser, weights, gradients)
+            return figures
 
+        graphed = GraphedStep(update, device)
+        batches, ahead = self._source(s.batch)
         with training:
-            for step, batch in training_steps(self.ctx, training, batches, _AHEAD):
-                loss, figures = loss_of(self._frames(batch), step)
-                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-                clip_each(gradients, s.clip)
-                set_rate(adam, s.rate * rate_factor(step, s))
-                apply_gradients(adam, weights, gradients)
-                training.log(figures, batch.index)
+            for step, batch in training_steps(self.ctx, training, batches, ahead):
+                inputs, index = self._inputs(batch)
+                inputs["times"] = self._times(inputs)
+                alpha = latent_weight(step, s.latent_weight, s.delay)
+                set_rate(optimiser, s.rate * rate_factor(step, s))
+                figures = graphed(alpha=torch.tensor(alpha, device=device), **inputs)
+                shown = {"alpha": alpha} if stage == "epva" else {}
+                training.log(read({**figures, **shown}, training), index)
+        note_refusal(self.ctx, graphed)
         return training.finished
 
-    def _encoded(self, frames: Tensor, unit: bool) -> Coded:
-        times = chosen_times(frames.shape[1], self.settings.counted)
-        return encode(self.networks, frames, self.given, times, unit)
-
-    def _epva_loss(self, frames: Tensor, k: int) -> tuple[Tensor, dict[str, float]]:
+    def _epva_loss(
+        self, frames: Tensor, action: Tensor, times: Tensor, alpha: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         s, unit = self.settings, self.settings.unit("epva")
-        coded = self._encoded(frames, unit)
+        coded = encode(self.networks, frames, self.given, times, unit)
         with autocast(self.ctx.device, named_precision(s.precision)):
             drawn = image_loss(self.networks, coded, coded.true)
-        predicted = rollout(self.networks, coded, unit)
+        predicted = rollout(self.networks, coded, unit, action=action)
         latent = latent_loss(coded, predicted)
-        alpha = latent_weight(k, s.latent_weight, s.latent_delay)
-        return drawn + alpha * latent, {
-            "image": float(drawn.detach()),
-            "latent": float(latent.detach()),
-            "alpha": alpha,
-            **spreads(coded, predicted),
-        }
+        figures = {"image": drawn.detach(), "latent": latent.detach()}
+        return drawn + alpha * latent, {**figures, **spreads(coded, predicted)}
 
-    def _e2e_loss(self, frames: Tensor, k: int) -> tuple[Tensor, dict[str, float]]:
+    def _e2e_loss(
+        self, frames: Tensor, action: Tensor, times: Tensor, alpha: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         unit = self.settings.unit("e2e")
-        coded = self._encoded(frames, unit)
-        predicted = rollout(self.networks, coded, unit)
-        loss = image_loss(self.networks, coded, predicted[:, [t - 1 for t in coded.times]])
-        return loss, {"image": float(loss.detach()), **spreads(coded, predicted)}
+        coded = encode(self.networks, frames, self.given, times, unit)
+        predicted = rollout(self.networks, coded, unit, action=action)
+        loss = image_loss(self.networks, coded, chosen(predicted, coded.times - 1))
+        return loss, {"image": loss.detach(), **spreads(coded, predicted)}
 
     def adversarial(self) -> bool:
         """Second stage: a critic of whole sequences of encodings beside the latent loss."""
-        s = self.settings
+        s, device = self.settings, self.ctx.device
         with seeded(self.ctx.seed + 1):
-            critic = make_critic(s, self.ctx.task.size).to(self.ctx.device)
-        sides = Sides(self.networks, critic, s)
+            critic = make_critic(s, self.ctx.task.size).to(device)
+        sides = Sides(self.networks, critic, s, self.given)
         training = Training(
             "wichers:adversarial",
             {"networks": self.networks, "critic": critic},
@@ -214,19 +254,42 @@ class Trainer:
             s.adversarial_steps,
             ("adversarial_batch", "critic_steps"),
         )
+        judge, draw = (GraphedStep(f, device) for f in (sides.update_critic, sides.update_networks))
+        source, ahead = self._source(s.adversarial_batch)
 
-        def batches(done: int) -> Iterator[list[Batch]]:
-            return self._grouped(s.adversarial_batch, s.critic_steps + 1, done)
+        def batches(done: int) -> Iterator[list[Any]]:
+            return _grouped(source(done * (s.critic_steps + 1)), s.critic_steps + 1)
 
         with training:
-            for step, group in training_steps(self.ctx, training, batches, _AHEAD):
+            for step, group in training_steps(self.ctx, training, batches, ahead):
                 sides.set_rates(linear_decay(step, s.adversarial_steps, s.adversarial_decay))
-                figures: dict[str, float] = {}
-                for batch in group[:-1]:
-                    figures |= sides.update_critic(self._frames(batch), self.given)
-                figures |= sides.update_networks(self._frames(group[-1]), self.given)
-                training.log(figures, np.concatenate([batch.index for batch in group]))
+                figures: dict[str, Tensor] = {}
+                made = [self._inputs(batch) for batch in group]
+                for inputs, _ in made[:-1]:
+                    noise, share = self._noise(inputs), self._share(inputs)
+                    figures |= judge(noise=noise, share=share, **inputs)
+                if step >= s.lead:
+                    inputs = made[-1][0]
+                    noise, times = self._noise(inputs), self._times(inputs)
+                    figures |= draw(noise=noise, times=times, **inputs)
+                index = np.concatenate([index for _, index in made])
+                training.log(read(figures, training), index)
+        for graphed in (judge, draw):
+            note_refusal(self.ctx, graphed)
         return training.finished
+
+    def _noise(self, inputs: dict[str, Tensor]) -> Tensor:
+        batch, length = inputs["frames"].shape[:2]
+        return torch.randn(batch, length - 1, self.settings.noise).to(self.ctx.device)
+
+    def _share(self, inputs: dict[str, Tensor]) -> Tensor:
+        return torch.rand(len(inputs["frames"])).to(self.ctx.device)
+
+
+def _grouped(batches: Iterator[Any], count: int) -> Iterator[list[Any]]:
+    """`count` batches a step."""
+    while True:
+        yield [next(batches) for _ in range(count)]
 
 
 class Sides:
@@ -237,8 +300,9 @@ class Sides:
     features of encodings are what the critic sees.
     """
 
-    def __init__(self, networks: Networks, critic: Critic, settings: Settings) -> None:
+    def __init__(self, networks: Networks, critic: Critic, settings: Settings, given: int) -> None:
         self.networks, self.critic, self.settings = networks, critic, settings
+        self.given = given
         self.predicting = [*networks.encoder.parameters(), *networks.predictor.parameters()]
         self.drawing = [*networks.encoder.parameters(), *networks.decoder.parameters()]
         self.judging = list(critic.parameters())
@@ -248,10 +312,11 @@ class Sides:
             "decoder": s.rate_decoder,
             "critic": s.rate_critic,
         }
+        device = self.judging[0].device
         self.optimisers = {
-            "predictor": torch.optim.Adam(self.predicting, s.rate_predictor),
-            "decoder": torch.optim.Adam(self.drawing, s.rate_decoder),
-            "critic": torch.optim.Adam(self.judging, s.rate_critic),
+            "predictor": adam(self.predicting, s.rate_predictor, device),
+            "decoder": adam(self.drawing, s.rate_decoder, device),
+            "critic": adam(self.judging, s.rate_critic, device),
         }
 
     def set_rates(self, factor: float) -> None:
@@ -259,34 +324,38 @@ class Sides:
         for name, optimiser in self.optimisers.items():
             set_rate(optimiser, self._rates[name] * factor)
 
-    def _sequences(self, frames: Tensor, given: int) -> _Sequences:
-        """Encode a batch whole, roll it out with fresh noise, and gather what the critic sees."""
+    def _sequences(self, frames: Tensor, action: Tensor, noise: Tensor) -> _Sequences:
+        """Encode a batch whole, roll it out with noise, and gather what the critic sees."""
         networks = self.networks
-        coded = encode(networks, frames, given, list(range(1, frames.shape[1])), True)
-        shape = (len(frames), frames.shape[1] - 1, self.settings.noise)
-        predicted = rollout(networks, coded, True, torch.randn(shape).to(frames.device))
+        every = torch.arange(1, frames.shape[1], device=frames.device)
+        coded = encode(networks, frames, self.given, every, True)
+        predicted = rollout(networks, coded, True, noise, action)
         first = coded.given[:, :1]
         sequences = [torch.cat([first, rest], 1) for rest in (coded.true, predicted)]
         real, fake = (Sequence(codes, *networks.decoder.maps(codes)) for codes in sequences)
         return _Sequences(coded, predicted, real, fake)
 
-    def update_critic(self, frames: Tensor, given: int) -> dict[str, float]:
+    def update_critic(
+        self, frames: Tensor, action: Tensor, noise: Tensor, share: Tensor
+    ) -> dict[str, Tensor]:
         """One step of the critic; its gradient is not clipped."""
         with torch.no_grad():
-            seen = self._sequences(frames, given)
-        gap = self._gap(seen)
-        penalty = gradient_penalty(self.critic, seen.real, seen.fake)
+            seen = self._sequences(frames, action, noise)
+        gap, penalty = judged(self.critic, seen.real, seen.fake, share)
         loss = gap + self.settings.penalty * penalty
         gradients = torch.autograd.grad(loss, self.judging)
         apply_gradients(self.optimisers["critic"], self.judging, gradients)
-        return {"critic": float(-gap.detach()), "penalty": float(penalty.detach())}
+        return {"critic": -gap.detach(), "penalty": penalty.detach()}
 
-    def update_networks(self, frames: Tensor, given: int) -> dict[str, float]:
+    def update_networks(
+        self, frames: Tensor, action: Tensor, noise: Tensor, times: Tensor
+    ) -> dict[str, Tensor]:
         """One step of everything else, all gradients taken before any weight moves."""
         s = self.settings
-        seen = self._sequences(frames, given)
-        latent, gap = latent_loss(seen.coded, seen.predicted), self._gap(seen)
-        few = seen.coded.few(chosen_times(frames.shape[1], s.counted))
+        seen = self._sequences(frames, action, noise)
+        latent = latent_loss(seen.coded, seen.predicted)
+        gap = score_gap(self.critic, seen.real, seen.fake)
+        few = seen.coded.few(times)
         image = image_loss(self.networks, few, few.true)
         rollout_loss = s.adversarial_latent * latent - gap
         # the encoder is in both: its second gradient must not see the weights of the first step
@@ -299,15 +368,11 @@ class Sides:
         apply_gradients(self.optimisers["predictor"], self.predicting, by_rollout)
         apply_gradients(self.optimisers["decoder"], self.drawing, by_image)
         return {
-            "image": float(image.detach()),
-            "latent": float(latent.detach()),
-            "gap": float(gap.detach()),
+            "image": image.detach(),
+            "latent": latent.detach(),
+            "gap": gap.detach(),
             **spreads(seen.coded, seen.predicted),
         }
-
-    def _gap(self, seen: _Sequences) -> Tensor:
-        """E[C(fake)] - E[C(real)]."""
-        return self.critic(seen.fake).mean() - self.critic(seen.real).mean()
 
 
 @dataclass(frozen=True)
@@ -321,13 +386,13 @@ class _Sequences:
 
 
 @torch.no_grad()
-def spreads(coded: Coded, predicted: Tensor) -> dict[str, float]:
+def spreads(coded: Coded, predicted: Tensor) -> dict[str, Tensor]:
     """The collapse alarm while training: standard deviation over time, mean over clips and numbers.
 
     `latent` falls to nothing both when prediction is good and when encoder and predictor have
     agreed on a constant; only the second takes these with it.
     """
     return {
-        "spread": float(torch.cat([coded.given, coded.true], 1).std(1, correction=0).mean()),
-        "spread_predicted": float(predicted.std(1, correction=0).mean()),
+        "spread": torch.cat([coded.given, coded.true], 1).std(1, correction=0).mean(),
+        "spread_predicted": predicted.std(1, correction=0).mean(),
     }

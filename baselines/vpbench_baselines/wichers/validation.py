@@ -62,7 +62,9 @@ def validate(
         for k, batch in enumerate(validation_clips(data, ctx.task, MOST_CLIPS)):
             # the task may give more frames than the method takes: the earliest are left out
             frames = to_tensor(batch.frames[:, ctx.task.n_max - given :], ctx.device)
-            clip = _PredictedClip(networks, settings, stage, frames, given, k)
+            label = None if batch.label is None else torch.from_numpy(np.array(batch.label))
+            action = settings.actions(label, 1, ctx.task.n_classes).to(ctx.device)
+            clip = _PredictedClip(networks, settings, stage, frames, given, k, action)
             figures.append(clip.figures())
             codes.append(clip.codes[0])
             if k < _SHEETS:
@@ -80,10 +82,18 @@ class _PredictedClip:
     Args:
         frames: [1,L,3,H,W].
         n: given frames.
+        action: [1,slot].
     """
 
     def __init__(
-        self, networks: Networks, settings: Settings, stage: str, frames: Tensor, n: int, seed: int
+        self,
+        networks: Networks,
+        settings: Settings,
+        stage: str,
+        frames: Tensor,
+        n: int,
+        seed: int,
+        action: Tensor,
     ) -> None:
         unit, steps = settings.unit(stage), frames.shape[1] - 1
         self.frames, self.n = frames, n
@@ -91,7 +101,8 @@ class _PredictedClip:
         noise = None
         if networks.predictor.noise:
             noise = normal([seed], (steps, networks.predictor.noise), frames.device)
-        self.continued = networks.predictor(self.codes[:, :n], steps, noise, unit)[:, n - 1 :]
+        predicted = networks.predictor(self.codes[:, :n], steps, noise, unit, action)
+        self.continued = predicted[:, n - 1 :]
         first = (frames[:, 0], self.codes[:, 0])
         self.drawn = networks.decoder(*first, self.codes[:, n:]).clamp(0, 1)
         self.predicted = networks.decoder(*first, self.continued).clamp(0, 1)

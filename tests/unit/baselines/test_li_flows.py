@@ -238,9 +238,12 @@ def test_a_damaged_file_is_computed_again(store, tmp_path, damage):
     (path,) = tmp_path.rglob("*.npz")
     path.write_bytes(damage)
     assert np.array_equal(store.between("train", 0, times), flow)
+    assert store.teacher.pairs == 9  # it is kept in memory
+    later = FlowStore(Ramps(), store.teacher, tmp_path)
+    assert np.array_equal(later.between("train", 0, times), flow)
     assert store.teacher.pairs == 18
     assert not list(tmp_path.rglob("*.part"))
-    store.between("train", 0, times)
+    FlowStore(Ramps(), store.teacher, tmp_path).between("train", 0, times)
     assert store.teacher.pairs == 18
 
 

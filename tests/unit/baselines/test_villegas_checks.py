@@ -78,7 +78,7 @@ def test_the_check_of_the_lstm_is_one_for_repeating_the_last_pose(tmp_path):
     part, ctx = fit(tmp_path, "motion", stop_after=1)
 
     class Still:
-        def __call__(self, numbers, horizon):
+        def __call__(self, numbers, horizon, classes):
             return numbers[:, -1:].expand(-1, horizon, -1)
 
     object.__setattr__(part, "net", None)
@@ -166,7 +166,7 @@ def test_what_each_row_needs():
 
 
 def test_a_preset_holds_for_all_parts():
-    for preset in ("paper", "cpu", "smoke"):
+    for preset in ("paper", "cpu", "gpu", "smoke"):
         method = resolve(MethodRef("villegas", {"preset": preset}), registry(), 64)
         for slot, (_, base, presets) in PARTS.items():
             assert dict(method.slots[slot].params) == {**base, **presets[preset]}

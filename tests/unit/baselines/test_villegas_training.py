@@ -1,53 +1,29 @@
 """Training the three parts of Villegas et al.: to the same bytes, and to what it should."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from villegas_toys import (
     SIZE,
     SLOTS,
+    Corners,
     View,
     changed,
     context,
     fit,
     given,
+    logged,
     make,
     task,
+    weights,
 )
 
 from vpbench.api import (
     BadData,
     Batch,
 )
-from vpbench.kit import to_arrays
 from vpbench_baselines.villegas.method import Villegas
 from vpbench_baselines.villegas.training import GeneratorTraining
-
-
-class Corners:
-    """A detector of four points that no joints are: the brightest pixel and three fixed ones."""
-
-    space = (4, "unsupervised")
-
-    def detect(self, frames, pose):
-        assert pose is None
-        grey = frames.mean(2).flatten(2).argmax(2)
-        y, x = grey // frames.shape[-1], grey % frames.shape[-1]
-        moving = torch.stack([x, y], -1) / (frames.shape[-1] - 1) * 2 - 1
-        still = torch.tensor([[-0.5, 0.5], [0.5, 0.5], [0.0, 0.0]]).expand(*moving.shape[:2], 3, 2)
-        points = torch.cat([moving[:, :, None], still], 2)
-        return torch.cat([points, torch.ones_like(points[..., :1])], -1)
-
-
-def weights(part):
-    arrays, _ = to_arrays(part.net.state_dict())
-    return {k: v.tobytes() for k, v in arrays.items()}
-
-
-def logged(folder):
-    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("slot", SLOTS)

@@ -9,11 +9,11 @@ import torch
 from vpbench.api import UsageError
 from vpbench.kit import seeded
 from vpbench.kit.weights import count
-from vpbench_baselines.wichers.critic import Critic, Sequence, gradient_penalty
+from vpbench_baselines.wichers.critic import Critic, Sequence, judged, score_gap, scores
 from vpbench_baselines.wichers.images import AnalogyNetwork, Encoder, small_blocks
 from vpbench_baselines.wichers.params import PARAMS, PRESETS
-from vpbench_baselines.wichers.recurrent import PeepholeLSTM, Predictor
-from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
+from vpbench_baselines.wichers.recurrent import PeepholeLSTM, Predictor, dense, start
+from vpbench_baselines.wichers.settings import CRITIC_SPREAD, Networks, Settings, make_critic
 
 
 def settings(preset="smoke", **changed):
@@ -213,7 +213,9 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
 
     parts = [torch.randn(3, 4, 5), torch.randn(3, 4, 2, 2, 2), torch.randn(3, 4, 4, 2, 2)]
     real, fake = Sequence(*parts), Sequence(*(p + 1 for p in parts))
-    found = gradient_penalty(Linear(), real, fake)
+    gap, found = (x.detach() for x in judged(Linear(), real, fake, torch.rand(3)))
+    assert math.isclose(float(gap), 2 * 20, rel_tol=1e-5)
+    torch.testing.assert_close(score_gap(Linear(), real, fake), gap)
     assert math.isclose(float(found), (2 * math.sqrt(20) - 1) ** 2, rel_tol=1e-5)
 
 
@@ -230,3 +232,106 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
 def test_parameters_that_cannot_be_are_named(changed, word):
     with pytest.raises(UsageError, match=word):
         settings(**changed)
+
+
+# fused cells and first weights -------------------------------------------------------------------
+
+
+class PlainCell(PeepholeLSTM):
+    """The cell as the formula says it, gate by gate."""
+
+    def forward(self, x, state):
+        cell, output = state
+        i, j, f, o = self.gates(torch.cat([x, output], 1)).chunk(4, 1)
+        see_i, see_f, see_o = self.peephole
+        keep = torch.sigmoid(f + 1 + see_f * cell) * cell
+        cell = keep + torch.sigmoid(i + see_i * cell) * torch.tanh(j)
+        return cell, self.project(torch.sigmoid(o + see_o * cell) * torch.tanh(cell))
+
+
+@pytest.mark.parametrize(("batch", "inputs", "units"), [(1, 1, 1), (3, 5, 4), (4, 2, 7)])
+def test_the_fused_cell_is_the_plain_one_with_its_gradients(batch, inputs, units):
+    with seeded(batch):
+        cell = PeepholeLSTM(inputs, units, None)
+        x = torch.randn(batch, inputs, requires_grad=True)
+        state = tuple(torch.randn(batch, units, requires_grad=True) for _ in range(2))
+        weights = [x, *state, *cell.parameters()]
+        pull = torch.randn(2, batch, units)
+    plain = PlainCell(inputs, units)
+    plain.load_state_dict(cell.state_dict())
+    theirs = [x, *state, *plain.parameters()]
+    results, slopes, curves = [], [], []
+    for made, leaves in ((cell, weights), (plain, theirs)):
+        out = torch.stack(made(x, state))
+        slope = torch.autograd.grad((out * pull).sum(), leaves, create_graph=True)
+        # the gradient penalty differentiates once more
+        curve = torch.autograd.grad(slope[0].square().sum(), leaves)
+        results.append(out.detach())
+        slopes.append([s.detach() for s in slope])
+        curves.append(curve)
+    torch.testing.assert_close(*results)
+    for pair in (*zip(*slopes, strict=True), *zip(*curves, strict=True)):
+        torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-5)
+
+
+def test_glorot_weights_fill_their_bounds_and_truncated_ones_are_cut_off():
+    with seeded(0):
+        cell, layer = PeepholeLSTM(60, 40, None), dense(300, 50, None)
+        small = PeepholeLSTM(60, 40, 0.01)
+    for weight in (cell.gates.weight, cell.project.weight, layer.weight):
+        bound = math.sqrt(6 / sum(weight.shape))
+        top = float(weight.detach().abs().max())
+        assert 0.99 * bound < top <= bound
+        assert math.isclose(float(weight.detach().std()), bound / math.sqrt(3), rel_tol=0.05)
+    bound = math.sqrt(6 / (40 + 40))
+    assert 0.9 * bound < float(cell.peephole.detach().abs().max()) <= bound
+    assert not cell.gates.bias.any() and not layer.bias.any()
+    for weight in (small.gates.weight, small.peephole, small.project.weight):
+        assert 0.015 < float(weight.detach().abs().max()) <= 0.02
+    weight = torch.zeros(30, 20)
+    with seeded(1):
+        start(weight, None)
+    assert 0.98 * math.sqrt(6 / 50) < float(weight.abs().max()) <= math.sqrt(6 / 50)
+
+
+def test_the_critic_starts_as_the_parameter_says():
+    with seeded(0):
+        glorot = make_critic(settings(critic_init="glorot", critic_width=16), 32)
+        small = make_critic(settings(critic_init="truncated", critic_width=16), 32)
+    for critic, widest in ((glorot, None), (small, 2 * CRITIC_SPREAD)):
+        for layer in (critic.leave, *(c.gates for c in critic.cells)):
+            bound = math.sqrt(6 / sum(layer.weight.shape)) if widest is None else widest
+            assert 0.8 * bound < float(layer.weight.detach().abs().max()) <= bound
+
+
+def slope(critic, seen):
+    """|dC/dw|, mean over clips."""
+    parts = Sequence(*(p.clone().requires_grad_() for p in seen))
+    grads = torch.autograd.grad(critic(parts).sum(), tuple(parts))
+    return float(sum(g.flatten(1).square().sum(1) for g in grads).sqrt().mean())
+
+
+def test_from_small_weights_the_critic_begins_without_a_slope():
+    """From Glorot's its slope is of the order of the penalty's target, 1."""
+    with seeded(2):
+        seen = Sequence(
+            torch.nn.functional.normalize(torch.randn(3, 6, 8), dim=2),
+            torch.rand(3, 6, 8, 4, 4),
+            torch.rand(3, 6, 16, 4, 4),
+        )
+        glorot = make_critic(settings(critic_init="glorot"), 32)
+        small = make_critic(settings(critic_init="truncated"), 32)
+    assert slope(glorot, seen) > 10 * slope(small, seen)
+
+
+def test_scores_in_one_pass_are_those_of_each():
+    with seeded(3):
+        critic = make_critic(settings(critic_init="glorot"), 32)
+        parts = [
+            Sequence(torch.randn(n, 5, 8), torch.rand(n, 5, 8, 4, 4), torch.rand(n, 5, 16, 4, 4))
+            for n in (2, 2, 2)
+        ]
+    one, each = (scores(critic, *parts, together=t) for t in (True, False))
+    for a, b in zip(one, each, strict=True):
+        torch.testing.assert_close(a, b)
+    assert not torch.allclose(one[0], one[1])

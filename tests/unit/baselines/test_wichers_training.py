@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,23 @@ import pytest
 import torch
 
 from tests.conftest import moving_square
-from vpbench.api import Batch, Conditioning, Corrupt, MethodFailed, TaskInfo
+from vpbench.api import (
+    Batch,
+    Conditioning,
+    Corrupt,
+    MethodFailed,
+    Refused,
+    TaskInfo,
+    UsageError,
+)
+from vpbench.core.names import MethodRef
+from vpbench.core.plan import row_kind
+from vpbench.core.registry import registry
+from vpbench.core.resolve import resolve
 from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
 from vpbench.kit import seeded
-from vpbench_baselines.common import gradients, notes
+from vpbench_baselines.common import batches, gradients, notes
 from vpbench_baselines.wichers import training, validation
 from vpbench_baselines.wichers.method import Wichers
 from vpbench_baselines.wichers.params import PARAMS, PRESETS, STAGES
@@ -34,12 +47,25 @@ class Clips:
     def len(self, split):
         return len(self.clips)
 
+    def length(self, split, i):
+        return len(self.clips[i])
+
+    def read(self, split, i, frames):
+        return self.clips[i][list(frames)]
+
+    def label(self, split, i):
+        return None
+
+    def pose(self, split, i, frames):
+        return None
+
     def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
         k = start_step
         while True:
             index = [(k * batch + j) % len(self.clips) for j in range(batch)]
             frames = np.stack([self.clips[i][: window.length] for i in index])
-            yield Batch(frames, None, None, np.array(index), np.zeros((batch, 1), np.int64))
+            times = np.tile(np.arange(window.length), (batch, 1))
+            yield Batch(frames, None, None, np.array(index), times)
             k += 1
 
 
@@ -57,7 +83,7 @@ def networks():
 
 def coded(networks, counted=3):
     clips = torch.rand(2, GIVEN + HORIZON, 3, SIZE, SIZE)
-    times = training.chosen_times(GIVEN + HORIZON, counted)
+    times = torch.tensor(training.chosen_times(GIVEN + HORIZON, counted))
     return training.encode(networks, clips, GIVEN, times, True)
 
 
@@ -152,21 +178,30 @@ def test_the_second_stage_updates_each_network_by_its_own_loss_alone():
     with seeded(1):
         networks = Networks(settings, SIZE, settings.noise)
         critic = training.make_critic(settings, SIZE)
-    sides = training.Sides(networks, critic, settings)
-    frames = torch.rand(2, GIVEN + HORIZON, 3, SIZE, SIZE)
+    sides = training.Sides(networks, critic, settings, GIVEN)
+    length = GIVEN + HORIZON
+    inputs = {
+        "frames": torch.rand(2, length, 3, SIZE, SIZE),
+        "action": torch.zeros(2, 0),
+        "noise": torch.randn(2, length - 1, settings.noise),
+    }
 
     def changed(act):
         before = {k: v.clone() for k, v in networks.state_dict().items()}
         judged = {k: v.clone() for k, v in critic.state_dict().items()}
-        act(frames, GIVEN)
+        act()
         now = networks.state_dict()
         parts = {k.partition(".")[0] for k in before if not torch.equal(before[k], now[k])}
         if any(not torch.equal(judged[k], v) for k, v in critic.state_dict().items()):
             parts.add("critic")
         return parts
 
-    assert changed(sides.update_critic) == {"critic"}
-    assert changed(sides.update_networks) == {"encoder", "predictor"}
+    times = torch.tensor(training.chosen_times(length, settings.counted))
+    assert changed(lambda: sides.update_critic(share=torch.rand(2), **inputs)) == {"critic"}
+    assert changed(lambda: sides.update_networks(times=times, **inputs)) == {
+        "encoder",
+        "predictor",
+    }
 
 
 def fitted(folder, stages=("epva",), clips=None, **changed):
@@ -270,7 +305,7 @@ class Repeating:
 
     noise = 0
 
-    def __call__(self, given, steps, noise, unit):
+    def __call__(self, given, steps, noise, unit, action):
         return given[:, -1:].expand(-1, steps, -1)
 
 
@@ -383,10 +418,183 @@ def test_presets_name_known_parameters_and_stages_all_of_them():
     assert set(SPEC.params) == set(Settings.__dataclass_fields__)
     assert all(set(p) <= set(PARAMS) for p in PRESETS.values())
     named = {p for s in STAGES for p in s.params or ()}
-    assert named == set(PARAMS) - {"variant"}
+    assert named == set(PARAMS) - {"variant", "oracle"}
 
 
 def test_the_documentation_lists_every_deviation():
     text = " ".join((Path(__file__).parents[3] / "docs" / "baselines.md").read_text().split())
     assert all(d in text for d in DEVIATIONS)
     assert "reimplementation" in SPEC.summary
+
+
+# labels, true encodings, the critic's lead, the predictor's gradient -----------------------------
+
+LABELLED = TaskInfo("toy", SIZE, HORIZON, GIVEN, None, 3, ("a", "b", "c"), 0, ())
+
+
+def labelled(label, batch=2):
+    return Conditioning(given().frames, label, None, None, ("a", "b"))
+
+
+def test_the_label_stands_in_the_action_slot():
+    on = Settings.of({**SMOKE, "label": "on", "action_slot": 0})
+    assert on.slot(3) == 3 and Settings.of({**SMOKE, "action_slot": 5}).slot(3) == 5
+    assert Settings.of({**SMOKE, "label": "on", "action_slot": 5}).slot(3) == 5
+    wide = Settings.of({**SMOKE, "label": "on", "action_slot": 5})
+    found = wide.actions(torch.tensor([2, 0]), 2, 3)
+    assert found.tolist() == [[0, 0, 1, 0, 0], [1, 0, 0, 0, 0]]
+    off = Settings.of({**SMOKE, "action_slot": 5}).actions(torch.tensor([2, 0]), 2, 3)
+    assert not off.any() and off.shape == (2, 5)
+
+
+def test_another_label_is_another_future_and_without_one_it_refuses():
+    method = Wichers(LABELLED, {**SMOKE, "variant": "epva", "label": "on"}, {})
+    with torch.no_grad():
+        method.networks.predictor.enter.weight.normal_(generator=torch.Generator().manual_seed(0))
+    one, two = (method.predict(labelled(np.array(k)), 4, SEEDS) for k in ([0, 1], [0, 2]))
+    assert np.array_equal(one[0], two[0]) and not np.array_equal(one[1], two[1])
+    with pytest.raises(Refused, match="label"):
+        method.predict(labelled(None), 4, SEEDS)
+    without = Wichers(LABELLED, {**SMOKE, "variant": "epva"}, {})
+    plain = [without.predict(labelled(k), 4, SEEDS) for k in (None, np.array([0, 1]))]
+    assert np.array_equal(*plain)
+
+
+def test_a_stage_is_trained_with_labels(tmp_path):
+    class Classes(Clips):
+        def batches(self, *words, **more):
+            for made in super().batches(*words, **more):
+                yield replace(made, label=made.index % 3)
+
+    ctx = context(tmp_path)
+    ctx.task = LABELLED
+    method = Wichers(LABELLED, {**SMOKE, "label": "on", "variant": "epva"}, {})
+    before = method._networks(5, 0).predictor.enter.weight[:, -3:].clone()
+    method.fit("epva", Classes(), ctx)
+    after = method.networks.predictor.enter.weight[:, -3:]
+    assert ((before - after).abs() > 1e-3).any(0).all()  # of all three classes
+
+
+def test_the_oracle_draws_true_encodings():
+    oracle = Wichers(TASK, {**SMOKE, "oracle": "on"}, {})
+    clips = np.stack([moving_square(90 + k, k % 2, 14, SIZE) for k in range(2)])
+    future = clips[:, GIVEN : GIVEN + 10]
+    video = oracle.predict(given(), future, 10, SEEDS)
+    assert video.shape == (2, 2, 10, SIZE, SIZE, 3) and np.array_equal(video[:, 0], video[:, 1])
+    with torch.inference_mode():
+        to = lambda x: torch.from_numpy(x / 255).float().movedim(-1, -3)  # noqa: E731
+        networks = oracle.networks
+        first = to(clips[:, 0])
+        codes = networks.encoder(to(future), True)
+        wanted = networks.decoder(first, networks.encoder(first[:, None], True)[:, 0], codes)
+    wanted = (wanted.clamp(0, 1) * 255).round().movedim(2, -1).numpy()
+    assert np.abs(video[:, 0].astype(float) - wanted).max() <= 1
+    assert type(Wichers(TASK, SMOKE, {})) is Wichers
+
+
+def moved(folder, stop_at, **changed):
+    """Which networks a second stage has changed after some steps, and what it logged."""
+    method = Wichers(TASK, {**SMOKE, "adversarial_steps": 6, **changed}, {})
+    ctx = Stopping(**{**vars(context(folder, "adversarial")), "stop_at": stop_at})
+    method._begin("adversarial", ctx)
+    before = {k: v.clone() for k, v in method.networks.state_dict().items()}
+    training.Trainer(method.settings, method.networks, Clips(), ctx).adversarial()
+    now = method.networks.state_dict()
+    lines = [json.loads(x) for x in (folder / "train.jsonl").read_text().splitlines()]
+    return {k.partition(".")[0] for k in before if not torch.equal(before[k], now[k])}, lines
+
+
+def test_the_critic_learns_alone_in_its_lead(tmp_path):
+    parts, lines = moved(tmp_path / "lead", 3, critic_lead=0.5)
+    assert parts == set()
+    assert all("critic" in x and "gap" not in x for x in lines)
+    assert lines[0]["penalty"] != lines[-1]["penalty"]
+    parts, lines = moved(tmp_path / "after", 4, critic_lead=0.5)
+    assert parts == {"encoder", "predictor", "decoder"} and "gap" in lines[-1]
+    for name in ("critic_lead", "latent_part"):
+        for wrong in (-0.1, 1.0):
+            with pytest.raises(UsageError, match=name):
+                Settings.of({**SMOKE, name: wrong})
+
+
+def test_parts_of_the_steps_follow_their_number():
+    """A shorter or longer training of the same preset keeps its shape."""
+    for steps in (1, 40, 1000):
+        part = {"latent_part": 0.4, "critic_lead": 0.1}
+        s = Settings.of({**SMOKE, "steps": steps, "adversarial_steps": steps, **part})
+        assert s.delay == max(1, 0.4 * steps) and s.lead == steps // 10 < steps
+    assert Settings.of({**SMOKE, "latent_delay": 7}).delay == 7
+
+
+@pytest.mark.parametrize("weight", [1e-12, 1e-6, 1.0])
+def test_the_predictor_learns_however_little_its_loss_weighs(tmp_path, weight):
+    """Adam adds 1e-8 to the length of a gradient: below that a weighted one moves nothing."""
+
+    def weights_of(folder, **changed):
+        method = Wichers(TASK, {**SMOKE, "steps": 1, "rate": 1e-3, "clip": 1e9, **changed}, {})
+        first = {k: v.clone() for k, v in method._networks(5, 0).predictor.state_dict().items()}
+        ctx = context(tmp_path / folder)
+        method._begin("epva", ctx)
+        training.Trainer(method.settings, method.networks, Clips(), ctx).epva()
+        last = method.networks.predictor.state_dict()
+        return float((last["bottom.gates.weight"] - first["bottom.gates.weight"]).abs().mean())
+
+    alpha = {"latent_weight": weight, "latent_delay": 1}  # 4.5e-5 of it in the first step
+    apart = weights_of("apart", latent_for="encoder", **alpha)
+    both = weights_of("both", latent_for="both", **alpha)
+    assert apart > 0.5e-3
+    if weight == 1e-12:
+        assert both < 0.1 * apart
+    again = weights_of("again", latent_for="encoder", latent_weight=1.0, latent_delay=1)
+    assert math.isclose(apart, again, rel_tol=0.1)
+
+
+def test_capabilities_follow_the_parameters():
+    def found(text):
+        method = resolve(MethodRef.parse(text), registry(), 64)
+        return method.capabilities, row_kind(method), method.uses
+
+    plain, kind, uses = found("wichers")
+    assert (plain.label, plain.oracle, kind, uses) == ("no", False, "method", [])
+    on, kind, uses = found("wichers[label=on]")
+    assert (on.label, kind, uses) == ("required", "method", ["label"])
+    oracle, kind, _ = found("wichers[oracle=on]")
+    assert oracle.oracle and not oracle.stochastic and kind == "oracle"
+
+
+@pytest.mark.parametrize("stage", ["epva", "adversarial"])
+def test_stages_learn_from_clips_on_the_device_and_resume_to_the_same_weights(
+    tmp_path, stage, monkeypatch
+):
+    """What a GPU does, on a CPU: batches drawn from clips in memory."""
+    monkeypatch.setattr(batches, "resident", lambda device: True)
+    made = []
+
+    class Quiet(Clips):
+        def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
+            made.append((split, stream))
+            return super().batches(split, window, batch, augment, start_step, stream)
+
+    def run(folder, stop_at=99):
+        steps = {"steps": 4, "adversarial_steps": 4, "latent_delay": 2, "critic_lead": 0.3}
+        method = Wichers(TASK, {**SMOKE, **steps}, {})
+        ctx = Stopping(**{**vars(context(folder, stage)), "stop_at": stop_at})
+        method.fit(stage, Quiet(), ctx)
+        return method.networks.state_dict()
+
+    straight = run(tmp_path / "straight")
+    assert ("train", "") not in made and ("train", "resident") in made
+    run(tmp_path / "broken", 2)
+    again = run(tmp_path / "broken")
+    assert all(torch.equal(straight[k], again[k]) for k in straight)
+
+
+def test_chosen_values_and_their_gradients_are_those_of_indexing():
+    values = torch.randn(2, 7, 3, requires_grad=True)
+    pull = torch.randn(2, 4, 3)
+    places = torch.tensor([0, 2, 5, 6])
+    found, wanted = training.chosen(values, places), values[:, places]
+    assert torch.equal(found, wanted)
+    slopes = [torch.autograd.grad((x * pull).sum(), values)[0] for x in (found, wanted)]
+    assert torch.equal(*slopes)
+    assert torch.equal(training.chosen(values, torch.arange(7)), values)

@@ -1,5 +1,6 @@
 """Small data, a context and parts of Villegas et al. for tests."""
 
+import json
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from vpbench.api import (
 )
 from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
+from vpbench.kit import to_arrays
 from vpbench_baselines.villegas import params
 from vpbench_baselines.villegas.detector import PoseDetector
 from vpbench_baselines.villegas.motion import PoseMotion
@@ -161,3 +163,27 @@ def changed(networks, act):
         for n, m in networks.items()
         if any(not torch.equal(before[n][k], v) for k, v in m.state_dict().items())
     }
+
+
+class Corners:
+    """A detector of four points that no joints are: the brightest pixel and three fixed ones."""
+
+    space = (4, "unsupervised")
+
+    def detect(self, frames, pose):
+        assert pose is None
+        grey = frames.mean(2).flatten(2).argmax(2)
+        y, x = grey // frames.shape[-1], grey % frames.shape[-1]
+        moving = torch.stack([x, y], -1) / (frames.shape[-1] - 1) * 2 - 1
+        still = torch.tensor([[-0.5, 0.5], [0.5, 0.5], [0.0, 0.0]]).expand(*moving.shape[:2], 3, 2)
+        points = torch.cat([moving[:, :, None], still], 2)
+        return torch.cat([points, torch.ones_like(points[..., :1])], -1)
+
+
+def weights(part):
+    arrays, _ = to_arrays(part.net.state_dict())
+    return {k: v.tobytes() for k, v in arrays.items()}
+
+
+def logged(folder):
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]

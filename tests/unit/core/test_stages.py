@@ -377,3 +377,48 @@ def test_a_stage_depends_on_the_parameters_that_it_names_and_on_no_other():
     assert not set(wide.values()) & set(usual.values())
     flat = keys("varied[mode=flat]", VARIED)["varied:other"]
     assert flat != keys("varied[mode=flat,shown=off]", VARIED)["varied:other"]
+
+
+# parameters that came later ----------------------------------------------------------------------
+
+
+def method_keys(spec, text):
+    toys = registry(replace=[spec])
+    method = resolve(MethodRef.parse(text), toys, 64)
+    nodes = stage_graph(method, task().fields(), 64, toys, 0)
+    return method.identity(), {n.label: n.key for n in nodes}
+
+
+@pytest.mark.parametrize("value", ["off", 3, 0.5, False])
+def test_a_later_parameter_counts_only_where_it_changes_something(value):
+    other = {"off": "on", 3: 4, 0.5: 0.25, False: True}[value]
+    newer = replace(TOY, params={**TOY.params, "new": value}, later={"new": value})
+    strict = replace(newer, later={})
+    plain = method_keys(TOY, "toy")
+    assert method_keys(newer, "toy") == plain
+    assert method_keys(strict, "toy") != plain
+    changed = method_keys(newer, f"toy[new={other}]")
+    assert changed[0] != plain[0] and changed[0]["params"]["new"] == other
+    # a new default is a change as well: what counts is the value of before
+    moved = replace(newer, params={**newer.params, "new": other})
+    assert method_keys(moved, "toy") == changed
+    assert method_keys(moved, f"toy[new={value}]") == plain
+
+
+def test_a_later_parameter_of_a_component_leaves_its_key_alone():
+    newer = replace(LINE, params={**LINE.params, "new": 1}, later={"new": 1})
+    before = keys("toy[motion=line]")
+    assert keys("toy[motion=line]", replace=[newer]) == before
+    after = keys("toy[motion=line,motion.new=2]", replace=[newer])
+    assert [label for label in before if before[label] != after[label]] == ["line:fit"]
+
+
+def test_a_component_that_trains_itself_follows_the_method_that_it_belongs_to():
+    own = replace(TOY, slots={**TOY.slots, "motion": "line"})
+    toys = registry(replace=[own])
+    line = resolve(MethodRef.parse("toy[steps=11]"), toys, 64).slots["motion"]
+    assert line.params["steps"] == 11
+    dotted = resolve(MethodRef.parse("toy[steps=11,motion.steps=5]"), toys, 64)
+    assert dotted.slots["motion"].params["steps"] == 5
+    borrowed = resolve(MethodRef.parse("toy[motion=drift,steps=11]"), toys, 64)
+    assert borrowed.slots["motion"].params["steps"] == 7
