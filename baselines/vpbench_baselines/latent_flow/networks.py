@@ -92,8 +92,8 @@ class FlowNet(nn.Module):
         self.place, self.sample = nn.Linear(6 * WAVES, hidden), nn.Linear(hidden, 6 * hidden)
         self.enter, self.leave = nn.Linear(tube * latent, hidden), nn.Linear(hidden, tube * latent)
         self.blocks = nn.ModuleList(SpaceTimeBlock(hidden, drop) for _ in range(depth))
-        for part in (self.sample, self.leave):  # at first each block passes on, and v is 0
-            nn.init.zeros_(part.weight)
+        for part in (self.sample, self.leave):  # at first each block passes nearly everything on
+            nn.init.normal_(part.weight, std=0.02)
             nn.init.zeros_(part.bias)
 
     def see(self, first: Tensor) -> Tensor:
