@@ -40,11 +40,11 @@ guidance: 1 is the plain model; else the velocity is carried from that without a
     with one by this factor (classifier-free guidance), at twice the cost.
 """
 
-_CPU = {"width": 16, "codec_steps": 4000, "codec_batch": 4, "hidden": 160, "tube": 4}
+_CPU = {"width": 16, "codec_steps": 3000, "codec_batch": 4, "hidden": 160, "tube": 4}
 _SMOKE = {"width": 4, "latent": 4, "codec_steps": 12, "codec_batch": 2, "hidden": 32, "depth": 1}
 PRESETS: dict[str, Mapping[str, Value]] = {
     "gpu": {},
-    "cpu": {"pool": 0, **_CPU, "dropout": 0.0, "steps": 5000, "batch": 8},
+    "cpu": {"pool": 0, **_CPU, "dropout": 0.0, "steps": 4500, "batch": 8},
     "smoke": {"precision": "fp32", "pool": 2, **_SMOKE, "steps": 12, "batch": 2},
 }
 """`gpu` takes minutes on one GPU, `cpu` half an hour, `smoke` seconds and is never comparable."""
