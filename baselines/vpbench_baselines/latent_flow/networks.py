@@ -29,9 +29,9 @@ errors alone would have it copy the first frame, which is right for most pixels.
 class Codec(nn.Module):
     """A frame as what changed since the first one: a code [latent,H/8,W/8], mean 0, variance 1.
 
-    The decoder sees the first frame at all sizes and adds what it draws under a mask, so that a
-    background that stands still costs nothing and stays sharp. Codes are normalised over training
-    frames, so that no encoder can hide what changes below the noise.
+    The decoder sees the first frame at all sizes and blends what it draws with it by a mask, so
+    that a background at rest stays sharp. Codes are normalised over training frames, so that no
+    encoder can hide what changes below the noise.
     """
 
     def __init__(self, width: int, latent: int) -> None:
@@ -45,8 +45,9 @@ class Codec(nn.Module):
             self.mix.append(nn.Sequential(conv3x3(taken + a, a), Residual(a), nn.SiLU()))
             self.up.append(nn.Sequential(conv3x3(a, 4 * b), nn.PixelShuffle(2)))
         last = conv3x3(b, 4)
-        # at first all is the first frame, but the mask is half open, so that the rest can learn
+        # at first a quarter of grey over the first frame: a shut mask would let nothing be learned
         nn.init.normal_(last.weight, std=0.01)
+        last.bias = nn.Parameter(torch.tensor([0.5, 0.5, 0.5, -1.0]))
         self.draw = nn.Sequential(conv3x3(b + 3, b), nn.SiLU(), last)
 
     def encode(self, first: Tensor, frames: Tensor) -> Tensor:
@@ -61,8 +62,8 @@ class Codec(nn.Module):
         for seen, mix, up in zip(self.look(first)[::-1], self.mix, self.up, strict=True):
             x = up(mix(torch.cat([x, seen.repeat_interleave(times, 0)], 1)))
         under = first.repeat_interleave(times, 0)
-        change, mask = self.draw(torch.cat([x, under], 1)).float().split((3, 1), 1)
-        return (under + mask.sigmoid() * change).unflatten(0, codes.shape[:2])
+        drawn, mask = self.draw(torch.cat([x, under], 1)).float().split((3, 1), 1)
+        return torch.lerp(under, drawn, mask.sigmoid()).unflatten(0, codes.shape[:2])
 
     def losses(self, video: Tensor) -> dict[str, Tensor]:
         """Error of frames [B,1+T,3,H,W] that are drawn from noisy codes."""
