@@ -1,1 +1,1 @@
-"""What the baselines share: gradients taken apart, notes about a stage."""
+"""What the baselines share: gradients, blocks, windows on the device, trainings, checks, notes."""

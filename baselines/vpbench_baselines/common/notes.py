@@ -36,3 +36,16 @@ def note_stage(ctx: FitContext, preset: str, native_frames: int) -> None:
         ctx.not_comparable("preset smoke")
     if native_frames > 1 and ctx.task.n_max == 1:
         ctx.note("adapted n=1")
+
+
+def note_reference(ctx: FitContext, preset: str, at_once: int) -> None:
+    """The notes of a reference that rewrites no published method.
+
+    Args:
+        at_once: so many frames are drawn at once.
+    """
+    ctx.note(f"own end-to-end reference, preset {preset}")
+    if preset == "smoke":
+        ctx.not_comparable("preset smoke")
+    if ctx.task.horizon > at_once:
+        ctx.note("chained")
