@@ -11,7 +11,7 @@ from vpbench.api import FitContext
 
 Step = Callable[..., dict[str, Tensor]]
 
-_EAGER = 3
+_EAGER = 2
 """Calls before a step is recorded: libraries choose their algorithms and optimisers make their
 state in the first."""
 
