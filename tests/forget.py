@@ -10,4 +10,5 @@ def forget_modules():
     importlib.invalidate_caches()
     provenance.find_module.cache_clear()
     provenance.installed_folders.cache_clear()
+    code._FOUND.clear()
     code._top_level.cache_clear()
