@@ -66,7 +66,10 @@ def test_fvd_is_the_same_bits_for_any_workers_and_from_the_cache(weights, tmp_pa
     fvd, other = (r["fvd"] for r in scores[0])
     assert fvd["value"] > 0 and fvd["se"] > 0 and fvd["n"] == 10
     assert fvd["floor"] == other["value"]
-    assert "n = 10 < 256" in fvd["reason"]
+    assert fvd["reason"] == "n = 10 < 60: unreliable: the bias estimate finds half of it"
+    assert fvd["bias"] + fvd["corrected"] == pytest.approx(fvd["value"]) and fvd["bias"] > 0
+    assert fvd["corrected_ci95"][0] < fvd["corrected"] < fvd["corrected_ci95"][1]
+    assert fvd["floor_n"] == 10
     assert 0 < scores[0][0]["kvd"]["p"] <= 1
     compared = vpbench("compare", "copy-last", "--runs", "one", "--json", cwd=tmp_path).json()
     (row,) = (r for r in compared["groups"][0]["rows"] if r["method"] == "copy-last")
@@ -102,7 +105,8 @@ def test_measure_of_unequal_sets_with_a_floor(weights, tmp_path):
     assert done.code == 0, done.err
     answer = done.json()
     assert (answer["real"]["n"], answer["fake"]["n"]) == (6, 4)
-    assert answer["scores"]["fvd"]["floor"] > 0
+    assert answer["scores"]["fvd"]["floor"] > 0 and answer["scores"]["fvd"]["floor_n"] == 3
+    assert "3 in each; with 3 clips a side this figure is" in answer["scores"]["fvd"]["reason"]
     assert "4 predicted and 6 real clips" in answer["scores"]["fvd"]["reason"]
     same = vpbench("measure", "real", "real", "--metrics", "fvd", "--json", cwd=tmp_path).json()
     assert abs(same["scores"]["fvd"]["value"]) < 1e-6

@@ -346,6 +346,32 @@ def test_measure_pairs_by_name_and_agrees_with_run(clips, tmp_path):
     assert short.code == 4 and "has 8 frames, 9 are needed" in short.err
 
 
+def test_frames_too_small_for_ssim_have_a_psnr_all_the_same(tmp_path):
+    """And `psnr@frames` is a metric of its own, on request."""
+    for side, seed in (("real", 1), ("fake", 2)):
+        random = np.random.default_rng(seed)
+        (tmp_path / side).mkdir()
+        for k in range(9):
+            frames = random.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+            np.savez(tmp_path / side / f"{k}.npz", frames=frames)
+    words = ("--metrics", "ssim,psnr,psnr@frames", "--json")
+    done = vpbench("measure", "real", "fake", *words, cwd=tmp_path)
+    scores = done.json()["scores"]
+    assert scores["ssim"]["value"] is None
+    assert scores["ssim"]["reason"] == "frames of 8 x 8 px are smaller than its window of 11 px"
+    clip, frame = scores["psnr"], scores["psnr@frames"]
+    assert clip["value"] < frame["value"] < clip["value"] + 0.1
+    assert clip["n"] == 9 and clip["se"] > 0 and clip["fingerprint"] != frame["fingerprint"]
+    small = write_clips(tmp_path / "small", (("train", 2), ("val", 1), ("test", 3)), size=8)
+    words = ("run", "copy-last", "--dataset", folder(small, size=8), "--no-references", "--json")
+    run = vpbench(*words, cwd=tmp_path).json()["runs"][0]
+    assert run["status"] == "ok" and run["scores"]["psnr"]["value"] is not None
+    assert set(run["scores"]) >= {"psnr", "ssim"} and "psnr@frames" not in run["scores"]
+    assert run["scores"]["ssim"]["value"] is None and "11 px" in run["scores"]["ssim"]["reason"]
+    more = vpbench("score", "copy-last", "--metrics", "psnr@frames", "--json", cwd=tmp_path)
+    assert more.json()["runs"][0]["scores"]["psnr@frames"]["value"] is not None
+
+
 def test_info_and_list_and_doctor(finished):
     env = {"VPBENCH_PLUGINS": TINY}
     (run_dir,) = finished.glob("runs/*/tiny/*")

@@ -26,6 +26,9 @@ from vpbench.core.intervals import (
 )
 from vpbench.core.student import student_quantile
 
+_ROUNDING = 1e-12
+"""Relative to the values, a bias that is none: what rounding leaves of an unbiased statistic."""
+
 
 @dataclass(frozen=True)
 class Corrected:
@@ -95,6 +98,9 @@ def corrected(
         return None
     biases, variances = zip(*(_of_stratum(part, centre) for part in parts), strict=True)
     bias = math.fsum(biases)
+    largest = max(abs(left) for part in parts for left, _ in part)
+    if abs(bias) <= _ROUNDING * max(largest, abs(centre)):
+        bias = 0.0
     count = sum(len(part) for part in parts)
     rest = centre - bias
     if count < MIN_CLUSTERS:

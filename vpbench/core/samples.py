@@ -207,10 +207,12 @@ def _grouped(sample: Sample, names: Sequence[str]) -> tuple[Floats, Floats]:
 def _estimate(sides: Sequence[Floats], shares: Floats, signs: Sequence[float]) -> Difference:
     """Sum of signed means, each over fits and groups, with its two-way error."""
     groups = len(shares)
-    over_fits = [s * v.mean(axis=0) for s, v in zip(signs, sides, strict=True)]
-    total = np.sum(over_fits, axis=0)
-    scale = max(float(np.abs(part).max()) for part in over_fits)
-    if len(sides) > 1 and float(np.abs(total).max()) <= _ROUNDING * scale:
+    largest = max(float(np.abs(values).max()) for values in sides)
+    # A power of two changes no digit, and keeps squares of any values within range.
+    unit = 2.0 ** (math.frexp(largest)[1] - 1) if largest else 1.0
+    sides = [values / unit for values in sides]
+    total = np.sum([s * v.mean(axis=0) for s, v in zip(signs, sides, strict=True)], axis=0)
+    if len(sides) > 1 and float(np.abs(total).max()) <= _ROUNDING:
         total = np.zeros(groups)
     # Equal values give exactly that value, which rounded shares would miss by a digit.
     estimate = math.fsum(shares * total) / math.fsum(shares)
@@ -218,8 +220,13 @@ def _estimate(sides: Sequence[Floats], shares: Floats, signs: Sequence[float]) -
     if groups < MIN_CLUSTERS:
         plural = "" if groups == 1 else "s"
         few = f"{groups} independent group{plural} of clips, {MIN_CLUSTERS} are needed"
-        return Difference(estimate, n=groups, reason=few)
-    clips = _spread(total - estimate, shares)
+        return Difference(estimate * unit, n=groups, reason=few)
+    variance, df = _two_way(sides, _spread(total - estimate, shares), shares)
+    return Difference(estimate * unit, math.sqrt(variance) * unit, df, groups)
+
+
+def _two_way(sides: Sequence[Floats], clips: float, shares: Floats) -> tuple[float, float]:
+    """Variance and degrees of freedom, from that of clips and from what the fits of a side say."""
     between: list[tuple[float, float]] = []
     shared = 0.0
     for values in sides:
@@ -233,10 +240,9 @@ def _estimate(sides: Sequence[Floats], shares: Floats, signs: Sequence[float]) -
     fit_part = math.fsum(v for v, _ in between)
     # Both parts hold what is peculiar to one fit on one clip; it counts once.
     variance = max(clips + fit_part - shared, clips, fit_part)
-    parts = [(clips, groups - 1.0), *between]
+    parts = [(clips, len(shares) - 1.0), *between]
     denominator = math.fsum(v * v / df for v, df in parts)
-    df = variance * variance / denominator if denominator else groups - 1.0
-    return Difference(estimate, math.sqrt(variance), df, groups)
+    return variance, variance * variance / denominator if denominator else len(shares) - 1.0
 
 
 def _spread(deviations: Floats, shares: Floats) -> float:

@@ -356,8 +356,9 @@ def real_floor(
             return None
         floor.append(between(features, one[:n], two[:n]))
         counts.append(n)
-        predicted = _halves(fake or {}, clusters, way)[0]
-        here.append(between(fake or {}, predicted[:n], one[:n]) if len(predicted) >= n else None)
+        ahead, behind = _halves(fake or {}, clusters, way)
+        some = [*ahead, *behind][:n]
+        here.append(between(fake or {}, some, one[:n]) if len(some) == n else None)
     value = _mean(floor)
     return None if value is None else Floor(value, min(counts), _mean(here))
 

@@ -1,5 +1,6 @@
 """Rows over several seeds and training runs, ranks and marks, from stored scores."""
 
+import json
 import math
 from pathlib import Path
 
@@ -381,3 +382,58 @@ def test_other_clips_of_a_set_are_no_comparison():
     (against,) = entries[0]["nulls"]
     assert (against["claim"], against["reason"]) == (None, "scored over different clips")
     assert comparisons["nulls"] == 0 and entries[0]["notes"] == []
+
+
+def degenerate(kind, k):
+    """Two columns of a row of which little can be said."""
+    values = {
+        "two clips": rng(k).normal(20, 1, 2),
+        "one clip": rng(k).normal(20, 1, 1),
+        "identical rows": np.arange(20.0),
+        "all equal": np.full(20, 7.0),
+        "zeros": np.zeros(20),
+        "one cluster": rng(k).normal(20, 1, 20),
+        "huge": rng(k).normal(1e300, 1e290, 20),
+        "no common clips": rng(k).normal(20, 1, 20),
+        "gaps": np.where(np.arange(20) % 3 == k, math.nan, rng(k).normal(20, 1, 20)),
+    }[kind]
+    clusters = {f"{j:03}": "all" for j in range(20)} if kind == "one cluster" else None
+    one = clip_record(values, clusters=clusters)
+    if kind == "no common clips":
+        one["per_clip"] = {f"{k}-{name}": v for name, v in one["per_clip"].items()}
+    known = values[~np.isnan(values)]
+    other = set_record(known) if len(known) > 1 and kind != "huge" else record(FVD, {}, None)
+    return one, other
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "two clips",
+        "one clip",
+        "identical rows",
+        "all equal",
+        "zeros",
+        "one cluster",
+        "huge",
+        "no common clips",
+        "gaps",
+    ],
+)
+def test_what_little_is_known_has_a_reason_and_is_never_nan(kind):
+    rows = [
+        row("a", run(*degenerate(kind, 0), method="a")),
+        row("b", run(*degenerate(kind, 1), method="b")),
+        row("copy-last", run(*degenerate(kind, 2), method="copy-last", kind="null")),
+    ]
+    entries, ranks, comparisons = table(*rows)
+    json.dumps([entries, comparisons], allow_nan=False)
+    against = [n for e in entries for n in e["nulls"]]
+    assert all((n["se"] is None) == (n["claim"] is None) == bool(n["reason"]) for n in against)
+    if kind in ("identical rows", "all equal", "zeros"):
+        assert ranks["a"] == ranks["b"] == {"psnr": "1–2", "fvd": "1–2"}
+        assert {n["claim"] for n in against} == {"not better"}
+        assert {(n["difference"], n["se"]) for n in against} == {(0.0, 0.0)}
+    if kind in ("two clips", "one clip", "one cluster", "no common clips"):
+        assert ranks["a"]["psnr"] is None
+        assert all(n["claim"] is None for n in against if n["metric"] == "psnr")

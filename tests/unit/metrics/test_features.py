@@ -294,5 +294,6 @@ def test_predicted_clips_are_halved_as_the_real_ones():
     others = {f"other {k}": v for k, v in vectors(33, 5).items()}
     found = real_floor(real, {}, distance, others)
     assert found.n == 10 and found.here > 0 and len(pairs[-1][0]) == 10
-    assert real_floor(real, {}, distance, vectors(5)).here is None
+    assert real_floor(real, {}, distance, vectors(10, 3)).here > 0
+    assert real_floor(real, {}, distance, vectors(9)).here is None
     assert real_floor(real, {}, distance).here is None
