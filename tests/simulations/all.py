@@ -1,4 +1,4 @@
-"""Every simulation at full size, by name; about ten minutes on one core in all."""
+"""Every simulation at full size; five minutes on one core in all, once the features are there."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def _null_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
 
 
 def _nearest(row: RowJson, metric: str) -> str:
-    """ "ours +118 ± 43 (copy-last) ▼": the null nearest to a row, and any it is worse than."""
+    """ "mine +118 ± 43 (copy-last) ▼": the null nearest to a row, and any it is worse than."""
     known = [
         n
         for n in row["nulls"]
