@@ -305,10 +305,16 @@ METHOD = MethodSpec(
         Checkpoint("keypoints", "d8a63ad42ff0613c", f"{_BUNDLED}.keypoints-d8a63ad42ff0613c"),
         Checkpoint("motion", "4fe2bed7f11a0f45", f"{_BUNDLED}.motion-4fe2bed7f11a0f45"),
         Checkpoint("motion", "36a2b51545118ed7", f"{_BUNDLED}.motion-36a2b51545118ed7"),
+        Checkpoint("keypoints", "84195b8265fb3a16", f"{_BUNDLED}.keypoints-84195b8265fb3a16"),
+        Checkpoint("motion", "b29bee8168095295", f"{_BUNDLED}.motion-b29bee8168095295"),
+        Checkpoint("keypoints", "fb9779fd4dec985b", f"{_BUNDLED}.keypoints-fb9779fd4dec985b"),
+        Checkpoint("motion", "1357faa864920c1b", f"{_BUNDLED}.motion-1357faa864920c1b"),
+        Checkpoint("fit", "abf00ed3ccca7d6e", "checkpoints/flow-matching.fit-abf00ed3ccca7d6e"),
     ),
     trials=18,
 )
-"""Bundled for puppets: preset cpu, and its motion model without labels. Of the trials 13 led to the
+"""Bundled for puppets: preset cpu, its motion model without labels, preset gpu, preset gpu with
+skips and residual, and flow-matching of preset gpu. Of the trials 13 led to the
 bundled stages, one was a wider M, four were of flow-matching."""
 
 ORACLE = MethodSpec(

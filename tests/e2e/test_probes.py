@@ -35,7 +35,7 @@ def work(tmp_path_factory):
 
 
 def test_every_bundled_stage_has_a_probe_of_its_own_stage():
-    assert len(BUNDLED) == 10
+    assert len(BUNDLED) == 21
     for folder in BUNDLED:
         stage = json.loads((folder / "stage.json").read_text())
         probe = ProbeRecord.read(folder)

@@ -116,6 +116,8 @@ SPEC = MethodSpec(
     checkpoints=(
         Checkpoint("flow", "a50d8f887ff878ee", "checkpoints/li.flow-a50d8f887ff878ee"),
         Checkpoint("refiner", "4b583766529c8f30", "checkpoints/li.refiner-4b583766529c8f30"),
+        Checkpoint("flow", "75e4ff1e0d0e79ae", "checkpoints/li.flow-75e4ff1e0d0e79ae"),
+        Checkpoint("refiner", "a10df8efad2845fd", "checkpoints/li.refiner-a10df8efad2845fd"),
     ),
     trials=22,
     later=LATER,

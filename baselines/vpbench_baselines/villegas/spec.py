@@ -123,6 +123,12 @@ SPEC = MethodSpec(
         Checkpoint(
             "fit", "5454307581273c14", "checkpoints/villegas-translator.fit-5454307581273c14"
         ),
+        Checkpoint("fit", "e2845318ce42ef1a", "checkpoints/villegas-detector.fit-e2845318ce42ef1a"),
+        Checkpoint("fit", "9e4c243c5f3362db", "checkpoints/villegas-motion.fit-9e4c243c5f3362db"),
+        Checkpoint("fit", "fbb5b7ae79fdcbfa", "checkpoints/villegas-motion.fit-fbb5b7ae79fdcbfa"),
+        Checkpoint(
+            "fit", "73d8b903d0d1f3d2", "checkpoints/villegas-translator.fit-73d8b903d0d1f3d2"
+        ),
     ),
     trials=16,
     later=params.METHOD,
