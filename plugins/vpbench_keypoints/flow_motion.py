@@ -120,6 +120,7 @@ class FlowMotion(nn.Module):
     def load(self, folder: Path, device: str) -> None:
         """Read the weights."""
         load_weights(self.net, folder, device)
+        self.net.eval()  # without dropout, whoever asks
 
 
 class FlowTraining:

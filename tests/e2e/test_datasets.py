@@ -47,7 +47,8 @@ def test_copy_last_with_all_references(dataset, env, tmp_path):
     runs = {r["method"]: r for r in done.json()["runs"]}
     assert runs["copy-last"]["task"] == dataset
     psnr = {name: r["scores"]["psnr"]["value"] for name, r in runs.items() if r["scores"]}
-    assert min(psnr["copy-last"], psnr["real-other"]) > psnr["noise"] and psnr["real"] is None
+    assert min(psnr["copy-last"], psnr["real-other"]) > psnr["noise"]
+    assert psnr["real"] > 100  # the cap: half a grey level's error in one value of each clip
     if dataset != "mgif":  # its synthetic cycles come back to where they began, on one ground
         assert psnr["copy-last"] > psnr["real-other"]
     labelled = dataset.startswith("penn")

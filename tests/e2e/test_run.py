@@ -36,6 +36,11 @@ def test_run_json_matches_numbers_worked_out_by_hand(eight_clips, tmp_path):
     done = vpbench("run", "copy-last", "--dataset", folder(clips), "--json", cwd=tmp_path)
     runs = {r["method"]: r for r in done.json()["runs"]}
     assert set(runs) >= {"real", "copy-last", "noise"}
+    linear = runs.pop("linear")
+    assert (linear["status"], linear["reason"]) == (
+        "refused",
+        "needs 2 conditioning frames, the task gives 1",
+    )
     assert all(r["status"] == "ok" for r in runs.values())
     values = []
     for path in sorted(clips.glob("test/*/*.npz")):
@@ -407,6 +412,7 @@ def test_plan_names_reasons_before_any_compute(clips, tmp_path):
     reasons = {r["method"]: r["reason"] for r in plan.json()["runs"] if r["reason"]}
     assert reasons == {
         "class-random": "needs action labels, the dataset has none",
+        "linear": "needs 2 conditioning frames, the task gives 1",
         "tiny": "needs a size divisible by 4, the task has 18",
     }
     assert not (tmp_path / "runs").exists()

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from kp_toys import FRAMES, HORIZON, TASK, Context, View
 from torch import nn
 
-from tests.unit.keypoints.test_kp_stages import FRAMES, HORIZON, TASK, Context, View
 from vpbench.api import MethodFailed, TaskInfo, UsageError
 from vpbench.core.rundir import StageDir
 from vpbench.kit import round_weights, to_arrays
