@@ -48,7 +48,13 @@ from vpbench.core.registry import Registry, registry
 from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import fetch_for_run
-from vpbench.harness.inputs.task_data import TaskData, absolute, open_dataset, open_task_data
+from vpbench.harness.inputs.task_data import (
+    TaskData,
+    absolute,
+    index_ref,
+    open_dataset,
+    open_task_data,
+)
 from vpbench.harness.jobs.job import JobSpec, PlannedRun
 from vpbench.harness.jobs.needed import job_plugins
 from vpbench.harness.training.bundle import bundle_into_package
@@ -178,7 +184,8 @@ def make_job(desk: Desk, run: RunPlan, key: str) -> StageJob:
         run=PlannedRun.of(run),
         code=run.name,
         stage=key,
-        sources=job_plugins("stage", run, (), desk.task_data.ref, desk.registry),
+        sources=job_plugins("stage", run, (), desk.registry),
+        index=index_ref(desk.task_data),
         threads=desk.options.threads,
         device=desk.options.device,
     )

@@ -105,7 +105,7 @@ def test_a_score_that_was_sealed_again(two, field):
 
 
 def test_a_set_score_that_was_sealed_again(place):
-    """Its value does not follow from its clips; that its interval lies elsewhere is seen."""
+    """Its value does not follow from the values without each clip."""
     from tests.e2e.helpers import PLUGINS
 
     place.env = {"VPBENCH_PLUGINS": str(PLUGINS / "texture.py")}

@@ -334,9 +334,12 @@ def _contradiction(score: ScoreRecord, path: Path) -> str:
         mean = mean_of(score["per_clip"].values())
         if mean is None or value is None or not is_close(value, mean):
             return "the value does not follow from the values of its clips"
-    elif score["kind"] == "set" and value is not None and interval is not None:
-        inside = interval[0] <= value <= interval[1]
-        return "" if inside else "the value lies outside its own interval"
+    elif score["kind"] == "set" and value is not None:
+        bias, rest = score.get("bias"), score.get("corrected")
+        if bias is not None and (rest is None or not is_close(value - bias, rest)):
+            return "the value does not follow from the values without each clip"
+        if interval is not None and not interval[0] <= value <= interval[1]:
+            return "the value lies outside its own interval"
     return ""
 
 
