@@ -25,7 +25,6 @@ import shutil
 import signal
 import sys
 import time
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,12 +32,13 @@ from typing import Any
 
 import rehearsal
 from stage_jobs import StageJob, Stages
+from stage_results import LIMIT_MB, bundle, stage_row, write_zip
 
 from vpbench import __version__
 from vpbench.api.errors import UsageError, VpbenchError
 from vpbench.api.specs import MethodSpec
 from vpbench.core import provenance
-from vpbench.core.files import make_folder, write_json
+from vpbench.core.files import write_json
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import MethodRef, parse_seeds
 from vpbench.core.options import RunOptions, TaskRef
@@ -57,7 +57,6 @@ from vpbench.harness.inputs.task_data import (
 )
 from vpbench.harness.jobs.job import JobSpec, PlannedRun
 from vpbench.harness.jobs.needed import job_plugins
-from vpbench.harness.training.bundle import bundle_into_package
 
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "ours": ("label=off", "motion=flow-matching", "skips=on,residual=on"),
@@ -65,9 +64,6 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "wichers": ("variant=epva", "label=on"),
 }
 """Rows of the main tables besides each method as it is; what a method has not is left out."""
-
-LIMIT_MB = 12.0
-"""Largest bundle of a method."""
 
 
 @dataclass(frozen=True)
@@ -257,66 +253,6 @@ def equal_minutes(desk: Desk, methods: Sequence[MethodRef]) -> list[MethodRef]:
 
 
 # -- results -----------------------------------------------------------------------------------
-
-
-def losses(job: StageJob) -> dict[str, Any]:
-    """The first and the last figures that a stage logged."""
-    path = job.stage.folder.path / "train.jsonl"
-    if not path.is_file():
-        return {"first": None, "last": None}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    last: dict[str, Any] = {}
-    for line in lines:  # losses and validations are logged apart
-        last |= line
-    return {"first": lines[0] if lines else None, "last": last or None}
-
-
-def stage_row(job: StageJob, out: Path) -> dict[str, Any]:
-    """What the summary says of a stage."""
-    folder = job.stage.folder
-    complete = folder.complete()
-    record = folder.read() if complete else {}
-    loops = [s for s in job.segments.values() if s.rate is not None]
-    files = [folder.checkpoint / name for name in record.get("files", {})]
-    return {
-        "stage": job.stage.node.label,
-        "method": job.run.name,
-        "key": job.key,
-        "fit_seed": job.stage.node.fit_seed,
-        "status": job.status,
-        "reason": job.reason or None,
-        "minutes": round(job.seconds / 60, 3),
-        "trained_minutes": round(record["seconds"] / 60, 3) if complete else None,
-        "loops": [
-            {"steps": s.last[1], "of": s.total, "steps_per_second": round(s.rate or 0.0, 2)}
-            for s in loops
-        ],
-        "losses": losses(job),
-        "checks": record.get("checks", []),
-        "checkpoint": str(folder.path.relative_to(out)) if complete else None,
-        "bytes": sum(path.stat().st_size for path in files),
-        "device": record.get("device"),
-    }
-
-
-def bundle(job: StageJob, bundles: Path) -> dict[str, Any] | None:
-    """Copy a finished stage into its method's bundle, and say what the spec must name.
-
-    Keypoints of all training clips, which a labels stage stores, are not copied.
-    """
-    if not job.stage.folder.complete() or job.stage.node.mode == "labels":
-        return None
-    package = make_folder(bundles / job.run.method.spec.name)
-    made = bundle_into_package(job.stage.folder.path, package, 4 * LIMIT_MB, replace=True)
-    return {"stage": made.stage, "key": made.key, "source": made.source, "bytes": made.size}
-
-
-def write_zip(package: Path, archive: Path) -> int:
-    """Pack a method's bundle; returns the bytes of the archive."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
-        for path in sorted(p for p in package.rglob("*") if p.is_file()):
-            out.write(path, path.relative_to(package).as_posix())
-    return archive.stat().st_size
 
 
 def summarise(
