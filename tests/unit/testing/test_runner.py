@@ -98,6 +98,7 @@ def test_the_pytest_option(tmp_path):
 
 def test_a_test_file_of_two_lines(tmp_path, monkeypatch):
     monkeypatch.setenv("VPBENCH_PLUGINS", str(MUTANTS))
+    monkeypatch.setenv("PYTHONPATH", str(MUTANTS.parents[2]))  # the file imports its kit from there
     (tmp_path / "test_mine.py").write_text(
         "from vpbench.testing import checks_for\ntest_conformance = checks_for('declared-still')\n"
         "test_other = checks_for('float')\n"
