@@ -160,6 +160,7 @@ class Training:
             module.load_state_dict(state["modules"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+            _lay_out(optimiser)
         self.extra.update(state["extra"])
         self.done = self.stored = int(state["done"])
 
@@ -252,3 +253,17 @@ def _about_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "not enough memory" in text or "can't allocate memory" in text
     )
+
+
+def _lay_out(optimiser: torch.optim.Optimizer) -> None:
+    """Lay an optimiser's tensors out as the weights that they belong to.
+
+    Stored arrays have no memory format, and a fused optimiser refuses running means of weights in
+    channels_last that are not.
+    """
+    for group in optimiser.param_groups:
+        for weight in group["params"]:
+            for name, value in optimiser.state.get(weight, {}).items():
+                if torch.is_tensor(value) and value.shape == weight.shape:
+                    like = torch.empty_like(weight, dtype=value.dtype, requires_grad=False)
+                    optimiser.state[weight][name] = like.copy_(value)

@@ -127,6 +127,43 @@ def test_a_killed_training_goes_on_from_its_last_state(tmp_path):
     assert (tmp_path / "cut" / "train.jsonl").read_text() == wanted
 
 
+class Pictures(Toy):
+    """Weights in channels_last, as on a GPU."""
+
+    def __init__(self, steps=7, fail=None):
+        super().__init__(steps, fail)
+        with seeded(1):
+            self.net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 1, 3))
+        self.net.to(memory_format=torch.channels_last)
+        self.adam = torch.optim.Adam(self.net.parameters(), 0.05)
+        self.training.modules["net"] = self.net
+        self.training.optimisers["adam"] = self.adam
+
+    def step(self, k):
+        loss = self.net(torch.randn(2, 3, 8, 8)).square().mean()
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+        return float(loss.detach())
+
+
+def test_a_resumed_optimiser_is_laid_out_as_its_weights(tmp_path):
+    """A fused Adam on a GPU refuses running means of another memory format."""
+    whole = Pictures()
+    assert whole.fit(context(tmp_path / "straight"))
+    Pictures().fit(context(tmp_path / "cut", 3))
+    toy = Pictures()
+    means = {}
+    toy.after.append(
+        lambda done: means.update({p: toy.adam.state[p]["exp_avg"] for p in toy.net.parameters()})
+    )
+    weight = toy.net[0].weight
+    assert weight.stride() != weight.contiguous().stride()
+    assert toy.fit(context(tmp_path / "cut")) is True
+    assert all(mean.stride() == p.stride() for p, mean in means.items()) and len(means) == 4
+    assert toy.state() == whole.state()
+
+
 def test_a_training_that_is_done_makes_no_step(tmp_path):
     whole = straight(tmp_path)
     toy = Toy()
