@@ -16,17 +16,17 @@ from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import MethodRef
 
 FEWEST = 40
-"""A parameter with fewer steps is no length of a training."""
+"""A parameter with fewer steps does not set the length of a training."""
 
 
 def step_params(method: ResolvedMethod) -> dict[str, int]:
     """Parameters that say how long something is trained, as they are typed -> steps."""
-    found = {k: v for k, v in method.params.items() if _counts(k, v)}
+    counted = {k: v for k, v in method.params.items() if _counts(k, v)}
     for slot, part in sorted(method.slots.items()):
         shared = method.params if _follows(method, slot) else ()
         own = {k for k, v in part.params.items() if _counts(k, v) and k not in shared}
-        found |= {f"{slot}.{k}": part.params[k] for k in sorted(own)}
-    return {k: int(v) for k, v in found.items()}
+        counted |= {f"{slot}.{k}": part.params[k] for k in sorted(own)}
+    return {k: int(v) for k, v in counted.items()}
 
 
 def _follows(method: ResolvedMethod, slot: str) -> bool:

@@ -196,9 +196,9 @@ class Stages:
         job.status = "done" if job.stage.folder.complete() else "failed"
         if job.status == "failed" and not job.reason:
             job.reason = f"it ended with {job.process.returncode}"
-        said = f": {job.reason}" if job.status == "failed" else ""
+        reason = f": {job.reason}" if job.status == "failed" else ""
         label = job.stage.node.label
-        self.say(f"{label} {job.key} {job.status} after {job.seconds:.0f} s{said}")
+        self.say(f"{label} {job.key} {job.status} after {job.seconds:.0f} s{reason}")
 
     def _give_up(self) -> None:
         """Stages after one that failed will never start."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vpbench.api import Capabilities, Clip, FitContext, KeypointView, TaskInfo
 from vpbench.kit import (
@@ -27,6 +26,7 @@ from vpbench.kit import (
     validation_due,
 )
 from vpbench_keypoints.flow import FlowNetwork, straight_line
+from vpbench_keypoints.layers import one_hot
 from vpbench_keypoints.pictures import loss_curves
 from vpbench_keypoints.resident import DeviceBatch, ResidentPaths
 from vpbench_keypoints.schedule import MOTION_AUGMENTS, SMOKE_STEPS, named_augment
@@ -37,7 +37,7 @@ _MOST_CLIPS = 96
 """Validation clips that are looked at; any number fits one batch."""
 _VALIDATION_DRAWS = 16
 """Noise and times that each validation path is measured with: one is too noisy to choose by."""
-_UNTOLD = 0.1
+_UNLABELLED = 0.1
 """Part of the paths that are learned without their label."""
 _WEIGHT_DECAY = 0.05
 _AVERAGE = 0.999
@@ -88,9 +88,7 @@ class FlowMotion(nn.Module):
 
     def one_hot(self, label: Tensor | None, like: Tensor) -> Tensor:
         """[B,A]; all zeros for a label that is not given."""
-        if label is None or not self.classes:
-            return like.new_zeros(len(like), self.classes)
-        return F.one_hot(label, self.classes).to(like)
+        return one_hot(label, self.classes, like)
 
     def rollout(
         self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
@@ -180,8 +178,8 @@ class FlowTraining:
         first, label = batch.values[:, 0], self.motion.one_hot(batch.label, batch.values[:, 0])
         # without a label now and then, so that it can also be asked without one
         if self.motion.classes:
-            told = torch.rand(len(label), 1) >= _UNTOLD
-            label = label * told.to(label.device, non_blocking=True)
+            labelled = torch.rand(len(label), 1) >= _UNLABELLED
+            label = label * labelled.to(label.device, non_blocking=True)
         # a first pose that is known exactly gives away which training clip it is from
         blur = torch.randn(first.shape).to(first.device, non_blocking=True)
         blurred = first + float(self.p["pose_noise"]) * blur

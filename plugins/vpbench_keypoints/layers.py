@@ -170,3 +170,10 @@ def linear(inside: int, outside: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def one_hot(label: Tensor | None, classes: int, like: Tensor) -> Tensor:
+    """[B,A] for labels [B]; all zeros for a label that is not given, or without classes."""
+    if label is None or not classes:
+        return like.new_zeros(len(like), classes)
+    return F.one_hot(label, classes).to(like)

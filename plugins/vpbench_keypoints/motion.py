@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vpbench.api import Capabilities, TaskInfo
 from vpbench.kit import load_weights, normal, save_weights, seeded
+from vpbench_keypoints.layers import one_hot
 from vpbench_keypoints.networks import MotionNetwork
 
 TRAINING_ONLY = ("encoder.", "posterior.")
@@ -49,9 +49,7 @@ class KeypointMotion(nn.Module):
 
     def one_hot(self, label: Tensor | None, like: Tensor) -> Tensor:
         """[B,A]; all zeros for a label that is not given."""
-        if label is None or not self.classes:
-            return like.new_zeros(len(like), self.classes)
-        return F.one_hot(label, self.classes).to(like)
+        return one_hot(label, self.classes, like)
 
     def rollout(
         self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor

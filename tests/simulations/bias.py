@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.pairs import jackknife_difference
 from tests.simulations.measured import Measured, adjusted_mean_and_error, mean_and_error, rate
 from tests.simulations.population import Floats, Population
-from vpbench.core.jackknife import corrected, jackknife_difference
+from vpbench.core.jackknife import corrected
 from vpbench.core.samples import Sample, difference, set_sample
 from vpbench.metrics.frechet import frechet
 from vpbench.metrics.kernel import kvd, kvd_leave_one_out

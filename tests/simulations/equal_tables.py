@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.pairs import jackknife_difference, paired_difference
 from tests.simulations.bias import Jackknifed, names
 from tests.simulations.measured import Measured, rate
 from tests.simulations.plain import kvd_with_pairs
 from tests.simulations.population import Floats, Population
-from vpbench.core.jackknife import jackknife_difference
 from vpbench.core.samples import Direction, Sample, clip_sample
 from vpbench.core.simultaneous import judge_table
-from vpbench.core.stats import paired_difference
 
 METHODS, NULLS = 4, 3
 DIRECTIONS: tuple[Direction, ...] = ("down", "down", "up", "up")

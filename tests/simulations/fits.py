@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tests.pairs import paired_difference
 from tests.simulations.equal_tables import named
 from tests.simulations.measured import Measured, rate
 from vpbench.core.samples import clip_sample, difference
-from vpbench.core.stats import paired_difference
 
 CLIP_SD, METHOD_CLIP_SD, FIT_CLIP_SD = 1.71, 0.70, 0.40
 """In dB of PSNR: between clips; of a method on a clip; of a training run on a clip.

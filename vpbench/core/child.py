@@ -21,6 +21,7 @@ from typing import IO, Any, BinaryIO, cast
 from vpbench.api import errors
 from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
 from vpbench.core.hashing import plain
+from vpbench.core.loading import first_line
 from vpbench.core.pools import end_with_parent
 
 Send = Callable[[Mapping[str, Any]], None]
@@ -33,7 +34,7 @@ _TAIL = 2000
 """Bytes of standard error that are searched for the last line of a process that died."""
 
 _GRACE_S = 2.0
-"""Seconds for a process to end by itself once nobody asks it any more."""
+"""Seconds for a process to end by itself once no more requests come."""
 
 _environment: dict[str, str] = {}
 """The environment that child processes get; empty: the present one."""
@@ -152,7 +153,7 @@ def _error(event: Mapping[str, Any]) -> VpbenchError:
 
 
 def serve(answer: Callable[[dict[str, Any], Send], Answer], describe: Callable[[], str]) -> None:
-    """The answering side: answer requests until nobody asks any more.
+    """The answering side: answer requests until no more come.
 
     Args:
         answer: answers one request; may send events before.
@@ -185,8 +186,7 @@ def serve(answer: Callable[[dict[str, Any], Send], Answer], describe: Callable[[
             continue
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, SystemExit too
             traceback.print_exc()
-            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            message = f"{describe()} failed: {said}"
+            message = f"{describe()} failed: {first_line(error)}"
             send(
                 {
                     "event": "error",

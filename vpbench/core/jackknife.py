@@ -14,12 +14,11 @@ its input.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vpbench.core.intervals import (
     MIN_CLUSTERS,
-    Interval,
     check_level,
     finite,
     mean,
@@ -110,46 +109,6 @@ def corrected(
     return Corrected(centre, bias, rest, se, rest - half, rest + half, count)
 
 
-def corrected_difference(
-    a: Mapping[str, float],
-    b: Mapping[str, float],
-    a_value: float,
-    b_value: float,
-    level: float = 0.95,
-    *,
-    shares: Mapping[str, float] | None = None,
-) -> Interval | None:
-    """Difference a - b of two bias-corrected statistics over the same groups.
-
-    The jackknife of the difference: what both have in common, clips that are hard for each, goes
-    out of its error; a bias that differs between the two goes out of its centre.
-
-    Args:
-        a, b: group -> the statistic with that group left out; the same groups.
-        a_value, b_value: the statistic of everything.
-        level: coverage, in (0, 1).
-        shares: group -> the part of the clips that it is; None = equal.
-
-    Returns:
-        The interval, whose `n` counts the groups and whose `se` and ends are None with fewer than
-        `MIN_CLUSTERS` of them; None with fewer than two.
-
-    Raises:
-        ValueError: a value is NaN or infinite, or the groups of the two differ.
-    """
-    _check_same(a, b)
-    keys = sorted(a)
-    got = corrected(
-        [x - y for x, y in zip(_values(a, keys), _values(b, keys), strict=True)],
-        a_value - b_value,
-        level,
-        shares=None if shares is None else [shares[key] for key in keys],
-    )
-    if got is None:
-        return None
-    return Interval(got.corrected, got.se, got.low, got.high, got.n)
-
-
 def jackknife(
     leave_one_out: Iterable[float], value: float, level: float = 0.95
 ) -> tuple[float | None, float | None, float | None]:
@@ -179,32 +138,6 @@ def jackknife(
     return se, centre - half, centre + half
 
 
-def jackknife_difference(
-    a: Mapping[str, float],
-    b: Mapping[str, float],
-    a_value: float,
-    b_value: float,
-    level: float = 0.95,
-) -> Interval:
-    """Difference a - b of a set metric, by a jackknife that leaves one cluster out of both.
-
-    Args:
-        a, b: cluster -> the metric with that cluster left out.
-        a_value, b_value: the metric of everything.
-        level: coverage, in (0, 1).
-
-    Returns:
-        The interval; `n` counts the clusters.
-
-    Raises:
-        ValueError: a value is NaN or infinite, or the clusters of the two differ.
-    """
-    _check_same(a, b)
-    difference = a_value - b_value
-    se, low, high = jackknife([a[key] - b[key] for key in sorted(a)], difference, level)
-    return Interval(difference, se, low, high, len(a))
-
-
 def _strata(
     values: Sequence[float], shares: Sequence[float] | None, strata: Sequence[str] | None
 ) -> list[list[tuple[float, float]]]:
@@ -229,13 +162,3 @@ def _of_stratum(part: Sequence[tuple[float, float]], value: float) -> tuple[floa
     common = bias / math.fsum(share for _, share in part)
     moves = [(1 - share) * (value - left) + share * common for left, share in part]
     return bias, len(part) / (len(part) - 1) * math.fsum(m * m for m in moves)
-
-
-def _check_same(a: Mapping[str, float], b: Mapping[str, float]) -> None:
-    if a.keys() != b.keys():
-        odd = sorted(a.keys() ^ b.keys())
-        raise ValueError(f"the two sides differ in {len(odd)} clusters, such as {odd[0]!r}.")
-
-
-def _values(values: Mapping[str, float], keys: Sequence[str]) -> list[float]:
-    return finite((values[key] for key in keys), "leave-one-out values")

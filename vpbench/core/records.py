@@ -244,12 +244,14 @@ def completed(record: ScoreRecord) -> ScoreRecord:
     if "bias" in record:
         return record
     none = correction(None, {})
-    found = correction(record["value"], record["per_clip"]) if record["kind"] == "set" else none
+    corrections = (
+        correction(record["value"], record["per_clip"]) if record["kind"] == "set" else none
+    )
     reason = record.get("reason")
     if record["kind"] == "set" and reason is not None:
         kept = [part for part in reason.split("; ") if not part.startswith("n = ")]
         reason = "; ".join(kept) or None
-    return {**record, **found, "reason": reason, "floor_n": record.get("floor_n")}
+    return {**record, **corrections, "reason": reason, "floor_n": record.get("floor_n")}
 
 
 class Accepted(TypedDict):

@@ -26,7 +26,7 @@ from vpbench.core.child import Child, Send, serve
 from vpbench.core.dataset_json import dataset_spec, to_json
 from vpbench.core.files import write_bytes
 from vpbench.core.hashing import canonical_json, digest
-from vpbench.core.loading import absolute_value, source_of
+from vpbench.core.loading import absolute_value, first_line, source_of
 from vpbench.core.paths import cache_folder
 from vpbench.core.stamps import file_stamp, joint_stamp
 
@@ -133,8 +133,7 @@ def main(load: Callable[[str], Sequence[Spec]]) -> int:
             row["specs"] = [to_json(spec) for spec in specs if isinstance(spec, DatasetSpec)]
             json.dumps(row["specs"], allow_nan=False)
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            row |= {"specs": [], "broken": said}
+            row |= {"specs": [], "broken": first_line(error)}
         row["files"] = sorted(_loaded_since(before) | _data(opened))
         return row, b""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Literal
@@ -74,39 +74,6 @@ def bootstrap_mean(
     tail = _expanded_tail(len(sums), level)
     low, high = (float(np.quantile(means, q)) for q in (tail, 1 - tail))
     return Interval(mean, se, mean + low, mean + high, len(data))
-
-
-def paired_difference(
-    a: Mapping[str, float | None],
-    b: Mapping[str, float | None],
-    clusters: Mapping[str, str] | None = None,
-    *,
-    n_resamples: int = 10_000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Mean of a - b over the clips where both have a value, with its bootstrap interval.
-
-    Args:
-        a, b: clip id -> value, None where undefined.
-        clusters: clip id -> cluster; clips without one, or with "", stand alone.
-        n_resamples, seed, level: as in `bootstrap_mean`.
-
-    Returns:
-        The interval; `n` counts the common clips, `mean` is None without any.
-
-    Raises:
-        ValueError: a value is NaN or infinite.
-    """
-    groups = clusters or {}
-    differences: list[float] = []
-    names: list[str] = []
-    for key in sorted(a.keys() & b.keys()):
-        left, right = a[key], b[key]
-        if left is not None and right is not None:
-            differences.append(left - right)
-            names.append(groups.get(key, ""))
-    return bootstrap_mean(differences, names, n_resamples=n_resamples, seed=seed, level=level)
 
 
 def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:

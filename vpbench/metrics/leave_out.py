@@ -67,10 +67,10 @@ def leave_one_out(
     product = one.factor @ two.factor.T
     by = _by_svd if len(known) <= FEW else _by_downdates
     norms = by(one, two, product, known)
-    found = {
+    values = {
         name: _without(one, two, norm, name, ddof) for name, norm in zip(known, norms, strict=True)
     }
-    return {name: found.get(name) for name in names}
+    return {name: values.get(name) for name in names}
 
 
 @dataclass(frozen=True, eq=False)

@@ -180,14 +180,14 @@ class _SetMetric(ABC):
                 return Score(None, n=len(fakes), reason=few)
         real = np.stack([features[self._real[c]] for c in reals])
         in_fake, in_real = ([self._clusters[c] for c in clips] for clips in (fakes, reals))
-        found: list[Figures] = []
+        figures: list[Figures] = []
         for s in range(self._samples or 0):
             fake = np.stack([features[self._fake[c][s]] for c in fakes])
-            found.append(self._figures(fake, real, in_fake, in_real))
-        values = [one.value for one in found if one.value is not None]
-        if len(values) < len(found):
+            figures.append(self._figures(fake, real, in_fake, in_real))
+        values = [one.value for one in figures if one.value is not None]
+        if len(values) < len(figures):
             return Score(None, n=len(fakes), reason="the clips of one set are all of one group")
-        per_clip = mean_over_sets([one.left for one in found])
+        per_clip = mean_over_sets([one.left for one in figures])
         fake_sizes, real_sizes = Counter(in_fake), Counter(in_real)
         clusters = sorted({*in_fake, *in_real})
         return Score(
@@ -196,7 +196,7 @@ class _SetMetric(ABC):
             per_clip=per_clip or {},
             sizes={c: (fake_sizes[c], real_sizes[c]) for c in clusters},
             se=stratified_se(per_clip, fake_sizes.keys(), real_sizes.keys()) if per_clip else None,
-            p=p_of([one.p for one in found]),
+            p=p_of([one.p for one in figures]),
             reason=self._reason(len(fakes), len(reals), per_clip is not None),
         )
 

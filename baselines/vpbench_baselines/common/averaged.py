@@ -130,10 +130,10 @@ class AveragedTraining:
         if self.held_out is None:
             return
         with torch.no_grad(), seeded(0):  # the same random numbers each time
-            found = [
+            losses = [
                 torch.stack([*losses_of(average, self.held_out).values()]) for _ in range(_DRAWS)
             ]
-        score = float(torch.stack(found).sum() / _DRAWS)
+        score = float(torch.stack(losses).sum() / _DRAWS)
         self.ctx.log({"val_score": score})
         best = training.extra["kept"]["best"]
         if best is None or score < best:

@@ -1,4 +1,4 @@
-"""Steps of a training that a GPU repeats without being told each of their thousands of kernels."""
+"""Training steps that a GPU replays as one recorded graph of their thousands of kernels."""
 
 from __future__ import annotations
 

@@ -123,8 +123,8 @@ class FlowNet(nn.Module):
         time = torch.randn(len(codes), device=codes.device).sigmoid()
         noise = torch.randn_like(codes)
         between = torch.lerp(noise, codes, time[:, None, None, None, None])
-        found = self(between, time, self.see(first), label)
-        return {"velocity": F.mse_loss(found, codes - noise)}
+        velocity = self(between, time, self.see(first), label)
+        return {"velocity": F.mse_loss(velocity, codes - noise)}
 
 
 def integrate(velocity: Callable[[Tensor, float], Tensor], x: Tensor, steps: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -114,11 +116,7 @@ class Refiner(nn.Module):
         Returns:
             [B,T,3,H,W].
         """
-        frames: list[Tensor] = []
-        for flow in flows.unbind(1):
-            frame = self(frame, flow)
-            frames.append(frame)
-        return torch.stack(frames, 1)
+        return _chained(self, frame, flows)
 
 
 def warped(frame: Tensor, flows: Tensor) -> Tensor:
@@ -131,9 +129,14 @@ def warped(frame: Tensor, flows: Tensor) -> Tensor:
     Returns:
         [B,T,3,H,W].
     """
+    return _chained(warp, frame, flows)
+
+
+def _chained(step: Callable[[Tensor, Tensor], Tensor], frame: Tensor, flows: Tensor) -> Tensor:
+    """Frames [B,T,3,H,W], each made of the one before and the flow [B,2,H,W] that leads on."""
     frames: list[Tensor] = []
     for flow in flows.unbind(1):
-        frame = warp(frame, flow)
+        frame = step(frame, flow)
         frames.append(frame)
     return torch.stack(frames, 1)
 

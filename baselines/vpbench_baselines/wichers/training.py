@@ -36,7 +36,7 @@ from vpbench_baselines.wichers.settings import Networks, Settings, make_critic
 _CENTRED_ON = 16
 """Clips whose first encodings are given a mean of 0."""
 _LEAST_WEIGHT = 1e-30
-"""Nothing is divided by less: a latent loss of weight 0 teaches nobody."""
+"""Nothing is divided by less: a latent loss of weight 0 trains nothing."""
 
 _Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """frames [B,L,3,H,W], action, times and alpha -> a loss and its figures."""

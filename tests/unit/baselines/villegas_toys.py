@@ -14,6 +14,7 @@ from vpbench.api import (
     TaskInfo,
 )
 from vpbench.core.rundir import StageDir
+from vpbench.data.puppets.skeleton import JOINT_NAMES
 from vpbench.harness.training.context import StageContext
 from vpbench.kit import to_arrays
 from vpbench_baselines.villegas import params
@@ -24,21 +25,7 @@ from vpbench_baselines.villegas.translator import AnalogyTranslator
 SIZE, GIVEN, HORIZON, FRAMES = 16, 3, 5, 14
 
 
-BODY = (
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
+BODY = JOINT_NAMES
 
 
 def task(joints=BODY, given=GIVEN):

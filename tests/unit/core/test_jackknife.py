@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from tests.pairs import corrected_difference
 from vpbench.core.intervals import MIN_CLUSTERS
-from vpbench.core.jackknife import corrected, corrected_difference, jackknife
+from vpbench.core.jackknife import corrected, jackknife
 
 
 def rng(seed=0):

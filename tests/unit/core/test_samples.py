@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from vpbench.core.jackknife import corrected, corrected_difference
+from tests.pairs import corrected_difference
+from vpbench.core.jackknife import corrected
 from vpbench.core.samples import MIN_CLUSTERS, clip_sample, difference, figure, set_sample
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from tests.pairs import jackknife_difference, paired_difference
 from vpbench.core import stats
-from vpbench.core.jackknife import jackknife, jackknife_difference
+from vpbench.core.jackknife import jackknife
 
 
 def rng(seed=0):
@@ -108,7 +109,7 @@ def test_nan_and_infinity_are_refused(bad):
     with pytest.raises(ValueError, match="finite"):
         stats.bootstrap_mean([1.0, bad])
     with pytest.raises(ValueError, match="finite"):
-        stats.paired_difference({"a": bad}, {"a": 1.0})
+        paired_difference({"a": bad}, {"a": 1.0})
     with pytest.raises(ValueError, match="finite"):
         jackknife([1.0, bad], 1.0)
     with pytest.raises(ValueError, match="finite"):
@@ -134,10 +135,10 @@ def test_wrong_arguments_are_refused():
 def test_difference_uses_common_clips_with_both_values():
     a = {"x": 1.0, "y": 2.0, "z": None, "only-a": 9.0}
     b = {"y": 1.0, "z": 1.0, "x": 0.5, "only-b": -9.0}
-    got = stats.paired_difference(a, b)
+    got = paired_difference(a, b)
     assert (got.mean, got.n) == (0.75, 2)
-    assert stats.paired_difference(b, a).mean == -0.75
-    assert stats.paired_difference(a, {}) == stats.Interval(None, None, None, None, 0)
+    assert paired_difference(b, a).mean == -0.75
+    assert paired_difference(a, {}) == stats.Interval(None, None, None, None, 0)
 
 
 def test_pairing_removes_what_the_clips_share():
@@ -145,7 +146,7 @@ def test_pairing_removes_what_the_clips_share():
     noise = rng(4).normal(0, 0.1, 90)
     a = {f"c{k}": float(v) for k, v in enumerate(clips)}
     b = {f"c{k}": float(v) for k, v in enumerate(clips + 0.1 + noise)}
-    got = stats.paired_difference(a, b)
+    got = paired_difference(a, b)
     assert got.excludes(0)
     assert got.se == pytest.approx(noise.std(ddof=1) / math.sqrt(90), rel=0.03)
 
@@ -155,12 +156,12 @@ def test_difference_does_not_depend_on_the_order():
     b = {f"c{k}": float(v) for k, v in enumerate(rng(2).normal(size=45))}
     clusters = {f"c{k}": ("", "p", "q", "r")[k % 4] for k in range(40)}
     turned = dict(reversed(a.items())), dict(sorted(b.items(), key=lambda kv: kv[1]))
-    assert stats.paired_difference(*turned, clusters) == stats.paired_difference(a, b, clusters)
+    assert paired_difference(*turned, clusters) == paired_difference(a, b, clusters)
 
 
 def test_a_method_does_not_differ_from_itself():
     a = {f"c{k}": float(v) for k, v in enumerate(rng(1).normal(size=45))}
-    got = stats.paired_difference(a, a)
+    got = paired_difference(a, a)
     assert got == stats.Interval(0.0, 0.0, 0.0, 0.0, 45)
     assert not got.excludes(0)
 
@@ -171,7 +172,7 @@ def test_interval_of_equal_methods_covers_zero(n, lowest):
     for k in range(300):
         pair = rng(10_000 + k).gamma(2.0, 1.0, (2, n))
         a, b = ({str(i): float(v) for i, v in enumerate(side)} for side in pair)
-        covered += not stats.paired_difference(a, b, n_resamples=1000).excludes(0)
+        covered += not paired_difference(a, b, n_resamples=1000).excludes(0)
     assert lowest <= covered / 300 <= 0.98
 
 

@@ -159,9 +159,9 @@ def _converter(cache: Path) -> dict[str, str]:
     """The modules that clips go through on their way into the cache, with their digests."""
     digests = digest_cache(cache)
     files = sorted(Path(decode.__file__).parent.glob("*.py"))
-    found = {path.name: digests.of(path) for path in files if path.name not in _NOT_CONVERTING}
+    modules = {path.name: digests.of(path) for path in files if path.name not in _NOT_CONVERTING}
     digests.save()
-    return found
+    return modules
 
 
 def _reader(dataset: Dataset) -> list[str]:

@@ -142,23 +142,23 @@ def make_index(
     folder, started = index_folder(source), time.time_ns()
     reader.ask("prepare", report, fresh=fresh)
     stamps = {str(path): _folder_stamp(path) for path in source.folders}
-    said = reader.ask("describe")
-    clips = {split: list(map(clip_info, rows)) for split, rows in said["clips"].items()}
+    description = reader.ask("describe")
+    clips = {split: list(map(clip_info, rows)) for split, rows in description["clips"].items()}
     everything = {clip.id: clip for rows in clips.values() for clip in rows}
     poses: dict[str, str] = {}
-    if said["joint_names"]:
+    if description["joint_names"]:
         poses = {name: _store_pose(clip, reader, folder) for name, clip in everything.items()}
     frames = {c.id: _frames_hash(c, reader) for c in everything.values() if not c.sha256}
     code = reader.ask("code")
     own = {n: d for n, d in code["modules"].items() if n.partition(".")[0] != "vpbench"}
-    reading = digest([said["reading"], own])[:16]
+    reading = digest([description["reading"], own])[:16]
 
     def known(clip: ClipInfo) -> ClipInfo:
         sha = frames.get(clip.id) or digest([clip.sha256, reading])
         return replace(clip, sha256=sha, pose_sha256=poses.get(clip.id, ""))
 
     content = {
-        **said,
+        **description,
         "clips": {split: [to_json(known(c)) for c in rows] for split, rows in clips.items()},
         "declared": {n: [c.sha256, c.pose_sha256] for n, c in everything.items()},
         "reading": reading,
@@ -339,19 +339,19 @@ def _holds(made: Mapping[str, Any], source: DatasetSource, own: bool) -> bool:
 
 
 def _parsed(stored: Mapping[str, Any], source: DatasetSource) -> DatasetIndex:
-    said = stored["content"]
-    tasks = said["tasks"]
+    description = stored["content"]
+    tasks = description["tasks"]
     return DatasetIndex(
         source=source,
-        clips={split: tuple(map(clip_info, rows)) for split, rows in said["clips"].items()},
-        declared={name: (row[0], row[1]) for name, row in said["declared"].items()},
-        class_names=tuple(said["class_names"]),
-        joint_names=tuple(said["joint_names"]),
+        clips={split: tuple(map(clip_info, rows)) for split, rows in description["clips"].items()},
+        declared={name: (row[0], row[1]) for name, row in description["declared"].items()},
+        class_names=tuple(description["class_names"]),
+        joint_names=tuple(description["joint_names"]),
         tasks=source.spec.tasks if tasks is None else tuple(map(task_spec, tasks)),
-        subsets={name: frozenset(ids) for name, ids in said["subsets"]},
-        warnings=tuple(said["warnings"]),
-        published=said["published"],
-        reading=said["reading"],
-        poses=said["poses"],
+        subsets={name: frozenset(ids) for name, ids in description["subsets"]},
+        warnings=tuple(description["warnings"]),
+        published=description["published"],
+        reading=description["reading"],
+        poses=description["poses"],
         digest=stored["digest"],
     )

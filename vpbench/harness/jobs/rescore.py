@@ -34,10 +34,10 @@ def find_runs(
     Raises:
         MissingData: a name has no finished run.
     """
-    found: list[RunDir] = []
+    folders: list[RunDir] = []
     for text in what:
         if (Path(text) / "run.json").is_file():
-            found.append(RunDir(Path(text).absolute()))
+            folders.append(RunDir(Path(text).absolute()))
             continue
         own = [
             folder
@@ -51,8 +51,8 @@ def find_runs(
                 f"there is no finished run of {text!r} in {runs}.",
                 fix=f"Make one: vpbench run {text} --dataset D",
             )
-        found += own
-    return list(dict.fromkeys(found))
+        folders += own
+    return list(dict.fromkeys(folders))
 
 
 @dataclass
@@ -137,12 +137,12 @@ def _as_it_was(job: Job) -> VpbenchError:
 
 
 def rescore(
-    folder: RunDir, wanted: Sequence[Wanted], found: Registry, paths: Paths, report: Report
+    folder: RunDir, wanted: Sequence[Wanted], plugins: Registry, paths: Paths, report: Report
 ) -> schema.RunJson:
     """Score one run in workers, keeping what is scored already and holds.
 
     Args:
-        found: all plugins; workers import those of the dataset and of the metrics.
+        plugins: all plugins; workers import those of the dataset and of the metrics.
 
     Raises:
         BadData: the dataset is not the one that the run was made on.
@@ -163,7 +163,7 @@ def rescore(
             f"{inputs['dataset']} has changed since {folder.path} was made.",
             fix="Run the method again.",
         )
-    missing = _Scoring(folder, task_data, wanted, found, paths, report).run()
+    missing = _Scoring(folder, task_data, wanted, plugins, paths, report).run()
     names = {w.name for w in wanted}
     scores = {
         s["metric"]: score_json(s)

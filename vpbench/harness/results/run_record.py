@@ -77,8 +77,8 @@ def clear_failures(run: RunPlan) -> None:
 
 def failure_files(task: Path, method: str = "*") -> list[Path]:
     """The notes of failed runs in the folder of a task, without those of runs set aside."""
-    found = sorted(task.glob(f"{method}/*/failure.json"))
-    return [path for path in found if RETIRED not in path.parent.name]
+    failures = sorted(task.glob(f"{method}/*/failure.json"))
+    return [path for path in failures if RETIRED not in path.parent.name]
 
 
 def of_earlier_version(path: Path) -> bool:

@@ -23,6 +23,7 @@ from vpbench.api.optional import CachesFeatures, HasFloor
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import Frames
 from vpbench.core import schema
+from vpbench.core.loading import first_line
 from vpbench.core.pools import in_processes
 from vpbench.core.progress import Event, Report
 from vpbench.core.registry import Registry, limited_registry
@@ -286,8 +287,7 @@ def _guarded(work: Callable[[_Worker], Result]) -> Result | VpbenchError:
     except BaseException as error:
         if not worker.group.foreign:
             raise
-        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        return MethodFailed(f"the metric {worker.group.names[0]!r} failed: {said}")
+        return MethodFailed(f"the metric {worker.group.names[0]!r} failed: {first_line(error)}")
 
 
 def _portable(error: VpbenchError) -> VpbenchError:

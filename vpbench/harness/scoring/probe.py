@@ -153,13 +153,13 @@ def _other_files(scratch: Path, cache: Path) -> set[Path]:
 
     Names are hashes of what the files are features of.
     """
-    found: set[Path] = set()
+    folders: set[Path] = set()
     for path in scratch.rglob("*"):
         name = path.relative_to(scratch)
         other = cache / name
         if path.is_file() and other.is_file() and path.read_bytes() != other.read_bytes():
-            found.add(cache.joinpath(*name.parts[:2]))
-    return found
+            folders.add(cache.joinpath(*name.parts[:2]))
+    return folders
 
 
 def _pairs(

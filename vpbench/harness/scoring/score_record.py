@@ -31,7 +31,9 @@ def score_record(metric: Running, result: Score, clusters: Mapping[str, str]) ->
     mean = mean_of(score.per_clip.values()) if spec.kind == "clip" else None
     means = mean is not None and score.value is not None and is_close(score.value, mean)
     shares, strata = _shares(score.sizes)
-    found = correction(score.value, score.per_clip if spec.kind == "set" else {}, shares, strata)
+    corrections = correction(
+        score.value, score.per_clip if spec.kind == "set" else {}, shares, strata
+    )
     record: ScoreRecord = {
         "schema": schema.SCORE,
         "vpbench": __version__,
@@ -48,7 +50,7 @@ def score_record(metric: Running, result: Score, clusters: Mapping[str, str]) ->
         "se": error.se,
         "n": score.n,
         "ci95": None if error.low is None or error.high is None else [error.low, error.high],
-        **found,
+        **corrections,
         "p": finite(score.p),
         "floor": finite(score.floor),
         "floor_n": None,

@@ -25,7 +25,7 @@ class Frozen:
         self, keypoints: Tensor, label: Tensor | None, horizon: int, seeds: Tensor
     ) -> Tensor:
         """float32 [B,n,K,3] -> [B,horizon,K,3]; neither label nor seeds are used."""
-        return keypoints[:, -1:].repeat(1, horizon, 1, 1)
+        return _still(keypoints[:, -1], horizon)
 
     def save(self, folder: Path) -> None:
         """Write nothing: nothing is learned."""
@@ -94,12 +94,9 @@ class NearestTrain:
         confidences are those of the last given frame.
         """
         last = keypoints[:, -1]
-        future = last[:, None].repeat(1, horizon, 1, 1)
-        if len(self.start):
-            motion = self.motion.to(last.device)[self._nearest(last, label)]
-            steps = torch.arange(horizon, device=last.device).clamp(max=motion.shape[1] - 1)
-            future[..., :2] += motion[:, steps]
-        return future
+        if not len(self.start):
+            return _still(last, horizon)
+        return _moved(last, horizon, self.motion.to(last.device)[self._nearest(last, label)])
 
     def _nearest(self, last: Tensor, label: Tensor | None) -> Tensor:
         """Number of the nearest training clip, int64 [B], for keypoints [B,K,3]."""
@@ -161,16 +158,14 @@ class ClassMean:
         confidences are those of the last given frame.
         """
         last = keypoints[:, -1]
-        future = last[:, None].repeat(1, horizon, 1, 1)
-        if len(self.motion):
-            row = torch.zeros(len(last), dtype=torch.int64, device=last.device)
-            if label is not None and self.classes:
-                own = label.clamp(0, self.classes - 1)
-                known = self.known.to(last.device)[own] & (own == label)
-                row = torch.where(known, own + 1, row)
-            steps = torch.arange(horizon, device=last.device).clamp(max=self.motion.shape[1] - 1)
-            future[..., :2] += self.motion.to(last.device)[row][:, steps]
-        return future
+        if not len(self.motion):
+            return _still(last, horizon)
+        row = torch.zeros(len(last), dtype=torch.int64, device=last.device)
+        if label is not None and self.classes:
+            own = label.clamp(0, self.classes - 1)
+            known = self.known.to(last.device)[own] & (own == label)
+            row = torch.where(known, own + 1, row)
+        return _moved(last, horizon, self.motion.to(last.device)[row])
 
     def save(self, folder: Path) -> None:
         """Write the mean motions."""
@@ -219,6 +214,22 @@ def _motion(stored: Tensor) -> Tensor:
     for t in range(1, stored.shape[1]):
         offsets.append(torch.where(seen[:, t], away[:, t], offsets[-1]))
     return torch.stack(offsets[1:], 1)
+
+
+def _still(last: Tensor, horizon: int) -> Tensor:
+    """[B,K,3] -> [B,horizon,K,3], the same at each step."""
+    return last[:, None].repeat(1, horizon, 1, 1)
+
+
+def _moved(last: Tensor, horizon: int, motion: Tensor) -> Tensor:
+    """[B,K,3] and how far each point moves in T steps [B,T,K,2] -> [B,horizon,K,3].
+
+    After T steps the points stand still.
+    """
+    future = _still(last, horizon)
+    steps = torch.arange(horizon, device=last.device).clamp(max=motion.shape[1] - 1)
+    future[..., :2] += motion[:, steps]
+    return future
 
 
 def _distances(one: Tensor, many: Tensor) -> Tensor:
