@@ -85,6 +85,6 @@ SPEC = MethodSpec(
             "adversarial", "a90764a015c2a912", "checkpoints/wichers.adversarial-a90764a015c2a912"
         ),
     ),
-    trials=11,
+    trials=12,
     later=LATER,
 )
