@@ -61,7 +61,7 @@ from vpbench.harness.jobs.needed import job_plugins
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "ours": ("label=off", "motion=flow-matching", "skips=on,residual=on"),
     "villegas": ("label=on",),
-    "wichers": ("variant=epva", "label=on"),
+    "wichers": ("variant=adversarial", "label=on"),
 }
 """Rows of the main tables besides each method as it is; what a method has not is left out."""
 

@@ -21,8 +21,8 @@ DEVIATIONS = (
     "Training stops after a number of steps and keeps the last weights; the original ran on and "
     "kept those with the best training loss.",
     "Weights are rounded to half precision when a stage ends (matrices; vectors stay as they are).",
-    "Preset cpu: width 16 and 64 numbers replace 64 and 2000; the refiner has width 32 and one "
-    "halving: a short training does not learn to bring a picture through a narrower map.",
+    "Preset cpu: width 16 and 64 numbers replace 64 and 2000; the refiner has one halving, not "
+    "three: a short training does not learn to bring a picture through a narrower map.",
     "Preset cpu: the KL is a mean over numbers and clips with the weight 0.002; a sum beside a "
     "mean flow error, as in the original, makes posterior collapse almost certain.",
     "Preset cpu: flow of more than half a pixel counts five times; most pixels do not move, and a "
@@ -31,12 +31,11 @@ DEVIATIONS = (
     "Preset cpu: the refiner learns from neighbouring frames, which is what it is asked for; the "
     "original's pairs are two frames apart.",
     "Preset cpu: the perceptual network is EfficientNet-Lite0, and the squared error of pixels "
-    "weighs 1000, not 65025, so that the features count.",
+    "weighs 20000, not 65025, so that the features count.",
     "Preset cpu: Adam starts at 1e-3 and falls to 0; layers compute in bfloat16 in training.",
     "On a GPU batches are drawn from clips in its memory, by the same rules from other random"
     " numbers.",
-    "Preset gpu: as preset cpu, with width 32, and 64 for the refiner, larger batches and all"
-    " in float32; the squared error of pixels weighs 20000.",
+    "Preset gpu: as preset cpu, with width 32, more and larger batches, and all in float32.",
 )
 """Where this differs from the authors' code, all presets first."""
 
@@ -111,11 +110,9 @@ SPEC = MethodSpec(
     },
     stages=STAGES,
     presets=PRESETS,
-    default_preset=((64, "cpu"), (None, "paper")),
+    default_preset=((64, "gpu"), (None, "paper")),
     weights=(*_PERCEPTUAL, _RAFT, *_SPYNET),
     checkpoints=(
-        Checkpoint("flow", "a50d8f887ff878ee", "checkpoints/li.flow-a50d8f887ff878ee"),
-        Checkpoint("refiner", "4b583766529c8f30", "checkpoints/li.refiner-4b583766529c8f30"),
         Checkpoint("flow", "75e4ff1e0d0e79ae", "checkpoints/li.flow-75e4ff1e0d0e79ae"),
         Checkpoint("refiner", "a10df8efad2845fd", "checkpoints/li.refiner-a10df8efad2845fd"),
     ),

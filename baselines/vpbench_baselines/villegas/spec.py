@@ -116,13 +116,8 @@ SPEC = MethodSpec(
     params=params.METHOD,
     overrides={"oracle=on": {"oracle": True}},
     presets={name: {} for name in params.TRANSLATOR_PRESETS},
-    default_preset=((64, "cpu"), (None, "paper")),
+    default_preset=((64, "gpu"), (None, "paper")),
     checkpoints=(
-        Checkpoint("fit", "d36ef773bd52bd1a", "checkpoints/villegas-detector.fit-d36ef773bd52bd1a"),
-        Checkpoint("fit", "dccf9566e5a0c82b", "checkpoints/villegas-motion.fit-dccf9566e5a0c82b"),
-        Checkpoint(
-            "fit", "5454307581273c14", "checkpoints/villegas-translator.fit-5454307581273c14"
-        ),
         Checkpoint("fit", "e2845318ce42ef1a", "checkpoints/villegas-detector.fit-e2845318ce42ef1a"),
         Checkpoint("fit", "9e4c243c5f3362db", "checkpoints/villegas-motion.fit-9e4c243c5f3362db"),
         Checkpoint("fit", "fbb5b7ae79fdcbfa", "checkpoints/villegas-motion.fit-fbb5b7ae79fdcbfa"),
