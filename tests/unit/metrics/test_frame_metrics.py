@@ -11,10 +11,10 @@ import pytest
 from vpbench.api.errors import BadData, UsageError
 from vpbench.api.protocols import Metric
 from vpbench.api.types import ClipInfo
-from vpbench.metrics.frames import Psnr, Ssim, structural_similarity
+from vpbench.metrics.frames import Psnr, Ssim, _squared_errors, structural_similarity
 from vpbench.metrics.specs import BUILTIN
 
-SIZES = [(11, 11), (12, 11), (11, 24), (33, 32), (64, 64)]
+SIZES = [(11, 11), (12, 11), (11, 24), (33, 32), (64, 64), (74, 12), (75, 13), (139, 20)]
 
 
 def video(*shape, seed=0):
@@ -213,6 +213,19 @@ def test_constant_clips_have_a_value(kind):
 
 
 # The mean over frames.
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 64, 65), (1, 544, 960)])
+def test_squared_errors_are_whole_numbers_to_the_last_unit(shape):
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        real = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        fake = random.integers(0, 256 if seed % 2 else 3, (*shape, 3), dtype=np.uint8)
+        exact = np.square(fake.astype(np.int64) - real).sum(axis=(1, 2, 3))
+        strided = fake[:, ::-1]
+        flipped = np.square(strided.astype(np.int64) - real).sum(axis=(1, 2, 3))
+        assert np.array_equal(_squared_errors(fake, real), exact)
+        assert np.array_equal(_squared_errors(strided, real), flipped)
 
 
 @pytest.mark.parametrize("size", SIZES)
