@@ -27,6 +27,7 @@ from vpbench.metrics.features import (
     Shipped,
     real_floor,
 )
+from vpbench.metrics.i3d.recipes import find_recipe
 from vpbench.metrics.kernel import KernelSums, kvd
 from vpbench.metrics.leave_out import leave_one_out
 from vpbench.metrics.relabelling import PERMUTATIONS, SWAP_BITS
@@ -83,8 +84,8 @@ class _SetMetric(ABC):
             raise UsageError(f"{self.spec.name} has no parameter {unknown[0]!r}.")
         if settings["recipe"] not in self.spec.recipes:
             raise UsageError(f"{self.spec.name} has no recipe {settings['recipe']!r}.")
-        self._recipe = str(settings["recipe"])
-        extractor = open_extractor(self._recipe, settings["dtype"], ctx)
+        self._recipe = find_recipe(str(settings["recipe"]))
+        extractor = open_extractor(self._recipe.name, settings["dtype"], ctx)
         self._extractor = extractor
         self._features = dict(extractor.fingerprint())
         folder = ctx.cache("features", digest(self._features)[:16])
@@ -216,7 +217,7 @@ class _SetMetric(ABC):
             **{f"features_{key}": value for key, value in self._features.items()},
             "metric": self.spec.name,
             "version": self.spec.version,
-            "recipe": self._recipe,
+            "recipe": self._recipe.name,
             "features": self._extractor.name,
             "features_dim": self._extractor.dim,
             "samples": "mean-over-sample-sets",
@@ -276,6 +277,8 @@ class _SetMetric(ABC):
     def _reason(self, n: int, m: int, complete: bool) -> str | None:
         few = min(n, m)
         notes = [f"n = {few} < {FEW}: {self._few(few)}"] if few < FEW else []
+        if not self._recipe.verified:
+            notes.append(f"{self._recipe.name}: by recipe, unverified")
         if n != m:
             notes.append(f"{n} predicted and {m} real clips")
         if not complete:
@@ -287,24 +290,27 @@ class Fvd(_SetMetric):
     """Frechet video distance (Unterthiner et al. 2018, equation 2) of I3D features.
 
     Computed exactly also for fewer clips than dimensions. Its bias falls as 1/n and differs between
-    methods; score files hold it beside the value, from the values without each clip.
+    methods; score files hold it beside the value, from the values without each clip. Recipes other
+    than `tf2018` are those of `vpbench.metrics.i3d.recipes`.
     """
 
     spec = FVD
     biased = True
 
     def _statistic(self) -> dict[str, Value | None]:
-        return {"statistic": "frechet", "estimator": "factor-svd", "ddof": 1}
+        return {"statistic": "frechet", "estimator": "factor-svd", "ddof": self._recipe.ddof}
 
     def _distance(
         self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
     ) -> float | None:
-        return fr.frechet(fake, real)
+        return fr.frechet(fake, real, self._recipe.ddof)
 
     def _figures(
         self, fake: fr.Rows, real: fr.Rows, in_fake: Sequence[str], in_real: Sequence[str]
     ) -> Figures:
-        return Figures(fr.frechet(fake, real), leave_one_out(fake, real, in_fake, in_real))
+        ddof = self._recipe.ddof
+        left = leave_one_out(fake, real, in_fake, in_real, ddof)
+        return Figures(fr.frechet(fake, real, ddof), left)
 
     def _few(self, n: int) -> str:
         return "unreliable: the bias estimate finds half of it"
