@@ -253,6 +253,39 @@ def test_the_two_conventions_are_two_metrics():
         Psnr(None, {"window": 3}, None)
 
 
+# The best of several samples.
+
+
+@pytest.mark.parametrize("kind", [Psnr, Ssim])
+@pytest.mark.parametrize(("best", "samples"), [(3, 3), (3, 5), (5, 6), (5, 1)])
+def test_best_of_n_is_the_mean_over_all_choices_of_n(kind, best, samples):
+    pairs = []
+    for k in range(3):
+        fake, real = natural((2, 13, 12), seed=k)
+        noise = np.random.default_rng(k).integers(0, 30, (samples, *real.shape))
+        pairs.append(((fake + noise).clip(0, 255).astype(np.uint8), real))
+    got = score(kind, pairs, recipe=f"best{best}")
+    plain = score(kind, pairs)
+    for name, values in plain.samples.items():
+        chosen = itertools.combinations(range(samples), min(best, samples))
+        top = [max(c, key=values.__getitem__) for c in chosen]
+        assert got.per_clip[name] == pytest.approx(np.mean([values[s] for s in top]), abs=1e-12)
+        fakes, real = pairs[int(name[1:])]
+        curves = [one(kind, fakes[s], real).per_frame["c0"] for s in top]
+        assert got.per_frame[name] == pytest.approx(np.mean(curves, axis=0), abs=1e-12)
+    assert got.value >= plain.value - 1e-12 and got.samples == plain.samples
+    assert (got.reason is None) == (samples > 1)
+
+
+@pytest.mark.parametrize("kind", [Psnr, Ssim])
+def test_the_best_of_more_samples_than_there_are_has_no_value(kind):
+    fake, real = natural((2, 12, 12))
+    got = score(kind, [(np.stack([fake, fake]), real)], recipe="best5")
+    assert got.value is None and "the best of 5 needs 5: run with --samples 5" in got.reason
+    assert metric(kind, recipe="best5").fingerprint() != metric(kind, recipe="best3").fingerprint()
+    assert metric(kind, recipe="best5").fingerprint() != metric(kind).fingerprint()
+
+
 @pytest.mark.parametrize("kind", [Psnr, Ssim])
 def test_no_clips(kind):
     got = metric(kind).result()
