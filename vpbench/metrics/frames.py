@@ -28,7 +28,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Record:
-    """One clip: a value a sample and, averaged over the samples, one a frame.
+    """One clip: a value a sample, and one for each of its frames.
 
     Attributes:
         identical: samples that equal the real clip, where this shows in their value.
@@ -36,19 +36,34 @@ class _Record:
     """
 
     samples: list[float | None]
-    frames: list[float | None]
+    curves: list[list[float | None]]
     identical: int = 0
     reason: str = ""
 
 
 class _FrameMetric(ABC):
-    """What PSNR and SSIM share: checks, bookkeeping, means over samples and clips."""
+    """What PSNR and SSIM share: checks, bookkeeping, means over samples and clips.
+
+    Recipe "bestN", N a number: the value of a clip is that of the best of N samples, as expected
+    over all choices of N of its S samples. It grows with N and rewards variance, so the N is part
+    of the column. A clip with one sample, as of a method that draws none, counts with that one.
+    """
 
     spec: MetricSpec
 
     def __init__(self, task: TaskInfo, params: Mapping[str, Value], ctx: MetricContext) -> None:
-        if params:
-            raise UsageError(f"{self.spec.name} has no parameters, got {sorted(params)}.")
+        """
+        Raises:
+            UsageError: an unknown parameter or recipe.
+        """
+        recipe = params.get("recipe", "")
+        if recipe not in ("", *self.spec.recipes):
+            raise UsageError(f"{self.spec.name} has no recipe {recipe!r}.")
+        others = sorted(params.keys() - {"recipe"})
+        if others:
+            raise UsageError(f"{self.spec.name} has no parameters, got {others}.")
+        self._recipe = str(recipe)
+        self._best = int(self._recipe[4:]) if self._recipe.startswith("best") else 0
         self._clips: dict[str, _Record] = {}
 
     def update(self, fake: Frames | None, real: Frames | None, clip: ClipInfo) -> None:
@@ -92,15 +107,19 @@ class _FrameMetric(ABC):
         None, with a `reason`, where a clip has no value; `n` counts the clips of the mean.
         """
         records = [(key, self._clips[key]) for key in sorted(self._clips)]
-        per_clip = {key: _mean(record.samples) for key, record in records}
+        shares = {key: _shares(record, self._best) for key, record in records}
+        per_clip = {key: _weighted(record.samples, shares[key]) for key, record in records}
         known = [v for v in per_clip.values() if v is not None]
         return Score(
             value=_mean(known) if len(known) == len(records) else None,
             n=len(known),
             per_clip=per_clip,
-            per_frame={key: list(record.frames) for key, record in records},
+            per_frame={
+                key: [_weighted(at, shares[key]) for at in zip(*record.curves, strict=True)]
+                for key, record in records
+            },
             samples={key: list(record.samples) for key, record in records},
-            reason=_reason([record for _, record in records]),
+            reason=_reason([record for _, record in records], self._best),
         )
 
     @abstractmethod
@@ -126,17 +145,6 @@ class Psnr(_FrameMetric):
 
     spec = PSNR
 
-    def __init__(self, task: TaskInfo, params: Mapping[str, Value], ctx: MetricContext) -> None:
-        """
-        Raises:
-            UsageError: an unknown parameter or recipe.
-        """
-        recipe = params.get("recipe", "")
-        if recipe not in ("", *self.spec.recipes):
-            raise UsageError(f"{self.spec.name} has no recipe {recipe!r}.")
-        super().__init__(task, {k: v for k, v in params.items() if k != "recipe"}, ctx)
-        self._of_frames = recipe == "frames"
-
     def fingerprint(self) -> Mapping[str, Value | None]:
         """Definition of the figure; the version stands for the code."""
         return {
@@ -144,29 +152,31 @@ class Psnr(_FrameMetric):
             "version": self.spec.version,
             "dtype": "float64",
             "data_range": 255,
-            "clip": "mean-of-frame-psnr" if self._of_frames else "psnr-of-mean-mse",
+            "clip": "mean-of-frame-psnr" if self._recipe == "frames" else "psnr-of-mean-mse",
             "identical": "half-a-grey-level-in-one-value",
-            "samples": "mean",
+            "samples": _of_samples(self._best),
         }
 
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> _Record:
-        truth = real.astype(np.int32)
-        # Squares of whole numbers add up exactly, in any order.
-        squares = np.stack(
-            [
-                np.square(s.astype(np.int32) - truth).sum(axis=(1, 2, 3), dtype=np.int64)
-                for s in fake
-            ]
-        )
+        squares = np.stack([_squared_errors(sample, real) for sample in fake])
         size = math.prod(real.shape[1:])
         curves = [[_decibel(int(v), size) for v in sample] for sample in squares]
-        if self._of_frames:
+        if self._recipe == "frames":
             samples = [math.fsum(curve) / len(curve) for curve in curves]
         else:
             samples = [_decibel(int(s.sum()), size * len(s)) for s in squares]
         identical = sum(not s.any() for s in squares)
-        frames = [math.fsum(at) / len(at) for at in zip(*curves, strict=True)]
-        return _Record([*samples], [*frames], identical)
+        return _Record([*samples], [[*curve] for curve in curves], identical)
+
+
+def _squared_errors(fake: Frames, real: Frames) -> npt.NDArray[np.int64]:
+    """Sum of squared errors [T] of uint8 [T,H,W,3]: whole numbers, exact in any order."""
+    import cv2
+
+    pairs = zip(np.ascontiguousarray(fake), np.ascontiguousarray(real), strict=True)
+    squares = [cv2.norm(x, y, cv2.NORM_L2SQR) for x, y in pairs]
+    # It squares a root: off by some 1e-16 of a sum that is under 1e13 for any frame.
+    return np.rint(squares).astype(np.int64)
 
 
 class Ssim(_FrameMetric):
@@ -193,7 +203,7 @@ class Ssim(_FrameMetric):
             "covariance": "population",
             "region": "valid",
             "channels": "mean",
-            "samples": "mean",
+            "samples": _of_samples(self._best),
         }
 
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> _Record:
@@ -201,24 +211,24 @@ class Ssim(_FrameMetric):
         if min(height, width) < _WINDOW:
             # Others of a run's metrics have a value for such clips; so this one has none.
             few = f"frames of {width} x {height} px are smaller than its window of {_WINDOW} px"
-            return _Record([None] * len(fake), [None] * len(real), reason=few)
+            return _Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
         curves = np.stack([structural_similarity(sample, real) for sample in fake])
         samples: list[float | None] = [math.fsum(c) / len(c) for c in curves.tolist()]
-        columns: list[list[float]] = curves.T.tolist()
-        return _Record(samples, [math.fsum(at) / len(at) for at in columns])
+        return _Record(samples, curves.tolist())
 
 
 _WINDOW = 11
 _SIGMA = 1.5
 _K1 = 0.01
 _K2 = 0.03
+_STRIP = 64  # rows of an image that are filtered at a time
 
 
 def structural_similarity(fake: Frames, real: Frames) -> _Floats:
     """SSIM of each frame, as `Ssim` defines it.
 
     Not by torchmetrics: it averages over the reflected border as well, and its float64 convolution
-    is some forty times slower than separable filters.
+    is some hundred times slower than separable filters.
 
     Args:
         fake, real: uint8 [T,H,W,3], H and W at least 11.
@@ -230,28 +240,53 @@ def structural_similarity(fake: Frames, real: Frames) -> _Floats:
 
 
 def _ssim_of_frame(fake: Frames, real: Frames) -> float:
-    """SSIM of uint8 [H,W,3]; a frame at a time stays in the processor's cache."""
-    x = np.ascontiguousarray(np.moveaxis(fake, -1, 0)) / 255.0
-    y = np.ascontiguousarray(np.moveaxis(real, -1, 0)) / 255.0
+    """SSIM of uint8 [H,W,3], in strips that stay in the processor's cache."""
+    height = fake.shape[0]
+    tops = range(0, height - _WINDOW + 1, _STRIP)
+    rows = [slice(top, top + _STRIP + _WINDOW - 1) for top in tops]
+    total = math.fsum(_ssim_sum(fake[r], real[r]) for r in rows)
+    return total / ((height - _WINDOW + 1) * (fake.shape[1] - _WINDOW + 1) * 3)
+
+
+def _ssim_sum(fake: Frames, real: Frames) -> float:
+    """Sum of SSIM over the places of uint8 [H,W,3] where the window fits.
+
+    In grey levels, of which squares and products are exact; in place, because new planes cost as
+    much as the arithmetic.
+    """
+    x, y = fake.astype(np.float64), real.astype(np.float64)
+    mean_x, mean_y = _gaussian(x), _gaussian(y)
     # Only the sum of the two variances is needed: four filtered planes instead of five.
-    mean_x, mean_y, power, product = _gaussian(np.stack([x, y, x * x + y * y, x * y]))
+    covariance, variances = _gaussian(x * y), _gaussian(x * x + y * y)
     means = mean_x * mean_y
-    squares = mean_x * mean_x + mean_y * mean_y
-    c1, c2 = _K1**2, _K2**2
-    luminance = (2 * means + c1) / (squares + c1)
-    structure = (2 * (product - means) + c2) / (power - squares + c2)
-    return float((luminance * structure).mean())
+    squares = np.square(mean_x, out=mean_x) + np.square(mean_y, out=mean_y)
+    covariance -= means
+    variances -= squares
+    c1, c2 = (255 * _K1) ** 2, (255 * _K2) ** 2
+    ratio = _shifted(means, 2, c1)
+    ratio *= _shifted(covariance, 2, c2)
+    ratio /= _shifted(squares, 1, c1)
+    ratio /= _shifted(variances, 1, c2)
+    return float(ratio.sum())
+
+
+def _shifted(planes: _Floats, factor: int, constant: float) -> _Floats:
+    """`factor` times the planes plus a constant, in their memory."""
+    planes *= factor
+    planes += constant
+    return planes
 
 
 def _gaussian(planes: _Floats) -> _Floats:
-    """Gaussian means [..., H-10, W-10] of planes [..., H, W], where the window fits."""
-    from scipy.ndimage import correlate1d
+    """Gaussian means [H-10,W-10,C] of planes [H,W,C], where the window fits."""
+    import cv2
 
     half = _WINDOW // 2
     taps = np.exp(-0.5 * (np.arange(-half, half + 1) / _SIGMA) ** 2)
     taps /= taps.sum()
-    rows = correlate1d(planes, taps, axis=-2)[..., half:-half, :]
-    return correlate1d(rows, taps, axis=-1)[..., half:-half]
+    # The border is cut off, whichever it is.
+    smooth = cv2.sepFilter2D(planes, cv2.CV_64F, taps, taps, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(smooth, np.float64)[half:-half, half:-half]
 
 
 def _check_arrays(name: str, fake: Any, real: Any, clip_id: str) -> None:
@@ -276,19 +311,58 @@ def _decibel(squares: int, size: int) -> float:
     return 10 * math.log10(255 * 255 * size / (squares or 0.25))
 
 
+def _of_samples(best: int) -> str:
+    """How samples become one value, in fingerprints."""
+    return f"expected-best-of-{best}" if best else "mean"
+
+
+def _shares(record: _Record, best: int) -> list[float] | None:
+    """Share of each sample in the clip's value; None where there is no value.
+
+    Of S samples in ascending order, number i (from 1) is the best of C(i-1, N-1) of the C(S, N)
+    choices of N.
+    """
+    values = record.samples
+    if any(value is None for value in values):
+        return None
+    if not best or len(values) == 1:
+        return [1 / len(values)] * len(values)
+    if len(values) < best:
+        return None
+    order = sorted(range(len(values)), key=lambda s: values[s] or 0.0)
+    shares = [0.0] * len(values)
+    for i, s in enumerate(order):
+        shares[s] = math.comb(i, best - 1) / math.comb(len(values), best)
+    return shares
+
+
+def _weighted(values: Sequence[float | None], shares: Sequence[float] | None) -> float | None:
+    """Mean of the values by their shares."""
+    if shares is None or None in values:
+        return None
+    if len(set(shares)) == 1:
+        return _mean(values)
+    return math.fsum(v * share for v, share in zip(values, shares, strict=True) if v is not None)
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     """Mean of the values that are there; None without any."""
     known = [v for v in values if v is not None]
     return math.fsum(known) / len(known) if known else None
 
 
-def _reason(records: Sequence[_Record]) -> str | None:
+def _reason(records: Sequence[_Record], best: int) -> str | None:
     """Why there is no value, or how many clips and samples equal the real ones."""
     if not records:
         return "no clips"
     undefined = next((record.reason for record in records if record.reason), None)
     if undefined is not None:
         return undefined
+    few = next((len(r.samples) for r in records if 1 < len(r.samples) < best), None)
+    if few is not None:
+        return f"{few} samples a clip, the best of {best} needs {best}: run with --samples {best}"
+    if best and any(len(r.samples) == 1 for r in records):
+        return f"one sample a clip stands for the best of {best}"
     clips = sum(r.identical == len(r.samples) for r in records)
     samples = sum(r.identical for r in records)
     if clips == len(records):

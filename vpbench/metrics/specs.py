@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from vpbench.api.specs import MetricSpec
 
+_BEST = ("best3", "best5", "best10", "best20", "best100")
+"""Numbers of samples in papers on stochastic prediction."""
+
 PSNR = MetricSpec(
     name="psnr",
     factory="vpbench.metrics.frames:Psnr",
@@ -12,7 +15,7 @@ PSNR = MetricSpec(
     direction="up",
     unit="dB",
     version=2,
-    recipes=("frames",),
+    recipes=("frames", *_BEST),
 )
 
 SSIM = MetricSpec(
@@ -23,6 +26,7 @@ SSIM = MetricSpec(
     direction="up",
     unit="",
     version=1,
+    recipes=_BEST,
     citation="Wang, Bovik, Sheikh, Simoncelli. Image Quality Assessment: From Error Visibility to "
     "Structural Similarity. IEEE Transactions on Image Processing 13(4), 2004.",
 )

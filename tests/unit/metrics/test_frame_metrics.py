@@ -11,10 +11,10 @@ import pytest
 from vpbench.api.errors import BadData, UsageError
 from vpbench.api.protocols import Metric
 from vpbench.api.types import ClipInfo
-from vpbench.metrics.frames import Psnr, Ssim, structural_similarity
+from vpbench.metrics.frames import Psnr, Ssim, _squared_errors, structural_similarity
 from vpbench.metrics.specs import BUILTIN
 
-SIZES = [(11, 11), (12, 11), (11, 24), (33, 32), (64, 64)]
+SIZES = [(11, 11), (12, 11), (11, 24), (33, 32), (64, 64), (74, 12), (75, 13), (139, 20)]
 
 
 def video(*shape, seed=0):
@@ -215,6 +215,19 @@ def test_constant_clips_have_a_value(kind):
 # The mean over frames.
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 64, 65), (1, 544, 960)])
+def test_squared_errors_are_whole_numbers_to_the_last_unit(shape):
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        real = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        fake = random.integers(0, 256 if seed % 2 else 3, (*shape, 3), dtype=np.uint8)
+        exact = np.square(fake.astype(np.int64) - real).sum(axis=(1, 2, 3))
+        strided = fake[:, ::-1]
+        flipped = np.square(strided.astype(np.int64) - real).sum(axis=(1, 2, 3))
+        assert np.array_equal(_squared_errors(fake, real), exact)
+        assert np.array_equal(_squared_errors(strided, real), flipped)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_psnr_of_frames_is_the_mean_of_each_frames(size):
     fake, real = natural((3, *size))
@@ -238,6 +251,39 @@ def test_the_two_conventions_are_two_metrics():
         metric(Psnr, recipe="clips")
     with pytest.raises(UsageError, match="no parameters"):
         Psnr(None, {"window": 3}, None)
+
+
+# The best of several samples.
+
+
+@pytest.mark.parametrize("kind", [Psnr, Ssim])
+@pytest.mark.parametrize(("best", "samples"), [(3, 3), (3, 5), (5, 6), (5, 1)])
+def test_best_of_n_is_the_mean_over_all_choices_of_n(kind, best, samples):
+    pairs = []
+    for k in range(3):
+        fake, real = natural((2, 13, 12), seed=k)
+        noise = np.random.default_rng(k).integers(0, 30, (samples, *real.shape))
+        pairs.append(((fake + noise).clip(0, 255).astype(np.uint8), real))
+    got = score(kind, pairs, recipe=f"best{best}")
+    plain = score(kind, pairs)
+    for name, values in plain.samples.items():
+        chosen = itertools.combinations(range(samples), min(best, samples))
+        top = [max(c, key=values.__getitem__) for c in chosen]
+        assert got.per_clip[name] == pytest.approx(np.mean([values[s] for s in top]), abs=1e-12)
+        fakes, real = pairs[int(name[1:])]
+        curves = [one(kind, fakes[s], real).per_frame["c0"] for s in top]
+        assert got.per_frame[name] == pytest.approx(np.mean(curves, axis=0), abs=1e-12)
+    assert got.value >= plain.value - 1e-12 and got.samples == plain.samples
+    assert (got.reason is None) == (samples > 1)
+
+
+@pytest.mark.parametrize("kind", [Psnr, Ssim])
+def test_the_best_of_more_samples_than_there_are_has_no_value(kind):
+    fake, real = natural((2, 12, 12))
+    got = score(kind, [(np.stack([fake, fake]), real)], recipe="best5")
+    assert got.value is None and "the best of 5 needs 5: run with --samples 5" in got.reason
+    assert metric(kind, recipe="best5").fingerprint() != metric(kind, recipe="best3").fingerprint()
+    assert metric(kind, recipe="best5").fingerprint() != metric(kind).fingerprint()
 
 
 @pytest.mark.parametrize("kind", [Psnr, Ssim])

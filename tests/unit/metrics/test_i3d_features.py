@@ -1,5 +1,6 @@
 """Frames to features: resize, range, batches, fingerprint; golden figures with the real weights."""
 
+import math
 import subprocess
 import sys
 
@@ -15,7 +16,8 @@ from vpbench.metrics.features import FeatureExtractor
 from vpbench.metrics.i3d import I3DFeatures
 from vpbench.metrics.i3d.extract import full_precision
 from vpbench.metrics.i3d.network import I3D
-from vpbench.metrics.i3d.preprocess import RECIPES, Recipe, find_recipe, preprocess, resize
+from vpbench.metrics.i3d.preprocess import preprocess, resize
+from vpbench.metrics.i3d.recipes import RECIPES, Recipe, find_recipe
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ class TestPreprocess:
         assert torch.equal(whole[2:, :, 1:2], preprocess(frames[2:, 1:2]))
 
     def test_recipes(self):
-        assert find_recipe("tf2018") == Recipe("tf2018", "tf1", 1e-3)
+        assert find_recipe("tf2018") == Recipe("tf2018", "tf1", 1e-3, "stretch", 1, verified=True)
         assert find_recipe("half-pixel").rule == "half-pixel"
         assert {r.name for r in RECIPES.values()} == set(RECIPES)
         with pytest.raises(UnknownName, match="Did you mean tf2018"):
@@ -92,6 +94,25 @@ class TestPreprocess:
             Recipe("x", rule="antialias")
         with pytest.raises(UsageError, match="positive"):
             Recipe("x", eps=0)
+        with pytest.raises(UsageError, match="ddof=2"):
+            Recipe("x", ddof=2)
+        assert [r.name for r in RECIPES.values() if r.verified] == ["tf2018"]
+
+    @pytest.mark.parametrize(
+        ("height", "width"), [(64, 64), (48, 85), (85, 48), (63, 90), (224, 301), (360, 640)]
+    )
+    def test_a_crop_is_the_middle_of_the_whole_frame(self, height, width):
+        frames = np.random.default_rng(0).integers(0, 256, (1, 2, height, width, 3), np.uint8)
+        found = preprocess(torch.from_numpy(frames), "half-pixel", "crop")
+        assert found.shape == (1, 3, 2, 224, 224)
+        assert found.permute(0, 2, 3, 4, 1).is_contiguous()
+        short = min(height, width)
+        sides = [math.ceil(side * 224 / short) for side in (height, width)]
+        planes = torch.from_numpy(frames[0]).permute(0, 3, 1, 2).double()
+        whole = torch.nn.functional.interpolate(planes, sides, mode="bilinear", align_corners=False)
+        top, left = ((side - 224) // 2 for side in sides)
+        wanted = whole[:, :, top : top + 224, left : left + 224] * 2 / 255 - 1
+        assert float((found[0].permute(1, 0, 2, 3) - wanted).abs().max()) < 1e-5
 
 
 class TestFeatures:

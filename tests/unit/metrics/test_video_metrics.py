@@ -100,6 +100,39 @@ def rows(kind, ctx, n, samples=1):
     return np.array(fake), np.array([net(frames(k)[None])[0] for k in order])
 
 
+@pytest.mark.parametrize("n", [2, 7, 12])
+@pytest.mark.parametrize(
+    ("recipe", "divisor"), [("styleganv", 0), ("cdfvd-i3d", 0), ("videogpt", 1), ("tf2018", 1)]
+)
+def test_presets_differ_in_the_covariance_and_say_that_nothing_published_proves_them(
+    ctx, recipe, divisor, n
+):
+    metric = fill(Fvd(None, {"recipe": recipe}, ctx), n)
+    (fake,), real = rows(Fvd, ctx, n)
+    got = metric.result()
+    covariances = [np.cov(x, rowvar=False, ddof=divisor) for x in (fake.astype(float), real)]
+    roots = np.linalg.eigvals(covariances[0] @ covariances[1])
+    shift = fake.mean(0, dtype=float) - real.mean(0, dtype=float)
+    traces = sum(np.trace(c) for c in covariances)
+    wanted = shift @ shift + traces - 2 * np.sqrt(roots.astype(complex)).real.sum()
+    assert got.value == pytest.approx(wanted, rel=1e-5)
+    without = Fvd(None, {"recipe": recipe}, ctx)
+    fill(without, n, order=range(1, n))
+    if n > 2:
+        assert got.per_clip["c0"] == pytest.approx(without.result().value, rel=1e-9)
+    assert ("by recipe, unverified" in got.reason) == (recipe != "tf2018")
+    assert metric.fingerprint()["ddof"] == divisor
+    assert metric.fingerprint()["recipe"] == recipe
+
+
+def test_a_preset_merges_with_itself_only(ctx):
+    ours = fill(Fvd(None, {"recipe": "styleganv"}, ctx), 3)
+    with pytest.raises(UsageError, match="equal settings"):
+        ours.merge(Fvd(None, {}, ctx))
+    with pytest.raises(UsageError, match="recipe"):
+        Kvd(None, {"recipe": "styleganv"}, ctx)
+
+
 def test_specs():
     assert [s.factory for s in BUILTIN] == [
         "vpbench.metrics.video:Fvd",
@@ -235,7 +268,7 @@ def test_missing_weights_are_told_at_once(kind, ctx):
 
 @KINDS
 def test_refusals(kind, ctx):
-    for params in ({"recipe": "styleganv"}, {"frames": 3}):
+    for params in ({"recipe": "tf2017"}, {"frames": 3}):
         with pytest.raises(UsageError):
             kind(None, params, ctx)
     metric = kind(None, {}, ctx)

@@ -17,7 +17,8 @@ from vpbench.api.specs import Value
 from vpbench.api.types import Frames
 from vpbench.metrics.i3d.folded import Folded, fold
 from vpbench.metrics.i3d.network import LOGITS, MIN_FRAMES, load
-from vpbench.metrics.i3d.preprocess import Recipe, find_recipe, preprocess
+from vpbench.metrics.i3d.preprocess import preprocess
+from vpbench.metrics.i3d.recipes import Recipe, find_recipe
 
 Precision = Literal["float32", "bfloat16"]
 """Arithmetic up to the last pool; bfloat16 is faster where the processor has it, and coarser."""
@@ -111,7 +112,7 @@ class I3DFeatures:
             "version": _VERSION,
             "weights": self._sha256,
             "recipe": self.recipe.name,
-            "resize": f"224-{self.recipe.rule}-bilinear-stretch",
+            "resize": f"224-{self.recipe.rule}-bilinear-{self.recipe.aspect}",
             "range": "-1..1",
             "eps": self.recipe.eps,
             "layer": "logits400-mean",
@@ -125,7 +126,9 @@ class I3DFeatures:
         filled = [*clips, *[clips[-1]] * (self.batch - len(clips))]
         with torch.inference_mode(), full_precision():
             frames = torch.from_numpy(np.stack(filled)).to(self.device)
-            return self._net()(preprocess(frames, self.recipe.rule)).cpu().numpy()
+            return (
+                self._net()(preprocess(frames, self.recipe.rule, self.recipe.aspect)).cpu().numpy()
+            )
 
     def _net(self) -> Folded:
         if self._network is None:

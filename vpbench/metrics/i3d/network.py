@@ -19,13 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpbench.api.errors import Corrupt, MissingWeights, UsageError
+from vpbench.metrics.i3d.recipes import EPS
 
 SIDE = 224
 """Height and width of the input, px."""
 MIN_FRAMES = 9
 """The last pool needs two positions in time, which eight frames do not give."""
-EPS = 1e-3
-"""Epsilon of all 57 batch normalisations of the TensorFlow graph."""
 LOGITS = 400
 
 Triple = tuple[int, int, int]

@@ -7,78 +7,44 @@ feeds x * 2 / 255 - 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vpbench.api.errors import UnknownName, UsageError
 from vpbench.media.resize import Rule, weights
-from vpbench.metrics.i3d.network import EPS, SIDE
+from vpbench.metrics.i3d.network import SIDE
+from vpbench.metrics.i3d.recipes import Aspect
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What defines the features besides the weights.
-
-    Attributes:
-        name: of the recipe.
-        rule: of the resize, of `vpbench.media.resize`; one with two taps an axis.
-        eps: of the batch normalisations.
-    """
-
-    name: str
-    rule: Rule = "tf1"
-    eps: float = EPS
-
-    def __post_init__(self) -> None:
-        if self.rule not in _TWO_TAPS:
-            raise UsageError(f"I3D resizes by one of {', '.join(_TWO_TAPS)}, not {self.rule!r}.")
-        if not self.eps > 0:
-            raise UsageError(f"epsilon must be positive, got {self.eps}.")
-
-
-_TWO_TAPS = tuple(r for r in get_args(Rule) if r != "antialias")
-
-RECIPES = {
-    r.name: r
-    for r in (
-        Recipe("tf2018"),
-        Recipe("half-pixel", rule="half-pixel"),
-        Recipe("eps1e-5", eps=1e-5),
-    )
-}
-"""`tf2018` is the definition of 2018; the others differ from it in one thing, to measure it."""
-
-
-def find_recipe(recipe: str | Recipe) -> Recipe:
-    """The recipe of a name.
-
-    Raises:
-        UnknownName: there is none.
-    """
-    if isinstance(recipe, Recipe):
-        return recipe
-    if recipe not in RECIPES:
-        raise UnknownName("I3D recipe", recipe, RECIPES)
-    return RECIPES[recipe]
-
-
-def preprocess(frames: Tensor, rule: Rule = "tf1") -> Tensor:
+def preprocess(frames: Tensor, rule: Rule = "tf1", aspect: Aspect = "stretch") -> Tensor:
     """Resize and scale, in float32; no value depends on other frames.
 
     Args:
         frames: uint8 [B,T,H,W,3], RGB, any height and width.
         rule: of the resize.
+        aspect: what becomes of frames that are not square; a crop leaves out as many pixels on
+            either side, an odd one on the right or below.
 
     Returns:
         float32 [B,3,T,224,224] in [-1,1], whose memory is [B,T,224,224,3].
     """
-    resized = resize(frames.float(), SIDE, SIDE, rule)
+    if aspect == "stretch":
+        resized = resize(frames.float(), SIDE, SIDE, rule)
+    else:
+        height, width = _at_least(SIDE, *frames.shape[2:4])
+        top, left = (height - SIDE) // 2, (width - SIDE) // 2
+        whole = resize(frames.float(), height, width, rule)
+        resized = whole[:, :, top : top + SIDE, left : left + SIDE].contiguous()
     return resized.mul_(2 / 255).sub_(1).permute(0, 4, 1, 2, 3)
+
+
+def _at_least(side: int, height: int, width: int) -> tuple[int, int]:
+    """Height and width whose short side is `side`; the long one is rounded up."""
+    if height < width:
+        return side, -(-width * side // height)
+    return -(-height * side // width), side
 
 
 def resize(frames: Tensor, height: int, width: int, rule: Rule = "tf1") -> Tensor:

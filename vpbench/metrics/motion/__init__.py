@@ -1,0 +1,1 @@
+"""How things move: statistics of optical flow that need no weights."""
