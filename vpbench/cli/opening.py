@@ -73,7 +73,7 @@ def task_ref(
     from vpbench.harness.inputs.task_data import absolute
 
     return TaskRef(
-        dataset=absolute(dataset),
+        dataset=absolute(dataset) if dataset else "",
         task=task_name,
         root=str(Path(root).expanduser().absolute()) if root else None,
         limit=limit,
