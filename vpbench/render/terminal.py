@@ -54,10 +54,7 @@ def draw_table(
     shown, omitted = _fitted(model, columns)
     lines: list[Spans] = [(Span(text, "bold"),) for text in wrapped(model.title, columns, " · ")]
     lines.append(())
-    if shown is None:
-        lines += _blocks(model, columns)
-    else:
-        lines += _grid(shown, columns)
+    lines += _blocks(model, columns) if shown is None else _drawn(shown, columns)
     lines.append(())
     lines += [
         (Span(text, "dim"),)
@@ -113,7 +110,20 @@ def _broken(text: str, columns: int) -> list[str]:
 # What is left out.
 
 
-def _fitted(model: TableModel, columns: int) -> tuple[TableModel | None, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Grid:
+    """A table as texts of equal width in each column."""
+
+    model: TableModel
+    titles: list[str]
+    bodies: list[tuple[str, ...]]
+
+    def width(self, gap: int) -> int:
+        """Characters of a line, and one on both sides."""
+        return sum(map(width, self.titles)) + gap * (len(self.titles) - 1) + 2
+
+
+def _fitted(model: TableModel, columns: int) -> tuple[_Grid | None, tuple[str, ...]]:
     """The table as it fits, None where only blocks do; and what it lacks."""
     omitted: list[str] = []
     for narrower, what in _NARROWER:
@@ -122,8 +132,9 @@ def _fitted(model: TableModel, columns: int) -> tuple[TableModel | None, tuple[s
             continue
         model = shorter
         omitted += what
-        if any(_table_width(model, gap) <= columns for gap in GAPS):
-            return model, tuple(omitted)
+        grid = _Grid(model, *_aligned(model))
+        if grid.width(GAPS[-1]) <= columns:
+            return grid, tuple(omitted)
     return None, ()
 
 
@@ -175,13 +186,12 @@ _NARROWER: tuple[tuple[Callable[[TableModel], TableModel], tuple[str, ...]], ...
 # Side by side.
 
 
-def _grid(model: TableModel, columns: int) -> list[Spans]:
+def _drawn(grid: _Grid, columns: int) -> list[Spans]:
     """Head, rule and rows."""
-    titles, bodies = _aligned(model)
-    gap = next(g for g in GAPS if _table_width(model, g) <= columns)
-    rule = "─" * (_table_width(model, gap) - 2)
-    lines: list[Spans] = [(Span(" " + (" " * gap).join(titles)),), (Span(f" {rule}", "dim"),)]
-    for row, body in zip(model.rows, bodies, strict=True):
+    gap = next(g for g in GAPS if grid.width(g) <= columns)
+    rule = "─" * (grid.width(gap) - 2)
+    lines: list[Spans] = [(Span(" " + (" " * gap).join(grid.titles)),), (Span(f" {rule}", "dim"),)]
+    for row, body in zip(grid.model.rows, grid.bodies, strict=True):
         if row.rule_above:
             lines.append((Span(f" {_RULE}", "dim"),))
         for k in range(max(len(text.split("\n")) for text in body)):
@@ -213,12 +223,6 @@ def _style(row: TableRow, cell: Cell) -> str:
         "underline" if cell.underlined else "",
     )
     return " ".join(word for word in words if word)
-
-
-def _table_width(model: TableModel, gap: int) -> int:
-    """Characters of the widest line of the grid, and one on both sides."""
-    titles, _ = _aligned(model)
-    return sum(map(width, titles)) + gap * (len(titles) - 1) + 2
 
 
 def _aligned(model: TableModel) -> tuple[list[str], list[tuple[str, ...]]]:

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 from vpbench.core.schema import ScoreJson
 
@@ -83,8 +84,11 @@ def clean(text: str) -> str:
     return " ".join("".join(visible).split())
 
 
+@lru_cache(maxsize=4096)
 def width(text: str) -> int:
     """Columns that the text takes in a terminal."""
+    if text.isascii():
+        return len(text)
     combining = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) - combining + wide

@@ -402,7 +402,8 @@ def balanced(tex):
 
 
 def test_latex_is_escaped():
-    got = to_latex(compare(group(row(EVIL), row("real", "ceiling"), rendered=True)))
+    of = group(row(EVIL), row("real", "ceiling"), rendered=True)
+    got = to_latex(compare(of), columns=2)
     # The name has more than one line.
     name = "a\\textbar{}b\\_c\\&d\\%e\\#f{*}g\\textless{}h\\textgreater{}\\textbackslash{}i\\$j\\{k"
     assert f"{name} & 1 & 24.30" in got
