@@ -160,7 +160,8 @@ def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
         size = inputs["task"]["size"]
         wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
         runs = newest(query.paths.runs, task_id, query.registry, query.task.limit, query.folders)
-        if not wanted or any(run.inputs["method"] in wanted for run in runs.values()):
+        failed = wanted & set(query.failed)
+        if not wanted or failed or any(run.inputs["method"] in wanted for run in runs.values()):
             chosen.append((inputs, runs))
     return chosen
 
