@@ -23,8 +23,8 @@ SSIM = MetricSpec(
     direction="up",
     unit="",
     version=1,
-    citation="Wang, Bovik, Sheikh, Simoncelli. Image Quality Assessment: From Error Visibility to "
-    "Structural Similarity. IEEE Transactions on Image Processing 13(4), 2004.",
+    citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment: From Error Visibility to "
+    "Structural Similarity, IEEE Transactions on Image Processing 13(4) 2004",
 )
 
 BUILTIN = (PSNR, SSIM)

@@ -79,6 +79,19 @@ def training_estimates(plan: Plan, device: str) -> list[TrainingEstimate]:
     return [_estimate(runs, on_gpu=on_gpu) for runs in by_method.values()]
 
 
+def preset_costs(spec: MethodSpec) -> list[tuple[str, str, str, str]]:
+    """Preset, steps, time on two CPU cores and on a GPU, as texts, for all presets of a method."""
+    rows: list[tuple[str, str, str, str]] = []
+    for preset, effort in spec.effort.items():
+        times: list[str] = []
+        for on_gpu in (False, True):
+            hours, basis = _declared(effort, spec, on_gpu=on_gpu)
+            least = "at least " if basis == "at least" else ""
+            times.append("-" if hours is None else f"{least}{span(hours)}")
+        rows.append((preset or "-", f"{effort.steps:,}", times[0], times[1]))
+    return rows
+
+
 def _estimate(runs: Sequence[RunPlan], *, on_gpu: bool) -> TrainingEstimate:
     method = runs[0].method
     todo = {s.folder.path: s for run in runs for s in run.stages if s.origin == "to fit"}
