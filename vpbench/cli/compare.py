@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vpbench.cli import options
-from vpbench.cli.opening import parse_methods, task_ref
+from vpbench.cli.opening import local_dataset, parse_methods, task_ref
 from vpbench.cli.show import print_json
 from vpbench.cli.tables import print_comparison
 from vpbench.core.options import RunOptions, TaskRef
@@ -126,15 +126,16 @@ def compare(
 
     refs, plugins = parse_methods(methods)
     chosen_row, more = parse_methods([versus] if versus else [])
+    dataset, own = local_dataset(dataset or "")
     paths = options.folders(runs, offline)
     names = options.split_names(metrics)
     chosen = RunOptions(
         preset=preset,
         references=not no_references and references != "none",
         metrics=None if names is None else tuple(names),
-        plugins=(*plugins, *more),
+        plugins=(*plugins, *more, *own),
     )
-    ref = task_ref(dataset or "", task_name, root)
+    ref = task_ref(dataset, task_name, root)
     known = registry(chosen.plugins)
     result = harness.compare(
         refs,

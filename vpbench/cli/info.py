@@ -39,7 +39,17 @@ _LEFT = 10
 _ELSEWHERE = (
     *("name", "kind", "source", "summary", "capabilities", "uses", "presets", "default_preset"),
     *("effort", "stages", "slots", "weights", "checkpoints", "params", "notes", "citation"),
-    *("licence", "factory", "registry", "api", "trials", "later", "expected_failures"),
+    *(
+        "licence",
+        "factory",
+        "registry",
+        "overrides",
+        "version",
+        "api",
+        "trials",
+        "later",
+        "expected_failures",
+    ),
 )
 """Fields that the page shows in its own words, or that only plugin authors need (`--json`)."""
 

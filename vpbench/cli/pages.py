@@ -27,8 +27,11 @@ def styles() -> bool:
 
 
 def heading(text: str) -> None:
-    """A line of its own."""
-    click.secho(text, bold=True, color=styles())
+    """Text that stands above others, by itself."""
+    from vpbench.render.terminal import wrapped
+
+    for line in wrapped([text], page_width()):
+        click.secho(line, bold=True, color=styles())
 
 
 def beside(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from vpbench.cli.pages import styles
 from vpbench.core.schema import CompareJson, GroupJson
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def print_comparison(
         for line in fingerprint_notes(group) if fingerprints else []:
             click.echo(f"{line}\n")
     for text in apart(comparison, view):
-        click.secho(f"Not in one table: {text}", fg="yellow", color=_color())
+        click.secho(f"Not in one table: {text}", fg="yellow", color=styles())
 
 
 def _pointers(model: TableModel, notes: str, command: str, others: int) -> list[str]:
@@ -88,7 +87,7 @@ def _print_table(model: TableModel, notes: str, pointers: Sequence[str]) -> None
 
     if notes == "none":
         model = replace(model, legend=())
-    styled = _color()
+    styled = styles()
     for line in draw_table(model, columns(), styled=styled, pointers=pointers):
         click.echo(_styled(line) if styled else "".join(span.text for span in line).rstrip())
     click.echo()
@@ -109,12 +108,6 @@ def _styled(line: Spans) -> str:
     )
 
 
-def _color() -> bool:
-    """Whether styles can be seen."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
-
-
 def _print_notes(notes: Sequence[Note], which: str) -> None:
     """All notes below the rows that they belong to, or those of one row."""
     from vpbench.render.terminal import wrapped
@@ -126,7 +119,7 @@ def _print_notes(notes: Sequence[Note], which: str) -> None:
     above = None
     for note in shown:
         if note.label != above:
-            click.secho(f" {note.label or 'the whole table'}", bold=True, color=_color())
+            click.secho(f" {note.label or 'the whole table'}", bold=True, color=styles())
             above = note.label
         first, *rest = wrapped([note.text], wide)
         click.echo("\n".join([f"  - {first}", *(f"    {text}" for text in rest)]))

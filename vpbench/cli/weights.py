@@ -87,13 +87,13 @@ def _item(row: KnownWeights, paths: Paths) -> dict[str, Any]:
 
 
 def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
-    wide = max(len(item["name"]) for item in items) if items else 0
+    wide = max((len(item["name"]) for item in items), default=0)
     for row, item in zip(rows, items, strict=True):
         here = "here" if item["path"] else "not here"
         used_by = ", ".join(dict.fromkeys(map(_owner, row.owners)))
-        first = f"{_size(row.file):>12}  {here:8}  {item['licence']}"
+        left = f"{item['name']:{wide}}  {_size(row.file):>12}  {here:8}"
         style = "" if item["path"] else "dim"
-        beside(item["name"], [first, f"used by {used_by}"], wide, style=style)
+        beside(left, [item["licence"], f"used by {used_by}"], len(left), style=style)
     prefixes = [row.file.name for row in rows if not row.file.pinned]
     if prefixes:
         click.echo(

@@ -63,12 +63,17 @@ class _Query:
     folders: Collection[Path]
     versus: MethodRef | None
 
-    @property
-    def words(self) -> list[str]:
-        """Options of the command that a command for a missing run repeats."""
+    def words(self, runs: Runs) -> list[str]:
+        """Options that a command for a missing run repeats.
+
+        Args:
+            runs: of the same task; the dataset's folder is theirs where the command names none.
+        """
         words: list[str] = []
-        if self.task.root:
-            words += ["--root", self.task.root]
+        one = next(iter(runs.values()), None)
+        root = self.task.root or (one.folder.read_record()["task_ref"].get("root") if one else None)
+        if root:
+            words += ["--root", str(root)]
         if self.options.preset:
             words += ["--preset", self.options.preset]
         if self.options.metrics is not None:
@@ -246,11 +251,12 @@ def _groups(
     for row in rows:
         doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
         row.doubts = [text for text in doubts if text]
+    words = query.words(runs)
     counts = sorted({f for r in rows for run in r.runs for _, f in run.scores})
     groups: list[schema.GroupJson] = []
     for frames in sorted(counts, key=lambda f: f != task["horizon"]) or [task["horizon"]]:
         columns = _columns(rows, frames, query.options.metrics, comparison)
-        groups.append(_group(query, task, frames, rows, columns, inputs))
+        groups.append(_group(query, words, task, frames, rows, columns, inputs))
     return groups
 
 
@@ -313,13 +319,14 @@ def _order(metric: str) -> tuple[int, str]:
 
 def _group(
     query: _Query,
+    words: Sequence[str],
     task: dict[str, Any],
     frames: int,
     rows: Sequence[Row],
     columns: Mapping[str, Column],
     inputs: RunInputs,
 ) -> schema.GroupJson:
-    shown = [row_json(row, frames, columns, inputs, query.words) for row in rows]
+    shown = [row_json(row, frames, columns, inputs, words) for row in rows]
     fill_floors(shown, columns)
     comparisons = judge(rows, shown, frames, columns)
     missing = [row.name for row in rows if not (row.runs or row.failed or row.unable)]
@@ -332,7 +339,7 @@ def _group(
         },
         "rows": shown,
         "comparisons": comparisons,
-        "to_run": run_command(missing, inputs, query.words) if missing else "",
+        "to_run": run_command(missing, inputs, words) if missing else "",
     }
     if query.versus is not None:
         size, preset = task["size"], query.options.preset

@@ -86,6 +86,7 @@ def preset_costs(spec: MethodSpec) -> list[tuple[str, str, str, str]]:
         times: list[str] = []
         for on_gpu in (False, True):
             hours, basis = _declared(effort, spec, on_gpu=on_gpu)
+            hours = effort.hours(on_gpu=on_gpu) if preset == "smoke" else hours
             least = "at least " if basis == "at least" else ""
             times.append("-" if hours is None else f"{least}{span(hours)}")
         rows.append((preset or "-", f"{effort.steps:,}", times[0], times[1]))
