@@ -9,15 +9,13 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-_WIDEST = 100
+_WIDEST = 80
 """Longer lines are hard to read, even where there is room."""
-
-_NO_TERMINAL = 80
 
 
 def page_width() -> int:
     """Characters in a line of a page."""
-    return min(_WIDEST, shutil.get_terminal_size((_NO_TERMINAL, 24)).columns)
+    return min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
 
 
 def styles() -> bool:

@@ -14,7 +14,6 @@ from vpbench.cli import options
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
 from vpbench.cli.show import Progress, print_json
 from vpbench.cli.tables import print_comparison
-from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions, Step, TaskRef
 
 _RUN_EPILOG = """\b
@@ -78,9 +77,9 @@ def execute(
     if as_json:
         print_json({"schema": "vpbench.run/1", "runs": rows})
     elif until == "score":
-        _table(opened, chosen, results)
+        _table(opened, chosen, results, _next("compare", methods, fields))
     if not as_json:
-        _farewell(results, opened.methods, until)
+        _farewell(results, methods, until, fields)
     return _exit_code(results, plan, chosen.metrics is not None or strict)
 
 
@@ -124,7 +123,7 @@ def _report_excluded(task: Any) -> None:
         )
 
 
-def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
+def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any], command: str) -> None:
     from vpbench.harness.results.compare import compare
     from vpbench.render.model import View
 
@@ -141,12 +140,24 @@ def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
     )
     if comparison.groups:
         names = [str(method) for method in opened.methods]
-        where = ["--dataset", task.dataset] if task.dataset != "puppets" else []
-        command = shlex.join(["vpbench", "compare", *names, *where])
         print_comparison(comparison.json(), View(names=names), command=command)
 
 
-def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) -> None:
+def _next(verb: str, methods: Sequence[str], fields: dict[str, Any]) -> str:
+    """A command about the same methods as typed, with the options that say where they are."""
+    words = ["vpbench", verb, *methods]
+    if fields["dataset"] != "puppets":
+        words += ["--dataset", fields["dataset"]]
+    options = {"--task": "task_name", "--root": "root", "--runs": "runs"}
+    options |= {} if verb == "score" else {"--preset": "preset"}
+    for option, name in options.items():
+        words += [option, str(fields[name])] if fields.get(name) else []
+    return shlex.join(words)
+
+
+def _farewell(
+    results: Sequence[Any], methods: Sequence[str], until: str, fields: dict[str, Any]
+) -> None:
     done = [r for r in results if r.status == "ok" and r.run.requested]
     for result in results:
         for name, reason in result.missing.items():
@@ -155,13 +166,12 @@ def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) 
     if not done:
         return
     click.echo(f"Results: {done[0].run.folder.path.parent.parent}")
-    names = " ".join(shlex.quote(str(m)) for m in methods)
     if until == "fit":
-        click.echo(f"Next: vpbench run {names}")
+        click.echo(f"Next: {_next('run', methods, fields)}")
         return
     for result in done:
         click.echo(f"Images of {result.run.name}: {result.run.folder.preview}")
-    click.echo(f"Next: vpbench {'compare' if until == 'score' else 'score'} {names}")
+    click.echo(f"Next: {_next('compare' if until == 'score' else 'score', methods, fields)}")
 
 
 def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:

@@ -91,7 +91,7 @@ def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
     for row, item in zip(rows, items, strict=True):
         here = "here" if item["path"] else "not here"
         used_by = ", ".join(dict.fromkeys(map(_owner, row.owners)))
-        left = f"{item['name']:{wide}}  {_size(row.file):>12}  {here:8}"
+        left = f" {item['name']:{wide}}  {_size(row.file):>12}  {here:8}"
         style = "" if item["path"] else "dim"
         beside(left, [item["licence"], f"used by {used_by}"], len(left), style=style)
     prefixes = [row.file.name for row in rows if not row.file.pinned]

@@ -48,7 +48,7 @@ def storage(path: Path) -> Generator[None]:
 
 
 def _remedy(path: Path) -> str:
-    """What helps where a path cannot be written: the cache and the results have their own switch."""
+    """What helps where a path cannot be written: cache and results have a switch each."""
     from vpbench.core.paths import cache_folder
 
     if path.absolute().is_relative_to(cache_folder()):
