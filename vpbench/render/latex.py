@@ -16,8 +16,9 @@ Notes = Literal["none", "short", "all"]
 
 PACKAGES = "% \\usepackage{booktabs,xcolor}"
 
-COLUMN_PT = 200.0
-"""Width of a column of the `article` class with two columns, in points; publishers' are wider."""
+COLUMN_PT = 220.0
+"""Most that a table may take by the estimate below, in points. A column of the `article` class with
+two columns has 200; the estimate is a tenth too large. Publishers' columns are wider."""
 
 _NAME = 22
 """Characters of a name in one line."""
