@@ -209,8 +209,8 @@ def _row_line(row: TableRow, texts: Sequence[str], gap: int) -> Spans:
     spans: list[Span] = [Span(" ")]
     for k, (cell, text) in enumerate(zip(row.cells, texts, strict=True)):
         spans += [Span(" " * gap)] if k else []
-        # Only the figure is underlined, not the blanks around it.
-        core = text.strip()
+        # Only the figure is underlined, not the blanks around it and not its mark.
+        core = text.strip().removesuffix(cell.mark).strip()
         before, _, after = text.partition(core) if core else (text, "", "")
         spans += [Span(before), Span(core, _style(row, cell)), Span(after)]
     return tuple(span for span in spans if span.text)
