@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec, StageSpec
+from vpbench.api import Capabilities, Checkpoint, ComponentSpec, Effort, MethodSpec, StageSpec
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
 
 Value = str | int | float | bool
@@ -296,6 +296,13 @@ METHOD = MethodSpec(
         StageSpec("motion", 1, ("motion",), ("labels",)),
     ),
     slots={"detector": "ours-detector", "motion": "ours-motion", "translator": "ours-translator"},
+    effort={
+        "paper": Effort(600_000),
+        "cpu": Effort(11_000, cpu_hours=0.88),
+        "gpu": Effort(11_000, gpu_hours=0.14),
+        "plus": Effort(11_000),
+        "smoke": Effort(16, cpu_hours=0.003),
+    },
     params=PARAMS,
     presets=PRESETS,
     default_preset=((64, "gpu"), (None, "paper")),

@@ -107,6 +107,10 @@ def test_formats(clips, tmp_path):
         csv.DictReader(io.StringIO(vpbench(*words, "csv", cwd=tmp_path, env=STAND_INS).out))
     )
     assert {r["method"] for r in rows} >= {"alpha", "real", "noise"}
+    assert "noise" not in markdown
+    assert (
+        "| *noise*" in vpbench(*words, "md", "--references", "all", cwd=tmp_path, env=STAND_INS).out
+    )
     obj = vpbench(*words, "json", cwd=tmp_path, env=STAND_INS).json()
     value = next(r for r in obj["groups"][0]["rows"] if r["method"] == "alpha")["scores"]["ssim"]
     line = next(r for r in rows if r["method"] == "alpha" and r["metric"] == "ssim")
@@ -128,8 +132,12 @@ def test_a_method_no_better_than_a_null_is_marked(ten_clips, tmp_path):
     assert not any("noise" in m for m in alpha["notes"])
     against = {(n["null"], n["metric"]): n["claim"] for n in alpha["nulls"]}
     assert against["copy-last", "psnr"] == "not better" and against["noise", "psnr"] == "better"
-    shown = " ".join(vpbench("compare", "alpha", cwd=tmp_path, env=STAND_INS).out.split())
-    assert "PSNR less that of the nearest null row, over the same clips: alpha" in shown
+    brief = " ".join(vpbench("compare", "alpha", cwd=tmp_path, env=STAND_INS).out.split())
+    assert "≈ not shown to beat a trivial baseline" in brief or "▼" in brief
+    assert "nearest trivial baseline" not in brief
+    shown = vpbench("compare", "alpha", "--notes", cwd=tmp_path, env=STAND_INS).out
+    shown = " ".join(shown.split())
+    assert "PSNR less that of the nearest trivial baseline, over the same clips: alpha" in shown
 
 
 def test_ranks_only_within_equal_conditioning_and_known_luck(ten_clips, tmp_path):
@@ -144,7 +152,9 @@ def test_ranks_only_within_equal_conditioning_and_known_luck(ten_clips, tmp_path
 def test_few_clips_are_compared_with_nothing_and_say_so(clips, tmp_path):
     done = vpbench("run", "alpha", "black", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)
     shown = " ".join(done.out.split())
-    assert "no comparison with null rows: 6 independent groups of clips, 8 are needed" in shown
+    assert (
+        "No comparison with trivial baselines: 6 independent groups of clips, 8 are needed" in shown
+    )
     rows = vpbench("compare", "alpha", "black", "--json", cwd=tmp_path, env=STAND_INS).json()
     scores = [s for r in rows["groups"][0]["rows"] for s in r["scores"].values()]
     assert all(s["se"] is s["ci95"] is s["rank"] is None for s in scores)

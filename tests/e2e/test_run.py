@@ -203,12 +203,15 @@ def test_thirty_two_frames_are_scored_over_sixteen_and_all(tmp_path):
     done = vpbench(
         "run", "copy-last", "--dataset", folder(long, horizon=32), "--no-references", cwd=tmp_path
     )
-    assert "16 frames" in done.out and "32 frames" in done.out
+    assert "given -> 32 predicted frames" in done.out and "given -> 16" not in done.out
+    assert "1 more table: vpbench compare copy-last --dataset" in " ".join(done.out.split())
     groups = vpbench("compare", "copy-last", "--json", cwd=tmp_path).json()["groups"]
-    assert [g["frames"] for g in groups] == [16, 32]
+    assert [g["frames"] for g in groups] == [32, 16]
+    both = vpbench("compare", "copy-last", "--all-groups", cwd=tmp_path).out
+    assert both.index("given -> 32") < both.index("given -> 16")
     one_table = vpbench("compare", "copy-last", "--one-table", cwd=tmp_path)
     assert one_table.code == 3
-    assert "frames: 16 against 32" in one_table.err
+    assert "frames: 32 against 16" in one_table.err
 
 
 @pytest.mark.e2e

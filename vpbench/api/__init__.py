@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from vpbench.api.specs import Checkpoint as Checkpoint
     from vpbench.api.specs import ComponentSpec as ComponentSpec
     from vpbench.api.specs import DatasetSpec as DatasetSpec
+    from vpbench.api.specs import Effort as Effort
     from vpbench.api.specs import ExecutorSpec as ExecutorSpec
     from vpbench.api.specs import HttpsSource as HttpsSource
     from vpbench.api.specs import MethodSpec as MethodSpec
@@ -93,8 +94,8 @@ _HOME = {
     "HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
     "Metric MetricContext MotionModel OracleMethod Trainable TrainView Translator",
-    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
-    "PyPISource StageSpec TaskSpec WeightSpec",
+    "specs": "Checkpoint ComponentSpec DatasetSpec Effort ExecutorSpec HttpsSource MethodSpec "
+    "MetricSpec PyPISource StageSpec TaskSpec WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "
     "Problem Score Seeds TaskInfo",
     "version": "API check_api",
@@ -121,6 +122,7 @@ __all__ = [
     "DatasetSpec",
     "Detector",
     "Downloads",
+    "Effort",
     "Executor",
     "ExecutorSpec",
     "FitContext",

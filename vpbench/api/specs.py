@@ -140,6 +140,25 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What the training of all stages with a preset costs; said before it starts.
+
+    Attributes:
+        steps: of all stages together.
+        cpu_hours: on two CPU cores; None where it was never trained there.
+        gpu_hours: on one GPU of the data centre (H100).
+    """
+
+    steps: int
+    cpu_hours: float | None = None
+    gpu_hours: float | None = None
+
+    def hours(self, *, on_gpu: bool) -> float | None:
+        """The hours on one kind of device."""
+        return self.gpu_hours if on_gpu else self.cpu_hours
+
+
+@dataclass(frozen=True)
 class StageSpec:
     """One step of a method's training.
 
@@ -181,6 +200,7 @@ class MethodSpec:
             single file; what they hold is part of the run id.
         expected_failures: {conformance check: reason}, strict.
         trials: number of tuning trials on the validation split, None if not recorded.
+        effort: {preset: what its training costs}; "" for a method without presets.
         later: parameters that came after results were made, each with the value under which all is
             as it was before. At that value they are left out of run ids and stage keys, so that
             earlier results and checkpoints hold.
@@ -209,6 +229,7 @@ class MethodSpec:
     checkpoints: tuple[Checkpoint, ...] = ()
     expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
     trials: int | None = None
+    effort: Mapping[str, Effort] = field(default_factory=dict[str, Effort])
     version: int = 1
     files: tuple[str, ...] = ()
     later: Mapping[str, Value] = field(default_factory=dict[str, Value])

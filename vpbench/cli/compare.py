@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shlex
+from typing import TYPE_CHECKING
 
 import click
 
 from vpbench.cli import options
-from vpbench.cli.opening import parse_methods
-from vpbench.cli.show import print_comparison, print_json
+from vpbench.cli.opening import local_dataset, parse_methods, task_ref
+from vpbench.cli.show import print_json
+from vpbench.cli.tables import print_comparison
 from vpbench.core.options import RunOptions, TaskRef
+from vpbench.core.paths import Paths, user_paths
+from vpbench.core.schema import CompareJson
+
+if TYPE_CHECKING:
+    from vpbench.render.latex import Notes
+    from vpbench.render.model import View
 
 _EPILOG = """\b
 Examples:
-  vpbench compare copy-last nearest-train
-  vpbench compare my-method copy-last --dataset folder:clips --format tex > table.tex
-  vpbench compare my-method copy-last --one-table --json
-  vpbench compare my-method --dataset penn --subset villegas70,no-neighbour"""
+  vpbench compare
+  vpbench compare ours copy-last --notes
+  vpbench compare ours villegas --vs ours
+  vpbench compare ours villegas --dataset folder:clips --format tex > table.tex
+  vpbench compare ours copy-last --one-table --json
+  vpbench compare ours --dataset penn --subset villegas70,no-neighbour"""
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.argument("methods", nargs=-1, metavar="[METHOD...]")
 @click.option("--dataset", metavar="D", help="Show only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Show only this task.")
+@click.option(
+    "--root",
+    type=click.Path(),
+    metavar="DIR",
+    help="The dataset's folder; commands for missing runs repeat it.",
+)
 @click.option("--preset", metavar="P", help="Preset of all named methods.")
 @options.metrics
 @click.option(
@@ -34,26 +50,65 @@ Examples:
     help="Output format of the tables.",
 )
 @click.option(
+    "--vs",
+    "versus",
+    metavar="NAME",
+    help="Also the paired differences of all rows to this one, and the smallest difference that so "
+    "many clips would show.",
+)
+@click.option(
+    "--notes",
+    is_flag=False,
+    flag_value="all",
+    default="short",
+    metavar="[METHOD|all|short|none]",
+    help="All notes, or those of one row.  [default: short]",
+)
+@click.option(
+    "--references",
+    type=click.Choice(["few", "all", "none"]),
+    default="few",
+    show_default=True,
+    help="Reference rows; few leaves out those that say little.",
+)
+@click.option("--no-references", is_flag=True, help="The same as --references none.")
+@click.option(
+    "--all-groups", is_flag=True, help="Also the tables of other horizons than the task's own."
+)
+@click.option(
     "--subset",
     "subsets",
     metavar="a,b",
     help="Named parts of the test split to show besides: names, all or none.  [default: "
     "the one that the dataset always shows]",
 )
+@click.option(
+    "--columns",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Metrics side by side in LaTeX.  [default: as many as fit one column of a paper]",
+)
+@click.option("--fingerprints", is_flag=True, help="Also the fingerprint of each metric's recipe.")
 @click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
-@click.option("--no-references", is_flag=True, help="Omit the reference rows.")
 @options.storage
 @options.output
 def compare(
     methods: tuple[str, ...],
     dataset: str | None,
     task_name: str | None,
+    root: str | None,
     preset: str | None,
     metrics: str | None,
     form: str,
-    subsets: str | None,
-    one_table: bool,
+    versus: str | None,
+    notes: str,
+    references: str,
     no_references: bool,
+    all_groups: bool,
+    subsets: str | None,
+    columns: int | None,
+    fingerprints: bool,
+    one_table: bool,
     runs: str | None,
     offline: bool,
     as_json: bool,
@@ -61,55 +116,92 @@ def compare(
 ) -> int:
     """Print the scores of finished runs as tables; computes nothing.
 
-    One table for each task under the runs folder that has a run of any of the methods. Rows that
-    differ in anything that moves a number stand in different columns or tables, and the difference
-    is named. A missing run is a dash with the command that makes it.
+    Without a METHOD, everything in the runs folder. One table for each task that has a run of any
+    of the methods. Rows that differ in anything that moves a number stand in different columns or
+    tables, and the difference is named. A missing run is a dash with the command that makes it.
     """
     from vpbench.core.registry import registry
     from vpbench.harness.results import compare as harness
+    from vpbench.render.model import View
 
     refs, plugins = parse_methods(methods)
+    chosen_row, more = parse_methods([versus] if versus else [])
+    dataset, own = local_dataset(dataset or "")
     paths = options.folders(runs, offline)
     names = options.split_names(metrics)
     chosen = RunOptions(
         preset=preset,
-        references=not no_references,
+        references=not no_references and references != "none",
         metrics=None if names is None else tuple(names),
-        plugins=plugins,
+        plugins=(*plugins, *more, *own),
     )
-    ref = TaskRef(dataset=dataset or "", task=task_name)
+    ref = task_ref(dataset, task_name, root)
+    known = registry(chosen.plugins)
     result = harness.compare(
-        refs, chosen, registry(plugins), paths, ref, options.split_names(subsets)
+        refs,
+        chosen,
+        known,
+        paths,
+        ref,
+        options.split_names(subsets),
+        versus=chosen_row[0] if chosen_row else None,
     )
     if as_json or form == "json":
         print_json(result.json())
     if not result.groups:
-        _report_no_runs(methods, dataset, paths.runs)
+        _report_no_runs(methods, ref, preset, metrics, paths)
         return 5
     if one_table:
         harness.one_table(result)
     if not as_json and form != "json":
-        _print(result.json(), form)
+        asked = [str(r) for r in (*refs, *chosen_row)]
+        everything = references == "all"
+        view = View("all" if everything else "few", tuple(asked), all_groups)
+        _print(result.json(), form, view, notes, columns, fingerprints)
     return 0
 
 
-def _report_no_runs(methods: tuple[str, ...], dataset: str | None, runs: Any) -> None:
-    import shlex
+def _report_no_runs(
+    methods: tuple[str, ...], ref: TaskRef, preset: str | None, metrics: str | None, paths: Paths
+) -> None:
+    command = ["vpbench", "run", *(methods or ("ours",)), "--dataset", ref.dataset or "puppets"]
+    given = {"--task": ref.task, "--root": ref.root, "--preset": preset, "--metrics": metrics}
+    for option, value in given.items():
+        command += [option, value] if value else []
+    if paths.runs != user_paths().runs:
+        command += ["--runs", str(paths.runs)]
+    what = f"No finished run of {', '.join(methods)}" if methods else "No finished run"
+    click.echo(f"{what} in {paths.runs}. Make them with:\n  {shlex.join(command)}", err=True)
 
-    names = " ".join(shlex.quote(m) for m in methods)
-    where = shlex.quote(dataset) if dataset else "puppets"
-    click.echo(
-        f"No finished run of {', '.join(methods)} in {runs}. Make them with:\n"
-        f"  vpbench run {names} --dataset {where}",
-        err=True,
-    )
 
-
-def _print(comparison: Any, form: str) -> None:
+def _print(
+    comparison: CompareJson,
+    form: str,
+    view: View,
+    notes: str,
+    columns: int | None,
+    fingerprints: bool,
+) -> None:
     from vpbench.render import tables
 
     if form == "rich":
-        print_comparison(comparison)
+        print_comparison(comparison, view, notes, fingerprints=fingerprints)
         return
-    draw = {"md": tables.to_markdown, "tex": tables.to_latex, "csv": tables.to_csv}[form]
-    click.echo(draw(comparison), nl=False)
+    if form == "csv":
+        click.echo(tables.to_csv(comparison), nl=False)
+        return
+    which = _known_notes(notes)
+    if form == "tex":
+        click.echo(tables.to_latex(comparison, view, which, columns), nl=False)
+    else:
+        click.echo(tables.to_markdown(comparison, view, which), nl=False)
+
+
+def _known_notes(notes: str) -> Notes:
+    match notes:
+        case "none" | "short" | "all":
+            return notes
+        case _:
+            raise click.UsageError(
+                f"--notes {notes} is for the terminal; --format {{md,tex}} take none, short or all."
+            )

@@ -14,6 +14,7 @@ from vpbench.cli.show import Progress, console, print_json
 if TYPE_CHECKING:
     from vpbench.api.protocols import Dataset
     from vpbench.api.types import Problem
+    from vpbench.harness.inputs.task_data import TaskData
 
 _EPILOG = """\b
 Examples:
@@ -68,11 +69,26 @@ def list_(as_json: bool, debug: bool) -> int:
 
 
 def _open(dataset: str, root: str | None, runs: str | None, offline: bool) -> Any:
+    from vpbench.cli.opening import local_dataset
     from vpbench.core.registry import registry
     from vpbench.harness.inputs.task_data import open_dataset
 
     full = str(Path(root).expanduser().absolute()) if root else None
-    return open_dataset(dataset, registry(), options.folders(runs, offline), full)[0]
+    name, values = local_dataset(dataset)
+    return open_dataset(name, registry(values), options.folders(runs, offline), full)[0]
+
+
+def _task_data(
+    dataset: str, root: str | None, runs: str | None, offline: bool, task: str | None = None
+) -> TaskData:
+    """A task of a dataset, opened."""
+    from vpbench.cli.opening import local_dataset, task_ref
+    from vpbench.core.registry import registry
+    from vpbench.harness.inputs.task_data import open_task_data
+
+    name, values = local_dataset(dataset)
+    ref = task_ref(name, task, root)
+    return open_task_data(ref, registry(values), options.folders(runs, offline))
 
 
 _PREPARE_EPILOG = """\b
@@ -112,11 +128,9 @@ def prepare(
     debug: bool,
 ) -> int:
     """Convert or render a dataset once, so that later runs start immediately."""
-    from vpbench.cli.opening import prepare_dataset, task_ref
-    from vpbench.core.registry import registry
+    from vpbench.cli.opening import prepare_dataset
     from vpbench.core.tasks import SPLITS
     from vpbench.harness.inputs.preprocess import preprocess_clips
-    from vpbench.harness.inputs.task_data import open_task_data
 
     opened = _open(dataset, root, runs, offline)
     paths = options.folders(runs, offline)
@@ -124,7 +138,7 @@ def prepare(
         return 5
     with Progress() as progress:
         prepare_dataset(opened, progress, fresh=True)
-        task_data = open_task_data(task_ref(dataset, task_name, root), registry(), paths)
+        task_data = _task_data(dataset, root, runs, offline, task_name)
         preprocess_clips(task_data, SPLITS, workers, progress, check=True)
     counts = {split: len(opened.clips(split)) for split in opened.splits()}
     if as_json:
@@ -261,12 +275,7 @@ def _cache_problems(opened: Any, dataset: str, cache: Path) -> list[Any]:
 
 
 def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -> dict[str, int]:
-    from vpbench.cli.opening import task_ref
-    from vpbench.core.registry import registry
-    from vpbench.harness.inputs.task_data import open_task_data
-
-    ref = task_ref(dataset, root=root)
-    task_data = open_task_data(ref, registry(), options.folders(runs, offline))
+    task_data = _task_data(dataset, root, runs, offline)
     return {split: n for split, n in task_data.task.excluded.items() if n}
 
 
@@ -295,13 +304,9 @@ def preview(
     debug: bool,
 ) -> int:
     """Draw a contact sheet (one clip of each class over time) and an animated version."""
-    from vpbench.cli.opening import task_ref
-    from vpbench.core.registry import registry
     from vpbench.harness.inputs.preview import write_dataset_preview
-    from vpbench.harness.inputs.task_data import open_task_data
 
-    ref = task_ref(dataset, root=root)
-    task_data = open_task_data(ref, registry(), options.folders(runs, offline))
+    task_data = _task_data(dataset, root, runs, offline)
     sheet, animation = write_dataset_preview(task_data, split, Path(out))
     if as_json:
         print_json({"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation})

@@ -33,7 +33,7 @@ VERBS = {
     "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),
     "prune": ("vpbench.cli.prune:prune", "Remove runs that were set aside as out of date."),
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
-    "info": ("vpbench.cli.catalogue:info", "Show what a plugin declares, or what a run holds."),
+    "info": ("vpbench.cli.info:info", "Show what a plugin declares, or what a run holds."),
     "check": ("vpbench.cli.check:check", "Run the conformance checks on a plugin."),
     "new-plugin": ("vpbench.cli.new_plugin:new_plugin", "Write a new plugin package."),
     "bundle": ("vpbench.cli.bundle:bundle", "Put a trained stage into a plugin's package."),

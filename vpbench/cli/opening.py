@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import click
 from vpbench.api.optional import HasWarnings, KeepsIndex, ReportsProgress
 from vpbench.cli import options
 from vpbench.cli.show import Progress
-from vpbench.core.names import MethodRef, parse_seeds
+from vpbench.core.names import MethodRef, parse_name, parse_seeds
 from vpbench.core.options import RunOptions, Step, TaskRef
 from vpbench.core.paths import Paths
 
@@ -62,6 +62,31 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
     return refs, tuple(values)
 
 
+def local_dataset(text: str) -> tuple[str, tuple[str, ...]]:
+    """`./file.py:SPEC[k=v]` -> its name with the options, and the value to register.
+
+    Others stay as they are. The file is read as the registry reads any dataset of a plugin.
+
+    Raises:
+        UsageError: the file holds no usable dataset.
+    """
+    from vpbench.api.errors import UsageError
+    from vpbench.core.registry import registry
+
+    if not text or not parse_name(text).base.partition(":")[0].endswith(".py"):
+        return text, ()
+    named = parse_name(text)
+    module, _, attribute = named.base.partition(":")
+    path = Path(module).expanduser().absolute()
+    value = f"{path}:{attribute or 'SPEC'}"
+    for entry in registry((value,)).of("dataset"):
+        if entry.ref.value == value:
+            if entry.status != "ok":
+                raise UsageError(f"{named.base} cannot be used: {entry.reason}.")
+            return str(replace(named, base=entry.name)), (value,)
+    raise UsageError(f"{named.base} is not a DatasetSpec.")
+
+
 def task_ref(
     dataset: str,
     task_name: str | None = None,
@@ -72,8 +97,9 @@ def task_ref(
     """The task that the options of a command mean, with paths made absolute."""
     from vpbench.harness.inputs.task_data import absolute
 
+    local = bool(dataset) and parse_name(dataset).base.partition(":")[0].endswith(".py")
     return TaskRef(
-        dataset=absolute(dataset),
+        dataset=absolute(dataset) if dataset and not local else dataset,
         task=task_name,
         root=str(Path(root).expanduser().absolute()) if root else None,
         limit=limit,
@@ -100,6 +126,8 @@ def open_task(
     from vpbench.harness.inputs.task_data import open_dataset, open_task_data
 
     refs, values = parse_methods(methods)
+    dataset_name, own = local_dataset(ref.dataset)
+    ref, values = replace(ref, dataset=dataset_name), (*values, *own)
     plugins = registry(values)
     for method in refs:
         plugins.find("method", method.base)

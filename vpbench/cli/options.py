@@ -154,6 +154,13 @@ def effort(function: F) -> F:
     )(function)
 
 
+def yes(function: F) -> F:
+    """--yes."""
+    return click.option(
+        "--yes", is_flag=True, help="Do not ask before a training of more than two hours."
+    )(function)
+
+
 def metrics(function: F) -> F:
     """--metrics."""
     return click.option(

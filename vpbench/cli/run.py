@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +12,8 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
-from vpbench.cli.show import Progress, print_comparison, print_json
-from vpbench.core.names import MethodRef
+from vpbench.cli.show import Progress, print_json
+from vpbench.cli.tables import print_comparison
 from vpbench.core.options import RunOptions, Step, TaskRef
 
 _RUN_EPILOG = """\b
@@ -58,6 +60,9 @@ def execute(
     for refusal in plan.refused:
         if refusal.requested:
             click.echo(f"{refusal.name} refused: {'; '.join(refusal.reasons)}", err=True)
+    if not _agreed(plan, chosen, yes=bool(fields.get("yes")) or as_json):
+        click.echo("Nothing was started.", err=True)
+        return 130
     with Progress() as progress:
         absent = fetch_metric_weights([w.spec for w in wanted], opened.paths, progress)
         fits = any(s.origin == "to fit" for r in plan.runs for s in r.stages)
@@ -72,10 +77,30 @@ def execute(
     if as_json:
         print_json({"schema": "vpbench.run/1", "runs": rows})
     elif until == "score":
-        _table(opened, chosen, results)
+        _table(opened, chosen, results, _next("compare", methods, fields))
     if not as_json:
-        _farewell(results, opened.methods, until)
+        _farewell(results, methods, until, fields)
     return _exit_code(results, plan, chosen.metrics is not None or strict)
+
+
+_LONG = 2.0
+"""Hours of training from which `run` asks on a terminal."""
+
+
+def _agreed(plan: Any, chosen: RunOptions, *, yes: bool) -> bool:
+    """Say what will be trained and for how long; ask on a terminal where that is long."""
+    from vpbench.harness.training.estimate import span, training_estimates
+
+    estimates = training_estimates(plan, chosen.device)
+    for estimate in estimates:
+        click.echo(estimate.text(), err=True)
+    hours = sum(e.hours or 0.0 for e in estimates)
+    unknown = any(e.hours is None and e.steps for e in estimates)
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if yes or not terminal or (hours <= _LONG and not unknown):
+        return True
+    time = f"at least {span(hours)}" if hours else "an unknown time"
+    return click.confirm(f"Train for {time}? (--yes does not ask)", err=True)
 
 
 def _task_ref(fields: dict[str, Any]) -> TaskRef:
@@ -98,8 +123,9 @@ def _report_excluded(task: Any) -> None:
         )
 
 
-def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
+def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any], command: str) -> None:
     from vpbench.harness.results.compare import compare
+    from vpbench.render.model import View
 
     task = opened.task_data.task
     failed = {r.run.name: str(r.reason) for r in results if r.status == "failed"}
@@ -113,10 +139,25 @@ def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
         folders=frozenset(r.run.folder.path for r in results),
     )
     if comparison.groups:
-        print_comparison(comparison.json())
+        names = [str(method) for method in opened.methods]
+        print_comparison(comparison.json(), View(names=names), command=command)
 
 
-def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) -> None:
+def _next(verb: str, methods: Sequence[str], fields: dict[str, Any]) -> str:
+    """A command about the same methods as typed, with the options that say where they are."""
+    words = ["vpbench", verb, *methods]
+    if fields["dataset"] != "puppets":
+        words += ["--dataset", fields["dataset"]]
+    options = {"--task": "task_name", "--root": "root", "--runs": "runs"}
+    options |= {} if verb == "score" else {"--preset": "preset"}
+    for option, name in options.items():
+        words += [option, str(fields[name])] if fields.get(name) else []
+    return shlex.join(words)
+
+
+def _farewell(
+    results: Sequence[Any], methods: Sequence[str], until: str, fields: dict[str, Any]
+) -> None:
     done = [r for r in results if r.status == "ok" and r.run.requested]
     for result in results:
         for name, reason in result.missing.items():
@@ -124,16 +165,13 @@ def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) 
                 click.echo(f"{result.run.name} {name}: {reason}", err=True)
     if not done:
         return
-    import shlex
-
     click.echo(f"Results: {done[0].run.folder.path.parent.parent}")
-    names = " ".join(shlex.quote(str(m)) for m in methods)
     if until == "fit":
-        click.echo(f"Next: vpbench run {names}")
+        click.echo(f"Next: {_next('run', methods, fields)}")
         return
     for result in done:
         click.echo(f"Images of {result.run.name}: {result.run.folder.preview}")
-    click.echo(f"Next: vpbench {'compare' if until == 'score' else 'score'} {names}")
+    click.echo(f"Next: {_next('compare' if until == 'score' else 'score', methods, fields)}")
 
 
 def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
@@ -164,6 +202,7 @@ def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
     help="Hash all clips again, and ignore features bundled with vpbench.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 5 if any metric was not scored.")
+@options.yes
 @options.storage
 @options.output
 def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: Any) -> int:
@@ -181,6 +220,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
 @options.task
 @options.effort
+@options.yes
 @options.storage
 @options.output
 def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.opening import local_dataset, parse_methods
 from vpbench.cli.show import Progress, print_json
 
 _EPILOG = """\b
@@ -20,6 +21,12 @@ Examples:
 @click.argument("what", nargs=-1, required=True, metavar="METHOD|RUN...")
 @click.option("--dataset", metavar="D", help="Only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Only runs of this task.")
+@click.option(
+    "--root",
+    type=click.Path(),
+    metavar="DIR",
+    help="The dataset's folder.  [default: that of the run]",
+)
 @options.metrics
 @options.storage
 @options.output
@@ -27,6 +34,7 @@ def score(
     what: tuple[str, ...],
     dataset: str | None,
     task_name: str | None,
+    root: str | None,
     metrics: str | None,
     runs: str | None,
     offline: bool,
@@ -46,12 +54,15 @@ def score(
     asked = options.split_names(metrics)
     plugins = registry()
     wanted = wanted_metrics(asked, plugins)
-    folders = find_runs(what, dataset, task_name, paths.runs)
+    names = [_method(text) for text in what]
+    own = local_dataset(dataset)[0] if dataset else None
+    folders = find_runs(names, own, task_name, paths.runs)
+    full = str(Path(root).expanduser().absolute()) if root else None
     results: list[Any] = []
     missing = False
     with Progress() as progress:
         for folder in folders:
-            result = rescore(folder, wanted, plugins, paths, progress)
+            result = rescore(folder, wanted, plugins, paths, progress, full)
             missing = missing or any(
                 s["value"] is None and s["n"] == 0 for s in result["scores"].values()
             )
@@ -61,6 +72,11 @@ def score(
     else:
         _print(results)
     return 5 if missing and asked is not None else 0
+
+
+def _method(text: str) -> str:
+    """The name under which runs of `./file.py:SPEC` stand; other names and folders as they are."""
+    return str(parse_methods([text])[0][0]) if ".py:" in text else text
 
 
 def _print(results: list[Any]) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from vpbench.core.hashing import plain
-from vpbench.core.schema import CompareJson, GroupJson
 
 _LINE_EVERY = 30.0
 """Between two lines about one thing in a log, seconds."""
@@ -33,59 +32,6 @@ def console(stderr: bool = False) -> Any:
 
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, highlight=False, width=None if terminal else 160)
-
-
-def print_comparison(comparison: CompareJson) -> None:
-    """Draw every group as a table, and list how the groups differ."""
-    from rich.text import Text
-
-    out = console()
-    for group in comparison["groups"]:
-        _print_group(out, group)
-    for line in comparison["differences"]:
-        out.print(Text(f"Not in one table: {line}", style="yellow"))
-
-
-def _print_group(out: Any, group: GroupJson) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from vpbench.render.tables import table_model
-    from vpbench.render.terminal import terminal_table
-
-    model = table_model(group)
-    shown = terminal_table(model, out.width)
-    table = Table(
-        box=None if shown.stacked else box.SIMPLE_HEAD,
-        title=model.title,
-        title_justify="left",
-        title_style="bold",
-        show_header=not shown.stacked,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for title in shown.titles:
-        table.add_column(Text(title), no_wrap=True)
-    for k, row in enumerate(shown.model.rows):
-        if row.rule_above:
-            table.add_section()
-        style = "dim" if row.dimmed else ""
-        if shown.stacked:
-            for line in shown.blocks[k]:
-                table.add_row(Text(line), style=style)
-            continue
-        cells = zip(row.cells, shown.lines[k], strict=True)
-        table.add_row(*(Text(t, style="bold" if c.bold else "") for c, t in cells), style=style)
-    out.print(table)
-    notes = [note.plain for note in model.notes]
-    if shown.omitted:
-        notes.append(
-            f"left out for want of room: {', '.join(shown.omitted)} (--format md shows all)"
-        )
-    for note in notes:
-        out.print(Text(note, style="dim"))
-    out.print()
 
 
 class Progress:

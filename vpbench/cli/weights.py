@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.pages import beside
 from vpbench.cli.show import console, print_json
 from vpbench.core.paths import Paths
 from vpbench.metrics.weights.known import KnownWeights, Owner, find_known, known_weights
@@ -86,25 +87,13 @@ def _item(row: KnownWeights, paths: Paths) -> dict[str, Any]:
 
 
 def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, width=80)
-    for name in ("name", "size", "here", "used by", "licence"):
-        table.add_column(
-            name,
-            no_wrap=name in ("name", "size", "here"),
-            max_width={"used by": 20, "licence": 18}.get(name),
-            overflow="fold",
-            justify="right" if name == "size" else "left",
-        )
+    wide = max((len(item["name"]) for item in items), default=0)
     for row, item in zip(rows, items, strict=True):
-        here = "yes" if item["path"] else "no"
+        here = "here" if item["path"] else "not here"
         used_by = ", ".join(dict.fromkeys(map(_owner, row.owners)))
-        cells = (item["name"], _size(row.file), here, used_by, item["licence"])
-        table.add_row(*(Text(c) for c in cells), style="" if item["path"] else "dim")
-    console().print(table)
+        left = f" {item['name']:{wide}}  {_size(row.file):>12}  {here:8}"
+        style = "" if item["path"] else "dim"
+        beside(left, [item["licence"], f"used by {used_by}"], len(left), style=style)
     prefixes = [row.file.name for row in rows if not row.file.pinned]
     if prefixes:
         click.echo(

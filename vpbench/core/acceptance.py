@@ -136,12 +136,12 @@ class StageNotes:
         return [
             *self.notes,
             *not_comparable_notes(self.not_comparable),
-            *(
-                f"acceptance check missed by {stage}: {check.text()}"
-                for check in self.checks.values()
-                if not check.passed
-            ),
+            *(f"acceptance check missed by {text}" for text in self.missed(stage)),
         ]
+
+    def missed(self, stage: str) -> list[str]:
+        """The acceptance checks that the stage missed: `mine:fit: joint error 0.9, at most 0.8`."""
+        return [f"{stage}: {c.text()}" for c in self.checks.values() if not c.passed]
 
 
 _OLD_PREFIX = "not comparable: "

@@ -26,6 +26,7 @@ _REASONS = {
     errno.EACCES: "the folder may not be written",
     errno.EPERM: "the folder may not be written",
     errno.EROFS: "the disk is read-only",
+    errno.ENOENT: "the folder cannot be made",
     errno.ENOTDIR: "a file exists where a folder is needed",
     errno.EEXIST: "a file exists where a folder is needed",
     errno.EISDIR: "a folder exists where a file is needed",
@@ -43,10 +44,16 @@ def storage(path: Path) -> Generator[None]:
         what = _REASONS.get(error.errno or 0)
         if what is None:
             raise
-        raise Unwritable(
-            f"cannot write {path}: {what}.",
-            fix="Free space or choose another folder with --runs DIR.",
-        ) from error
+        raise Unwritable(f"cannot write {path}: {what}.", fix=_remedy(path)) from error
+
+
+def _remedy(path: Path) -> str:
+    """What helps where a path cannot be written: cache and results have a switch each."""
+    from vpbench.core.paths import cache_folder
+
+    if path.absolute().is_relative_to(cache_folder()):
+        return "Free space, or name another cache with VPBENCH_HOME."
+    return "Free space or choose another folder with --runs DIR."
 
 
 def make_folder(path: Path) -> Path:

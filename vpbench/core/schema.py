@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 RUN = "vpbench.run/1"
 RUN_RECORD = "vpbench.run-record/2"
@@ -90,10 +90,44 @@ class ComparisonsJson(TypedDict):
     level: float
 
 
+class PairJson(TypedDict):
+    """A row against one chosen row in one metric, over the same clips.
+
+    `difference` is the row less the chosen one, without bias; `se` and `ci95` are its own. `claim`
+    says on which side the row lies where a whole table may say so: `p` is two-sided and adjusted
+    for all comparisons with the chosen row. `detectable` is the smallest true difference that four
+    of five such comparisons would find at 5 %, taken alone. Without an error all of them are None,
+    with a `reason`.
+    """
+
+    metric: str
+    method: str
+    kind: str
+    difference: float | None
+    se: float | None
+    ci95: list[float] | None
+    p: float | None
+    claim: Literal["better", "not told apart", "worse"] | None
+    detectable: float | None
+    reason: str | None
+
+
+class VersusJson(TypedDict):
+    """All rows of a table against one of them."""
+
+    method: str
+    comparisons: int
+    level: float
+    pairs: list[PairJson]
+
+
 class RowJson(TypedDict):
     """One row of a comparison.
 
     `notes` are for readers; `not_comparable` holds the reasons why the row may not be ranked.
+    `missed` holds the acceptance checks that its training missed, `doubts` why its results may not
+    be what a run would make now, `tied` the metrics in which the paired difference does not tell it
+    apart from the best value of the table.
     """
 
     method: str
@@ -109,16 +143,24 @@ class RowJson(TypedDict):
     nulls: list[NullJson]
     notes: list[str]
     not_comparable: list[str]
+    missed: list[str]
+    doubts: list[str]
+    tied: list[str]
 
 
 class GroupJson(TypedDict):
-    """One table: rows that share task and number of frames."""
+    """One table: rows that share task and number of frames.
+
+    `to_run` is the command that makes what is missing, "" where nothing is.
+    """
 
     task: dict[str, Any]
     frames: int
     metrics: dict[str, dict[str, str]]
     rows: list[RowJson]
     comparisons: ComparisonsJson
+    to_run: str
+    versus: NotRequired[VersusJson]
 
 
 class CompareJson(TypedDict):
@@ -127,6 +169,13 @@ class CompareJson(TypedDict):
     schema: str
     groups: list[GroupJson]
     differences: list[str]
+
+
+def compared(score: ScoreJson | None) -> float | None:
+    """The figure by which rows are compared: without bias where that is known."""
+    if score is None or score["value"] is None:
+        return None
+    return score["value"] if score["corrected"] is None else score["corrected"]
 
 
 def score_json(

@@ -27,8 +27,8 @@ SSIM = MetricSpec(
     unit="",
     version=1,
     recipes=_BEST,
-    citation="Wang, Bovik, Sheikh, Simoncelli. Image Quality Assessment: From Error Visibility to "
-    "Structural Similarity. IEEE Transactions on Image Processing 13(4), 2004.",
+    citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment: From Error Visibility to "
+    "Structural Similarity, IEEE Transactions on Image Processing 13(4) 2004",
 )
 
 BUILTIN = (PSNR, SSIM)

@@ -51,8 +51,8 @@ MIN_FRAMES = 9
 """With fewer frames, nothing is left in time before I3D's last average pool."""
 
 _UNTERTHINER = (
-    "Unterthiner, van Steenkiste, Kurach, Marinier, Michalski, Gelly. Towards Accurate Generative "
-    "Models of Video: A New Metric & Challenges. arXiv:1812.01717, 2018."
+    "Unterthiner, van Steenkiste, Kurach, Marinier, Michalski, Gelly: Towards Accurate Generative "
+    "Models of Video: A New Metric & Challenges, arXiv:1812.01717 2018"
 )
 
 FVD = MetricSpec(
@@ -84,8 +84,8 @@ KVD = MetricSpec(
     min_clips=2,
     weights=(I3D,),
     params={"recipe": "tf2018", "dtype": "float32"},
-    citation=f"{_UNTERTHINER} Kernel: Binkowski, Sutherland, Arbel, Gretton. Demystifying MMD "
-    "GANs. ICLR 2018.",
+    citation=f"{_UNTERTHINER}; Binkowski, Sutherland, Arbel, Gretton: Demystifying MMD "
+    "GANs, ICLR 2018",
 )
 
 BUILTIN = (FVD, KVD)

@@ -1,36 +1,51 @@
-"""A comparison as a table that every format draws: columns, rows, notes."""
+"""A comparison as a table that every format draws: columns, rows, lines below it, notes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vpbench.api.errors import Incomparable
 from vpbench.core.intervals import MIN_FITS
-from vpbench.core.schema import GroupJson, RowJson, ScoreJson
-from vpbench.render.statistics import (
-    best_figures,
-    compared,
-    explained_by_marks,
-    mark,
-    shown_p,
-    statistics_notes,
-)
-from vpbench.render.text import DASH, clean, column_title, format_p, format_score, rounded
+from vpbench.core.schema import CompareJson, GroupJson, RowJson, ScoreJson, compared
+from vpbench.render.flags import RARELY_SHOWN, row_flags, row_title
+from vpbench.render.legend import Line, legend_lines
+from vpbench.render.notes import Note, table_notes, trained
+from vpbench.render.statistics import best_figures, mark, shown_p
+from vpbench.render.text import DASH, clean, column_title, error_text, format_p, rounded
 
-_SECTION = {"ceiling": 0, "floor": 1, "reference": 2, "null": 4}
-"""Order of the kinds; what is not listed stands between, in the order given."""
+_SECTION = {"floor": 1, "ceiling": 2, "reference": 3, "null": 4}
+"""Order of the kinds below the methods, which stand in the order given."""
 
-_METHODS = 3
+MISSED = "▲"
+"""Mark of missed acceptance checks."""
 
-_KIND = {"ceiling": "same clips", "floor": "other real clips"}
-"""What tables call a kind whose name would mean little to readers; the others as they are."""
+_TRAINING = " (training)"
+"""How `uses` says that something is needed in training only."""
 
-_EXPLAINED = {
-    "chained": "predicted in pieces, each from the end of the one before",
-    "adapted n=1": "a method for several given frames, retrained with one",
-}
+
+@dataclass(frozen=True)
+class View:
+    """What of a comparison is shown.
+
+    Attributes:
+        references: "few" leaves out those that say little: the same clips, noise, blurred copies.
+        names: rows that were asked for by name, which are always shown.
+        all_groups: also the tables of other horizons than the task's own.
+    """
+
+    references: Literal["few", "all"] = "few"
+    names: Collection[str] = ()
+    all_groups: bool = False
+
+    def shows(self, row: RowJson) -> bool:
+        """Whether a row is drawn."""
+        name = row["method"]
+        return self.references == "all" or name not in RARELY_SHOWN or name in self.names
+
+
+EVERYTHING = View(references="all", all_groups=True)
 
 
 @dataclass(frozen=True)
@@ -44,22 +59,45 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text with its mark and the labels of its notes."""
+    """A figure, or a text.
+
+    Attributes:
+        text: the text, or the figure without its error.
+        error: what stands behind ±, "" for none.
+        p: of the test that stands in place of an error: "p=.18", "p<.001"; "" for none.
+        rank: "1" or "2–3", "" for none.
+        mark: what it is against the nulls: "≈", "▼" or "".
+        flags: letters that are drawn raised behind a name.
+        bold: the best value of its column.
+        underlined: not told apart from the best value.
+        second: the second best value.
+    """
 
     text: str
-    notes: tuple[str, ...] = ()
-    bold: bool = False
+    error: str = ""
+    p: str = ""
+    rank: str = ""
     mark: str = ""
+    flags: tuple[str, ...] = ()
+    bold: bool = False
+    underlined: bool = False
+    second: bool = False
+
+    @property
+    def figure(self) -> str:
+        """The figure with its error or p-value, and its rank."""
+        parts = (
+            self.text,
+            f"± {self.error}" if self.error else "",
+            self.p,
+            f"({self.rank})" if self.rank else "",
+        )
+        return " ".join(part for part in parts if part)
 
     @property
     def marked(self) -> str:
-        """The text with its mark."""
-        return f"{self.text} {self.mark}" if self.mark else self.text
-
-    @property
-    def plain(self) -> str:
-        """The text with mark, and labels in brackets. No markup: rich must be told so (`Text`)."""
-        return f"{self.marked} [{_listed(self.notes)}]" if self.notes else self.marked
+        """The figure with its mark. No markup: rich must be told so (`Text`)."""
+        return f"{self.figure} {self.mark}" if self.mark else self.figure
 
 
 @dataclass(frozen=True)
@@ -80,82 +118,127 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Note:
-    """A line below the table; `label` is what cells refer to, "" for the whole table."""
-
-    label: str
-    text: str
-
-    @property
-    def plain(self) -> str:
-        """The line with its label in brackets."""
-        return f"[{self.label}] {self.text}" if self.label else self.text
-
-
-@dataclass(frozen=True)
 class TableModel:
-    """One table, ready to draw; texts are not escaped."""
+    """One table, ready to draw; texts are not escaped.
 
-    title: str
+    Attributes:
+        title: parts of the line above it.
+        label: short name for references in a paper, such as "puppets-16".
+        legend: what every reader needs, in the order in which it is drawn.
+        notes: all that must be read with it.
+        hidden: references that are left out.
+    """
+
+    title: tuple[str, ...]
+    label: str
     columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
+    legend: tuple[Line, ...]
     notes: tuple[Note, ...]
+    hidden: int = 0
+
+    def metrics(self, names: Collection[str]) -> TableModel:
+        """The table with only some of its metrics, in its own order."""
+        keep = [k for k, c in enumerate(self.columns) if not c.metric or c.metric in names]
+        return self.keep(keep)
+
+    def keep(self, places: Iterable[int]) -> TableModel:
+        """The table with only the columns at some places."""
+        kept = sorted(places)
+        rows = (replace(row, cells=tuple(row.cells[k] for k in kept)) for row in self.rows)
+        columns = tuple(self.columns[k] for k in kept)
+        return replace(self, columns=columns, rows=tuple(rows))
 
 
-@dataclass
-class _Labels:
-    """Gives each distinct note a letter."""
+def shown_groups(obj: CompareJson, view: View) -> list[GroupJson]:
+    """The tables to draw: of each task that of its own horizon, and of its subsets.
 
-    texts: list[str] = field(default_factory=list)
+    The first of a task stands for it where none has the own horizon.
+    """
+    if view.all_groups:
+        return obj["groups"]
+    firsts: dict[tuple[str, str], GroupJson] = {}
+    for group in obj["groups"]:
+        task = group["task"]
+        key = (str(task.get("id")), str(task.get("subset") or ""))
+        own = group["frames"] == task.get("horizon")
+        if key not in firsts or own:
+            firsts[key] = group
+    return [g for g in obj["groups"] if any(g is first for first in firsts.values())]
 
-    def of(self, text: str) -> str:
-        if text not in self.texts:
-            self.texts.append(text)
-        return _letter(self.texts.index(text))
 
-    def notes(self) -> list[Note]:
-        return [Note(_letter(k), text) for k, text in enumerate(self.texts)]
-
-
-def table_model(group: GroupJson) -> TableModel:
+def table_model(group: GroupJson, view: View = EVERYTHING) -> TableModel:
     """Lay out one group of a compare object.
 
-    Real clips stand on top, then references, methods in the order given (oracles, imported
-    and reported rows are labelled), nulls at the bottom.
+    Methods stand on top in the order given (oracles, imported and reported rows are labelled), real
+    clips, references and nulls below.
 
     Raises:
         Incomparable: a figure's fingerprint is not its column's.
     """
-    rows = sorted(group["rows"], key=lambda row: _SECTION.get(row["kind"], _METHODS))
-    labels = _Labels()
+    ordered = sorted(group["rows"], key=lambda row: _SECTION.get(row["kind"], 0))
+    rows = [row for row in ordered if view.shows(row)]
     columns = _columns(group, rows)
-    best = best_figures(group, rows)
+    best, errors = best_figures(group, rows), _usual_errors(group, rows)
     drawn = tuple(
         TableRow(
-            cells=_cells(row, columns, group, labels, best),
+            cells=tuple(_cell(row, column, group, best, errors) for column in columns),
             dimmed=row["kind"] in _SECTION,
-            rule_above=k > 0 and _part(row) != _part(rows[k - 1]),
+            rule_above=k > 0 and _is_method(rows[k - 1]) and not _is_method(row),
             source=row,
         )
         for k, row in enumerate(rows)
     )
-    notes = (*labels.notes(), *(Note("", text) for text in _general_notes(group, rows)))
-    frames = group["frames"]
-    subset = clean(str(group["task"].get("subset") or ""))
-    name = clean(str(group["task"].get("id", ""))) + (f", subset {subset}" if subset else "")
-    title = f"{name}, {frames} frame{'s' * (frames != 1)}"
-    return TableModel(title, columns, drawn, notes)
+    return TableModel(
+        title=_title(group, rows),
+        label=_label(group),
+        columns=columns,
+        rows=drawn,
+        legend=tuple(legend_lines(group, rows)),
+        notes=tuple(table_notes(group, ordered)),
+        hidden=len(ordered) - len(rows),
+    )
 
 
-def table_notes(group: GroupJson) -> list[str]:
-    """What must be read with the table, one line each; the labelled ones first."""
-    return [note.plain for note in table_model(group).notes]
+def _is_method(row: RowJson) -> bool:
+    return row["kind"] not in _SECTION
 
 
-def _part(row: RowJson) -> int:
-    """Rules separate three parts: references of all kinds, methods, nulls."""
-    section = _SECTION.get(row["kind"], _METHODS)
-    return max(section, 2)
+def _title(group: GroupJson, rows: list[RowJson]) -> tuple[str, ...]:
+    """`puppets`, `test`, `n = 90 clips`, `64x64 px`, ..."""
+    task, frames = group["task"], group["frames"]
+    name = clean(str(task.get("id", "")))
+    subset = clean(str(task.get("subset") or ""))
+    size, n = task.get("size"), _common(row["n"] for row in rows)
+    samples = _common(row["samples"] for row in rows)
+    parts = [
+        name,
+        f"subset {subset}" if subset else "test",
+        f"n = {n} clip{'s' * (n != 1)}" if n is not None else "",
+        f"{size}x{size} px" if size else "",
+        f"given -> {frames} predicted frame{'s' * (frames != 1)}",
+        f"{samples} sample{'s' * (samples != 1)}" if samples is not None else "",
+        _training(rows),
+    ]
+    return tuple(part for part in parts if part)
+
+
+def _training(rows: list[RowJson]) -> str:
+    """`1 training run`, `1 to 3 training runs`, "" where nothing was trained."""
+    counts = {max(1, len(row["fit_seeds"])) for row in rows if trained(row)}
+    if not counts:
+        return ""
+    low, high = min(counts), max(counts)
+    few = "; no ranks" if low < MIN_FITS else ""
+    many = str(high) if low == high else f"{low} to {high}"
+    return f"{many} training run{'s' * (high != 1)}{few}"
+
+
+def _label(group: GroupJson) -> str:
+    subset = str(group["task"].get("subset") or "")
+    parts = (str(group["task"].get("id", "")), subset, str(group["frames"]))
+    text = "-".join(part for part in parts if part)
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text).strip("-")
 
 
 def _columns(group: GroupJson, rows: list[RowJson]) -> tuple[Column, ...]:
@@ -164,65 +247,88 @@ def _columns(group: GroupJson, rows: list[RowJson]) -> tuple[Column, ...]:
         columns.append(Column("uses", "left"))
     if len({row["n"] for row in rows if row["n"] is not None}) > 1:
         columns.append(Column("n", "right"))
-    if any(row["samples"] not in (None, 1) for row in rows):
-        columns.append(Column("S", "right"))
+    if len({row["samples"] for row in rows if row["samples"] is not None}) > 1:
+        columns.append(Column("samples", "right"))
     for name, metric in group["metrics"].items():
         title = column_title(name, metric["direction"], unit=metric.get("unit", ""))
         columns.append(Column(title, "right", metric=name))
+    if any(row["missed"] for row in rows):
+        columns.append(Column("checks", "right"))
     return tuple(columns)
 
 
-def _cells(
+def _usual_errors(group: GroupJson, rows: list[RowJson]) -> dict[str, float]:
+    """Metric -> the median standard error, by which figures without one are rounded."""
+    usual: dict[str, float] = {}
+    for name in group["metrics"]:
+        scores = [row["scores"].get(name) for row in rows]
+        known = sorted(s["se"] for s in scores if s and s["value"] is not None and s["se"])
+        if known:
+            usual[name] = known[(len(known) - 1) // 2]
+    return usual
+
+
+def _cell(
     row: RowJson,
-    columns: tuple[Column, ...],
+    column: Column,
     group: GroupJson,
-    labels: _Labels,
-    best: Mapping[str, float],
-) -> tuple[Cell, ...]:
-    plain = {
-        "given": _count(row["conditioning_frames"]),
-        "uses": ", ".join(clean(use) for use in row["uses"]),
+    best: Mapping[str, tuple[float, float]],
+    errors: Mapping[str, float],
+) -> Cell:
+    if column.metric:
+        return _score_cell(row, column.metric, group, best, errors)
+    if column.title == "method":
+        return _name_cell(row)
+    missed = len(row["missed"])
+    texts = {
+        "given": _given(row),
+        "uses": ", ".join(clean(use).replace(_TRAINING, "*") for use in row["uses"]),
         "n": _count(row["n"]),
-        "S": _count(row["samples"]),
+        "samples": _count(row["samples"]),
+        "checks": f"{missed} {MISSED}" if missed else "",
     }
-    reason = _common_reason(row, group)
-    cells: list[Cell] = []
-    for column in columns:
-        if column.metric:
-            wanted = group["metrics"][column.metric]["fingerprint"]
-            cell = _score_cell(row, column.metric, wanted, labels, silent=bool(reason))
-            figure = compared(row["scores"].get(column.metric))
-            first = row["kind"] == "method" and not row["not_comparable"]
-            bold = first and figure is not None and figure == best.get(column.metric)
-            cells.append(replace(cell, bold=bold))
-        elif column.title == "method":
-            cells.append(_name_cell(row, reason, labels))
-        else:
-            cells.append(Cell(plain[column.title]))
-    return tuple(cells)
+    return Cell(texts[column.title])
 
 
-def _name_cell(row: RowJson, reason: str | None, labels: _Labels) -> Cell:
-    name = clean(row["method"])
-    if row["kind"] != "method":
-        name += f" ({_KIND.get(row['kind'], row['kind'])})"
-    own = [note for note in row["notes"] if not explained_by_marks(row, note)]
-    notes = [_explained(note) for note in own] + ([reason] if reason else [])
-    return Cell(name, tuple(labels.of(note) for note in notes))
+def _name_cell(row: RowJson) -> Cell:
+    name = row_title(row)
+    if row["kind"] in ("imported", "reported"):
+        name += f" ({row['kind']})"
+    return Cell(name, flags=row_flags(row))
 
 
-def _score_cell(row: RowJson, metric: str, wanted: str, labels: _Labels, *, silent: bool) -> Cell:
+def _score_cell(
+    row: RowJson,
+    metric: str,
+    group: GroupJson,
+    best: Mapping[str, tuple[float, float]],
+    errors: Mapping[str, float],
+) -> Cell:
     score = row["scores"].get(metric)
-    if score is None or score["value"] is None:
-        return Cell(DASH, () if silent else (labels.of(_why(score)),))
+    if score is None or score["value"] is None or _against_itself(row, score):
+        return Cell(DASH)
+    wanted = group["metrics"][metric]["fingerprint"]
     _check_fingerprint(row["method"], metric, score["fingerprint"], wanted)
-    notes = [labels.of(clean(score["reason"]))] if score["reason"] else []
-    if row["n"] is not None and score["n"] != row["n"]:
-        notes.append(labels.of(f"n = {score['n']}"))
-    text, rank, p = format_score(score, metric), score["rank"], shown_p(row, score)
-    if p is not None:
-        text = f"{rounded(score['value'], score['se'], metric)}, {format_p(p)}"
-    return Cell(f"{text} ({rank})" if rank else text, tuple(notes), mark=mark(row, metric))
+    p = shown_p(row, score)
+    figure, value = compared(score), score["value"]
+    ranked = row["kind"] == "method" and not row["not_comparable"]
+    first, second = (ranked and figure == x for x in best.get(metric, (None, None)))
+    first, second = (x and figure is not None for x in (first, second))
+    return Cell(
+        rounded(value, score["se"] if p is None else errors.get(metric), metric),
+        error="" if p is not None else error_text(score["se"], metric),
+        p="" if p is None else format_p(p),
+        rank=score["rank"] or "",
+        mark=mark(row, metric),
+        bold=first,
+        underlined=ranked and not first and metric in row["tied"],
+        second=second and not first,
+    )
+
+
+def _against_itself(row: RowJson, score: ScoreJson) -> bool:
+    """Whether a set metric would compare the real clips with themselves: 0 that says nothing."""
+    return row["kind"] == "ceiling" and score["p"] is not None
 
 
 def _check_fingerprint(method: str, metric: str, own: str | None, column: str | None) -> None:
@@ -233,117 +339,16 @@ def _check_fingerprint(method: str, metric: str, own: str | None, column: str | 
         )
 
 
-def _why(score: ScoreJson | None) -> str:
-    return clean((score["reason"] if score else None) or "not scored")
-
-
-def _common_reason(row: RowJson, group: GroupJson) -> str | None:
-    """The one reason why a row has no figure at all; None if it has some, or several reasons."""
-    scores = [row["scores"].get(name) for name in group["metrics"]]
-    if len(scores) < 2 or any(s is not None and s["value"] is not None for s in scores):
-        return None
-    reasons = {_why(score) for score in scores}
-    return reasons.pop() if len(reasons) == 1 else None
-
-
-def _explained(note: str) -> str:
-    note = clean(note)
-    for start, meaning in _EXPLAINED.items():
-        if note.startswith(start):
-            return f"{note}: {meaning}"
-    return note
-
-
-def _general_notes(group: GroupJson, rows: list[RowJson]) -> list[str]:
-    notes = statistics_notes(group, rows)
-    notes += [note for note in (_size_note(rows), _training_note(rows), _origin_note(rows)) if note]
-    notes += _task_notes(group)
-    if group["task"].get("rendered"):
-        notes.append("rendered figures: says nothing about photographic video")
-    prints = {clean(k): m["fingerprint"] for k, m in group["metrics"].items() if m["fingerprint"]}
-    if rows and prints:
-        listed = ", ".join(f"{name} {value[:8]}" for name, value in prints.items())
-        notes.append(f"fingerprints: {listed}")
-    return notes
-
-
-def _task_notes(group: GroupJson) -> list[str]:
-    """Notes on the task's test clips, and the subset that is shown."""
-    task = group["task"]
-    if task.get("subset"):
-        return [f"subset {clean(str(task['subset']))}: split hash {str(task['split_hash'])[:8]}"]
-    return [
-        f"{count} test clip{'s' * (count != 1)} {clean(what)}"
-        for what, count in (task.get("notes") or {}).items()
-    ]
-
-
-def _size_note(rows: list[RowJson]) -> str | None:
-    n, samples = _common(row["n"] for row in rows), _common(row["samples"] for row in rows)
-    if n is None:
-        return None
-    clips = f"n = {n} clip{'s' * (n != 1)}"
-    return clips if samples is None else f"{clips}, {samples} sample{'s' * (samples != 1)} each"
-
-
-def _training_note(rows: list[RowJson]) -> str | None:
-    trained = [r for r in rows if r["kind"] in ("method", "oracle") and _was_trained(r)]
-    few = [r for r in trained if len(r["fit_seeds"]) < MIN_FITS]
-    if not few:
-        return None
-    once = all(len(r["fit_seeds"]) < 2 for r in few)
-    who = "one training run each" if once else f"fewer than {MIN_FITS} training runs"
-    if len(few) < len(trained) or not once:
-        who += f" ({', '.join(clean(r['method']) for r in few)})"
-    return f"{who}: differences include training variance"
-
-
-def _was_trained(row: RowJson) -> bool:
-    scored = any(score["value"] is not None for score in row["scores"].values())
-    return scored and bool(row["fit_seeds"] or row["checkpoint"])
-
-
-def _origin_note(rows: list[RowJson]) -> str | None:
-    origins = [f"{clean(r['method'])}: {clean(r['checkpoint'])}" for r in rows if r["checkpoint"]]
-    return f"checkpoints: {'; '.join(origins)}" if origins else None
-
-
 def _common(values: Iterable[int | None]) -> int | None:
     """The one number that all rows share, those without a number left out."""
     known = {value for value in values if value is not None}
     return known.pop() if len(known) == 1 else None
 
 
+def _given(row: RowJson) -> str:
+    """Given frames; real clips and rows without a run have none."""
+    return _count(row["conditioning_frames"] or None)
+
+
 def _count(value: int | None) -> str:
-    return DASH if value is None else str(value)
-
-
-def _listed(labels: tuple[str, ...]) -> str:
-    """Labels in the order of their letters, "d-g" for three and more in a row."""
-    places = sorted(_place(label) for label in labels)
-    parts: list[str] = []
-    start = 0
-    for k in range(1, len(places) + 1):
-        if k == len(places) or places[k] != places[k - 1] + 1:
-            run = [_letter(place) for place in places[start:k]]
-            parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else run
-            start = k
-    return ",".join(parts)
-
-
-def _place(label: str) -> int:
-    """What `_letter` was given."""
-    number = 0
-    for letter in label:
-        number = number * 26 + ord(letter) - ord("a") + 1
-    return number - 1
-
-
-def _letter(k: int) -> str:
-    """a, b, ... z, aa, ab, ..."""
-    text = ""
-    k += 1
-    while k:
-        k, rest = divmod(k - 1, 26)
-        text = chr(ord("a") + rest) + text
-    return text
+    return "-" if value is None else str(value)

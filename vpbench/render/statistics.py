@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpbench.core.schema import GroupJson, NullJson, RowJson, ScoreJson
+from vpbench.core.schema import GroupJson, NullJson, RowJson, ScoreJson, compared
 from vpbench.render.text import clean, column_title, rounded
 
 NOT_BETTER = "≈"
@@ -36,12 +36,12 @@ def shown_p(row: RowJson, score: ScoreJson) -> float | None:
     return score["p"] if row["kind"] in _BY_P else None
 
 
-def best_figures(group: GroupJson, rows: Sequence[RowJson]) -> dict[str, float]:
-    """Metric -> the best figure of the methods that may be compared, without bias.
+def best_figures(group: GroupJson, rows: Sequence[RowJson]) -> dict[str, tuple[float, float]]:
+    """Metric -> the best and the second figure of the methods that may be compared, without bias.
 
     Metrics with fewer than two such methods, or without a direction, have none.
     """
-    best: dict[str, float] = {}
+    best: dict[str, tuple[float, float]] = {}
     for name, metric in group["metrics"].items():
         scores = [
             row["scores"].get(name)
@@ -50,15 +50,9 @@ def best_figures(group: GroupJson, rows: Sequence[RowJson]) -> dict[str, float]:
         ]
         figures = [f for score in scores if (f := compared(score)) is not None]
         if len(figures) > 1 and metric["direction"] in ("up", "down"):
-            best[name] = max(figures) if metric["direction"] == "up" else min(figures)
+            figures.sort(reverse=metric["direction"] == "up")
+            best[name] = (figures[0], figures[1])
     return best
-
-
-def compared(score: ScoreJson | None) -> float | None:
-    """The figure by which rows are compared: without bias where that is known."""
-    if score is None or score["value"] is None:
-        return None
-    return score["value"] if score["corrected"] is None else score["corrected"]
 
 
 def statistics_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
@@ -76,41 +70,68 @@ def statistics_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
         pairs, level = group["comparisons"]["pairs"], group["comparisons"]["level"]
         notes.append(
             "(2–3) is a rank among rows of equal conditioning; a range is a tie "
-            f"({_family(pairs, level)})"
+            f"({family(pairs, level)})"
         )
     return notes
 
 
 def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
     """What few clips add to a set metric, row by row, and what it is without that."""
+    biased = _biased(metric, rows)
+    if not biased:
+        return []
+    title = clean(column_title(metric, ""))
+    listed = ", ".join(f"{clean(row['method'])} {_corrected(s, metric)}" for row, s in biased)
+    # Most scores say of themselves that they rest on few clips.
+    said = any("unreliable" in (s["reason"] or "") for _, s in biased)
+    notes = [
+        real_clips_line(metric, rows),
+        f"{title} without the bias of few clips, by which rows are compared: {listed}",
+        "" if said else small_n_line(metric, rows),
+    ]
+    return [note for note in notes if note]
+
+
+def _biased(metric: str, rows: Sequence[RowJson]) -> list[tuple[RowJson, ScoreJson]]:
+    """Rows of a set metric whose bias is known; () where it has none, as KVD.
+
+    What is left of a bias there is noise.
+    """
     # The same clips against themselves are 0 and say nothing.
     shown = [row for row in rows if row["kind"] != "ceiling" and metric in row["scores"]]
     scored = [(row, row["scores"][metric]) for row in shown]
     biased = [(row, s) for row, s in scored if s["bias"] is not None and s["value"] is not None]
-    # Metrics such as KVD have none: what is left of it there is noise.
-    if not any((s["bias"] or 0.0) > (s["se"] or 0.0) for _, s in biased):
-        return []
-    title = clean(column_title(metric, ""))
-    listed = ", ".join(f"{clean(row['method'])} {_corrected(s, metric)}" for row, s in biased)
-    notes: list[str] = []
-    for row, s in biased:
+    return biased if any((s["bias"] or 0.0) > (s["se"] or 0.0) for _, s in biased) else []
+
+
+def real_clips_line(metric: str, rows: Sequence[RowJson]) -> str:
+    """What a set metric is where there is no difference; "" where that is 0, or not known."""
+    for row, s in _biased(metric, rows):
         if row["kind"] == "floor" and s["value"] is not None:
             about = float(f"{s['value']:.2g}")  # two digits: it is another number every time
-            notes.append(
+            title = clean(column_title(metric, ""))
+            return (
                 f"{title}: two sets of real clips give about {about:g} at n = {s['n']}, 0 with many"
             )
-            break
-    notes.append(f"{title} without the bias of few clips, by which rows are compared: {listed}")
-    # Scores of this version say so themselves.
-    few = sorted(
-        {s["n"] for _, s in biased if s["n"] < SMALL_N and "unreliable" not in (s["reason"] or "")}
-    )
-    if few:
-        counts = ", ".join(map(str, few))
-        notes.append(
-            f"{title} is unreliable at n = {counts} < {SMALL_N}: the bias estimate finds half of it"
-        )
-    return notes
+    return ""
+
+
+def small_n_line(metric: str, rows: Sequence[RowJson]) -> str:
+    """That the bias estimate of a set metric rests on few clips; "" where it does not."""
+    few = sorted({s["n"] for _, s in _biased(metric, rows) if s["n"] < SMALL_N})
+    title, counts = clean(column_title(metric, "")), ", ".join(map(str, few))
+    if not few:
+        return ""
+    return f"{title} is unreliable at n = {counts} < {SMALL_N}: the bias estimate finds half of it"
+
+
+def no_comparison(rows: Sequence[RowJson]) -> str:
+    """Why no row is compared with a null; "" where some are, or there is none."""
+    against = [n for row in rows for n in row["nulls"]]
+    if not against or any(n["claim"] is not None for n in against):
+        return ""
+    reasons = {n["reason"] or "" for n in against}
+    return f"no comparison with trivial baselines: {'; '.join(sorted(reasons))}"
 
 
 def _corrected(score: ScoreJson, metric: str) -> str:
@@ -122,13 +143,11 @@ def _corrected(score: ScoreJson, metric: str) -> str:
 
 def _null_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
     """Differences to the nearest null, metric by metric, and what the marks mean."""
-    against = [n for row in rows for n in row["nulls"]]
-    if not against:
+    if not any(row["nulls"] for row in rows):
         return []
-    judged = [n for n in against if n["claim"] is not None]
-    if not judged:
-        reasons = {n["reason"] or "" for n in against}
-        return [f"no comparison with null rows: {'; '.join(sorted(reasons))}"]
+    none = no_comparison(rows)
+    if none:
+        return [none]
     notes: list[str] = []
     for name in group["metrics"]:
         parts = [_nearest(row, name) for row in rows]
@@ -136,12 +155,12 @@ def _null_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
             title = clean(column_title(name, ""))
             listed = ", ".join(part for part in parts if part)
             notes.append(
-                f"{title} less that of the nearest null row, over the same clips: {listed}"
+                f"{title} less that of the nearest trivial baseline, over the same clips: {listed}"
             )
     comparisons = group["comparisons"]
     notes.append(
-        f"{NOT_BETTER} not shown to be better than a null row, {WORSE} worse than one "
-        f"({_family(comparisons['nulls'], comparisons['level'])})"
+        f"{NOT_BETTER} not shown to beat a trivial baseline, {WORSE} worse than one "
+        f"({family(comparisons['nulls'], comparisons['level'])})"
     )
     return notes
 
@@ -170,7 +189,8 @@ def _one_null(null: NullJson, metric: str) -> str:
     return f"{sign}{text}{error} ({clean(null['null'])}){marks.get(null['claim'] or '', '')}"
 
 
-def _family(count: int, level: float) -> str:
+def family(count: int, level: float) -> str:
+    """How many comparisons stand together behind the claims of a table, and what that bounds."""
     plural = "" if count == 1 else "s"
     part = f"{100 * level:g} %"
     return f"{count} comparison{plural} together, Holm: a false one in at most {part} of tables"

@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from vpbench.core.schema import CompareJson, GroupJson, RowJson
-from vpbench.render.model import Cell, Column, Note, TableModel, TableRow, table_model, table_notes
-from vpbench.render.text import (
-    column_title,
-    csv_text,
-    format_score,
-    latex,
-    latex_prose,
-    markdown,
-    markdown_prose,
-    width,
-)
-
-__all__ = [
-    "CSV_FIELDS",
-    "Cell",
-    "Column",
-    "Note",
-    "TableModel",
-    "TableRow",
-    "column_title",
-    "format_score",
-    "table_model",
-    "table_notes",
-    "to_csv",
-    "to_latex",
-    "to_markdown",
-]
+from vpbench.render.latex import PACKAGES, Notes, latex_table
+from vpbench.render.model import EVERYTHING, Cell, TableModel, View, shown_groups, table_model
+from vpbench.render.text import csv_text, latex_prose, markdown, markdown_prose, width
+from vpbench.render.versus import versus_model
 
 CSV_FIELDS = (
     "task",
@@ -55,6 +33,12 @@ CSV_FIELDS = (
     "fingerprint",
     "reason",
     "notes",
+    "versus",
+    "difference",
+    "difference_se",
+    "difference_p",
+    "difference_claim",
+    "detectable",
 )
 """Columns of `to_csv`."""
 
@@ -62,23 +46,50 @@ _NOTHING = "Nothing to compare."
 _APART = "Not in one column:"
 
 
-def to_markdown(obj: CompareJson) -> str:
-    """All groups as aligned Markdown tables with their notes; dimmed rows are in italics."""
-    blocks = [_markdown_table(table_model(group)) for group in obj["groups"]]
-    if obj["differences"]:
-        lines = [f"- {markdown_prose(text)}" for text in obj["differences"]]
+def models(obj: CompareJson, view: View = EVERYTHING) -> list[TableModel]:
+    """All tables of a comparison in their order, differences to one row after their table."""
+    found: list[TableModel] = []
+    for group in shown_groups(obj, view):
+        found.append(table_model(group, view))
+        against = versus_model(group, view)
+        found += [against] if against else []
+    return found
+
+
+def apart(obj: CompareJson, view: View = EVERYTHING) -> list[str]:
+    """In what the tables, or the columns of one metric, differ from each other."""
+    groups = shown_groups(obj, view)
+    split = [name for group in groups for name in group["metrics"] if "#" in name]
+    if len(groups) == len(obj["groups"]):
+        return obj["differences"]
+    return [text for text in obj["differences"] if text.startswith(tuple(split))]
+
+
+def to_markdown(obj: CompareJson, view: View = EVERYTHING, notes: Notes = "all") -> str:
+    """Aligned Markdown tables with their notes; dimmed rows are in italics."""
+    blocks = [_markdown_table(model, notes) for model in models(obj, view)]
+    lines = [f"- {markdown_prose(text)}" for text in apart(obj, view)]
+    if lines:
         blocks.append("\n".join([_APART, "", *lines]))
     return "\n\n".join(blocks or [_NOTHING]) + "\n"
 
 
-def to_latex(obj: CompareJson) -> str:
-    """All groups as LaTeX tables; needs the packages booktabs and xcolor."""
-    blocks = [_latex_table(table_model(group)) for group in obj["groups"]]
-    if obj["differences"]:
-        items = [f"  \\item {latex_prose(text)}" for text in obj["differences"]]
+def to_latex(
+    obj: CompareJson,
+    view: View = EVERYTHING,
+    notes: Notes = "short",
+    columns: int | None = None,
+) -> str:
+    """LaTeX tables; needs the packages booktabs and xcolor.
+
+    Args:
+        columns: metrics side by side; None is as many as fit one column of a two-column paper.
+    """
+    blocks = [latex_table(model, notes, columns) for model in models(obj, view)]
+    items = [f"  \\item {latex_prose(text)}" for text in apart(obj, view)]
+    if items:
         blocks.append("\n".join([_APART, "\\begin{itemize}", *items, "\\end{itemize}"]))
-    head = "% \\usepackage{booktabs,xcolor}"
-    return "\n\n".join([head, *(blocks or [_NOTHING])]) + "\n"
+    return "\n\n".join([PACKAGES, *(blocks or [_NOTHING])]) + "\n"
 
 
 def to_csv(obj: CompareJson) -> str:
@@ -92,7 +103,7 @@ def to_csv(obj: CompareJson) -> str:
     return out.getvalue()
 
 
-def _markdown_table(model: TableModel) -> str:
+def _markdown_table(model: TableModel, notes: Notes) -> str:
     grid = [[markdown(column.title) for column in model.columns]]
     for row in model.rows:
         if row.rule_above:
@@ -104,11 +115,24 @@ def _markdown_table(model: TableModel) -> str:
     rule = [f"{'-' * (w - 1)}{':' if r else '-'}" for w, r in zip(widths, rights, strict=True)]
     lines = [_markdown_line(line, widths, rights) for line in grid]
     lines.insert(1, _markdown_line(rule, widths, rights))
-    notes = [f"- {_markdown_label(note.label)}{markdown_prose(note.text)}" for note in model.notes]
-    return "\n".join([f"### {markdown(model.title)}", "", *lines, *(["", *notes] if notes else [])])
+    below = _markdown_notes(model, notes)
+    title = " · ".join(model.title)
+    return "\n".join([f"### {markdown(title)}", "", *lines, *(["", *below] if below else [])])
 
 
-def _markdown_line(texts: list[str], widths: list[int], rights: list[bool]) -> str:
+def _markdown_notes(model: TableModel, notes: Notes) -> list[str]:
+    if notes == "none":
+        return []
+    lines = [
+        f"- {f'<sup>{line.flag}</sup> ' if line.flag else ''}{markdown_prose(line.text)}"
+        for line in model.legend
+    ]
+    if notes == "all":
+        lines += [f"- {markdown_prose(note.plain)}" for note in model.notes]
+    return lines
+
+
+def _markdown_line(texts: Sequence[str], widths: Sequence[int], rights: Sequence[bool]) -> str:
     padded: list[str] = []
     for text, wanted, right in zip(texts, widths, rights, strict=True):
         space = " " * (wanted - width(text))
@@ -122,52 +146,9 @@ def _markdown_cell(cell: Cell, *, dimmed: bool) -> str:
         text = f"*{text}*"
     elif text and cell.bold:
         text = f"**{text}**"
-    return f"{text}<sup>{','.join(cell.notes)}</sup>" if cell.notes else text
-
-
-def _markdown_label(label: str) -> str:
-    return f"<sup>{label}</sup> " if label else ""
-
-
-def _latex_table(model: TableModel) -> str:
-    align = "".join("r" if column.align == "right" else "l" for column in model.columns)
-    head = " & ".join(latex(column.title) for column in model.columns)
-    body: list[str] = []
-    for row in model.rows:
-        if row.rule_above:
-            body.append("\\midrule")
-        cells = (_latex_cell(cell, dimmed=row.dimmed) for cell in row.cells)
-        body.append(f"{' & '.join(cells)} \\\\")
-    notes = [f"\\par {_latex_label(n.label)}{latex_prose(n.text)}" for n in model.notes]
-    return "\n".join(
-        [
-            "\\begin{table}",
-            "\\centering",
-            f"\\caption{{{latex(model.title)}}}",
-            f"\\begin{{tabular}}{{{align}}}",
-            "\\toprule",
-            f"{head} \\\\",
-            "\\midrule",
-            *body,
-            "\\bottomrule",
-            "\\end{tabular}",
-            *(["", "\\raggedright\\footnotesize", *notes] if notes else []),
-            "\\end{table}",
-        ]
-    )
-
-
-def _latex_cell(cell: Cell, *, dimmed: bool) -> str:
-    text = latex(cell.marked)
-    if text and dimmed:
-        text = f"\\textcolor{{gray}}{{{text}}}"
-    elif text and cell.bold:
-        text = f"\\textbf{{{text}}}"
-    return f"{text}\\textsuperscript{{{','.join(cell.notes)}}}" if cell.notes else text
-
-
-def _latex_label(label: str) -> str:
-    return f"\\textsuperscript{{{label}}} " if label else ""
+    elif text and cell.underlined:
+        text = f"<ins>{text}</ins>"
+    return f"{text}<sup>{','.join(cell.flags)}</sup>" if cell.flags else text
 
 
 def _csv_line(group: GroupJson, row: RowJson, metric: str) -> list[str]:
@@ -192,7 +173,21 @@ def _csv_line(group: GroupJson, row: RowJson, metric: str) -> list[str]:
         csv_text((score["fingerprint"] if score else None) or ""),
         csv_text((score["reason"] if score else "not scored") or ""),
         csv_text("; ".join(row["notes"])),
+        *_csv_pair(group, row, metric),
     ]
+
+
+def _csv_pair(group: GroupJson, row: RowJson, metric: str) -> list[str]:
+    """The difference to the row of `--vs`; empty without."""
+    against = group.get("versus")
+    if against is None:
+        return [""] * 6
+    name = csv_text(against["method"])
+    for pair in against["pairs"]:
+        if pair["method"] == row["method"] and pair["metric"] == metric:
+            figures = [_number(pair["difference"]), _number(pair["se"]), _number(pair["p"])]
+            return [name, *figures, pair["claim"] or "", _number(pair["detectable"])]
+    return [name, *[""] * 5]
 
 
 def _number(value: float | None) -> str:

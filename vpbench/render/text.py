@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 from vpbench.core.schema import ScoreJson
 
@@ -37,8 +38,8 @@ def format_score(score: ScoreJson | None, metric: str) -> str:
         reason = None if score is None else score["reason"]
         return f"{DASH} ({clean(reason)})" if reason else DASH
     value, se = score["value"], score["se"]
-    text = rounded(value, se, metric)
-    return f"{text} ± {rounded(se, se, metric)}" if se and abs(se) >= _ROUNDING else text
+    text, error = rounded(value, se, metric), error_text(se, metric)
+    return f"{text} ± {error}" if error else text
 
 
 def rounded(value: float, se: float | None, metric: str) -> str:
@@ -48,27 +49,33 @@ def rounded(value: float, se: float | None, metric: str) -> str:
     return _fixed(value, _error_decimals(se))
 
 
+def error_text(se: float | None, metric: str) -> str:
+    """A standard error with the digits of `rounded`; "" where there is none."""
+    return rounded(se, se, metric) if se and abs(se) >= _ROUNDING else ""
+
+
 def format_p(p: float) -> str:
-    """`p = 0.43`, and `p < 0.001` below that."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.{2 if p >= 0.1 else 3}f}"
+    """`p=.43`, and `p<.001` below that."""
+    if p < 0.001:
+        return "p<.001"
+    return f"p={p:.{2 if p >= 0.1 else 3}f}".replace("=0.", "=.")
 
 
 def column_title(metric: str, direction: str, fingerprint: str = "", unit: str = "") -> str:
-    """`PSNR (dB) ↑`: what the metric is called, and where better lies.
+    """`PSNR ↑ dB`: what the metric is called, where better lies, and its unit.
 
     Args:
         metric: name as in the compare object; a recipe (`@`) and a `#` stay as they are.
         direction: "up" or "down"; anything else gives no arrow.
         fingerprint: if given, its first 8 digits are shown unless the name has them.
-        unit: shown in parentheses.
+        unit: shown behind the arrow.
     """
     base = _base(metric)
     title = (base.upper() if base in _UPPER else base) + metric[len(base) :]
     if fingerprint and "#" not in metric:
         title += f"#{fingerprint[:8]}"
-    if unit:
-        title += f" ({unit})"
-    return f"{title} {_ARROW.get(direction, '')}".rstrip()
+    parts = (title, _ARROW.get(direction, ""), clean(unit))
+    return " ".join(part for part in parts if part)
 
 
 def clean(text: str) -> str:
@@ -77,8 +84,11 @@ def clean(text: str) -> str:
     return " ".join("".join(visible).split())
 
 
+@lru_cache(maxsize=4096)
 def width(text: str) -> int:
     """Columns that the text takes in a terminal."""
+    if text.isascii():
+        return len(text)
     combining = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) - combining + wide
@@ -105,7 +115,16 @@ def latex(text: str) -> str:
 def latex_prose(text: str) -> str:
     """As `latex`, with `code` in backticks set in typewriter letters."""
     # Some typewriter fonts join two hyphens into a dash.
-    return _prose(text, latex, lambda c: f"\\texttt{{{latex(c).replace('--', '-{}-')}}}")
+    return _prose(text, latex, _typewriter)
+
+
+def _typewriter(code: str) -> str:
+    """Code that may break after the signs at which paths and options do."""
+    text = latex(code).replace("--", "-{}-")
+    return f"\\texttt{{{re.sub(r'([/,=.:])', _BREAK, text)}}}"
+
+
+_BREAK = r"\1\\allowbreak{}"
 
 
 def csv_text(text: str) -> str:
@@ -160,6 +179,7 @@ _LATEX = {
     "±": "$\\pm$",
     "≈": "$\\approx$",
     "▼": "$\\bigtriangledown$",
+    "▲": "$\\bigtriangleup$",
     "×": "$\\times$",
     "−": "$-$",
     "↑": "$\\uparrow$",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vpbench.api import Capabilities, MethodSpec, StageSpec
+from vpbench.api import Capabilities, Effort, MethodSpec, StageSpec
 from vpbench.api.specs import Value
 
 PARAMS: dict[str, Value] = {
@@ -69,6 +69,11 @@ SPEC = MethodSpec(
     "Liu, Gong, Liu: Flow Straight and Fast, ICLR 2023; Peebles, Xie: Scalable Diffusion Models "
     "with Transformers, ICCV 2023",
     licence="Apache-2.0",
+    effort={
+        "gpu": Effort(16_000),
+        "cpu": Effort(7_500, cpu_hours=0.5),
+        "smoke": Effort(24, cpu_hours=0.003),
+    },
     params=PARAMS,
     overrides={"label=off": {"label": "no"}},
     stages=STAGES,

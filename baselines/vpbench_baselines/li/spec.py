@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec, WeightSpec
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
 from vpbench_baselines.li.params import LATER, PARAMS, PRESETS, STAGES
 
@@ -98,6 +98,12 @@ SPEC = MethodSpec(
         "Still Images, ECCV 2018"
     ),
     licence="Apache-2.0 (this reimplementation; no licence is stated for the authors' code)",
+    effort={
+        "paper": Effort(2_500_000),
+        "cpu": Effort(6_500, cpu_hours=0.36),
+        "gpu": Effort(21_000, gpu_hours=0.125),
+        "smoke": Effort(24, cpu_hours=0.003),
+    },
     params=PARAMS,
     overrides={"oracle=on": {"oracle": True, "stochastic": False}},
     notes={

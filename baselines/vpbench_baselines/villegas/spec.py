@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, ComponentSpec, MethodSpec
+from vpbench.api import Capabilities, Checkpoint, ComponentSpec, Effort, MethodSpec
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED
 from vpbench_baselines.villegas import params
 
@@ -112,6 +112,12 @@ SPEC = MethodSpec(
         "detector": "villegas-detector",
         "motion": "villegas-motion",
         "translator": "villegas-translator",
+    },
+    effort={
+        "paper": Effort(197_500),
+        "cpu": Effort(21_600, cpu_hours=0.4),
+        "gpu": Effort(24_000, gpu_hours=0.17),
+        "smoke": Effort(26, cpu_hours=0.003),
     },
     params=params.METHOD,
     overrides={"oracle=on": {"oracle": True}},

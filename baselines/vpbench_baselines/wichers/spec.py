@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, MethodSpec
+from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec
 from vpbench.kit import VGG16_HED
 from vpbench_baselines.wichers.params import LATER, PARAMS, PRESETS, STAGES
 
@@ -67,6 +67,12 @@ SPEC = MethodSpec(
         "Supervision, ICML 2018"
     ),
     licence="Apache-2.0 (this reimplementation; the authors' code is Apache-2.0 too)",
+    effort={
+        "paper": Effort(1_120_000),
+        "cpu": Effort(6_120, cpu_hours=0.38),
+        "gpu": Effort(8_600),
+        "smoke": Effort(24, cpu_hours=0.003),
+    },
     params=PARAMS,
     overrides={
         "variant=epva": {"stochastic": False},

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from vpbench.api import UsageError
-from vpbench.cli.catalogue import info
+from vpbench.cli.info import info
 
 
 def shown(*words):

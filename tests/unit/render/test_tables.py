@@ -12,16 +12,10 @@ import pytest
 from vpbench.api.errors import Incomparable
 from vpbench.core.schema import COMPARE, score_json
 from vpbench.render import text
-from vpbench.render.tables import (
-    CSV_FIELDS,
-    column_title,
-    format_score,
-    table_model,
-    table_notes,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from vpbench.render.model import View, shown_groups, table_model
+from vpbench.render.notes import table_notes as notes_of
+from vpbench.render.tables import CSV_FIELDS, to_csv, to_latex, to_markdown
+from vpbench.render.text import column_title, format_score
 
 PRINT = {"psnr": "aa" * 8, "fvd": "bb" * 8}
 
@@ -44,6 +38,9 @@ def row(method, kind="method", **changes):
         "nulls": [],
         "notes": [],
         "not_comparable": [],
+        "missed": [],
+        "doubts": [],
+        "tied": [],
         "scores": {"psnr": figure(24.3, se=0.12), "fvd": figure(152.3, "fvd", se=8.1)},
     }
     return {**values, **changes}
@@ -60,11 +57,20 @@ def group(*rows, metrics=("psnr", "fvd"), **task):
         },
         "rows": list(rows),
         "comparisons": {"nulls": 48, "pairs": 24, "level": 0.05},
+        "to_run": "",
     }
 
 
 def compare(*groups, differences=()):
     return {"schema": COMPARE, "groups": list(groups), "differences": list(differences)}
+
+
+def table_notes(of):
+    return [note.plain for note in notes_of(of, of["rows"])]
+
+
+def legend(of):
+    return [line.text for line in table_model(of).legend]
 
 
 def names(model):
@@ -130,7 +136,7 @@ def test_nan_is_never_printed(bad):
 
 
 def test_column_titles():
-    assert column_title("psnr", "up", unit="dB") == "PSNR (dB) ↑"
+    assert column_title("psnr", "up", unit="dB") == "PSNR ↑ dB"
     assert column_title("fvd@styleganv", "down") == "FVD@styleganv ↓"
     assert column_title("fvd", "down", "0123456789") == "FVD#01234567 ↓"
     assert column_title("fvd#89abcdef", "down", "0123456789") == "FVD#89abcdef ↓"
@@ -155,75 +161,153 @@ def test_rows_are_ordered_by_what_they_are():
         )
     )
     assert names(model) == [
-        "real",
-        "real-other",
-        "nearest-train",
         "ours",
         "paper",
         "abc",
         "gt",
+        "real-other",
+        "real",
+        "nearest-train",
         "noise",
         "copy-last",
     ]
-    assert [r.dimmed for r in model.rows] == [True] * 3 + [False] * 4 + [True] * 2
-    assert [k for k, r in enumerate(model.rows) if r.rule_above] == [3, 7]
-    assert model.rows[6].cells[0].text == "gt (oracle)"
-    assert model.title == "puppets, 16 frames"
+    assert [r.dimmed for r in model.rows] == [False] * 4 + [True] * 5
+    assert [k for k, r in enumerate(model.rows) if r.rule_above] == [4]
+    assert model.rows[3].cells[0].flags == ("o",)
+    assert [r.cells[0].text for r in model.rows[4:]] == [
+        "other real clips",
+        "same clips",
+        "nearest train clip",
+        "noise",
+        "copy last frame",
+    ]
+
+
+def test_the_line_above_says_what_was_measured():
+    rows = [row("ours", fit_seeds=[0], checkpoint="bundled"), row("copy-last", "null")]
+    got = table_model(group(*rows, size=64)).title
+    assert got == (
+        "puppets",
+        "test",
+        "n = 90 clips",
+        "64x64 px",
+        "given -> 16 predicted frames",
+        "1 sample",
+        "1 training run; no ranks",
+    )
+    rows[0]["fit_seeds"], rows[1]["n"], rows[1]["samples"] = [0, 1, 2], 89, 5
+    got = table_model(group(*rows, subset="long", split_hash="ab")).title
+    assert got == ("puppets", "subset long", "given -> 16 predicted frames", "3 training runs")
+
+
+def test_few_references_are_shown_unless_asked_for():
+    rows = [row("ours"), *(row(n, "null") for n in ("copy-last", "blur-copy", "noise"))]
+    rows += [row("real", "ceiling")]
+
+    def shown(view):
+        model = table_model(group(*rows), view)
+        return names(model), model.hidden
+
+    assert shown(View()) == (["ours", "copy-last"], 3)
+    assert shown(View(names=("noise",))) == (["ours", "copy-last", "noise"][:3], 2)
+    assert len(shown(View(references="all"))[0]) == 5
+
+
+def test_the_own_horizon_is_shown_and_other_tables_on_request():
+    def of(frames, **task):
+        return {**group(row("a"), **{"horizon": 32, **task}), "frames": frames}
+
+    obj = compare(of(16), of(32), of(32, subset="long"), of(16, id="other", horizon=20))
+    assert shown_groups(obj, View(all_groups=True)) == obj["groups"]
+    assert shown_groups(obj, View()) == obj["groups"][1:]
+
+
+def test_the_ceiling_against_itself_is_a_dash():
+    scores = {"fvd": figure(-34.0, "fvd", p=1.0), "psnr": figure(107.0)}
+    model = table_model(group(row("real", "ceiling", scores=scores)))
+    assert [c.text for c in model.rows[0].cells[2:]] == ["107.00", "—"]
 
 
 def test_columns_that_say_nothing_are_left_out():
     def titles(*rows):
         return [c.title for c in table_model(group(*rows, metrics=["psnr"])).columns]
 
-    assert titles(row("a"), row("b", n=None)) == ["method", "given", "PSNR (dB) ↑"]
+    assert titles(row("a"), row("b", n=None)) == ["method", "given", "PSNR ↑ dB"]
     full = titles(row("a", uses=["label", "pose"]), row("b", n=89, samples=5))
-    assert full == ["method", "given", "uses", "n", "S", "PSNR (dB) ↑"]
+    assert full == ["method", "given", "uses", "n", "samples", "PSNR ↑ dB"]
+    missed = titles(row("a", missed=["ours:motion: joint error 0.9, at most 0.8"]), row("b"))
+    assert missed == ["method", "given", "PSNR ↑ dB", "checks"]
 
 
-def test_reasons_and_notes_become_shared_notes():
+def test_reasons_stand_below_the_table_once():
     gone = figure(None, "fvd", reason="I3D weights are not here")
     scores = {"psnr": figure(24.0), "fvd": gone}
-    model = table_model(
-        group(
-            row("a", notes=["chained"], scores=scores),
-            row("b", notes=["chained", "adapted n=1"], scores=scores),
-            row("c", scores={"psnr": figure(23.0, reason="identical: 3 of 90 clips")}),
-        )
-    )
-    a, b, c = (r.cells for r in model.rows)
-    assert [a[0].plain, b[0].plain, c[0].plain] == ["a [a]", "b [a,c]", "c"]
-    assert [a[3].plain, b[3].plain, c[3].plain] == ["— [b]", "— [b]", "— [e]"]
-    assert c[2].plain == "23.00 [d]"
-    labelled = {n.label: n.text for n in model.notes if n.label}
-    assert labelled == {
-        "a": "chained: predicted in pieces, each from the end of the one before",
-        "b": "I3D weights are not here",
-        "c": "adapted n=1: a method for several given frames, retrained with one",
-        "d": "identical: 3 of 90 clips",
-        "e": "not scored",
-    }
-    assert table_notes(group(row("c", scores={})))[0] == "[a] not scored"
+    some = [row("a", scores=scores), row("b", scores=scores)]
+    assert "— FVD: I3D weights are not here" in legend(group(*some))
+    other = row("c", scores={"psnr": figure(23.0, reason="identical: 3 of 90 clips")})
+    assert legend(group(*some, other))[:2] == [
+        "— a, b FVD: I3D weights are not here",
+        "— c FVD: not scored",
+    ]
+    assert [c.text for c in table_model(group(*some)).rows[0].cells] == ["a", "1", "24.00", "—"]
+    assert table_notes(group(*some, other))[:4] == [
+        "a: FVD: I3D weights are not here",
+        "b: FVD: I3D weights are not here",
+        "c: PSNR: identical: 3 of 90 clips",
+        "c: FVD: not scored",
+    ]
+
+
+def test_letters_behind_names_are_explained():
+    rows = [
+        row("a", notes=["reimplementation (rewritten for vpbench), preset cpu", "chained"]),
+        row("b", notes=["adapted n=1", "not comparable: --limit 8"], doubts=["code changed"]),
+        row("c", notes=["a note", "trained on train+val"]),
+    ]
+    of = group(*rows)
+    assert [r.cells[0].flags for r in table_model(of).rows] == [("r", "c"), ("a", "x", "?"), ("t",)]
+    said = {line.flag: line.text for line in table_model(of).legend if line.flag}
+    assert list(said) == ["r", "c", "a", "t", "x", "?"]
+    assert said["r"] == "reimplementation, preset cpu"
+    assert said["x"] == "not ranked: --limit 8"
+    rows[2]["notes"] += ["reimplementation (rewritten for vpbench), preset gpu"]
+    assert "reimplementation" in legend(of)
 
 
 def test_a_method_that_never_ran_says_so_once():
     reason = "not run: `vpbench run li --dataset puppets`"
     scores = {m: score_json(None, n=0, fingerprint="", reason=reason) for m in PRINT}
-    model = table_model(group(row("ours"), row("li", n=None, samples=None, scores=scores)))
-    assert [c.plain for c in model.rows[1].cells] == ["li [a]", "1", "—", "—"]
-    assert f"- <sup>a</sup> {reason}" in to_markdown(compare(group(row("li", scores=scores))))
+    of = group(row("ours"), row("li", n=None, samples=None, scores=scores))
+    of["to_run"] = "vpbench run li --dataset puppets"
+    assert [c.text for c in table_model(of).rows[1].cells] == ["li", "1", "—", "—"]
+    assert legend(of)[0] == "— not run: `vpbench run li --dataset puppets`"
+    assert sum("not run" in text for text in legend(of)) == 1
+    assert f"- li: {reason}" in to_markdown(compare(of))
 
 
-def test_another_n_is_said_in_the_cell():
+def test_many_reasons_are_counted():
+    failed = {m: score_json(None, n=0, fingerprint="", reason="") for m in PRINT}
+    rows = [
+        row(f"m{k}", scores={m: {**s, "reason": f"failed: {k}"} for m, s in failed.items()})
+        for k in range(9)
+    ]
+    assert legend(group(*rows))[:4] == [
+        "— m0: failed: 0",
+        "— m1: failed: 1",
+        "— m2: failed: 2",
+        "— 6 more: --notes",
+    ]
+
+
+def test_another_n_is_noted():
     scores = {"psnr": figure(24.0, n=79), "fvd": figure(150.0, "fvd")}
-    model = table_model(group(row("a", scores=scores)))
-    assert model.rows[0].cells[2].plain == "24.00 [a]"
-    assert model.notes[0].plain == "[a] n = 79"
+    assert table_notes(group(row("a", scores=scores)))[0] == "a: PSNR: n = 79"
 
 
 def test_ranks_are_shown():
     rows = [row(rank, scores={"psnr": figure(2.0, rank=rank)}) for rank in ("1–2", "3", "10")]
     model = table_model(group(*rows, metrics=["psnr"]))
-    assert [r.cells[2].text for r in model.rows] == ["2.00 (1–2)", "2.00 (3)", "2.00 (10)"]
+    assert [r.cells[2].figure for r in model.rows] == ["2.00 (1–2)", "2.00 (3)", "2.00 (10)"]
     assert (
         "(2–3) is a rank among rows of equal conditioning; a range is a tie (24 comparisons "
         "together, Holm: a false one in at most 5 % of tables)"
@@ -240,10 +324,10 @@ def test_notes_of_the_whole_table():
     )
     assert got == [
         "± is one standard error; the ± of two rows is not the ± of their difference",
-        "n = 90 clips, 1 sample each",
         "one training run each: differences include training variance",
         "checkpoints: ours: bundled",
         "rendered figures: says nothing about photographic video",
+        "names of references: copy last frame is copy-last",
         "fingerprints: psnr aaaaaaaa, fvd bbbbbbbb",
     ]
 
@@ -267,7 +351,9 @@ def test_training_variance_is_noted_for_methods_fitted_once():
 
 
 def test_a_photographic_task_has_no_line_about_figures():
-    assert not any("rendered" in note for note in table_notes(group(row("a"), rendered=False)))
+    for of in (table_notes, legend):
+        assert not any("rendered" in t.lower() for t in of(group(row("a"), rendered=False)))
+        assert any("rendered" in t.lower() for t in of(group(row("a"), rendered=True)))
 
 
 def test_a_figure_of_another_fingerprint_is_refused():
@@ -276,13 +362,6 @@ def test_a_figure_of_another_fingerprint_is_refused():
         table_model(group(row("a", scores={"psnr": foreign})))
     reported = score_json(1.0, n=90, fingerprint="")
     assert table_model(group(row("a", "reported", scores={"psnr": reported})))
-
-
-def test_many_notes_have_distinct_labels():
-    rows = [row(f"m{k}", notes=[f"note {k}"]) for k in range(60)]
-    labels = [n.label for n in table_model(group(*rows)).notes if n.label]
-    assert len(set(labels)) == 60
-    assert labels[25:28] == ["z", "aa", "ab"]
 
 
 # Formats.
@@ -300,34 +379,70 @@ def test_markdown_is_aligned_and_escaped():
     assert table[1].split("|")[2].strip().endswith("-:")
     assert table[3].split(" | ")[0].startswith("| a\\|b\\_c&amp;d%e\\#f\\*g&lt;h&gt;\\\\i$j{k}\\~l")
     assert set(table[5]) == {"|", " "}
-    assert table[6].startswith("| *noise (null)*")
-    assert lines[0] == "### puppets, 16 frames"
+    assert table[6].startswith("| *noise*")
+    assert lines[0] == (
+        "### puppets · test · n = 90 clips · given -&gt; 16 predicted frames · 1 sample"
+    )
 
 
 def test_markdown_keeps_code_and_lists_differences():
     got = to_markdown(
         compare(group(row("a", notes=["see `x_y *z*` or_not"])), differences=["n: 90 vs 80"])
     )
-    assert "<sup>a</sup> see `x_y *z*` or\\_not" in got
+    assert "- a: see `x_y *z*` or\\_not" in got
     assert got.endswith("Not in one column:\n\n- n: 90 vs 80\n")
 
 
-def test_latex_is_escaped():
-    got = to_latex(compare(group(row(EVIL), row("real", "ceiling"), rendered=True)))
-    assert (
-        "a\\textbar{}b\\_c\\&d\\%e\\#f{*}g\\textless{}h\\textgreater{}\\textbackslash{}i\\$j\\{k\\}"
-        "\\textasciitilde{}l\\textasciicircum{}m{[}n=1{]} \\textasciigrave{}o & 1 & "
-        "24.30 $\\pm$ 0.12 & 152 $\\pm$ 8 \\\\" in got
-    )
-    assert "\\textcolor{gray}{real (same clips)}" in got
-    assert "method & given & PSNR (dB) $\\uparrow$ & FVD $\\downarrow$ \\\\" in got
-    assert got.count("\\midrule") == 2
-    assert got.isascii()
+def balanced(tex):
     depth = 0
-    for before, letter in zip(" " + got[:-1], got, strict=True):
+    for before, letter in zip(" " + tex[:-1], tex, strict=True):
         depth += (letter == "{") - (letter == "}") if before != "\\" else 0
         assert depth >= 0
-    assert depth == 0
+    return depth == 0
+
+
+def test_latex_is_escaped():
+    of = group(row(EVIL), row("real", "ceiling"), rendered=True)
+    got = to_latex(compare(of), columns=2)
+    # The name has more than one line.
+    name = "a\\textbar{}b\\_c\\&d\\%e\\#f{*}g\\textless{}h\\textgreater{}\\textbackslash{}i\\$j\\{k"
+    assert f"{name} & 1 & 24.30" in got
+    assert "\\quad \\}\\textasciitilde{}l\\textasciicircum{}m{[}" in got and "n=1{]}" in got
+    assert "\\textasciigrave{}o & & & \\\\" in got
+    assert "24.30$_{\\pm 0.12}$ & 152$_{\\pm 8}$ \\\\" in got
+    assert "\\textcolor{gray}{same clips}" in got
+    assert "method & given & PSNR $\\uparrow$ dB & FVD $\\downarrow$ \\\\" in got
+    assert "\\label{tab:puppets-16}" in got and "\\caption{puppets, test, n = 90 clips" in got
+    assert got.count("\\midrule") == 2
+    assert got.isascii() and balanced(got)
+
+
+def test_latex_marks_the_best_and_the_second():
+    values = {"a": 20.0, "b": 22.0, "c": 21.0, "d": 19.0}
+    rows = [row(name, scores={"psnr": figure(v, se=0.5)}) for name, v in values.items()]
+    rows[3]["tied"] = ["psnr"]
+    got = to_latex(compare(group(*rows, metrics=["psnr"])))
+    assert "b & 1 & \\textbf{\\boldmath 22.0$_{\\pm 0.5}$}" in got
+    assert "c & 1 & \\underline{21.0$_{\\pm 0.5}$}" in got
+    assert "d & 1 & \\underline{19.0$_{\\pm 0.5}$}" in got
+    assert "a & 1 & 20.0$_{\\pm 0.5}$ \\\\" in got
+
+
+def test_latex_notes_and_columns():
+    of = group(row("ours", notes=["only in all"], uses=["label"]))
+
+    def tex(**how):
+        return to_latex(compare(of), **how)
+
+    assert "standard error" in tex() and "only in all" not in tex()
+    assert "standard error" not in tex(notes="none") and "only in all" in tex(notes="all")
+    assert tex(columns=1).count("\\toprule") == 2 and tex(columns=2).count("\\toprule") == 1
+    wide = group(*(row("ours[a_long_parameter=1,another=2]") for _ in range(2)))
+    wide["metrics"] |= {f"fvd@{k}": wide["metrics"]["fvd"] for k in range(9)}
+    assert "\\begin{table*}" in to_latex(compare(wide), columns=11)
+    auto = to_latex(compare(wide))
+    assert "\\begin{table}" in auto and auto.count("\\toprule") > 2
+    assert [auto.count(f"FVD@{k} $") for k in range(9)] == [1] * 9
 
 
 def test_latex_minus_and_code():
@@ -369,7 +484,7 @@ def test_csv_runs_no_formula(name):
 def test_csv_follows_the_order_of_the_table():
     out = to_csv(compare(group(row("noise", "null"), row("ours"), row("real", "ceiling"))))
     lines = list(csv.DictReader(io.StringIO(out)))
-    assert [line["method"] for line in lines[::2]] == ["real", "ours", "noise"]
+    assert [line["method"] for line in lines[::2]] == ["ours", "real", "noise"]
     assert [line["metric"] for line in lines] == ["psnr", "fvd"] * 3
 
 
@@ -383,8 +498,8 @@ def test_a_group_without_rows_or_metrics():
     assert table_notes(group()) == []
     markdown = to_markdown(compare(group()))
     assert markdown.splitlines()[2:] == [
-        "| method | given | PSNR (dB) ↑ | FVD ↓ |",
-        "| ------ | ----: | ----------: | ----: |",
+        "| method | given | PSNR ↑ dB | FVD ↓ |",
+        "| ------ | ----: | --------: | ----: |",
     ]
     assert "\\bottomrule" in to_latex(compare(group()))
     assert to_csv(compare(group(row("a"), metrics=[]))) == ",".join(CSV_FIELDS) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vpbench.api.errors import BadData, MissingData, VpbenchError
@@ -137,12 +137,18 @@ def _as_it_was(job: Job) -> VpbenchError:
 
 
 def rescore(
-    folder: RunDir, wanted: Sequence[Wanted], plugins: Registry, paths: Paths, report: Report
+    folder: RunDir,
+    wanted: Sequence[Wanted],
+    plugins: Registry,
+    paths: Paths,
+    report: Report,
+    root: str | None = None,
 ) -> schema.RunJson:
     """Score one run in workers, keeping what is scored already and holds.
 
     Args:
         plugins: all plugins; workers import those of the dataset and of the metrics.
+        root: the dataset's folder, where it is not the one that the run was made with.
 
     Raises:
         BadData: the dataset is not the one that the run was made on.
@@ -151,9 +157,9 @@ def rescore(
     record = folder.read_record()
     inputs = record["inputs"]
     manifest = folder.check()
-    task_data = open_task_data(
-        TaskRef(**record["task_ref"]), registry(tuple(record["plugins"])), paths
-    )
+    ref = TaskRef(**record["task_ref"])
+    ref = replace(ref, root=root or ref.root)
+    task_data = open_task_data(ref, registry(tuple(record["plugins"])), paths)
     if (
         task_data.task.id != inputs["task"]["id"]
         or task_data.task.split_hash != inputs["task"]["split_hash"]

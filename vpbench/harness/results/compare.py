@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from vpbench.api.errors import Incomparable, UnknownName
 from vpbench.core import schema
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions, TaskRef
-from vpbench.core.paths import Paths
+from vpbench.core.paths import Paths, user_paths
 from vpbench.core.plan import REFERENCES
 from vpbench.core.records import RunInputs, ScoreRecord, Subset
 from vpbench.core.registry import Registry
@@ -31,9 +31,10 @@ from vpbench.harness.results.finished_runs import (
     unable,
 )
 from vpbench.harness.results.ranking import Column, Row, judge
-from vpbench.harness.results.rows import fill_floors, row_json
+from vpbench.harness.results.rows import fill_floors, row_json, run_command
 from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
+from vpbench.harness.results.versus import versus
 
 
 @dataclass
@@ -60,6 +61,26 @@ class _Query:
     paths: Paths
     failed: Mapping[str, str]
     folders: Collection[Path]
+    versus: MethodRef | None
+
+    def words(self, runs: Runs) -> list[str]:
+        """Options that a command for a missing run repeats.
+
+        Args:
+            runs: of the same task; the dataset's folder is theirs where the command names none.
+        """
+        words: list[str] = []
+        one = next(iter(runs.values()), None)
+        root = self.task.root or (one.folder.read_record()["task_ref"].get("root") if one else None)
+        if root:
+            words += ["--root", str(root)]
+        if self.options.preset:
+            words += ["--preset", self.options.preset]
+        if self.options.metrics is not None:
+            words += ["--metrics", ",".join(self.options.metrics)]
+        if self.paths.runs != user_paths().runs:
+            words += ["--runs", str(self.paths.runs)]
+        return words
 
 
 def compare(
@@ -71,10 +92,12 @@ def compare(
     subsets: Sequence[str] | None = None,
     failed: Mapping[str, str] | None = None,
     folders: Collection[Path] = (),
+    versus: MethodRef | None = None,
 ) -> Comparison:
-    """One group for each task and number of frames.
+    """One group for each task and number of frames, that of the task's own horizon first.
 
     Args:
+        methods: () for all that have a finished run.
         options: preset, metrics (None is all that are stored) and whether references are shown.
         task: only runs of this dataset and task; runs with its `limit` go first. None is every
             task that has a run of any method.
@@ -82,17 +105,30 @@ def compare(
             there, if the dataset has one.
         failed: methods that have failed just now, with the reason: a dash stands for them.
         folders: runs that go before others of the same method and seeds.
+        versus: the row that all others are compared with besides.
 
     Raises:
-        UnknownName: a method that is not installed and has no run, a subset that no run has.
+        UnknownName: a method that is not installed and has no run, a subset that no run has, a
+            row to compare with that no table has.
         HashMismatch: a stored file is not what was written.
     """
     refs = [r for method in methods for r in expand(method, registry)]
     query = _Query(
-        refs, options, task or TaskRef(dataset=""), subsets, registry, paths, failed or {}, folders
+        refs,
+        options,
+        task or TaskRef(dataset=""),
+        subsets,
+        registry,
+        paths,
+        failed or {},
+        folders,
+        versus,
     )
     comparison = Comparison()
     stored = _tasks(query)
+    if not refs:
+        names = [str(run.inputs["method"]) for _, runs in stored for run in runs.values()]
+        query = replace(query, refs=_without_references(names))
     _check_names(query, stored)
     _check_subsets(query, stored)
     for inputs, runs in stored:
@@ -112,6 +148,7 @@ def compare(
                 },
             }
             comparison.groups += _groups(query, own, part, comparison)
+    _check_versus(query, comparison)
     comparison.differences = [*_between(comparison.groups), *comparison.differences]
     return comparison
 
@@ -128,9 +165,15 @@ def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
         size = inputs["task"]["size"]
         wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
         runs = newest(query.paths.runs, task_id, query.registry, query.task.limit, query.folders)
-        if any(run.inputs["method"] in wanted for run in runs.values()):
+        failed = wanted & set(query.failed)
+        if not wanted or failed or any(run.inputs["method"] in wanted for run in runs.values()):
             chosen.append((inputs, runs))
     return chosen
+
+
+def _without_references(names: Sequence[str]) -> list[MethodRef]:
+    """Each method of some names once; the references stand in every table anyway."""
+    return [MethodRef.parse(n) for n in sorted(set(names)) if n not in REFERENCES]
 
 
 def _matches(ref: TaskRef, inputs: RunInputs) -> bool:
@@ -169,6 +212,14 @@ def _check_subsets(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
             )
 
 
+def _check_versus(query: _Query, comparison: Comparison) -> None:
+    if query.versus is None or any("versus" in group for group in comparison.groups):
+        return
+    names = dict.fromkeys(row["method"] for g in comparison.groups for row in g["rows"])
+    if names:
+        raise UnknownName("row", str(query.versus), names, hint="--vs takes a row of the table.")
+
+
 def _check_names(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
     """A name that is neither installed nor in any run is a mistake, not a missing run."""
     have = {r.inputs["method"] for _, runs in stored for r in runs.values()}
@@ -200,12 +251,12 @@ def _groups(
     for row in rows:
         doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
         row.doubts = [text for text in doubts if text]
+    words = query.words(runs)
+    counts = sorted({f for r in rows for run in r.runs for _, f in run.scores})
     groups: list[schema.GroupJson] = []
-    for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
+    for frames in sorted(counts, key=lambda f: f != task["horizon"]) or [task["horizon"]]:
         columns = _columns(rows, frames, query.options.metrics, comparison)
-        groups.append(_group(task, frames, rows, columns, inputs))
-    if not groups:
-        groups.append(_group(task, task["horizon"], rows, {}, inputs))
+        groups.append(_group(query, words, task, frames, rows, columns, inputs))
     return groups
 
 
@@ -267,16 +318,19 @@ def _order(metric: str) -> tuple[int, str]:
 
 
 def _group(
+    query: _Query,
+    words: Sequence[str],
     task: dict[str, Any],
     frames: int,
     rows: Sequence[Row],
     columns: Mapping[str, Column],
     inputs: RunInputs,
 ) -> schema.GroupJson:
-    shown = [row_json(row, frames, columns, inputs) for row in rows]
+    shown = [row_json(row, frames, columns, inputs, words) for row in rows]
     fill_floors(shown, columns)
     comparisons = judge(rows, shown, frames, columns)
-    return {
+    missing = [row.name for row in rows if not (row.runs or row.failed or row.unable)]
+    group: schema.GroupJson = {
         "task": {**task, "dataset": inputs["dataset"]},
         "frames": frames,
         "metrics": {
@@ -285,7 +339,14 @@ def _group(
         },
         "rows": shown,
         "comparisons": comparisons,
+        "to_run": run_command(missing, inputs, words) if missing else "",
     }
+    if query.versus is not None:
+        size, preset = task["size"], query.options.preset
+        chosen = canonical(query.versus, query.registry, size, preset)
+        if chosen in [row.name for row in rows]:
+            group["versus"] = versus(chosen, rows, shown, frames, columns)
+    return group
 
 
 def _between(groups: Sequence[schema.GroupJson]) -> list[str]:

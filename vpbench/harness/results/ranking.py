@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,15 @@ from vpbench.core.samples import (
     difference,
     set_sample,
 )
-from vpbench.core.simultaneous import LEVEL, Cell, NullTest, judge_table
+from vpbench.core.simultaneous import (
+    LEVEL,
+    Cell,
+    NullTest,
+    PairTest,
+    TableTests,
+    judge_pairs,
+    judge_table,
+)
 from vpbench.harness.results.finished_runs import FinishedRun
 
 NULLS = ("copy-last", "linear", "blur-copy", "noise")
@@ -116,13 +125,7 @@ def judge(
         How many comparisons there were.
     """
     names = list(columns)
-    samples: dict[Cell, Sample] = {}
-    for k, row in enumerate(rows):
-        for metric, name in enumerate(names):
-            scored = shown[k]["scores"][name]["value"] is not None
-            sample = sample_of(row, frames, columns[name]) if scored else None
-            if sample is not None:
-                samples[k, metric] = sample
+    samples = samples_of(rows, shown, frames, columns)
     tests = judge_table(
         samples,
         [column.direction for column in columns.values()],
@@ -137,7 +140,64 @@ def judge(
         note = _mark(test, rows[null].name, columns[names[metric]].metric)
         if note and note not in shown[k]["notes"]:
             shown[k]["notes"].append(note)
+    _put_ties(samples, shown, columns, tests)
     return {"nulls": tests.n_nulls, "pairs": tests.n_pairs, "level": LEVEL}
+
+
+def samples_of(
+    rows: Sequence[Row],
+    shown: Sequence[schema.RowJson],
+    frames: int,
+    columns: Mapping[str, Column],
+) -> dict[Cell, Sample]:
+    """(row, metric) -> what its figure stands on; cells without a figure or clips are left out."""
+    samples: dict[Cell, Sample] = {}
+    for k, row in enumerate(rows):
+        for metric, (name, column) in enumerate(columns.items()):
+            scored = shown[k]["scores"][name]["value"] is not None
+            sample = sample_of(row, frames, column) if scored else None
+            if sample is not None:
+                samples[k, metric] = sample
+    return samples
+
+
+def _put_ties(
+    samples: Mapping[Cell, Sample],
+    shown: Sequence[schema.RowJson],
+    columns: Mapping[str, Column],
+    tests: TableTests,
+) -> None:
+    """Note in each method in which metrics it is not told apart from the best value shown.
+
+    All pairs of methods are one family, whatever they are given: this ranks nothing. Where two
+    methods are ranked with each other, their ranks decide.
+    """
+    methods = [
+        k for k, row in enumerate(shown) if row["kind"] == "method" and not row["not_comparable"]
+    ]
+    apart = {
+        (a, b, m): difference(samples[a, m], samples[b, m])
+        for m in range(len(columns))
+        for a, b in itertools.combinations(methods, 2)
+        if (a, m) in samples and (b, m) in samples
+    }
+    directions: list[Direction] = [column.direction for column in columns.values()]
+    sides: dict[tuple[int, int, int], Direction] = {key: directions[key[2]] for key in apart}
+    pairs: dict[tuple[int, int, int], PairTest] = {
+        **judge_pairs(apart, sides),
+        **tests.pairs,
+    }
+    for m, name in enumerate(columns):
+        known = {
+            k: f for k in methods if (f := schema.compared(shown[k]["scores"][name])) is not None
+        }
+        if not known:
+            continue
+        best = (max if directions[m] == "up" else min)(known, key=lambda k: known[k])
+        for k in known:
+            test = pairs.get((min(k, best), max(k, best), m))
+            if test is not None and test.p is not None and not test.better:
+                shown[k]["tied"].append(name)
 
 
 def _pools(shown: Sequence[schema.RowJson]) -> list[list[int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
@@ -31,11 +32,19 @@ def fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -
 
 
 def row_json(
-    row: Row, frames: int, columns: Mapping[str, Column], inputs: RunInputs
+    row: Row,
+    frames: int,
+    columns: Mapping[str, Column],
+    inputs: RunInputs,
+    words: Sequence[str] = (),
 ) -> schema.RowJson:
-    """A row of one table; a method without a run has a dash with the reason in every column."""
+    """A row of one table; a method without a run has a dash with the reason in every column.
+
+    Args:
+        words: options that a command to run it needs besides.
+    """
     if not row.runs:
-        why = f"not run: `{run_command(row.name, inputs)}`"
+        why = f"not run: `{run_command([row.name], inputs, words)}`"
         if row.failed:
             why = f"failed: {row.failed}"
         elif row.unable:
@@ -58,6 +67,9 @@ def row_json(
             "nulls": [],
             "notes": [] if scores else [why],
             "not_comparable": [],
+            "missed": [],
+            "doubts": [],
+            "tied": [],
         }
     first = row.runs[0].inputs
     return {
@@ -74,31 +86,40 @@ def row_json(
             name: tested(_score(row, frames, c), first["kind"]) for name, c in columns.items()
         },
         "nulls": [],
-        "notes": _notes(row),
+        "notes": _notes(row, words),
         "not_comparable": _not_comparable(row),
+        "missed": _once(
+            text
+            for run in row.runs
+            for stage in run.stages
+            for text in StageNotes.of(stage).missed(stage["stage"])
+        ),
+        "doubts": _once(row.doubts),
+        "tied": [],
     }
 
 
-def run_command(method: str, inputs: RunInputs) -> str:
-    """The command that makes a missing run of a task."""
-    task = inputs["task"]
-    named = f"'{method}'" if "[" in method else method
-    dataset = inputs["dataset"]
-    quoted = f"'{dataset}'" if any(c in dataset for c in "[ ") else dataset
-    own = (
-        ""
-        if dataset.startswith("folder:") or task["name"] == dataset
-        else f" --task {task['name']}"
-    )
-    limit = f" --limit {task['limit']}" if task["limit"] else ""
-    return f"vpbench run {named} --dataset {quoted}{own}{limit}"
+def run_command(methods: Sequence[str], inputs: RunInputs, words: Sequence[str] = ()) -> str:
+    """The command that makes missing runs of a task.
+
+    Args:
+        words: options that it needs besides.
+    """
+    task, dataset = inputs["task"], inputs["dataset"]
+    command = ["vpbench", "run", *methods, "--dataset", dataset]
+    if not dataset.startswith("folder:") and task["name"] != dataset:
+        command += ["--task", task["name"]]
+    if task["limit"]:
+        command += ["--limit", str(task["limit"])]
+    return shlex.join([*command, *words])
 
 
-def _notes(row: Row) -> list[str]:
+def _notes(row: Row, words: Sequence[str]) -> list[str]:
     """What a reader of the row must know, each once."""
-    notes = [
-        f"{text}: `{run_command(row.name, row.runs[0].inputs)}` checks it" for text in row.doubts
-    ]
+    notes: list[str] = []
+    if row.doubts:
+        check = run_command([row.name], row.runs[0].inputs, words)
+        notes = [f"{text}: `{check}` checks it" for text in row.doubts]
     for run in row.runs:
         notes += run.manifest["notes"]
         notes += not_comparable_notes(_limited(run))
@@ -109,7 +130,7 @@ def _notes(row: Row) -> list[str]:
         notes += run.inputs["notes"]
     if row.runs[0].inputs["kind"] == "oracle":
         notes.append("oracle: sees the true future")
-    return list(dict.fromkeys(notes))
+    return _once(notes)
 
 
 def _not_comparable(row: Row) -> list[str]:
@@ -119,7 +140,11 @@ def _not_comparable(row: Row) -> list[str]:
         reasons += _limited(run)
         for stage in run.stages:
             reasons += StageNotes.of(stage).not_comparable
-    return list(dict.fromkeys(reasons))
+    return _once(reasons)
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
 
 
 def _limited(run: FinishedRun) -> list[str]:

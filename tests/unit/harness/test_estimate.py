@@ -1,0 +1,164 @@
+"""What is said of a training before it starts, and when `run` asks."""
+
+import json
+from dataclasses import replace
+
+import click
+import pytest
+
+from vpbench.api import Effort
+from vpbench.cli import run as run_verb
+from vpbench.core.checkpoints import StagePlan
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
+from vpbench.core.plan import Plan, RunPlan
+from vpbench.core.registry import registry
+from vpbench.core.resolve import resolve
+from vpbench.core.rundir import StageDir
+from vpbench.core.stages import stage_graph
+from vpbench.harness.training.estimate import preset_costs, span, training_estimates
+
+
+def planned(tmp_path, name="ours[preset=paper]", seeds=(0,), origin="to fit", effort=None):
+    plugins = registry()
+    method = resolve(MethodRef.parse(name), plugins, 64)
+    if effort is not None:
+        method = replace(method, spec=replace(method.spec, effort=effort))
+    runs = []
+    for seed in seeds:
+        nodes = stage_graph(method, {"id": "x"}, 64, plugins, seed)
+        stages = tuple(StagePlan(n, origin, StageDir(tmp_path / n.folder)) for n in nodes)
+        runs.append(
+            RunPlan(
+                method=method,
+                seed=0,
+                fit_seed=seed,
+                samples=1,
+                stages=stages,
+                key="",
+                folder=None,
+                requested=True,
+            )
+        )
+    return Plan(None, tuple(runs), ())
+
+
+def said(plan, device="cpu"):
+    return [estimate.text() for estimate in training_estimates(plan, device)]
+
+
+EFFORT = {
+    "paper": Effort(600_000),
+    "cpu": Effort(10_000, cpu_hours=1.0, gpu_hours=0.1),
+    "smoke": Effort(10, cpu_hours=0.01),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds", "device", "wanted"),
+    [
+        (
+            "ours[preset=cpu]",
+            (0,),
+            "cpu",
+            "ours: trains preset cpu: 10,000 steps, about 60 min on 2 CPU cores",
+        ),
+        (
+            "ours[preset=cpu]",
+            (0, 1, 2),
+            "cpu",
+            "ours: trains preset cpu 3 times: 10,000 steps, about 3.0 h on 2 CPU cores",
+        ),
+        (
+            "ours[preset=paper]",
+            (0,),
+            "cpu",
+            "ours[preset=paper]: trains preset paper: 600,000 steps, at least 60 h on 2 CPU cores; "
+            "--preset cpu: 60 min",
+        ),
+        (
+            "ours[preset=paper]",
+            (0,),
+            "cuda:0",
+            "ours[preset=paper]: trains preset paper: 600,000 steps, at least 6.0 h on an H100; "
+            "--preset cpu: 6 min",
+        ),
+        (
+            "ours[preset=gpu]",
+            (0,),
+            "cpu",
+            "ours[preset=gpu]: trains preset gpu: no time is known for it; --preset cpu: 60 min",
+        ),
+    ],
+)
+def test_the_declared_time_is_said_or_a_bound_by_its_steps(tmp_path, name, seeds, device, wanted):
+    plan = planned(tmp_path, name, seeds, effort=EFFORT)
+    (text,) = said(plan, device)
+    assert text.replace("ours[preset=cpu]", "ours") == wanted
+
+
+def test_what_took_so_long_here_counts_more(tmp_path):
+    plan = planned(tmp_path, "ours[preset=cpu]", effort=EFFORT)
+    for stage in plan.runs[0].stages:
+        path = stage.folder.path
+        other = path.with_name(f"{path.name.rpartition('-')[0]}-0123456789abcdef")
+        other.mkdir(parents=True)
+        record = {"method": stage.node.method.name, "seconds": 1800.0}
+        (other / "stage.json").write_text(json.dumps(record))
+    (text,) = said(plan)
+    assert "about 60 min on this machine" in text  # two stages that are fitted
+    next(iter(tmp_path.glob("*motion*/stage.json"))).unlink()
+    assert "on 2 CPU cores" in said(plan)[0]
+
+
+def test_nothing_is_said_where_nothing_is_trained(tmp_path):
+    assert said(planned(tmp_path, origin="bundled")) == []
+    assert said(planned(tmp_path, effort={})) == [
+        "ours[preset=paper]: trains preset paper: no time is known for it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [
+        (0.001, "4 s"),
+        (0.5, "30 min"),
+        (1.49, "89 min"),
+        (2.0, "2.0 h"),
+        (48, "48 h"),
+        (200, "8 days"),
+    ],
+)
+def test_times_as_people_say_them(hours, text):
+    assert span(hours) == text
+
+
+def test_every_preset_of_the_bundled_methods_declares_its_steps():
+    for name in ("ours", "villegas", "wichers", "li", "latent-flow"):
+        spec = registry().method(name)
+        assert set(spec.effort) == set(spec.presets)
+        assert spec.effort["cpu"].cpu_hours
+        assert [row[0] for row in preset_costs(spec)] == list(spec.effort)
+
+
+@pytest.mark.parametrize(
+    ("preset", "terminal", "yes", "asked"),
+    [
+        ("paper", True, False, True),
+        ("paper", True, True, False),
+        ("paper", False, False, False),
+        ("cpu", True, False, False),
+    ],
+)
+def test_only_on_a_terminal_and_only_before_hours_it_asks(
+    tmp_path, monkeypatch, capsys, preset, terminal, yes, asked
+):
+    questions = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(click, "confirm", lambda text, **_: questions.append(text) or False)
+    plan = planned(tmp_path, f"ours[preset={preset}]", effort=EFFORT)
+    agreed = run_verb._agreed(plan, RunOptions(device="cpu"), yes=yes)
+    assert agreed is not asked and bool(questions) is asked
+    assert not questions or questions[0].startswith("Train for at least 60 h?")
+    assert "trains preset" in capsys.readouterr().err
