@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from vpbench.api.errors import BadData
 from vpbench.api.types import Frames
-from vpbench.media import advice
 
 KEY = "frames"
 
@@ -109,16 +108,31 @@ def _check_size(path: Path, data: bytes) -> None:
 def _check(path: Path, array: npt.NDArray[np.generic]) -> None:
     shape = "x".join(str(n) for n in array.shape)
     if array.dtype != np.uint8:
-        fix = advice.value_fix(array)
+        extra = ""
+        if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all():
+            extra = " with NaN or infinite values"
         raise BadData(
-            f"{path}: {KEY!r} is {advice.describe_range(array)}, not uint8 in 0..255.",
-            fix=f"Save {fix}." if fix else "Save values in 0..255 as uint8.",
+            f"{path}: {KEY!r} is {array.dtype}{extra}, not uint8 in 0..255.", fix=_cast(array)
         )
     if array.ndim != 4 or array.shape[-1] != 3:
-        fix = advice.axes_fix(array.shape)
-        raise BadData(
-            f"{path}: {KEY!r} is {shape}, not TxHxWx3.",
-            fix=f"Save {fix}." if fix else "Save RGB frames of one clip.",
-        )
+        raise BadData(f"{path}: {KEY!r} is {shape}, not TxHxWx3.", fix=_reshape(array))
     if 0 in array.shape:
         raise BadData(f"{path}: {KEY!r} is {shape}: it is empty.", fix="Save it again with frames.")
+
+
+def _cast(array: npt.NDArray[np.generic]) -> str:
+    if array.dtype.kind == "f":
+        return "Save (a * 255).round().clip(0, 255).astype(np.uint8) if a is in 0..1."
+    return "Save a.astype(np.uint8) if all values are in 0..255."
+
+
+def _reshape(array: npt.NDArray[np.generic]) -> str:
+    if array.ndim == 3:
+        return "Save np.repeat(a[..., None], 3, axis=-1) if it is grey."
+    if array.ndim == 4 and array.shape[1] == 3:
+        return "Save a.transpose(0, 2, 3, 1)."
+    if array.ndim == 4 and array.shape[-1] == 4:
+        return "Save a[..., :3] if the fourth channel is alpha."
+    if array.ndim == 4 and array.shape[-1] == 1:
+        return "Save np.repeat(a, 3, axis=-1) if it is grey."
+    return "Save RGB frames of one clip."

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from vpbench.api.errors import BadData, UsageError
 from vpbench.api.types import Frames
 from vpbench.harness.scoring.array_clips import write_arrays
-from vpbench.media.advice import axes_fix, describe_range, value_fix
+from vpbench.python.advice import axes_fix, describe_range, value_fix
 
 Range = tuple[float, float]
 
@@ -69,12 +69,7 @@ def frames_of(value: Any, name: str, value_range: Range | None, dimensions: int 
 
 def _wrong_values(array: npt.NDArray[Any], name: str) -> BadData:
     what = f"{name} is {describe_range(array)}, not uint8 in 0..255."
-    fix = value_fix(array)
-    if array.dtype.kind == "f" and fix.startswith("(a * 255)"):
-        return BadData(what, fix="Pass value_range=(0, 1).")
-    if array.dtype.kind == "f" and fix.startswith("((a + 1)"):
-        return BadData(what, fix="Pass (a + 1) / 2 with value_range=(0, 1).")
-    return BadData(what, fix=f"Pass {fix}." if fix else None)
+    return BadData(what, fix=value_fix(array))
 
 
 def _scaled(array: npt.NDArray[Any], name: str, value_range: Range) -> Frames:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from vpbench.api.errors import Missing
 from vpbench.python import process
@@ -13,6 +13,23 @@ from vpbench.python.results import Measurement, Score
 Clips = Any
 """uint8 array or tensor [N,T,H,W,3], a list of clips [T,H,W,3], a mapping name -> clip, or the path
 of a folder, with options in brackets as on the command line."""
+
+
+class Options(TypedDict, total=False):
+    """Options of `measure`, for one metric."""
+
+    value_range: tuple[float, float] | None
+    frames: int | None
+    stride: int
+    start: Literal["first", "random", "all"]
+    clips_per_video: int | None
+    given: Literal["include", "exclude"] | None
+    size: int | None
+    protocol: str | None
+    seed: int
+    workers: int | None
+    device: str
+    progress: bool
 
 
 def measure(
@@ -89,14 +106,14 @@ def measure(
     return Measurement(scores, answer["frames"], answer["sampling"], tuple(answer["notes"]))
 
 
-def _one(metric: str, real: Clips, fake: Clips, options: Mapping[str, Any]) -> Score:
+def _one(metric: str, real: Clips, fake: Clips, options: Options) -> Score:
     score = measure(real, fake, [metric], **options)[metric]
     if score.value is None:
         raise Missing(f"{metric}: {score.reason}.")
     return score
 
 
-def fvd(real: Clips, fake: Clips, **options: Any) -> Score:
+def fvd(real: Clips, fake: Clips, **options: Unpack[Options]) -> Score:
     """Frechet video distance of two sets of clips; lower is better.
 
     Needs at least 2 clips of at least 9 frames on each side; the weights of I3D (47 MB) are fetched
@@ -116,7 +133,7 @@ def fvd(real: Clips, fake: Clips, **options: Any) -> Score:
     return _one("fvd", real, fake, options)
 
 
-def kvd(real: Clips, fake: Clips, **options: Any) -> Score:
+def kvd(real: Clips, fake: Clips, **options: Unpack[Options]) -> Score:
     """Kernel video distance of two sets of clips: unbiased, may be negative; lower is better.
 
     Args:
@@ -128,7 +145,7 @@ def kvd(real: Clips, fake: Clips, **options: Any) -> Score:
     return _one("kvd", real, fake, options)
 
 
-def psnr(real: Clips, fake: Clips, **options: Any) -> Score:
+def psnr(real: Clips, fake: Clips, **options: Unpack[Options]) -> Score:
     """Peak signal-to-noise ratio of paired clips in dB; higher is better.
 
         >>> import numpy as np, vpbench
@@ -145,7 +162,7 @@ def psnr(real: Clips, fake: Clips, **options: Any) -> Score:
     return _one("psnr", real, fake, options)
 
 
-def ssim(real: Clips, fake: Clips, **options: Any) -> Score:
+def ssim(real: Clips, fake: Clips, **options: Unpack[Options]) -> Score:
     """Structural similarity of paired clips, at most 1; higher is better.
 
     Args:

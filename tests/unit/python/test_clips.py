@@ -20,7 +20,7 @@ SET.flat[:2] = 0, 255
         (SET > 99, "a.astype(np.uint8) * 255"),
         (SET / np.float32(255), "value_range=(0, 1)"),
         (SET / np.float32(127.5) - 1, "(a + 1) / 2 with value_range=(0, 1)"),
-        (SET.astype(np.float32), "a.round().clip(0, 255).astype(np.uint8)"),
+        (SET.astype(np.float32), "a.round().astype(np.uint8)"),
         (SET.astype(np.int64), "a.astype(np.uint8)"),
         (np.moveaxis(SET, -1, 2), "np.moveaxis(a, -3, -1)"),
         (np.moveaxis(SET, -1, 1), "np.moveaxis(a, -4, -1)"),
@@ -32,7 +32,7 @@ SET.flat[:2] = 0, 255
 def test_each_array_gets_its_own_line(array, fix):
     with pytest.raises(BadData) as caught:
         frames_of(array, "real", None, 5)
-    assert caught.value.fix == f"Pass {fix}."
+    assert caught.value.fix.startswith(f"Pass {fix}")
     value_range = (0, 1) if "value_range" in fix else None
     code = re.sub(r" with value_range.*|^value_range.*", "", fix)
     mended = eval(code, {"np": np, "a": array}) if code else array

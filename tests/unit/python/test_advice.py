@@ -1,9 +1,12 @@
 """The advice for an array is right for that array: it is followed, and gives the clip."""
 
+import re
+
 import numpy as np
 import pytest
 
-from vpbench.media.advice import axes_fix, describe_range, value_fix
+from vpbench.python.advice import axes_fix, describe_range, value_fix
+from vpbench.python.clips import frames_of
 
 VIDEO = np.random.default_rng(0).integers(0, 256, (5, 12, 9, 3), np.uint8)
 VIDEO.flat[:2] = 0, 255
@@ -21,14 +24,17 @@ def follow(fix, a):
         ((VIDEO / 255).astype(np.float64), VIDEO),
         (VIDEO / np.float32(127.5) - 1, VIDEO),
         (VIDEO.astype(np.float32), VIDEO),
-        (VIDEO.astype(np.float64) + 0.3, VIDEO),
+        (np.clip(VIDEO + 0.3, 0, 255), VIDEO),
         (VIDEO.astype(np.int64), VIDEO),
         (VIDEO.astype(np.uint16) * 257, VIDEO),
-        (np.clip(VIDEO / np.float32(255), 0, 1) + np.float32(1e-6), VIDEO),
     ],
 )
 def test_values_become_the_clip(array, expected):
-    made = follow(value_fix(array), array)
+    sentence = value_fix(array)
+    code = re.fullmatch(r"Pass (.*?)( with value_range=.*)?[.:]( its values.*)?", sentence)[1]
+    ranged = "value_range" in sentence
+    passed = array if code.startswith("value_range") else follow(code, array)
+    made = frames_of(passed, "a", (0, 1) if ranged else None)
     assert made.dtype == np.uint8
     np.testing.assert_array_equal(made, expected)
 
@@ -38,14 +44,14 @@ def test_values_become_the_clip(array, expected):
     [
         np.full((1, 2), np.nan, np.float32),
         np.full((1, 2), np.inf),
-        np.full((1, 2), -7),
+        np.full((1, 2), -700),
         np.full((1, 2), 3e4, np.float32),
         np.zeros((0, 2), np.float32),
         np.zeros((1, 2), np.complex64),
     ],
 )
-def test_no_advice_where_none_is_right(array):
-    assert value_fix(array) == ""
+def test_no_expression_where_none_is_right(array):
+    assert "astype" not in value_fix(array) and "value_range" not in value_fix(array)
     assert str(array.dtype) in describe_range(array)
 
 

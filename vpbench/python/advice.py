@@ -1,7 +1,6 @@
-"""The one line that makes an array a clip: what to change in its values or its axes.
+"""The one line that makes an array a set of clips: what to change in its values or its axes.
 
-Files and arrays from Python are refused with the same advice. It rests on the array itself: what
-mends floats in 0..1 would ruin floats in 0..255.
+What becomes of values is the advice for files, too (`vpbench.media.array_advice`).
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-_SLACK = 1e-3
-"""How far beyond 0..1 or -1..1 rounding may carry floats that mean that range."""
+from vpbench.media.array_advice import cast_advice
 
 
 def describe_range(array: npt.NDArray[np.generic]) -> str:
-    """What the values are: `float32 from -1 to 0.97`, `bool`, `int64 with values above 255`."""
+    """What the values are: `float32 from -1 to 0.97`, `bool`, `int64 from 0 to 700`."""
     if array.dtype.kind == "f" and array.size:
         values = array.astype(np.float64)
         if not np.isfinite(values).all():
@@ -28,26 +26,16 @@ def describe_range(array: npt.NDArray[np.generic]) -> str:
 
 
 def value_fix(array: npt.NDArray[np.generic]) -> str:
-    """The expression for an array `a` that gives uint8 in 0..255; "" where none can."""
-    kind = array.dtype.kind
-    if kind == "b":
-        return "a.astype(np.uint8) * 255"
-    if kind in "iu":
-        if array.size and int(array.min()) >= 0 and int(array.max()) <= 255:
-            return "a.astype(np.uint8)"
-        if array.dtype == np.uint16:
-            return "(a // 257).astype(np.uint8)"
-        return ""
-    if kind != "f" or not array.size or not np.isfinite(array.astype(np.float64)).all():
-        return ""
-    low, high = float(array.min()), float(array.max())
-    if low >= -_SLACK and high <= 1 + _SLACK:
-        return "(a * 255).round().clip(0, 255).astype(np.uint8)"
-    if low >= -1 - _SLACK and high <= 1 + _SLACK:
-        return "((a + 1) * 127.5).round().clip(0, 255).astype(np.uint8)"
-    if low >= -0.5 and high <= 255.5:
-        return "a.round().clip(0, 255).astype(np.uint8)"
-    return ""
+    """What to do with the values of an array `a`: a sentence.
+
+    Floats in 0..1 and -1..1 are passed with their range instead of being rounded by hand.
+    """
+    advice = cast_advice(array)
+    if array.dtype.kind == "f" and "in 0..1." in advice:
+        return "Pass value_range=(0, 1)."
+    if array.dtype.kind == "f" and "in -1..1." in advice:
+        return "Pass (a + 1) / 2 with value_range=(0, 1)."
+    return advice.replace("Save ", "Pass ", 1)
 
 
 def axes_fix(shape: Sequence[int], wanted: int = 4) -> str:
