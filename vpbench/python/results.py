@@ -220,13 +220,15 @@ class Runs:
 
     Attributes:
         runs: the entries.
-        methods: those that were asked for.
+        methods, preset, limit: what was asked for, for `table`.
         folder: where results are.
     """
 
     runs: Sequence[RunJson]
     methods: Sequence[str]
     folder: str | None
+    preset: str | None = None
+    limit: int | None = None
 
     def __getitem__(self, method: str) -> dict[str, Score]:
         """The scores of a method's first run, by metric."""
@@ -247,7 +249,13 @@ class Runs:
         from vpbench.python.running import compare
 
         tasks = {run["task"] for run in self.runs}
-        return compare(self.methods, task=tasks.pop(), runs=self.folder)
+        return compare(
+            self.methods,
+            task=tasks.pop(),
+            preset=self.preset,
+            limit=self.limit,
+            runs=self.folder,
+        )
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row a run and metric."""

@@ -101,7 +101,7 @@ def run(
     bad = [r for r in answer["runs"] if r["status"] != "ok" and r["kind"] in ("method", "oracle")]
     if check and bad:
         raise MethodFailed("; ".join(_sentence(r) for r in bad))
-    return Runs(answer["runs"], names, folder)
+    return Runs(answer["runs"], names, folder, preset, limit)
 
 
 def _sentence(entry: RunJson) -> str:
@@ -125,6 +125,7 @@ def compare(
     preset: str | None = None,
     references: bool = True,
     subsets: Sequence[str] | None = None,
+    limit: int | None = None,
     runs: str | os.PathLike[str] | None = None,
 ) -> Table:
     """The scores of finished runs side by side, as `vpbench compare` does; computes nothing.
@@ -138,6 +139,7 @@ def compare(
         dataset, task: show only these; None is all that have a run of any of the methods.
         metrics, preset, subsets: as the options of `vpbench compare`.
         references: show reference rows.
+        limit: runs over so many test clips go before others.
         runs: folder of the results; None is ./runs, or VPBENCH_RUNS.
 
     Raises:
@@ -168,7 +170,7 @@ def compare(
         chosen,
         registry(plugins),
         paths,
-        TaskRef(dataset=dataset or "", task=task),
+        TaskRef(dataset=dataset or "", task=task, limit=limit),
         None if subsets is None else list(subsets),
     )
     if not result.groups:
