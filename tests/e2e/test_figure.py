@@ -227,6 +227,27 @@ def test_formats(place, tmp_path):
     assert b">test/down/clip01 \xc2\xb7 down<" in data
 
 
+def test_pages_layouts_and_what_papers_leave_out(place, tmp_path):
+    pytest.importorskip("matplotlib")
+    words = (METHOD, "--count", 3, "--columns", 2, "--sample", 1)
+    paged = record(place, "predictions", *words, "--per-page", 2, out=tmp_path / "paged")
+    assert paged["files"] == ["predictions-01.png", "predictions-02.png"]
+    first, second = (sheet(tmp_path / "paged" / name) for name in paged["files"])
+    assert first.shape[0] > second.shape[0]
+    whole = record(place, "predictions", *words, "--layout", "wide", out=tmp_path / "wide")
+    wide = sheet(tmp_path / "wide" / "predictions.png")
+    assert whole["clips"] == paged["clips"] and wide.shape[1] > 2 * first.shape[1]
+    for clip in (c["id"] for c in whole["clips"]):
+        assert holds(wide, enlarged(stored_frames(place, SAFE, clip)[1][-1], 8))
+    bare = (*words, "--no-titles", "--no-ids", "--dpi", 300)
+    record(place, "predictions", *bare, out=tmp_path / "bare")
+    with Image.open(tmp_path / "bare" / "predictions.png") as image:
+        assert round(image.info["dpi"][0]) == 300
+    record(place, "predictions", *bare, "--format", "svg", out=tmp_path / "svg")
+    text = (tmp_path / "svg" / "predictions.svg").read_text()
+    assert ">down<" in text and "test/" not in text and "Predictions" not in text
+
+
 def test_bad_input(place, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "text.png").write_text("no picture")

@@ -72,6 +72,16 @@ def _shared(function: F) -> F:
             help="Background colour.",
         ),
         click.option(
+            "--titles/--no-titles", default=True, help="Title and caption; papers have their own."
+        ),
+        click.option("--ids/--no-ids", default=True, help="Ids of the clips."),
+        click.option(
+            "--dpi",
+            type=click.IntRange(10, 2400),
+            metavar="N",
+            help="Pixels for an inch in print: a higher number makes a smaller figure.",
+        ),
+        click.option(
             "--columns",
             type=click.IntRange(1, 64),
             default=8,
@@ -132,7 +142,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         make: (studio, planned methods) -> figure.
     """
     from vpbench.harness.figures.sources import Studio
-    from vpbench.harness.figures.write import check_target, write_figure, written
+    from vpbench.harness.figures.write import Style, check_target, write_figure, written
     from vpbench.harness.prediction.loaded import plan_loaded
 
     out = fields["out"].expanduser().absolute()
@@ -164,11 +174,13 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
             chosen,
             fields["columns"],
             fields.get("sample", 0),
+            fields["ids"],
             progress,
             lambda text: click.echo(f"note: {text}", err=True),
         )
         drawn = make(studio, runs)
-        record = write_figure(drawn, studio, out, fields["kind"], fields["background"])
+        style = Style(fields["background"], fields["titles"], fields["dpi"])
+        record = write_figure(drawn, studio, out, fields["kind"], style)
     if fields["as_json"]:
         print_json({**record, "out": str(out)})
         return 0
@@ -195,12 +207,27 @@ def _items(studio: Any, clips: Sequence[str], count: int) -> Any:
 @_count(4, "Number of clips.")
 @_sample
 @click.option("--keypoints", is_flag=True, help="A row of keypoints below each method.")
+@click.option(
+    "--layout",
+    type=click.Choice(["tall", "wide"]),
+    default="tall",
+    show_default=True,
+    help="Clips below each other, or side by side with one row a method.",
+)
+@click.option(
+    "--per-page",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Clips a file: predictions-01, predictions-02, ...  [default: all in one]",
+)
 def predictions(
     methods: tuple[str, ...],
     debug: bool,
     clips: tuple[str, ...],
     count: int,
     keypoints: bool,
+    layout: str,
+    per_page: int | None,
     **fields: Any,
 ) -> int:
     """Real frames, and those of each method, over time."""
@@ -208,7 +235,8 @@ def predictions(
     def make(studio: Any, runs: Any) -> Any:
         from vpbench.harness.figures.predictions import predictions as work
 
-        return work(studio, runs, _items(studio, clips, count), keypoints)
+        items = _items(studio, clips, count)
+        return work(studio, runs, items, keypoints, wide=layout == "wide", per_page=per_page)
 
     return _draw(make, methods, **fields)
 

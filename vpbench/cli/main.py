@@ -111,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from vpbench.harness.inputs.dataset_worker import main as serve
 
         sys.exit(serve())
+    if words == ["_python"]:
+        from vpbench.cli.library import main as serve
+
+        sys.exit(serve())
     sys.exit(_run(words))
 
 

@@ -2,23 +2,92 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from vpbench.cli import options
 from vpbench.cli.show import Progress, print_json
 
+if TYPE_CHECKING:
+    from vpbench.core.registry import Registry
+    from vpbench.harness.scoring.measure import Measured
+
 _EPILOG = """\b
 Examples:
   vpbench measure real/ generated/
+  vpbench measure real/ generated/ --frames 16 --start all --metrics fvd,kvd
+  vpbench measure real/ generated/ --protocol fvd2048_16f --size 128
+  vpbench measure 'folder:real[conditioning=1,stride=2]' generated/ --per-clip clips.csv
   vpbench measure real/ 'folder:generated[layout=strips]' --frames 16 --size 64 --metrics psnr"""
+
+_sampling = options.chain(
+    click.option(
+        "--frames",
+        type=click.IntRange(1),
+        metavar="T",
+        help="Frames of each window.  [default: all]",
+    ),
+    click.option(
+        "--stride",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Take every N-th frame.",
+    ),
+    click.option(
+        "--start",
+        type=click.Choice(["first", "random", "all"]),
+        default="first",
+        show_default=True,
+        help="Where windows lie in a video: from its start, at random places, or one after the "
+        "other over all of it.",
+    ),
+    click.option(
+        "--clips-per-video",
+        type=click.IntRange(1),
+        metavar="K",
+        help="At most K windows of each video.  [default: 1; all of them with --start all]",
+    ),
+    click.option(
+        "--given",
+        type=click.Choice(["include", "exclude"]),
+        help="Whether the given frames count that conditioning=N in the brackets of a side says "
+        "its clips begin with.  [default: exclude]",
+    ),
+    click.option(
+        "--size", type=click.IntRange(4), metavar="PX", help="Resize and crop to PX x PX."
+    ),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help="Settings that publications name: fvd2048_16f, fvd2048_128f (one window at a random "
+        "place of up to 2048 videos).",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Seed of what is drawn at random.",
+    ),
+)
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("real")
 @click.argument("fake")
 @options.metrics
-@click.option("--frames", type=int, metavar="T", help="The first T frames of every clip.")
-@click.option("--size", type=click.IntRange(4), metavar="PX", help="Resize and crop to PX x PX.")
+@_sampling
+@click.option(
+    "--per-clip",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the values of all clips to FILE as csv.",
+)
 @options.workers
 @options.device("cpu", "Device for the networks of set metrics.")
 @click.option("--recompute", is_flag=True, help="Hash and decode all clips again.")
@@ -28,8 +97,7 @@ def measure(
     real: str,
     fake: str,
     metrics: str | None,
-    frames: int | None,
-    size: int | None,
+    per_clip: Path | None,
     workers: int | None,
     device: str,
     recompute: bool,
@@ -37,48 +105,73 @@ def measure(
     offline: bool,
     as_json: bool,
     debug: bool,
+    protocol: str | None,
+    **sampling: Any,
 ) -> int:
     """Score the clips in FAKE against those in REAL.
 
-    Both are folders of video files, gifs, strips, frame folders or npz. Metrics on single frames
+    Both are folders of video files, gifs, strips, frame folders or npz; sub-folders belong to the
+    set, and files such as .txt, .json and .wav are passed over. Options in brackets, as in
+    'folder:PATH[conditioning=1,horizon=16,stride=2,windows=4]', hold for one side. PSNR and SSIM
     compare clips of equal names. The scores are the same for any number of workers.
+
+    Exits with 5 where a metric that was asked for could not be scored.
     """
     from vpbench.core.registry import registry
     from vpbench.harness.inputs.fetch import fetch_metric_weights
     from vpbench.harness.scoring.measure import measure as work
-    from vpbench.harness.scoring.measure import open_side
+    from vpbench.harness.scoring.measure import open_side, write_per_clip
+    from vpbench.harness.scoring.sampling import Sampling, with_protocol
     from vpbench.harness.scoring.score import wanted_metrics
 
     paths = options.folders(runs, offline)
     plugins = registry()
     wanted = wanted_metrics(options.split_names(metrics), plugins)
+    chosen = with_protocol(Sampling(**sampling), protocol)
     with Progress() as progress:
         fetch_metric_weights([w.spec for w in wanted], paths, progress)
-        first, second = (open_side(x, plugins, paths, fresh=recompute) for x in (real, fake))
+        first, second = (open_side(x, paths, fresh=recompute) for x in (real, fake))
         result = work(
-            first,
-            second,
-            wanted,
-            frames,
-            size,
-            plugins,
-            paths,
-            progress,
-            workers=workers,
-            device=device,
+            first, second, wanted, chosen, plugins, paths, progress, workers=workers, device=device
         )
+    if per_clip is not None:
+        write_per_clip(per_clip.expanduser(), result)
     if as_json:
         print_json(result.json())
-        return 0
-    from vpbench.render.text import format_score
+    else:
+        _print(result, plugins)
+    missing = any(score.json["value"] is None for score in result.scores.values())
+    return 5 if missing and metrics is not None else 0
 
-    counts = [len(side.clips) for side in (first, second)]
-    click.echo(
-        f"{fake} ({counts[1]} clips) against {real} ({counts[0]} clips), {result.frames} frames"
-    )
-    for name, value in result.scores.items():
-        arrow = "↑" if plugins.metric(name.partition("@")[0]).direction == "up" else "↓"
-        unit = plugins.metric(name.partition("@")[0]).unit
-        reason = f"  ({value['reason']})" if value["reason"] else ""
-        click.echo(f"  {name} {arrow}  {format_score(value, name)} {unit}{reason}".rstrip())
-    return 0
+
+def _print(result: Measured, plugins: Registry) -> None:
+    from vpbench.render.text import clean, format_score, rounded
+
+    sides = [
+        f"{clean(side.path)} ({_count(len(windows.items), windows.videos)})"
+        for side, windows in zip((result.fake, result.real), reversed(result.windows), strict=True)
+    ]
+    click.echo(f"{' against '.join(sides)}, {result.frames} frames")
+    if result.sampling:
+        chosen = (f"{k} {v}" for k, v in result.sampling.items() if k != "window")
+        click.echo(f"  sampling: {', '.join(chosen).replace('_', ' ')}")
+    for name, scored in result.scores.items():
+        spec, value = plugins.metric(name.partition("@")[0]), scored.json
+        arrow = "↑" if spec.direction == "up" else "↓"
+        more = [f"n = {value['n']}"] if value["value"] is not None else []
+        if value["corrected"] is not None:
+            more.append(f"corrected {rounded(value['corrected'], value['corrected_se'], name)}")
+        if value["floor"] is not None:
+            floor = rounded(value["floor"], value["se"], name)
+            more.append(f"floor {floor} at n = {value['floor_n']}")
+        if value["value"] is not None and value["reason"]:
+            more.append(clean(value["reason"]))
+        extra = f"  ({'; '.join(more)})" if more else ""
+        click.echo(f"  {name} {arrow}  {format_score(value, name)} {spec.unit}".rstrip() + extra)
+    for note in result.notes:
+        click.echo(f"  note: {clean(note)}")
+
+
+def _count(windows: int, videos: int) -> str:
+    plain = f"{windows} clip{'s' * (windows != 1)}"
+    return plain if windows == videos else f"{plain} of {videos} videos"

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -35,7 +35,13 @@ def console(stderr: bool = False) -> Any:
 
 
 class Progress:
-    """Shows events: bars on a terminal, plain lines in a log."""
+    """Shows events: bars on a terminal, plain lines in a log.
+
+    Attributes:
+        relay: takes the events instead, in a process that works for another one.
+    """
+
+    relay: ClassVar[Callable[[dict[str, Any]], None] | None] = None
 
     def __init__(self, quiet: bool = False) -> None:
         self.interactive = sys.stderr.isatty() and not quiet
@@ -63,6 +69,9 @@ class Progress:
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event."""
+        if Progress.relay is not None:
+            Progress.relay(event)
+            return
         kind = event["event"]
         if kind == "progress":
             self._advance(event)

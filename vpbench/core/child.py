@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, BinaryIO, cast
 
 from vpbench.api import errors
-from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
+from vpbench.api.errors import MethodFailed, VpbenchError
 from vpbench.core.hashing import plain
 from vpbench.core.loading import first_line
 from vpbench.core.pools import end_with_parent
@@ -65,6 +65,12 @@ class Child:
             env=_environment or dict(os.environ),
             start_new_session=True,
         )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still answers."""
+        stdin = self._process.stdin
+        return self._process.poll() is None and stdin is not None and not stdin.closed
 
     def ask(
         self, request: Mapping[str, Any], heard: Callable[[dict[str, Any]], None] | None = None
@@ -146,8 +152,11 @@ def _error(event: Mapping[str, Any]) -> VpbenchError:
     if not (isinstance(kind, type) and issubclass(kind, VpbenchError)):
         kind = VpbenchError
     if kind is errors.UnknownName:  # its sentence is complete already
-        kind = UsageError
-    error = kind(event["message"], fix=event["fix"])
+        error = errors.UnknownName.__new__(errors.UnknownName)
+        VpbenchError.__init__(error, event["message"], fix=event["fix"])
+        error.name = ""
+    else:
+        error = kind(event["message"], fix=event["fix"])
     error.exit_code = event["code"]
     return error
 

@@ -60,6 +60,7 @@ class Task:
         subsets: names of parts of the test split and their clips; the first stands in every table.
         subset: the name of the part that this task was cut down to, "" for all.
         training: the task that methods are trained for, where it is another one.
+        sampling: how windows were cut out of videos, where two folders are measured.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Task:
     subsets: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     subset: str = ""
     training: TaskSpec | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def trained_as(self) -> str:
@@ -235,7 +237,9 @@ class Task:
 
     def fingerprint(self, frames: int) -> dict[str, Any]:
         """The task's share of a score's fingerprint, for scores over the first `frames`."""
-        named = {"subset": self.subset} if self.subset else {}
+        named: dict[str, Any] = {"subset": self.subset} if self.subset else {}
+        if self.sampling:
+            named["sampling"] = dict(self.sampling)
         return {
             "frames": frames,
             "window": digest(self.spec.window)[:16],
@@ -244,7 +248,7 @@ class Task:
             "n": len(self.test),
             "split": self.split_hash,
             "data": self.data_hash,
-            "conditioning": "excluded",
+            "conditioning": self.sampling.get("given", "excluded"),
             "source": self.source,
             **named,
         }

@@ -23,6 +23,8 @@ CELL = 128
 _MARGIN, _GAP, _BREAK, _BLOCK, _PAD = 14, 3, 9, 18, 10
 _LABEL, _TITLES = 170, 560
 _TITLE, _HEAD, _BODY, _SMALL = 18, 15, 14, 12
+_MOST_IN_LEGEND = 12
+"""With more keypoints nobody finds a colour in the legend, so there is none."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows under one title; `headers` are (text, columns that it spans), text of several lines."""
+    """Rows under one title; `headers` are (text, columns that it spans), text of several lines.
+
+    Attributes:
+        groups: as `headers`, above them.
+    """
 
     title: str
     rows: Sequence[Row]
     headers: Sequence[tuple[str, int]] = ()
+    groups: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Sheet:
     Attributes:
         breaks: columns before which there is a wider gap.
         points: number of keypoints in the legend; 0 for no legend.
+        rules: columns before which a rule stands in a wider gap: it sets given frames apart.
     """
 
     title: str
@@ -73,6 +81,7 @@ class Sheet:
     breaks: Sequence[int] = ()
     points: int = 0
     background: Literal["light", "dark"] = "light"
+    rules: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,15 @@ class Dot:
     colour: Colour
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A vertical line, one pixel wide."""
+
+    x: int
+    top: int
+    bottom: int
+
+
 @dataclass
 class Drawing:
     """The layout, in screen pixels."""
@@ -117,9 +135,11 @@ class Drawing:
     ground: Colour
     empty: Colour
     edge: Colour
+    rule: Colour
     texts: list[Text] = field(default_factory=list[Text])
     pictures: list[Picture] = field(default_factory=list[Picture])
     dots: list[Dot] = field(default_factory=list[Dot])
+    rules: list[Rule] = field(default_factory=list[Rule])
 
 
 class _Ruler:
@@ -161,12 +181,14 @@ def lay_out(sheet: Sheet) -> Drawing:
     left = _MARGIN + int(max(widths, default=0)) + _PAD
     at: list[int] = []
     for k in range(columns):
-        at.append(at[-1] + cell_w + (_BREAK if k in sheet.breaks else _GAP) if at else left)
+        apart = k in sheet.breaks or k in sheet.rules
+        at.append(at[-1] + cell_w + (_BREAK if apart else _GAP) if at else left)
     width = at[-1] + cell_w + _MARGIN
     words = [(sheet.title, _TITLE), *((b.title, _HEAD) for b in sheet.blocks)]
     longest = max(int(ruler.width(text, size)) for text, size in words)
     width = max(width, min(longest, _TITLES) + 2 * _MARGIN)
-    out = Drawing(width, 0, zoom, (cell_h, cell_w), theme.ground, theme.empty, theme.edge)
+    colours = theme.ground, theme.empty, theme.edge, theme.faint
+    out = Drawing(width, 0, zoom, (cell_h, cell_w), *colours)
     y = _MARGIN
     for text, size, colour in (
         (sheet.title, _TITLE, theme.text),
@@ -179,11 +201,13 @@ def lay_out(sheet: Sheet) -> Drawing:
     index = 0
     for number, block in enumerate(sheet.blocks):
         y += _BLOCK if number else 0
-        y = _head(out, ruler, block, at, y, theme)
+        top = y = _head(out, ruler, block, at, y, theme)
         for row in block.rows:
             _row(out, ruler, row, labels[index], at, y, theme)
             index += 1
             y += cell_h + _GAP
+        middles = (at[k] - _BREAK // 2 - 1 for k in sheet.rules if k < columns)
+        out.rules += [Rule(x, top, y - _GAP) for x in middles]
     out.height = _legend(out, ruler, sheet.points, y, theme) + _MARGIN
     return out
 
@@ -210,9 +234,23 @@ def _head(out: Drawing, ruler: _Ruler, block: Block, at: Sequence[int], y: int, 
         for text in ruler.wrap(block.title, _HEAD, 2, out.width - 2 * _MARGIN):
             out.texts.append(Text(_MARGIN, y + line / 2, text, _HEAD, theme.text, "lm"))
             y += line + _GAP
+    for headers in (block.groups, block.headers):
+        y = _headers(out, ruler, headers, at, y, theme)
+    return y
+
+
+def _headers(
+    out: Drawing,
+    ruler: _Ruler,
+    headers: Sequence[tuple[str, int]],
+    at: Sequence[int],
+    y: int,
+    theme: Any,
+) -> int:
+    """One line of column headers; where it ends."""
     wrapped: list[tuple[float, list[str]]] = []
     first = 0
-    for text, span in block.headers:
+    for text, span in headers:
         last = min(first + span, len(at)) - 1
         begin, end = at[first], at[last] + out.cell[1]
         parts = text.split("\n")
@@ -250,7 +288,7 @@ def _row(
 
 def _legend(out: Drawing, ruler: _Ruler, points: int, y: int, theme: Any) -> int:
     """Dots with their numbers, in as many lines as they need; where it ends."""
-    if not points:
+    if not 0 < points <= _MOST_IN_LEGEND:
         return y - _GAP
     line, x, middle = ruler.line(_SMALL) + 2, float(_MARGIN), 0.0
     y += _PAD
@@ -293,6 +331,8 @@ def paint(sheet: Sheet) -> Frames:
     for dot in plan.dots:
         x, y, r = dot.x, dot.y, dot.radius
         pen.ellipse((x - r, y - r, x + r, y + r), fill=dot.colour, outline=(0, 0, 0))
+    for rule in plan.rules:
+        pen.line((rule.x, rule.top, rule.x, rule.bottom - 1), fill=plan.rule)
     height, width = plan.cell
     for picture in plan.pictures:  # a hair line, or white on white would have no edge
         box = (picture.x - 1, picture.y - 1, picture.x + width, picture.y + height)

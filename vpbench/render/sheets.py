@@ -15,6 +15,7 @@ from vpbench.render.lettering import THEMES, line_height, wrap
 
 _MARGIN = 10
 _GAP = 3
+_BREAK = 9
 _PAD = 10
 _CELL = 96
 
@@ -25,6 +26,7 @@ def contact_sheet(
     scale: int | None = None,
     *,
     first: int = 1,
+    given: int = 0,
     header: bool = True,
     background: Literal["light", "dark"] = "light",
 ) -> Frames:
@@ -38,6 +40,7 @@ def contact_sheet(
         columns: at most this many frames a row.
         scale: screen pixels for a pixel; None picks frames of about 100 px.
         first: number of the first frame in the header; given frames may be 0 or negative.
+        given: frames at the start that were given; a rule sets them apart from the others.
         header: write the frame numbers above the columns.
         background: "light" or "dark".
 
@@ -62,8 +65,11 @@ def contact_sheet(
     texts = [text for lines in labels for text in lines]
     left = _MARGIN + int(max((measure.textlength(t, font=font) for t in texts), default=0)) + _PAD
     top = _MARGIN + (line + _GAP if header else 0)
+    apart = sum(t < given for t in times)
+    gap = _BREAK - _GAP if 0 < apart < len(times) else 0
+    at = [left + k * (cell_w + _GAP) + (gap if k >= apart else 0) for k in range(len(times))]
     size = (
-        left + len(times) * (cell_w + _GAP) - _GAP + _MARGIN,
+        at[-1] + cell_w + _MARGIN,
         top + len(rows) * (cell_h + _GAP) - _GAP + _MARGIN,
     )
     image = Image.new("RGB", size, theme.ground)
@@ -74,19 +80,21 @@ def contact_sheet(
         # Above very small frames only every second, third, ... number has room.
         every = math.ceil((widest + _GAP) / (cell_w + _GAP))
         for k, number in enumerate(numbers[::every]):
-            at = (left + k * every * (cell_w + _GAP) + cell_w / 2, _MARGIN + line / 2)
-            draw.text(at, number, font=font, fill=theme.faint, anchor="mm")
+            place = (at[k * every] + cell_w / 2, _MARGIN + line / 2)
+            draw.text(place, number, font=font, fill=theme.faint, anchor="mm")
     for i, lines in enumerate(labels):
         middle = top + i * (cell_h + _GAP) + cell_h / 2
         for k, text in enumerate(lines):
-            at = (_MARGIN, middle + (k - (len(lines) - 1) / 2) * line)
-            draw.text(at, text, font=font, fill=theme.text, anchor="lm")
+            place = (_MARGIN, middle + (k - (len(lines) - 1) / 2) * line)
+            draw.text(place, text, font=font, fill=theme.text, anchor="lm")
+    if gap:
+        x = at[apart] - _BREAK // 2 - 1
+        draw.line((x, top, x, size[1] - _MARGIN - 1), fill=theme.faint)
     sheet = np.array(image)
     for i, (_, frames) in enumerate(rows):
         y = top + i * (cell_h + _GAP)
         for k, t in enumerate(times):
-            x = left + k * (cell_w + _GAP)
-            cell = sheet[y : y + cell_h, x : x + cell_w]
+            cell = sheet[y : y + cell_h, at[k] : at[k] + cell_w]
             cell[:] = enlarged(frames[t], zoom) if t < len(frames) else theme.empty
     return sheet
 

@@ -11,6 +11,7 @@ from vpbench.render.grid import Drawing, Sheet, cell_pixels, lay_out
 from vpbench.render.keypoints import places, point_colour, point_radius
 
 _DPI = 100
+"""Screen pixels for an inch, unless asked otherwise."""
 _NARROWER = 0.63
 """Points of matplotlib's font for a pixel of Pillow's: the same widths, a little less."""
 
@@ -29,8 +30,11 @@ def check_vector() -> None:
         )
 
 
-def vector_bytes(sheet: Sheet, kind: Literal["pdf", "svg"]) -> bytes:
+def vector_bytes(sheet: Sheet, kind: Literal["pdf", "svg"], dpi: int | None = None) -> bytes:
     """A sheet as a PDF or SVG file; the same bytes each time.
+
+    Args:
+        dpi: pixels of the sheet for an inch of the page.
 
     Raises:
         MissingDependency: matplotlib is not installed.
@@ -41,6 +45,8 @@ def vector_bytes(sheet: Sheet, kind: Literal["pdf", "svg"]) -> bytes:
     from matplotlib.figure import Figure
 
     plan = lay_out(sheet)
+    inches = 1 / (dpi or _DPI)
+    smaller = _DPI * inches  # letters shrink with all the rest
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "vpbench",
@@ -48,20 +54,20 @@ def vector_bytes(sheet: Sheet, kind: Literal["pdf", "svg"]) -> bytes:
         "image.composite_image": False,
     }
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(plan.width / _DPI, plan.height / _DPI), dpi=_DPI)
+        figure = Figure(figsize=(plan.width * inches, plan.height * inches), dpi=_DPI)
         figure.set_facecolor(_rgb(plan.ground))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, plan.width)
         axes.set_ylim(plan.height, 0)
         axes.set_axis_off()
-        _draw(axes, plan)
+        _draw(axes, plan, smaller)
         buffer = io.BytesIO()
         nothing = {"CreationDate": None} if kind == "pdf" else {"Date": None}
         figure.savefig(buffer, format=kind, dpi=_DPI, metadata=nothing)
     return buffer.getvalue()
 
 
-def _draw(axes: Any, plan: Drawing) -> None:
+def _draw(axes: Any, plan: Drawing, smaller: float) -> None:
     from matplotlib.patches import Circle, Rectangle
 
     height, width = plan.cell
@@ -80,7 +86,7 @@ def _draw(axes: Any, plan: Drawing) -> None:
                 height + 1,
                 fill=False,
                 edgecolor=_rgb(plan.edge),
-                linewidth=0.7,
+                linewidth=0.7 * smaller,
             )
         )
         if cell.points is None:
@@ -92,10 +98,14 @@ def _draw(axes: Any, plan: Drawing) -> None:
                 point_radius(height) + 0.5,
                 facecolor=_rgb(point_colour(k)),
                 edgecolor="black",
-                linewidth=0.5,
+                linewidth=0.5 * smaller,
             )
             axes.add_patch(dot)
             dot.set_clip_path(frame)
+    for rule in plan.rules:
+        line = Rectangle((rule.x, rule.top), 1, rule.bottom - rule.top, linewidth=0)
+        line.set_facecolor(_rgb(plan.rule))
+        axes.add_patch(line)
     for dot in plan.dots:
         axes.add_patch(
             Circle(
@@ -103,7 +113,7 @@ def _draw(axes: Any, plan: Drawing) -> None:
                 dot.radius,
                 facecolor=_rgb(dot.colour),
                 edgecolor="black",
-                linewidth=0.5,
+                linewidth=0.5 * smaller,
             )
         )
     for text in plan.texts:
@@ -113,7 +123,7 @@ def _draw(axes: Any, plan: Drawing) -> None:
             text.text,
             color=_rgb(text.colour),
             parse_math=False,
-            fontsize=text.size * _NARROWER,
+            fontsize=text.size * _NARROWER * smaller,
             va="center_baseline",
             ha="left" if text.anchor == "lm" else "center",
         )

@@ -54,16 +54,16 @@ def test_zoom(size, zoom):
 
 
 def test_breaks_are_wider_and_everything_lies_inside():
-    plan = lay_out(sheet(breaks=(1,), points=30))
+    plan = lay_out(sheet(breaks=(1,), points=12))
     xs = [p.x for p in plan.pictures[:3]]
     assert xs[1] - xs[0] > xs[2] - xs[1] == 131
     for text in plan.texts:
         assert 0 < text.x < plan.width and 0 < text.y < plan.height
-    assert len(plan.dots) == 30
-    assert [d.colour for d in plan.dots] == [point_colour(k) for k in range(30)]
+    assert len(plan.dots) == 12
+    assert [d.colour for d in plan.dots] == [point_colour(k) for k in range(12)]
     assert all(p.y + 128 < min(d.y for d in plan.dots) for p in plan.pictures)
     words = [t.text for t in plan.texts]
-    for word in ("Title", "note", "one", "two", "given", "later", "real", "psnr 12 dB", "29"):
+    for word in ("Title", "note", "one", "two", "given", "later", "real", "psnr 12 dB", "11"):
         assert word in words
     spanned = next(t for t in plan.texts if t.text == "later")
     assert spanned.x == (plan.pictures[1].x + plan.pictures[2].x + 128) / 2
@@ -167,3 +167,45 @@ def test_without_matplotlib_a_sentence(monkeypatch):
     with pytest.raises(MissingDependency):
         vector_bytes(sheet(), "svg")
     assert "matplotlib" not in {name for name in sys.modules if name == "vpbench.render.grid"}
+
+
+def test_a_legend_of_many_keypoints_is_left_out():
+    few, many, none = (lay_out(sheet(points=n)) for n in (12, 13, 0))
+    assert many.dots == [] == none.dots and many.height == none.height < few.height
+
+
+@pytest.mark.parametrize("background", ["light", "dark"])
+def test_a_rule_stands_between_given_and_predicted_frames(background):
+    made = sheet(rules=(1,), background=background)
+    plan, pixels = lay_out(made), paint(made).astype(int)
+    assert len(plan.rules) == 2  # one a block
+    for rule, pictures in zip(plan.rules, (plan.pictures[:6], plan.pictures[6:]), strict=True):
+        left, right = pictures[0], pictures[1]
+        assert left.x + 128 < rule.x - 1 and rule.x + 1 < right.x - 1
+        assert rule.top == pictures[0].y and rule.bottom == pictures[-1].y + 128
+        line = pixels[rule.top : rule.bottom, rule.x]
+        assert (line == plan.rule).all()
+        assert (pixels[rule.top : rule.bottom, [rule.x - 1, rule.x + 1]] == plan.ground).all()
+    plain = lay_out(sheet())
+    assert not plain.rules and plan.width - plain.width == 6
+    assert vector_bytes(made, "svg") != vector_bytes(sheet(background=background), "svg")
+
+
+def test_groups_of_columns_stand_above_their_headers():
+    block = sheet().blocks[0]
+    plain = lay_out(Sheet("", [block]))
+    plan = lay_out(Sheet("", [Block(block.title, block.rows, block.headers, [("both", 3)])]))
+    at = {text.text: text for text in plan.texts}
+    assert at["one"].y < at["both"].y < at["given"].y == at["later"].y
+    assert plan.height - plain.height == plan.pictures[0].y - plain.pictures[0].y > 0
+
+
+def test_more_dots_an_inch_make_a_smaller_page_with_smaller_letters():
+    def page(dpi):
+        text = vector_bytes(sheet(points=3, rules=(1,)), "svg", dpi).decode()
+        size = [re.search(f'{side}="([0-9.]+)pt"', text)[1] for side in ("width", "height")]
+        return [float(x) for x in (*size, re.search(r"([0-9.]+)px", text)[1])]
+
+    one, two = page(100), page(200)
+    assert [a / b for a, b in zip(one, two, strict=True)] == pytest.approx([2, 2, 2], rel=1e-3)
+    assert vector_bytes(sheet(), "pdf", 100) == vector_bytes(sheet(), "pdf")

@@ -97,3 +97,17 @@ def test_the_same_picture_each_time():
 def test_refusals(rows, options, words):
     with pytest.raises(UsageError, match=words):
         contact_sheet(rows, **options)
+
+
+@pytest.mark.parametrize("given", [1, 3])
+def test_a_rule_sets_given_frames_apart(given):
+    rows = [("real", clip(8, level=40)), ("ours", clip(8, level=60))]
+    plain, ruled = (contact_sheet(rows, 8, scale=2, given=n) for n in (0, given))
+    assert ruled.shape[1] - plain.shape[1] == 6 and ruled.shape[0] == plain.shape[0]
+    xs = [cells(ruled, 40 + t, (32, 48))[1] for t in range(8)]
+    gaps = [b - a - 48 for a, b in itertools.pairwise(xs)]
+    assert gaps == [9 if t + 1 == given else 3 for t in range(7)]
+    between = ruled[:, xs[given] - 9 : xs[given]].astype(int)
+    dark = (between < 120).all(-1).sum(0)
+    assert sorted(dark)[-2:] == [0, 2 * 32 + 3]
+    assert np.array_equal(contact_sheet(rows, 8, given=8), contact_sheet(rows, 8))

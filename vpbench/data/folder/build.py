@@ -17,6 +17,9 @@ from vpbench.data.folder.scan import OnProgress, scan, silent
 from vpbench.data.folder.split import ROLES, Role
 from vpbench.data.folder.walk import LABELS, Source
 
+BY_FOLDER = "folders"
+"""The value of label= that makes sub-folders of one set classes."""
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -158,6 +161,8 @@ def _roles(
     groups: Mapping[str, str],
     findings: Findings,
 ) -> dict[str, Role]:
+    if options.one_set:
+        return dict.fromkeys(places, "test")
     if options.split:
         cells, where = _split_cells(options, columns, list(places), findings)
         roles = split.from_cells(cells, where, findings)
@@ -198,6 +203,8 @@ def _split_cells(
 def _labels(
     options: Options, columns: _Columns, places: Mapping[str, Sequence[str]], findings: Findings
 ) -> dict[str, str]:
+    if options.one_set and options.label in ("", BY_FOLDER):
+        return labels.from_folders(places, findings) if options.label else {}
     if options.label:
         return columns.cells(options.label, list(places))
     level = split.split_level(places)

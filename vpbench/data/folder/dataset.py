@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ class FolderDataset:
         options: `path` and the options in the brackets; missing ones take the spec's defaults.
         root: takes the place of `path`.
         cache: folder for the scan's index.
+        one_set: take all clips as one set, as `vpbench measure` does; see `Options`.
+
+    Attributes:
+        passed_over: suffix -> sidecar files that the last scan has passed over.
 
     Raises:
         UnknownName, UsageError: an option or value that cannot be.
@@ -43,9 +48,17 @@ class FolderDataset:
 
     spec = SPEC
 
-    def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        root: Path | None,
+        cache: Path,
+        *,
+        one_set: bool = False,
+    ) -> None:
         self._given = dict(options)
-        self._options: Options = parse(options, root)
+        self._options: Options = replace(parse(options, root), one_set=one_set)
+        self.passed_over: Mapping[str, int] = {}
         self._cache = Path(cache)
         self._contents: Contents | None = None
         self._check = SourceCheck(self._options.path)
@@ -147,13 +160,14 @@ class FolderDataset:
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def _at(self, root: Path) -> FolderDataset:
-        return FolderDataset(self._given, root, self._cache)
+        return FolderDataset(self._given, root, self._cache, one_set=self._options.one_set)
 
     def _read_folder(self, report: OnProgress = silent, *, fresh: bool = False) -> Contents:
         if self._contents is None or fresh:
-            findings = Findings(self.path)
+            findings = Findings(self.path, sidecars=self._options.one_set)
             contents = build(self._options, self._cache, findings, fresh=fresh, report=report)
             findings.raise_first()
+            self.passed_over = dict(findings.passed_over)
             self._contents = contents
         return self._contents
 

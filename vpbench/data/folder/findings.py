@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 
 from vpbench.api.errors import BadData, MissingData, VpbenchError
 from vpbench.api.types import Problem
 
+_TEXT = (".csv", ".json", ".jsonl", ".log", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml")
+_OTHER = (".flac", ".m4a", ".mp3", ".pickle", ".pkl", ".srt", ".vtt", ".wav")
+SIDECARS = frozenset({*_TEXT, *_OTHER})
+"""Files that describe clips or hold their sound; no clip is missed with them."""
+
 
 class Findings:
-    """Problems of a folder, in the order of discovery."""
+    """Problems of a folder, in the order of discovery.
 
-    def __init__(self, root: Path, dataset: str = "") -> None:
+    Args:
+        sidecars: pass files of the types `SIDECARS` over wherever they are, and count them.
+
+    Attributes:
+        passed_over: suffix -> number of such files.
+    """
+
+    def __init__(self, root: Path, dataset: str = "", *, sidecars: bool = False) -> None:
+        self.sidecars = sidecars
+        self.passed_over: Counter[str] = Counter()
         self._verify = f"vpbench data verify {dataset or f'folder:{root}'}"
         self._errors: list[tuple[str, VpbenchError]] = []
         self._warnings: list[Problem] = []
+
+    def passes_over(self, name: str) -> bool:
+        """Whether a file is a sidecar that does not matter here; counts it."""
+        suffix = os.path.splitext(name)[1].lower()
+        if not self.sidecars or suffix not in SIDECARS:
+            return False
+        self.passed_over[suffix] += 1
+        return True
 
     def error(self, path: Path | str, error: VpbenchError) -> None:
         """Add an error of a file or folder."""

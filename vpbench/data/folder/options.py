@@ -27,6 +27,8 @@ class Options:
         size: of the task, in pixels.
         group, label, split: columns of labels.csv, `split` also a file; "" when not given.
         strips: how images are cut into frames.
+        one_set: all clips are one set: sub-folders are neither splits nor, unless label=folders,
+            classes, and sidecars are passed over.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Options:
     label: str
     split: str
     strips: Strips
+    one_set: bool = False
 
 
 def parse(options: Mapping[str, Any], root: Path | None) -> Options:

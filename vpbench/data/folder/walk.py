@@ -95,7 +95,8 @@ def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) 
     listed: list[Source] = []
     for folder in _folders(root, findings):
         clips = _clips(root, folder, strips, findings, remember)
-        if not clips and not folder.folders and folder.rel != "." and not folder.files:
+        empty = not clips and not folder.folders and folder.rel != "." and not folder.files
+        if empty and not findings.sidecars:  # such a folder may hold sidecars only
             findings.bad(
                 root / folder.rel,
                 f"{root / folder.rel} holds no clips.",
@@ -238,7 +239,7 @@ def _listing(path: Path, top: bool, findings: Findings) -> tuple[list[Entry], li
                 )
             elif os.path.splitext(item.name)[1].lower() in CLIP_SUFFIXES:
                 files.append(_entry(item))
-            elif not _describes(item.name, top):
+            elif not (findings.passes_over(item.name) or _describes(item.name, top)):
                 findings.bad(
                     item.path,
                     f"{item.path} is of a type that vpbench does not read.",

@@ -35,33 +35,83 @@ def _numbers(times: Sequence[int]) -> list[int]:
 
 
 def predictions(
-    studio: Studio, runs: Sequence[RunPlan], items: Sequence[Item], points: bool
+    studio: Studio,
+    runs: Sequence[RunPlan],
+    items: Sequence[Item],
+    points: bool,
+    *,
+    wide: bool = False,
+    per_page: int | None = None,
 ) -> Figure:
     """For each clip: the real frames, then those of each method, over time.
 
     Args:
         points: a row of keypoints below each method that shows them.
+        wide: clips side by side instead of below each other.
+        per_page: clips of one sheet, at most; None puts all on one.
     """
     times = frame_times(studio.task_data.task.horizon, studio.columns)
     shown = [show(studio, run, items, points=points) for run in runs]
-    blocks: list[Block] = []
-    for item in items:
-        first = _first(studio, item)
-        rows = [frame_row("real", first, studio.task_data.targets(item), times)]
-        for one in shown:
-            rows.append(frame_row(one.name, first, one.frames[item.id], times))
-            if item.id in one.points:
-                rows.append(_points(one, item, first, times))
-        blocks.append(Block(studio.title(item), rows, time_headers(times)))
-    count = max(one.count for one in shown)
-    caption = studio.caption(f"sample {studio.sample}" if studio.sample else "")
-    sheet = Sheet("Predictions", blocks, caption, (1,), count)
+    size = per_page or len(items)
+    pages = [items[k : k + size] for k in range(0, len(items), size)]
+    sheets: dict[str, Sheet] = {}
+    for number, page in enumerate(pages, 1):
+        words = [f"sample {studio.sample}" if studio.sample else ""]
+        words += [f"page {number} of {len(pages)}"] if len(pages) > 1 else []
+        stem = f"predictions-{number:02d}" if len(pages) > 1 else "predictions"
+        draw = _wide_sheet if wide else _tall_sheet
+        sheets[stem] = draw(studio, shown, page, times, studio.caption(*words))
     record = {
         "methods": [one.record for one in shown],
         "clips": clips_json(studio, items),
         "frames": _numbers(times),
     }
-    return Figure("predictions", {"predictions": sheet}, record)
+    return Figure("predictions", sheets, record)
+
+
+def _rows(studio: Studio, shown: Sequence[Shown], item: Item, times: Sequence[int]) -> list[Row]:
+    """The real frames of a clip, and those of each method with their keypoints."""
+    first = _first(studio, item)
+    rows = [frame_row("real", first, studio.task_data.targets(item), times)]
+    for one in shown:
+        rows.append(frame_row(one.name, first, one.frames[item.id], times))
+        if item.id in one.points:
+            rows.append(_points(one, item, first, times))
+    return rows
+
+
+def _tall_sheet(
+    studio: Studio, shown: Sequence[Shown], items: Sequence[Item], times: Sequence[int], note: str
+) -> Sheet:
+    """Clips below each other."""
+    blocks = [
+        Block(studio.title(item), _rows(studio, shown, item, times), time_headers(times))
+        for item in items
+    ]
+    count = max(one.count for one in shown)
+    return Sheet("Predictions", blocks, note, points=count, rules=(1,))
+
+
+def _wide_sheet(
+    studio: Studio, shown: Sequence[Shown], items: Sequence[Item], times: Sequence[int], note: str
+) -> Sheet:
+    """Clips side by side: one row a method."""
+    across = len(times) + 1
+    per_clip = [_rows(studio, shown, item, times) for item in items]
+    rows = [
+        Row(parts[0].label, [cell for part in parts for cell in part.cells], parts[0].note)
+        for parts in zip(*per_clip, strict=True)
+    ]
+    block = Block(
+        "",
+        rows,
+        [header for _ in items for header in time_headers(times)],
+        [(studio.title(item), across) for item in items],
+    )
+    starts = [k * across for k in range(len(items))]
+    count = max(one.count for one in shown)
+    rules = [k + 1 for k in starts]
+    return Sheet("Predictions", [block], note, starts[1:], count, rules=rules)
 
 
 def _points(one: Shown, item: Item, first: Frames, times: Sequence[int], note: str = "") -> Row:
@@ -147,7 +197,8 @@ def failures(
             )
         ]
         records.append({**one.record, **record, "clips": clips})
-    sheet = Sheet(f"Worst clips by {by}", blocks, studio.caption(), (1,), most)
+    title = f"Worst clips by {by}"
+    sheet = Sheet(title, blocks, studio.caption(), points=most, rules=(1,))
     return Figure(
         "failures", {"failures": sheet}, {"methods": records, "frames": _numbers(times), "by": by}
     )

@@ -33,6 +33,7 @@ class Studio:
     Attributes:
         columns: predicted frames a row.
         sample: which sample of each clip is shown.
+        ids: call clips by their ids, too.
         note: called with remarks for the user that are not part of the figure.
     """
 
@@ -42,6 +43,7 @@ class Studio:
     options: RunOptions
     columns: int = 8
     sample: int = 0
+    ids: bool = True
     report: Report = silent
     note: Callable[[str], None] = lambda _: None
     _loaded: dict[str, LoadedMethod] = field(default_factory=dict[str, LoadedMethod])
@@ -65,7 +67,7 @@ class Studio:
 
     def title(self, item: Item) -> str:
         """How a clip is called in figures."""
-        return " · ".join(filter(None, (item.id, self.class_name(item))))
+        return " · ".join(filter(None, (item.id if self.ids else "", self.class_name(item))))
 
     def caption(self, *words: str) -> str:
         """The line below a figure's title."""

@@ -169,4 +169,5 @@ def _sheet(
                 count = points.shape[1]
     name = Path(source.path).name if isinstance(source, Picture) else studio.title(source)
     caption = studio.caption(name, what)
-    return Sheet(loaded.name, [Block("", rows, time_headers(times))], caption, (1,), count)
+    blocks = [Block("", rows, time_headers(times))]
+    return Sheet(loaded.name, blocks, caption, points=count, rules=(1,))

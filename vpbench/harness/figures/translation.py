@@ -165,4 +165,5 @@ def _image_row(label: str, images: Frames, at: Sequence[tuple[int, int]]) -> Row
 
 
 def _header(studio: Studio, item: Item, t: int) -> str:
-    return f"{studio.class_name(item) or item.id}\nframe {t + 1}"
+    name = studio.class_name(item) or (item.id if studio.ids else "")
+    return f"{name}\nframe {t + 1}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from vpbench.api.errors import Unwritable, UsageError
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.harness.figures.sources import Figure, Studio
-from vpbench.render.grid import paint
+from vpbench.render.grid import Sheet, paint
 
 Format = Literal["png", "pdf", "svg"]
 
@@ -30,8 +31,27 @@ def check_target(out: Path, kind: Format) -> None:
         check_vector()
 
 
+@dataclass(frozen=True)
+class Style:
+    """How figures are drawn.
+
+    Attributes:
+        titles: with title and caption.
+        dpi: pixels for an inch, for print; None leaves it to the reader of a PNG.
+    """
+
+    background: Literal["light", "dark"] = "light"
+    titles: bool = True
+    dpi: int | None = None
+
+    def of(self, sheet: Sheet) -> Sheet:
+        """The sheet in this style."""
+        styled = replace(sheet, background=self.background)
+        return styled if self.titles else replace(styled, title="", note="")
+
+
 def write_figure(
-    figure: Figure, studio: Studio, out: Path, kind: Format, background: Literal["light", "dark"]
+    figure: Figure, studio: Studio, out: Path, kind: Format, style: Style
 ) -> dict[str, Any]:
     """Write every sheet and then the record; each file whole or not at all.
 
@@ -44,10 +64,8 @@ def write_figure(
         Unwritable: the folder cannot be written.
         MissingDependency: as `check_target`.
     """
-    from dataclasses import replace
-
     drawn = {
-        f"{stem}.{kind}": _bytes(replace(sheet, background=background), kind)
+        f"{stem}.{kind}": _bytes(style.of(sheet), kind, style.dpi)
         for stem, sheet in figure.sheets.items()
     }
     task = studio.task_data.task
@@ -74,17 +92,18 @@ def write_figure(
     return record
 
 
-def _bytes(sheet: Any, kind: Format) -> bytes:
+def _bytes(sheet: Sheet, kind: Format, dpi: int | None) -> bytes:
     if kind != "png":
         from vpbench.render.vector import vector_bytes
 
-        return vector_bytes(sheet, kind)
+        return vector_bytes(sheet, kind, dpi)
     import io
 
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(paint(sheet)).save(buffer, format="PNG")
+    printed: dict[str, Any] = {} if dpi is None else {"dpi": (dpi, dpi)}
+    Image.fromarray(paint(sheet)).save(buffer, format="PNG", **printed)
     return buffer.getvalue()
 
 

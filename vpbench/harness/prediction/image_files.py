@@ -274,7 +274,8 @@ def _sheet(
         f"{picture.path.name}, {picture.width}x{picture.height} px, seen at {task.size} px; "
         f"{task.id}, {task.horizon} frames, seed {seed}"
     )
-    return Sheet(loaded.name, [Block("", rows, time_headers(times, "input"))], note, (1,), count)
+    blocks = [Block("", rows, time_headers(times, "input"))]
+    return Sheet(loaded.name, blocks, note, points=count, rules=(1,))
 
 
 def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> Sheet | None:
@@ -287,7 +288,7 @@ def _parts_sheet(name: str, task: TaskInfo, picture: Picture, one: Pictured) -> 
     points = one.intermediates.at(0, 0, task.horizon)
     count = 0 if points is None else points.shape[1]
     blocks = [Block("", rows, time_headers(times, "input"))]
-    return Sheet(title, blocks, "the parts of the first sample", (1,), count)
+    return Sheet(title, blocks, "the parts of the first sample", points=count, rules=(1,))
 
 
 def intermediate_rows(

@@ -1,88 +1,146 @@
-"""`vpbench measure REAL FAKE`: metrics of two folders of clips, without any method.
+"""`vpbench measure REAL FAKE`: metrics of two sets of clips, without any method.
 
 Clips are decoded when they are needed and not kept: the cache gets the folder's index and the
-features of set metrics, each keyed by what the clips hold. The work is done by
-`vpbench.harness.scoring.measure_workers`.
+features of set metrics, each keyed by what the clips hold. Which frames count is decided by
+`vpbench.harness.scoring.sampling`; the work is done by `vpbench.harness.scoring.measure_workers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from vpbench.api.errors import BadData, MissingData, UsageError
+from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.protocols import Dataset
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.api.windows import WindowRule
 from vpbench.core import schema
+from vpbench.core.files import write_bytes
+from vpbench.core.names import parse_name
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.provenance import cores
 from vpbench.core.registry import Registry
-from vpbench.core.tasks import SPLITS, Item, Task
+from vpbench.core.tasks import Item, Task
 from vpbench.data.folder.dataset import FolderDataset
-from vpbench.harness.inputs.task_data import open_dataset
-from vpbench.harness.scoring.measure_workers import Measurement, score_in_workers
+from vpbench.harness.scoring.array_clips import ArrayClips
+from vpbench.harness.scoring.measure_workers import (
+    Measurement,
+    Scored,
+    not_scored,
+    score_in_workers,
+)
+from vpbench.harness.scoring.sampling import (
+    Sampling,
+    SideOptions,
+    SideWindows,
+    fingerprint_of,
+    places_of,
+    windows_of,
+)
 from vpbench.harness.scoring.score import Wanted
 from vpbench.media.geometry import Geometry
+from vpbench.render.text import csv_text
 
 
 @dataclass
 class Side:
-    """One of the two folders."""
+    """One of the two sets.
+
+    Attributes:
+        options: what its brackets say of the sampling.
+        passed_over: suffix -> files that are not clips and were passed over.
+    """
 
     path: str
     dataset: Dataset
     clips: dict[str, ClipInfo]
+    options: SideOptions = field(default_factory=SideOptions)
+    passed_over: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores of FAKE against REAL."""
+    """Scores of FAKE against REAL.
+
+    Attributes:
+        windows: of the real and of the generated side.
+        frames: of each window.
+        sampling: fields that say how windows were chosen; {} for the first frames of each clip.
+        notes: for readers.
+    """
 
     real: Side
     fake: Side
+    windows: tuple[SideWindows, SideWindows]
     frames: int
-    scores: dict[str, schema.ScoreJson]
+    sampling: Mapping[str, Any]
+    scores: Mapping[str, Scored]
+    notes: Sequence[str]
 
     def json(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "schema": schema.MEASURE,
-            "real": {"path": self.real.path, "n": len(self.real.clips)},
-            "fake": {"path": self.fake.path, "n": len(self.fake.clips)},
+            "real": self._side(0),
+            "fake": self._side(1),
             "frames": self.frames,
-            "scores": self.scores,
+            "sampling": dict(self.sampling),
+            "notes": list(self.notes),
+            "scores": {name: score.json for name, score in self.scores.items()},
         }
 
+    def _side(self, k: int) -> dict[str, Any]:
+        windows = self.windows[k]
+        path = (self.real, self.fake)[k].path
+        return {"path": path, "n": len(windows.items), "videos": windows.videos}
 
-def open_side(text: str, registry: Registry, paths: Paths, *, fresh: bool = False) -> Side:
-    """Open a folder of clips, or `folder:PATH[layout=...]`; all splits together.
+    def per_clip(self) -> list[tuple[str, str, str, float | None]]:
+        """Metric, clip, what the value is, and the value, of every clip and metric."""
+        return [
+            (name, clip, "value" if score.kind == "clip" else "value without it", value)
+            for name, score in self.scores.items()
+            for clip, value in sorted(score.per_clip.items())
+        ]
+
+
+def open_side(text: str, paths: Paths, *, fresh: bool = False) -> Side:
+    """Open a folder of clips, or `folder:PATH[layout=...]`; sub-folders are clips of one set.
 
     Args:
         fresh: hash and decode every clip again, whatever an earlier call has stored.
 
     Raises:
         MissingData, BadData: no clips, or invalid ones.
+        UsageError: an option in the brackets that cannot be obeyed.
     """
-    named = text if text.startswith("folder:") else f"folder:{text}"
-    dataset, _ = open_dataset(named, registry, paths)
-    if fresh and isinstance(dataset, FolderDataset):
+    named = parse_name(text if text.startswith("folder:") else f"folder:{text}")
+    path = named.base.partition(":")[2]
+    options = SideOptions.parse(named.params)
+    dataset = FolderDataset({**named.params, "path": path}, None, paths.cache, one_set=True)
+    if fresh:
         dataset.prepare(fresh=True)
-    clips = {c.id: c for s in SPLITS if s in dataset.splits() for c in dataset.clips(s)}
+    clips = {clip.id: clip for clip in dataset.clips("test")}
     if not clips:
         raise MissingData(f"{text} holds no clips.")
-    return Side(text, dataset, clips)
+    return Side(text, dataset, clips, options, dataset.passed_over)
+
+
+def array_side(name: str, dataset: ArrayClips) -> Side:
+    """Clips that a program has handed over."""
+    return Side(name, dataset, {clip.id: clip for clip in dataset.clips("test")})
 
 
 def measure(
     real: Side,
     fake: Side,
     wanted: Sequence[Wanted],
-    frames: int | None,
-    size: int | None,
+    sampling: Sampling,
     registry: Registry,
     paths: Paths,
     report: Report,
@@ -90,93 +148,167 @@ def measure(
     workers: int | None = None,
     device: str = "cpu",
 ) -> Measured:
-    """Score two folders in worker processes.
+    """Score two sets in worker processes.
 
     Args:
-        frames: the first so many frames of every clip; None = all, if all have the same number.
-        size: short side in pixels after resizing; None = native, if all have the same size.
         workers: processes at once; None is one a core. The scores are the same for any number.
         device: torch device of the networks of set metrics.
 
     Raises:
-        BadData: clips that are too short, of different sizes, or without a partner.
-        UsageError: `frames` or `size` is needed.
+        BadData: clips that are too short.
+        UsageError: `frames` or `size` is needed, or options contradict each other.
     """
-    count = _frames(real, fake, frames)
-    geometry = _geometry(real, fake, size)
-    paired = [w for w in wanted if w.spec.kind == "clip"]
-    if paired:
-        _check_pairs(real, fake, paired[0].name)
-    items = _items(real, fake, count)
+    sides = (real, fake)
+    if sampling.given == "exclude" and not any(side.options.given for side in sides):
+        raise UsageError(
+            "which frames were given is not known.",
+            fix=f"Say it in brackets: 'folder:{real.path}[conditioning=1]'.",
+        )
+    rules = tuple(side.options.merged(sampling, side.path) for side in sides)
+    count, windows = _windows(sides, (rules[0], rules[1]))
+    geometry = _geometry(sides, (rules[0], rules[1]))
+    items = (windows[0].items, windows[1].items)
+    fields = fingerprint_of(rules, [side.options for side in sides], count)
     measurement = Measurement(
         datasets=(real.dataset, fake.dataset),
         items=items,
-        task=_task(real, count, geometry, items[0]),
+        task=_task(real, count, geometry, items[0], fields),
         geometry=geometry,
         cache=paths.cache,
         device=device,
     )
-    scores = score_in_workers(measurement, wanted, registry, workers or cores(), report)
-    return Measured(real, fake, count, {w.name: scores[w.name] for w in wanted})
+    scores = _unpaired(sides, items, wanted)
+    todo = [w for w in wanted if w.name not in scores]
+    scores |= score_in_workers(measurement, todo, registry, workers or cores(), report)
+    ordered = {w.name: scores[w.name] for w in wanted}
+    notes = _notes(sides, (rules[0], rules[1]), windows)
+    return Measured(real, fake, windows, count, fields, ordered, notes)
 
 
-def _items(real: Side, fake: Side, count: int) -> tuple[dict[str, Item], dict[str, Item]]:
-    window = tuple(range(count))
-    sides = (
-        {k: Item(k, clip, (), window) for k, clip in sorted(side.clips.items())}
-        for side in (real, fake)
-    )
-    first, second = sides
-    return first, second
+Pair = tuple[Side, Side]
+Rules = tuple[Sampling, Sampling]
 
 
-def _frames(real: Side, fake: Side, wanted: int | None) -> int:
-    lengths = {c.frames for side in (real, fake) for c in side.clips.values()}
-    if wanted is None:
-        if len(lengths) > 1:
-            raise UsageError(
-                f"the clips have {min(lengths)} to {max(lengths)} frames.",
-                fix="Set the number of frames with --frames N.",
-            )
-        return lengths.pop()
-    if wanted < 1:
-        raise UsageError(f"--frames {wanted} must be at least 1.")
-    for side in (real, fake):
-        for clip in side.clips.values():
-            if clip.frames < wanted:
-                raise BadData(
-                    f"{side.path}: the clip {clip.id!r} has {clip.frames} frames, {wanted} are "
-                    "needed.",
-                    fix="Lower --frames or take the clip out.",
-                )
-    return wanted
+def _windows(sides: Pair, rules: Rules) -> tuple[int, tuple[SideWindows, SideWindows]]:
+    """Frames of a window, and the windows of both sides."""
+    skips = [side.options.skipped(rule) for side, rule in zip(sides, rules, strict=True)]
+    count = _frames(sides, rules, skips)
+    places: list[dict[str, int]] = [
+        {name: places_of(clip, count, rule.stride, skip) for name, clip in side.clips.items()}
+        for side, rule, skip in zip(sides, rules, skips, strict=True)
+    ]
+    if rules[0].start == "random":
+        for name in places[0].keys() & places[1].keys():
+            places[0][name] = places[1][name] = min(places[0][name], places[1][name])
+    made = [
+        windows_of(side.clips, rule, count, skip, at, side.path)
+        for side, rule, skip, at in zip(sides, rules, skips, places, strict=True)
+    ]
+    for side, one in zip(sides, made, strict=True):
+        if not one.items:
+            raise MissingData(f"{side.path}: all {one.short} clips are too short.")
+    return count, (made[0], made[1])
 
 
-def _geometry(real: Side, fake: Side, size: int | None) -> Geometry | None:
-    if size is not None:
-        return Geometry(size)
-    shapes = {(c.height, c.width) for side in (real, fake) for c in side.clips.values()}
-    if len(shapes) > 1:
+def _frames(sides: Pair, rules: Rules, skips: Sequence[int]) -> int:
+    asked = sorted({rule.frames for rule in rules if rule.frames is not None})
+    if len(asked) > 1:
+        raise UsageError(f"the sides have horizon={asked[0]} and horizon={asked[1]}.")
+    if asked:
+        return asked[0]
+    lengths = {
+        (clip.frames - skip - 1) // rule.stride + 1: f"{side.path}: {clip.id}"
+        for side, rule, skip in zip(sides, rules, skips, strict=True)
+        for clip in side.clips.values()
+    }
+    if len(lengths) > 1:
+        least, most = min(lengths), max(lengths)
         raise UsageError(
-            f"the clips have {len(shapes)} different sizes.", fix="Bring them to one with --size N."
+            f"the clips have {least} to {most} frames ({lengths[least]}, {lengths[most]}).",
+            fix="Set the number of frames with --frames N.",
         )
-    height, width = shapes.pop()
+    length = lengths.popitem()[0]
+    if length < 1:
+        raise UsageError("no frames are left without the given ones.")
+    return length
+
+
+def _geometry(sides: Pair, rules: Rules) -> Geometry | None:
+    sizes = sorted({rule.size for rule in rules if rule.size is not None})
+    if len(sizes) > 1:
+        raise UsageError(f"the sides have size={sizes[0]} and size={sizes[1]}.")
+    if sizes:
+        return Geometry(sizes[0])
+    shapes = {(c.height, c.width): f"{s.path}: {c.id}" for s in sides for c in s.clips.values()}
+    if len(shapes) > 1:
+        (one, first), (two, second) = list(shapes.items())[:2]
+        raise UsageError(
+            f"the clips have {len(shapes)} different sizes ({first} has {one[1]}x{one[0]} px, "
+            f"{second} {two[1]}x{two[0]}).",
+            fix="Bring them to one with --size N.",
+        )
+    height, width = shapes.popitem()[0]
     return Geometry(height, native=True) if height == width else None
 
 
-def _check_pairs(real: Side, fake: Side, metric: str) -> None:
-    for side, other in ((real, fake), (fake, real)):
-        alone = sorted(side.clips.keys() - other.clips.keys())
+def _unpaired(
+    sides: Pair, items: tuple[dict[str, Item], dict[str, Item]], wanted: Sequence[Wanted]
+) -> dict[str, Scored]:
+    """Metrics that compare clips of equal names, where the names are not equal."""
+    for k in (0, 1):
+        alone = sorted(items[k].keys() - items[1 - k].keys())
         if alone:
-            raise BadData(
-                f"{metric} compares clips of equal names; {side.path} has {alone[0]!r}"
-                f"{f' and {len(alone) - 1} more' if len(alone) > 1 else ''} without a partner in "
-                f"{other.path}.",
-                fix="Name the files alike, or ask for set metrics only.",
+            more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+            reason = (
+                f"it compares clips of equal names; {sides[k].path} has {alone[0]!r}{more} without "
+                f"a partner in {sides[1 - k].path}"
             )
+            return {w.name: not_scored(reason) for w in wanted if w.spec.kind == "clip"}
+    return {}
 
 
-def _task(real: Side, frames: int, geometry: Geometry | None, items: dict[str, Item]) -> Task:
+def _notes(sides: Pair, rules: Rules, windows: tuple[SideWindows, SideWindows]) -> list[str]:
+    notes: list[str] = []
+    for side, rule, own in zip(sides, rules, windows, strict=True):
+        if side.passed_over:
+            listed = ", ".join(f"{n} {suffix}" for suffix, n in sorted(side.passed_over.items()))
+            notes.append(f"{side.path}: files that are not clips were passed over: {listed}")
+        if own.short:
+            notes.append(f"{side.path}: {own.short} clips are too short and were left out")
+        if rule.clips and own.videos < rule.clips:
+            notes.append(
+                f"{rule.protocol} takes {rule.clips} videos a side, {side.path} has {own.videos}: "
+                "not comparable with published figures"
+            )
+    return [*notes, *_rates(sides, rules)]
+
+
+def _rates(sides: Pair, rules: Rules) -> list[str]:
+    """Frame rates that differ: the same movement then takes another number of frames."""
+    known: list[list[float]] = [
+        sorted({round(c.fps / rule.stride, 2) for c in side.clips.values() if c.fps})
+        for side, rule in zip(sides, rules, strict=True)
+    ]
+    notes = [
+        f"{side.path} mixes frame rates: {', '.join(f'{r:g}' for r in rates)} a second"
+        for side, rates in zip(sides, known, strict=True)
+        if len(rates) > 1
+    ]
+    if len(known[0]) == len(known[1]) == 1 and known[0] != known[1]:
+        notes.append(
+            f"frame rates differ: {sides[0].path} has {known[0][0]:g} frames a second, "
+            f"{sides[1].path} {known[1][0]:g}"
+        )
+    return notes
+
+
+def _task(
+    real: Side,
+    frames: int,
+    geometry: Geometry | None,
+    items: dict[str, Item],
+    sampling: Mapping[str, Any],
+) -> Task:
     size = geometry.size if geometry is not None else next(iter(real.clips.values())).height
     spec = TaskSpec("measure", WindowRule(1, frames), size)
     names = real.dataset.class_names()
@@ -191,4 +323,20 @@ def _task(real: Side, frames: int, geometry: Geometry | None, items: dict[str, I
         items={"train": (), "val": (), "test": tuple(items.values())},
         excluded={},
         info=info,
+        sampling=sampling,
     )
+
+
+def write_per_clip(path: Path, measured: Measured) -> None:
+    """The values of all clips as a table: metric, clip, what the value is, value.
+
+    Raises:
+        Unwritable: the file cannot be written.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("metric", "clip", "statistic", "value"))
+    for metric, clip, statistic, value in measured.per_clip():
+        figure = "" if value is None else repr(value)
+        writer.writerow((metric, csv_text(clip), statistic, figure))
+    write_bytes(path, out.getvalue().encode())

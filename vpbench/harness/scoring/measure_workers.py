@@ -44,8 +44,30 @@ PART = 16
 processes."""
 
 Names = tuple[str, ...]
-Scores = dict[str, schema.ScoreJson]
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The figure of one metric.
+
+    Attributes:
+        json: as `--json` prints it.
+        kind: "clip", "set", or "" where it was not scored.
+        per_clip: the value of each clip; of a set metric, the value without each cluster.
+    """
+
+    json: schema.ScoreJson
+    kind: str = ""
+    per_clip: dict[str, float | None] = field(default_factory=dict[str, float | None])
+
+
+Scores = dict[str, Scored]
+
+
+def not_scored(reason: str) -> Scored:
+    """A dash with its reason."""
+    return Scored(schema.score_json(None, n=0, fingerprint="", reason=f"not scored: {reason}"))
 
 
 @dataclass(frozen=True)
@@ -200,7 +222,7 @@ class _Worker:
     measurement: Measurement
     group: _Group
     running: list[Running] = field(default_factory=list[Running])
-    missing: Scores = field(default_factory=dict[str, schema.ScoreJson])
+    missing: Scores = field(default_factory=dict[str, Scored])
 
     def metrics(self) -> tuple[list[Running], Scores]:
         """New instances, and the reasons of those that cannot be scored."""
@@ -212,8 +234,7 @@ class _Worker:
             try:
                 running.append(start_metric(wanted, task.horizon, task, plugins, ctx))
             except (Missing, UsageError) as error:
-                reason = f"not scored: {error.message}"
-                missing[wanted.name] = schema.score_json(None, n=0, fingerprint="", reason=reason)
+                missing[wanted.name] = not_scored(error.message)
         return running, missing
 
     def context(self) -> ScoreContext:
@@ -264,7 +285,9 @@ class _Worker:
             record = score_record(metric, metric.instance.result(), clusters)
             if isinstance(metric.instance, HasFloor):
                 record = with_floor(record, metric.instance.real_floor())
-            scores[metric.wanted.name] = score_json(record)
+            scores[metric.wanted.name] = Scored(
+                score_json(record), record["kind"], dict(record["per_clip"])
+            )
         return scores
 
 
