@@ -1,4 +1,4 @@
-"""figure predictions, sweep, translation, ablation, failures."""
+"""figure predictions, sweep, translation, ablation, failures, limits."""
 
 from __future__ import annotations
 
@@ -24,30 +24,23 @@ Examples:
   vpbench figure translation my-method --out figures
   vpbench figure ablation my-method 'my-method[label=off]' 'my-method[motion=frozen]'
   vpbench figure failures my-method --by ssim --format pdf
+  vpbench figure limits my-method other-method
 
 Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
 @click.group(epilog=_EPILOG)
 def figure() -> None:
-    """Draw predictions, sweeps, translations, ablations and failures.
+    """Draw predictions, sweeps, translations, ablations, failures and limits.
 
     Frames come from the newest finished run where there is one, and from the method itself
     otherwise; keypoints and masks always from the method, for pictures only.
     """
 
 
-def _shared(function: F) -> F:
-    """Options of every figure."""
+def _target(function: F) -> F:
+    """--out, --format, --background."""
     return options.chain(
-        click.argument("methods", nargs=-1, required=True, metavar="METHOD..."),
-        options.dataset,
-        click.option(
-            "--clips",
-            multiple=True,
-            metavar="a,b",
-            help="Test clips by id.  [default: a few of different classes]",
-        ),
         click.option(
             "--out",
             type=click.Path(path_type=Path),
@@ -71,6 +64,25 @@ def _shared(function: F) -> F:
             show_default=True,
             help="Background colour.",
         ),
+    )(function)
+
+
+def _methods(function: F) -> F:
+    return click.argument("methods", nargs=-1, required=True, metavar="METHOD...")(function)
+
+
+def _shared(function: F) -> F:
+    """Options of every figure of frames."""
+    return options.chain(
+        _methods,
+        options.dataset,
+        click.option(
+            "--clips",
+            multiple=True,
+            metavar="a,b",
+            help="Test clips by id.  [default: a few of different classes]",
+        ),
+        _target,
         click.option(
             "--columns",
             type=click.IntRange(1, 64),
@@ -132,7 +144,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         make: (studio, planned methods) -> figure.
     """
     from vpbench.harness.figures.sources import Studio
-    from vpbench.harness.figures.write import check_target, write_figure, written
+    from vpbench.harness.figures.write import check_target, write_figure
     from vpbench.harness.prediction.loaded import plan_loaded
 
     out = fields["out"].expanduser().absolute()
@@ -168,13 +180,20 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
             lambda text: click.echo(f"note: {text}", err=True),
         )
         drawn = make(studio, runs)
-        record = write_figure(drawn, studio, out, fields["kind"], fields["background"])
-    if fields["as_json"]:
+        record = write_figure(drawn, task_data.task, out, fields["kind"], fields["background"])
+    return _tell(record, out, fields["as_json"])
+
+
+def _tell(record: dict[str, Any], out: Path, as_json: bool) -> int:
+    """Print where a figure is, or its record."""
+    from vpbench.harness.figures.write import written
+
+    if as_json:
         print_json({**record, "out": str(out)})
         return 0
     for path in written(out, record):
         click.echo(f"Figure: {path}")
-    click.echo(f"What it shows: {out / (drawn.name + '.json')}")
+    click.echo(f"What it shows: {out / (record['figure'] + '.json')}")
     return 0
 
 
@@ -316,3 +335,42 @@ def failures(
         return work(studio, runs, by, count, only)
 
     return _draw(make, methods, **fields)
+
+
+@figure.command(
+    epilog="\b\nExample:\n  vpbench figure limits my-method 'my-method[label=off]' other-method"
+)
+@_methods
+@options.dataset
+@click.option(
+    "--metric", default="fvd", metavar="M", show_default=True, help="Which scores to show."
+)
+@_target
+@options.preset
+@options.storage
+@options.output
+def limits(methods: tuple[str, ...], debug: bool, metric: str, **fields: Any) -> int:
+    """Where each method's error arises, from the scores of finished runs; computes nothing.
+
+    For each method: its own row, its oracle (its renderer with the true motion), reference motions
+    where it has a slot for motion, and other variants that are named; real clips and nulls are
+    lines. Rows without a score stay, with the command that makes them.
+    """
+    from vpbench.harness.figures.limits import limits as work
+    from vpbench.harness.figures.write import check_target, write_figure
+
+    out = fields["out"].expanduser().absolute()
+    check_target(out, fields["kind"])
+    opened = open_task(
+        methods,
+        task_ref(fields["dataset"], fields["task_name"], fields["root"]),
+        fields["runs"],
+        fields["offline"],
+    )
+    task, chosen = opened.task_data.task, RunOptions(preset=fields["preset"])
+    drawn = work(opened.methods, task, metric, chosen, opened.registry, opened.paths)
+    record = write_figure(drawn, task, out, fields["kind"], fields["background"])
+    for row in record["missing"]:
+        made = f" Run: {row['command']}" if row["command"] else ""
+        click.echo(f"{row['method']}: {row['reason']}.{made}", err=True)
+    return _tell(record, out, fields["as_json"])

@@ -9,8 +9,10 @@ from typing import Any, Literal
 from vpbench.api.errors import Unwritable, UsageError
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
-from vpbench.harness.figures.sources import Figure, Studio
-from vpbench.render.grid import paint
+from vpbench.core.tasks import Task
+from vpbench.harness.figures.sources import Figure
+from vpbench.render.dots import DotPlot, paint_dots
+from vpbench.render.grid import Sheet, paint
 
 Format = Literal["png", "pdf", "svg"]
 
@@ -31,7 +33,7 @@ def check_target(out: Path, kind: Format) -> None:
 
 
 def write_figure(
-    figure: Figure, studio: Studio, out: Path, kind: Format, background: Literal["light", "dark"]
+    figure: Figure, task: Task, out: Path, kind: Format, background: Literal["light", "dark"]
 ) -> dict[str, Any]:
     """Write every sheet and then the record; each file whole or not at all.
 
@@ -50,7 +52,6 @@ def write_figure(
         f"{stem}.{kind}": _bytes(replace(sheet, background=background), kind)
         for stem, sheet in figure.sheets.items()
     }
-    task = studio.task_data.task
     record: dict[str, Any] = {
         "schema": schema.FIGURE,
         "figure": figure.name,
@@ -74,7 +75,7 @@ def write_figure(
     return record
 
 
-def _bytes(sheet: Any, kind: Format) -> bytes:
+def _bytes(sheet: Sheet | DotPlot, kind: Format) -> bytes:
     if kind != "png":
         from vpbench.render.vector import vector_bytes
 
@@ -84,7 +85,8 @@ def _bytes(sheet: Any, kind: Format) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(paint(sheet)).save(buffer, format="PNG")
+    pixels = paint(sheet) if isinstance(sheet, Sheet) else paint_dots(sheet)
+    Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

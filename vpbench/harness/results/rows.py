@@ -82,16 +82,17 @@ def row_json(
 def run_command(method: str, inputs: RunInputs) -> str:
     """The command that makes a missing run of a task."""
     task = inputs["task"]
-    named = f"'{method}'" if "[" in method else method
-    dataset = inputs["dataset"]
+    return command_of("run", [method], inputs["dataset"], task["name"], task["limit"])
+
+
+def command_of(
+    verb: str, methods: Sequence[str], dataset: str, task: str, limit: int | None = None
+) -> str:
+    """A command for some methods on a task, whose name is that within the dataset."""
+    names = " ".join(f"'{name}'" if "[" in name else name for name in methods)
     quoted = f"'{dataset}'" if any(c in dataset for c in "[ ") else dataset
-    own = (
-        ""
-        if dataset.startswith("folder:") or task["name"] == dataset
-        else f" --task {task['name']}"
-    )
-    limit = f" --limit {task['limit']}" if task["limit"] else ""
-    return f"vpbench run {named} --dataset {quoted}{own}{limit}"
+    own = "" if dataset.startswith("folder:") or task == dataset else f" --task {task}"
+    return f"vpbench {verb} {names} --dataset {quoted}{own}{f' --limit {limit}' if limit else ''}"
 
 
 def _notes(row: Row) -> list[str]:
