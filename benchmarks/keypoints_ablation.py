@@ -179,7 +179,8 @@ class Ablation:
             parts = [one.loaded.slots["detector"], one.loaded.slots["translator"]]
             with evaluating(parts):
                 drawn = one.translation(frames[:, 0], frames[:, 1:], pose)
-            blocks.append(Block(variant, [self._row(n, drawn, real[1]) for n in SHOWN_ROWS]))
+            shown = [n for n in SHOWN_ROWS if n in drawn]  # a variant may have no mask
+            blocks.append(Block(variant, [self._row(n, drawn, real[1]) for n in shown]))
         budget = self.budget
         note = (
             f"Validation clips of puppets; preset {budget.preset}, {budget.steps} steps each, fit "
@@ -192,8 +193,6 @@ class Ablation:
         if name == "keypoints":
             points = drawn["keypoints"][:, 1].numpy()
             return Row(name, [Cell(f, p, True) for f, p in zip(target, points, strict=True)])
-        if name not in drawn:  # the variant has none
-            return Row(name, [Cell(None) for _ in target])
         images = to_uint8(drawn[name][:, 0].expand(-1, 3, -1, -1))
         return Row(name, [Cell(f) for f in images])
 

@@ -83,7 +83,7 @@ def limits_figure(groups: Sequence[LimitGroup], scores: LimitScores) -> Figure:
         [DotGroup(name, [_dot(one) for one in rows]) for name, rows in values.items()],
         [(LINES[one.row.method], one.value) for one in lines if one.value is not None],
         f"{axis}: {better}",
-        (scores.metric, "less the method's"),
+        (scores.metric, "against the method"),
         [m for m in _MARKS if m[0] in {one.row.mark for one in shown}],
         _note(scores),
     )
