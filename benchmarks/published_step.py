@@ -9,12 +9,12 @@ process of its own.
     weights     trained numbers of each network, without those of frozen parts
     TFLOP       10^12 floating-point operations of a step, forward and backward, as torch counts
                 those of products of matrices and convolutions: of two samples, times half the batch
-    seconds     of the last of `--steps` steps, on `--threads` threads
+    seconds     of one core for a step: what else runs on the machine does not count
     GiB         largest memory of the process
-    hours       seconds times the published number of steps; on other devices see `vpbench plan`
+    hours       seconds times the published number of steps; for other devices see `vpbench plan`
 
     python benchmarks/published_step.py                       # all methods that have a preset paper
-    python benchmarks/published_step.py ours villegas --threads 2 --json
+    python benchmarks/published_step.py ours villegas --json
     python benchmarks/published_step.py li --batch 2          # where the memory does not suffice
 """
 
@@ -56,7 +56,7 @@ METHODS = ("ours", "villegas", "wichers", "li")
 _CLIPS, _FRAMES = 4, 48
 _VGG_BLOCKS = {"vgg16-hed": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 _COUNTED = 2
-"""Samples whose operations are counted, and steps: the first has calibrations before it."""
+"""Samples whose operations are counted."""
 
 Row = dict[str, Any]
 
@@ -133,25 +133,25 @@ class Clips:
 
 @dataclass
 class Context(StageContext):
-    """Stops after some steps and keeps the time and operations of each; stores nothing."""
+    """Stops after a step and keeps its time and operations; stores nothing."""
 
-    most: int = 1
     counter: FlopCounterMode | None = None
-    times: list[float] = field(default_factory=list[float])
-    operations: list[int] = field(default_factory=list[int])
+    marks: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     losses: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def should_stop(self) -> bool:
-        """Whether enough steps are made."""
-        return len(self.times) >= self.most
+        """Whether the step is made."""
+        return len(self.marks) > 1
 
     def step(self, total: int | None = None) -> int:
-        """A step has ended."""
-        self.times.append(time.perf_counter())
-        if self.counter is not None:
-            self.operations.append(self.counter.get_total_flops())
+        """The step has ended."""
+        self._mark()
         return super().step(total)
+
+    def _mark(self) -> None:
+        operations = 0 if self.counter is None else self.counter.get_total_flops()
+        self.marks.append((time.process_time(), operations))
 
     def log(self, values: Mapping[str, float]) -> None:
         """Keep the losses of the last step."""
@@ -161,7 +161,9 @@ class Context(StageContext):
         """Nothing resumes."""
 
     def resume(self) -> None:
-        """Nothing was stored."""
+        """Nothing was stored; the step begins."""
+        self.marks.clear()
+        self._mark()
 
     def weights(self, name: str) -> Path:
         """A file of random weights of a pretrained network."""
@@ -212,8 +214,8 @@ def batch_name(node: StageNode) -> str:
     return next((name for name in own if name in params), "batch")
 
 
-def measure(name: str, label: str, batch: int | None, steps: int, threads: int, count: bool) -> Row:
-    """Make a few steps of one stage in this process.
+def measure(name: str, label: str, batch: int | None, count: bool) -> Row:
+    """Make a step of one stage in this process.
 
     Args:
         batch: other than the published one.
@@ -230,7 +232,7 @@ def measure(name: str, label: str, batch: int | None, steps: int, threads: int, 
     info = TaskInfo(
         "published", SIZE, HORIZON, given, None, CLASSES, tuple("abcdefghi"), joints, JOINT_NAMES
     )
-    set_threads(threads)
+    set_threads(1)
     trainings: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         slots = make_slots(node.method, info, plugins)
@@ -239,22 +241,20 @@ def measure(name: str, label: str, batch: int | None, steps: int, threads: int, 
             info,
             node.trains,
             "cpu",
-            threads,
+            1,
             stage_seed(node),
             StageDir(Path(folder) / "stage"),
             label,
             Path(folder),
             lambda event: None,
             slots,
-            most=steps,
         )
         _record(trainings)
         points = int(params.get("n_keypoints", joints))
         clips: Any = Clips(SIZE, points)
         with counting(ctx) if count else contextlib.nullcontext():
-            started = time.perf_counter()
             fit_part(node, target, clips, ctx)
-    last = [started, *ctx.times][-2:]
+    (begun, before), (ended, after) = ctx.marks
     weights = {
         k: sum(w.numel() for w in module.parameters() if w.requires_grad)
         for k, module in trainings[-1].modules.items()
@@ -264,8 +264,8 @@ def measure(name: str, label: str, batch: int | None, steps: int, threads: int, 
         "weights": weights,
         "batch": int(params[key]),
         "steps": trainings[-1].steps,
-        "tflop": (ctx.operations[-1] - ctx.operations[-2]) / 1e12 if count else None,
-        "seconds": last[1] - last[0],
+        "tflop": (after - before) / 1e12,
+        "seconds": ended - begun,
         "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "losses": ctx.losses,
     }
@@ -282,6 +282,16 @@ def _record(trainings: list[Any]) -> None:
     loop.Training.__enter__ = entered  # pyright: ignore[reportAttributeAccessIssue]
 
 
+class _Whole:
+    """In place of torch's tracker of modules, which gradients within a step stop."""
+
+    parents = ("Global",)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
 @contextlib.contextmanager
 def counting(ctx: Context) -> Iterator[None]:
     """Count operations; recurrent layers without oneDNN, whose own layers torch does not count."""
@@ -293,7 +303,9 @@ def counting(ctx: Context) -> Iterator[None]:
 
     torch.nn.LSTM.forward = plain  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        with FlopCounterMode(display=False) as ctx.counter:
+        ctx.counter = FlopCounterMode(display=False)
+        ctx.counter.mod_tracker = _Whole()  # pyright: ignore[reportAttributeAccessIssue]
+        with ctx.counter:
             yield
     finally:
         torch.nn.LSTM.forward = forward
@@ -317,16 +329,15 @@ def in_process(*words: str) -> Row:
 
 def whole(name: str, label: str, args: argparse.Namespace) -> Row:
     """All figures of a stage."""
-    own = ["--stage", label, "--threads", str(args.threads)]
-    counted = in_process(name, *own, "--batch", str(_COUNTED), "--steps", "2", "--count")
+    counted = in_process(name, "--stage", label, "--batch", str(_COUNTED), "--count")
     batch = [] if args.batch is None else ["--batch", str(args.batch)]
-    row = in_process(name, *own, *batch, "--steps", str(args.steps))
+    row = in_process(name, "--stage", label, *batch)
     published = stages_of(name, registry(()))[label]
     full = int(parameters(published)[batch_name(published)])
     tflop = counted["tflop"] * full / _COUNTED
     seconds = row["seconds"] * full / row["batch"]
     hours = seconds * row["steps"] / 3600
-    return {**row, "tflop": tflop, "published_batch": full, "hours": hours, "threads": args.threads}
+    return {**row, "tflop": tflop, "published_batch": full, "hours": hours}
 
 
 def main() -> None:
@@ -335,17 +346,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("methods", nargs="*", metavar="METHOD", default=list(METHODS))
-    parser.add_argument("--steps", type=int, default=2, help="made; the last is timed; default 2")
     parser.add_argument("--batch", type=int, help="other than the published one")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="one object on stdout")
     args = parser.parse_args()
     names = [n if "[" in n else f"{n}[preset=paper]" for n in args.methods]
     if args.stage:
-        own = (args.batch, args.steps, args.threads, args.count)
-        print(json.dumps(measure(names[0], args.stage, *own)))
+        print(json.dumps(measure(names[0], args.stage, args.batch, args.count)))
         return
     plugins = registry(())
     rows = [whole(name, label, args) for name in names for label in stages_of(name, plugins)]

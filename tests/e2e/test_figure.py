@@ -218,6 +218,7 @@ def test_failures_are_the_worst_clips_with_their_stored_values(place, tmp_path):
         assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.e2e
 def test_limits_are_the_scores_of_a_comparison(place, tmp_path):
     """Rows that were not run are named with the command that makes them, which makes them."""
     out = tmp_path / "out"
@@ -257,6 +258,7 @@ def test_limits_are_the_scores_of_a_comparison(place, tmp_path):
     assert FROZEN not in {m["method"] for m in again["missing"]}
 
 
+@pytest.mark.e2e
 def test_limits_without_scores(place, tmp_path):
     for words, code, says in (
         (("noise",), 5, "vpbench run noise"),
