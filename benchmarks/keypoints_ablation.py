@@ -45,6 +45,7 @@ from vpbench.core.progress import Report
 from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
 from vpbench.kit import evaluating, set_threads, to_uint8
 from vpbench.render.grid import Block, Cell, Row, Sheet, paint
+from vpbench_keypoints.spec import DETECTOR, TRANSLATOR
 from vpbench_keypoints.validation import Translation, measure, read_joints, validation_frames
 
 FULL = "full"
@@ -75,15 +76,17 @@ class Budget:
     steps: int
     motion_steps: int
     fit_seed: int
+    more: tuple[str, ...] = ()
 
     def first(self, switch: str) -> str:
         """The method of a variant of the first stage; the oracle needs no other stage."""
-        words = [f"steps={self.steps}", *filter(None, [switch])]
-        return f"ours-oracle[{','.join(f'translator.{word}' for word in words)}]"
+        words = [f"steps={self.steps}", *self.more, *filter(None, [switch])]
+        typed = [f"{slot}.{word}" for word in words for slot in _slots(word)]
+        return f"ours-oracle[{','.join(typed)}]"
 
     def second(self, switch: str) -> str:
         """The method of a variant of the second stage."""
-        words = [f"steps={self.steps}", f"motion_steps={self.motion_steps}"]
+        words = [f"steps={self.steps}", f"motion_steps={self.motion_steps}", *self.more]
         return f"ours[{','.join([*words, *filter(None, [switch])])}]"
 
     def commands(self, runs: Path) -> list[list[str]]:
@@ -92,6 +95,13 @@ class Budget:
         options = ["--dataset", "puppets", "--preset", self.preset, "--runs", str(runs)]
         options += ["--fit-seeds", str(self.fit_seed), "--threads", "1", "--workers", "1"]
         return [["vpbench", "fit", name, *options] for name in names]
+
+
+def _slots(word: str) -> list[str]:
+    """The slots of the oracle that have a parameter `key=value`."""
+    key = word.partition("=")[0]
+    known = {"detector": DETECTOR, "translator": TRANSLATOR}
+    return [slot for slot, params in known.items() if key in params]
 
 
 @dataclass(frozen=True)
@@ -183,8 +193,9 @@ class Ablation:
             blocks.append(Block(variant, [self._row(n, drawn, real[1]) for n in shown]))
         budget = self.budget
         note = (
-            f"Validation clips of puppets; preset {budget.preset}, {budget.steps} steps each, fit "
-            f"seed {budget.fit_seed}. The target's keypoints are given."
+            f"Validation clips of puppets; preset {', '.join([budget.preset, *budget.more])}; "
+            f"{budget.steps} steps each, fit seed {budget.fit_seed}. The target's keypoints are "
+            "given."
         )
         return Sheet("Ablation of the first stage", blocks, note)
 
@@ -224,12 +235,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200, help="of each first stage")
     parser.add_argument("--motion-steps", type=int, default=2000, help="of each second stage")
     parser.add_argument("--fit-seed", type=int, default=0)
+    parser.add_argument(
+        "--set",
+        dest="more",
+        metavar="a=1,b=2",
+        default="",
+        help="further parameters of all variants, such as smaller networks",
+    )
     parser.add_argument("--out", type=Path, default=Path("ablation"))
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
     args = parser.parse_args()
     if min(args.steps, args.motion_steps) < 1:
         parser.error("--steps and --motion-steps must be at least 1")
-    budget = Budget(args.preset, args.steps, args.motion_steps, args.fit_seed)
+    more = tuple(filter(None, args.more.split(",")))
+    budget = Budget(args.preset, args.steps, args.motion_steps, args.fit_seed, more)
     out: Path = args.out.absolute()
     try:
         train(budget.commands(out / "runs"), args.dry_run)

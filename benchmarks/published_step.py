@@ -8,7 +8,8 @@ process of its own.
 
     weights     trained numbers of each network, without those of frozen parts
     TFLOP       10^12 floating-point operations of a step, forward and backward, as torch counts
-                those of products of matrices and convolutions: of two samples, times half the batch
+                those of products of matrices and convolutions: of one sample more in a small batch,
+                times the batch, so that what the first step does once is left out
     seconds     of one core for a step: what else runs on the machine does not count
     GiB         largest memory of the process
     hours       seconds times the published number of steps; for other devices see `vpbench plan`
@@ -55,8 +56,8 @@ SIZE, HORIZON, CLASSES = 128, 32, 9
 METHODS = ("ours", "villegas", "wichers", "li")
 _CLIPS, _FRAMES = 4, 48
 _VGG_BLOCKS = {"vgg16-hed": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-_COUNTED = 2
-"""Samples whose operations are counted."""
+_COUNTED = (2, 3)
+"""Batches whose operations are counted."""
 
 Row = dict[str, Any]
 
@@ -329,12 +330,14 @@ def in_process(*words: str) -> Row:
 
 def whole(name: str, label: str, args: argparse.Namespace) -> Row:
     """All figures of a stage."""
-    counted = in_process(name, "--stage", label, "--batch", str(_COUNTED), "--count")
+    counts = [
+        in_process(name, "--stage", label, "--batch", str(n), "--count")["tflop"] for n in _COUNTED
+    ]
     batch = [] if args.batch is None else ["--batch", str(args.batch)]
     row = in_process(name, "--stage", label, *batch)
     published = stages_of(name, registry(()))[label]
     full = int(parameters(published)[batch_name(published)])
-    tflop = counted["tflop"] * full / _COUNTED
+    tflop = (counts[1] - counts[0]) / (_COUNTED[1] - _COUNTED[0]) * full
     seconds = row["seconds"] * full / row["batch"]
     hours = seconds * row["steps"] / 3600
     return {**row, "tflop": tflop, "published_batch": full, "hours": hours}
