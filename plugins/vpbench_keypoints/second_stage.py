@@ -127,22 +127,28 @@ class SecondStage:
             set_rate(optimiser, rate)
         first, real = paths[:, 0], paths[:, 1:]
         fake, kl = self._reconstruct(first, real, label)
-        logits = self.discriminator(torch.cat([real, fake.detach()]))
-        judged = discriminator_loss(*logits.chunk(2))
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        judged.backward()
-        self.discriminator_optimiser.step()
+        figures: dict[str, Tensor] = {}
         terms = {
             "path": _RECONSTRUCTION * (fake - real).abs().mean(),
             "kl": float(self.p["kl_weight"]) * kl,
-            "adversarial": float(self.p["sequence_adversarial_weight"])
-            * generator_loss(frozen_logits(self.discriminator, fake)),
         }
+        weight = float(self.p["sequence_adversarial_weight"])
+        if weight > 0:
+            figures["discriminator"] = self._update_discriminator(real, fake.detach())
+            terms["adversarial"] = weight * generator_loss(frozen_logits(self.discriminator, fake))
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
-        losses = {name: value.detach() for name, value in terms.items()}
-        return {**losses, "discriminator": judged.detach()}
+        return {name: value.detach() for name, value in terms.items()} | figures
+
+    def _update_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """One step of the discriminator; `fake` carries no gradient. Returns its loss."""
+        logits = self.discriminator(torch.cat([real, fake]))
+        loss = discriminator_loss(*logits.chunk(2))
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.discriminator_optimiser.step()
+        return loss.detach()
 
     def _reconstruct(
         self, first: Tensor, real: Tensor, label: Tensor | None

@@ -92,3 +92,18 @@ def checkpoints(runs):
         for p in sorted(base.glob("*/stages/*/checkpoint/**/*"))
         if p.is_file()
     }
+
+
+def few_puppets(place):
+    """The environment with the dataset `few`: rendered clips with joints and classes, 64 px."""
+    plugin = place / "few.py"
+    plugin.write_text(
+        "from vpbench.api import DatasetSpec, TaskSpec, WindowRule\n"
+        "from vpbench.testing.clips import SampleClips\n"
+        "TASK = TaskSpec('few', WindowRule(5, 6, short='loop'), 64, native=True)\n"
+        "SPEC = DatasetSpec('few', ':Few', 'a few puppets', tasks=(TASK,), rendered=True)\n"
+        "class Few(SampleClips):\n"
+        "    spec = SPEC\n"
+        "    def __init__(self, options, root, cache): pass\n"
+    )
+    return {"VPBENCH_HOME": str(place), "VPBENCH_PLUGINS": f"{plugin}:SPEC"}

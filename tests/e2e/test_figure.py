@@ -1,6 +1,9 @@
 """`figure`: pictures of finished runs, and in-process inference with trained methods."""
 
 import json
+import re
+import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -212,6 +215,58 @@ def test_failures_are_the_worst_clips_with_their_stored_values(place, tmp_path):
         (("noise",), 5, "no finished run of noise"),
     ):
         done = figure(place, "failures", *words, out=tmp_path / "none")
+        assert done.code == code and says in done.err, (words, done.err)
+        assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.e2e
+def test_limits_are_the_scores_of_a_comparison(place, tmp_path):
+    """Rows that were not run are named with the command that makes them, which makes them."""
+    out = tmp_path / "out"
+    runs = shutil.copytree(place / "runs", tmp_path / "runs")
+    words = ("limits", METHOD, FROZEN, "copy-last", "--metric", "psnr", "--runs", runs)
+    done = figure(place, *words, out=out)
+    assert done.code == 0, done.err
+    for name in (FROZEN, "real-other", METHOD.replace("[", "[motion=class-mean,")):
+        assert re.search(rf"^{re.escape(name)}: not run. Run: vpbench run ", done.err, re.M), name
+    shown = record(place, *words, out=out)
+    assert shown["files"] == ["limits.png"] and sheet(out / "limits.png").std() > 0
+    env = {**ENV, "VPBENCH_HOME": str(place / "home")}
+    table = vpbench("compare", METHOD, "copy-last", "--json", cwd=place, env=env).json()
+    theirs = {r["method"]: r["scores"]["psnr"] for r in table["groups"][0]["rows"]}
+    mine, copy = shown["groups"]
+    assert [r["role"] for r in mine["rows"]] == [
+        "method",
+        "oracle",
+        "reference",
+        "reference",
+        "variant",
+    ]
+    for group, name in ((mine, METHOD), (copy, "copy-last")):
+        row = group["rows"][0]
+        assert (row["value"], row["ci95"]) == (theirs[name]["value"], theirs[name]["ci95"])
+    missing = {m["method"]: m["command"] for m in shown["missing"]}
+    command = shlex.split(missing[FROZEN])
+    assert command[0] == "vpbench"
+    made = vpbench(
+        *command[1:], "--no-references", "--metrics", "psnr", "--runs", runs, cwd=place, env=env
+    )
+    assert made.code == 0, made.err
+    again = record(place, *words, out=out)
+    head, *_, row = again["groups"][0]["rows"]
+    assert row["method"] == FROZEN
+    assert row["difference"] == pytest.approx(row["value"] - head["value"])
+    assert FROZEN not in {m["method"] for m in again["missing"]}
+
+
+@pytest.mark.e2e
+def test_limits_without_scores(place, tmp_path):
+    for words, code, says in (
+        (("noise",), 5, "vpbench run noise"),
+        (("copy-last", "--metric", "fvd"), 5, "vpbench score copy-last"),
+        (("copy-lost",), 2, "copy-last"),
+    ):
+        done = figure(place, "limits", *words, out=tmp_path / "none")
         assert done.code == code and says in done.err, (words, done.err)
         assert not (tmp_path / "none").exists()
 

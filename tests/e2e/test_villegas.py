@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.conftest import write_clips
-from tests.e2e.helpers import folder, vpbench
+from tests.e2e.helpers import few_puppets, folder, vpbench
 
 SMOKE = "villegas[preset=smoke]"
 METRICS = ("--metrics", "psnr", "--no-references", "--threads", 1)
@@ -14,18 +14,7 @@ METRICS = ("--metrics", "psnr", "--no-references", "--threads", 1)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A few rendered clips with joints, as a dataset of its own."""
-    place = tmp_path_factory.mktemp("home")
-    plugin = place / "few.py"
-    plugin.write_text(
-        "from vpbench.api import DatasetSpec, TaskSpec, WindowRule\n"
-        "from vpbench.testing.clips import SampleClips\n"
-        "TASK = TaskSpec('few', WindowRule(5, 6, short='loop'), 64, native=True)\n"
-        "SPEC = DatasetSpec('few', ':Few', 'a few puppets', tasks=(TASK,), rendered=True)\n"
-        "class Few(SampleClips):\n"
-        "    spec = SPEC\n"
-        "    def __init__(self, options, root, cache): pass\n"
-    )
-    return {"VPBENCH_HOME": str(place), "VPBENCH_PLUGINS": f"{plugin}:SPEC"}
+    return few_puppets(tmp_path_factory.mktemp("home"))
 
 
 @pytest.mark.e2e

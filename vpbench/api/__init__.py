@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from vpbench.api.specs import PyPISource as PyPISource
     from vpbench.api.specs import StageSpec as StageSpec
     from vpbench.api.specs import TaskSpec as TaskSpec
+    from vpbench.api.specs import TrainingCost as TrainingCost
     from vpbench.api.specs import WeightSpec as WeightSpec
     from vpbench.api.types import NO_AUGMENT as NO_AUGMENT
     from vpbench.api.types import Augment as Augment
@@ -95,7 +96,7 @@ _HOME = {
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
     "Metric MetricContext MotionModel OracleMethod Trainable TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec Effort ExecutorSpec HttpsSource MethodSpec "
-    "MetricSpec PyPISource StageSpec TaskSpec WeightSpec",
+    "MetricSpec PyPISource StageSpec TaskSpec TrainingCost WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "
     "Problem Score Seeds TaskInfo",
     "version": "API check_api",
@@ -170,6 +171,7 @@ __all__ = [
     "TaskSpec",
     "TrainView",
     "Trainable",
+    "TrainingCost",
     "Translator",
     "UnknownName",
     "Unwritable",

@@ -183,6 +183,27 @@ class StageSpec:
 
 
 @dataclass(frozen=True)
+class TrainingCost:
+    """What a step of a training costs; `vpbench plan` says from it how long the training takes.
+
+    Attributes:
+        stage: name of a stage of the method, "fit" of a component.
+        preset: whose parameters it was counted with; with others nothing is said.
+        size: side of the frames, in pixels.
+        tflop: 10^12 floating-point operations of one step, forward and backward.
+        gib: memory of one step on a processor.
+        steps: the parameter that holds the number of steps.
+    """
+
+    stage: str
+    preset: str
+    size: int
+    tflop: float
+    gib: float
+    steps: str = "steps"
+
+
+@dataclass(frozen=True)
 class MethodSpec:
     """A method: given frames and a label in, future frames out.
 
@@ -204,6 +225,7 @@ class MethodSpec:
         later: parameters that came after results were made, each with the value under which all is
             as it was before. At that value they are left out of run ids and stage keys, so that
             earlier results and checkpoints hold.
+        costs: of its own stages, for the times that `vpbench plan` shows.
     """
 
     registry: ClassVar[str] = "method"
@@ -233,6 +255,7 @@ class MethodSpec:
     version: int = 1
     files: tuple[str, ...] = ()
     later: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    costs: tuple[TrainingCost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -248,6 +271,7 @@ class ComponentSpec:
         notes: as for a method, of the component's parameters; they stand beside every row that has
             the component in a slot.
         later: as for a method.
+        costs: as for a method.
     """
 
     registry: ClassVar[str] = "component"
@@ -272,6 +296,7 @@ class ComponentSpec:
     expected_failures: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     later: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    costs: tuple[TrainingCost, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""figure predictions, sweep, translation, ablation, failures."""
+"""figure predictions, sweep, translation, ablation, failures, limits."""
 
 from __future__ import annotations
 
@@ -24,30 +24,23 @@ Examples:
   vpbench figure translation my-method --out figures
   vpbench figure ablation my-method 'my-method[label=off]' 'my-method[motion=frozen]'
   vpbench figure failures my-method --by ssim --format pdf
+  vpbench figure limits my-method other-method
 
 Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
 @click.group(epilog=_EPILOG)
 def figure() -> None:
-    """Draw predictions, sweeps, translations, ablations and failures.
+    """Draw predictions, sweeps, translations, ablations, failures and limits.
 
     Frames come from the newest finished run where there is one, and from the method itself
     otherwise; keypoints and masks always from the method, for pictures only.
     """
 
 
-def _shared(function: F) -> F:
-    """Options of every figure."""
+def _target(function: F) -> F:
+    """--out, --format, --background and what papers set."""
     return options.chain(
-        click.argument("methods", nargs=-1, required=True, metavar="METHOD..."),
-        options.dataset,
-        click.option(
-            "--clips",
-            multiple=True,
-            metavar="a,b",
-            help="Test clips by id.  [default: a few of different classes]",
-        ),
         click.option(
             "--out",
             type=click.Path(path_type=Path),
@@ -74,13 +67,32 @@ def _shared(function: F) -> F:
         click.option(
             "--titles/--no-titles", default=True, help="Title and caption; papers have their own."
         ),
-        click.option("--ids/--no-ids", default=True, help="Ids of the clips."),
         click.option(
             "--dpi",
             type=click.IntRange(10, 2400),
             metavar="N",
             help="Pixels for an inch in print: a higher number makes a smaller figure.",
         ),
+    )(function)
+
+
+def _methods(function: F) -> F:
+    return click.argument("methods", nargs=-1, required=True, metavar="METHOD...")(function)
+
+
+def _shared(function: F) -> F:
+    """Options of every figure of frames."""
+    return options.chain(
+        _methods,
+        options.dataset,
+        click.option(
+            "--clips",
+            multiple=True,
+            metavar="a,b",
+            help="Test clips by id.  [default: a few of different classes]",
+        ),
+        _target,
+        click.option("--ids/--no-ids", default=True, help="Ids of the clips."),
         click.option(
             "--columns",
             type=click.IntRange(1, 64),
@@ -142,7 +154,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         make: (studio, planned methods) -> figure.
     """
     from vpbench.harness.figures.sources import Studio
-    from vpbench.harness.figures.write import Style, check_target, write_figure, written
+    from vpbench.harness.figures.write import Style, check_target, write_figure
     from vpbench.harness.prediction.loaded import plan_loaded
 
     out = fields["out"].expanduser().absolute()
@@ -180,13 +192,20 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         )
         drawn = make(studio, runs)
         style = Style(fields["background"], fields["titles"], fields["dpi"])
-        record = write_figure(drawn, studio, out, fields["kind"], style)
-    if fields["as_json"]:
+        record = write_figure(drawn, task_data.task, out, fields["kind"], style)
+    return _tell(record, out, fields["as_json"])
+
+
+def _tell(record: dict[str, Any], out: Path, as_json: bool) -> int:
+    """Print where a figure is, or its record."""
+    from vpbench.harness.figures.write import written
+
+    if as_json:
         print_json({**record, "out": str(out)})
         return 0
     for path in written(out, record):
         click.echo(f"Figure: {path}")
-    click.echo(f"What it shows: {out / (drawn.name + '.json')}")
+    click.echo(f"What it shows: {out / (record['figure'] + '.json')}")
     return 0
 
 
@@ -344,3 +363,43 @@ def failures(
         return work(studio, runs, by, count, only)
 
     return _draw(make, methods, **fields)
+
+
+@figure.command(
+    epilog="\b\nExample:\n  vpbench figure limits my-method 'my-method[label=off]' other-method"
+)
+@_methods
+@options.dataset
+@click.option(
+    "--metric", default="fvd", metavar="M", show_default=True, help="Which scores to show."
+)
+@_target
+@options.preset
+@options.storage
+@options.output
+def limits(methods: tuple[str, ...], debug: bool, metric: str, **fields: Any) -> int:
+    """Where each method's error arises, from the scores of finished runs; computes nothing.
+
+    For each method: its own row, its oracle (its renderer with the true motion), reference motions
+    where it has a slot for motion, and other variants that are named; real clips and nulls are
+    lines. Rows without a score stay, with the command that makes them.
+    """
+    from vpbench.harness.figures.limits import limits as work
+    from vpbench.harness.figures.write import Style, check_target, write_figure
+
+    out = fields["out"].expanduser().absolute()
+    check_target(out, fields["kind"])
+    opened = open_task(
+        methods,
+        task_ref(fields["dataset"], fields["task_name"], fields["root"]),
+        fields["runs"],
+        fields["offline"],
+    )
+    task, chosen = opened.task_data.task, RunOptions(preset=fields["preset"])
+    drawn = work(opened.methods, task, metric, chosen, opened.registry, opened.paths)
+    style = Style(fields["background"], fields["titles"], fields["dpi"])
+    record = write_figure(drawn, task, out, fields["kind"], style)
+    for row in record["missing"]:
+        made = f" Run: {row['command']}" if row["command"] else ""
+        click.echo(f"{row['method']}: {row['reason']}.{made}", err=True)
+    return _tell(record, out, fields["as_json"])

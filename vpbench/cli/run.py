@@ -254,9 +254,7 @@ def plan(
             "status": "finished" if r.folder.manifest.is_file() else "to run",
             "seed": r.seed,
             "fit_seed": r.fit_seed if r.stages else None,
-            "stages": [
-                {"stage": s.node.label, "origin": s.origin, "key": s.node.key} for s in r.stages
-            ],
+            "stages": [_stage_json(s, task.spec.size) for s in r.stages],
             "shards": len(shards(task)),
             "shards_done": sum(shard_done(r.folder, s.index) for s in shards(task)),
             "folder": str(r.folder.path),
@@ -292,6 +290,37 @@ def plan(
     return 2 if any(r.requested for r in made.refused) else 0
 
 
+def _stage_json(stage: Any, size: int) -> dict[str, Any]:
+    """A stage of a planned run; `training` is None where nothing is known, or nothing to train."""
+    from vpbench.core.training_time import training_time
+
+    time = training_time(stage.node, size) if stage.origin == "to fit" else None
+    return {
+        "stage": stage.node.label,
+        "origin": stage.origin,
+        "key": stage.node.key,
+        "training": None
+        if time is None
+        else {"steps": time.steps, "hours": dict(time.hours), "gib": time.gib},
+    }
+
+
+def _training_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One line for each stage whose training time is known."""
+    from vpbench.core.training_time import span_text
+
+    lines: dict[str, str] = {}
+    for stage in (stage for row in rows for stage in row["stages"]):
+        training = stage["training"]
+        if training is not None:
+            spans = " or ".join(f"{span_text(h)} on {d}" for d, h in training["hours"].items())
+            lines[stage["key"]] = (
+                f"{stage['stage']}: {training['steps']:,} steps, about {spans}; "
+                f"{training['gib']:.1f} GiB a step"
+            )
+    return list(lines.values())
+
+
 def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
@@ -318,4 +347,9 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
         )
     out = console()
     out.print(table)
+    lines = _training_lines(rows)
+    if lines:
+        out.print("Estimated training (one CPU core was measured, a GPU was not):", markup=False)
+    for line in lines:
+        out.print(f"  {line}", markup=False, highlight=False)
     _report_excluded(task)

@@ -105,14 +105,31 @@ class Picture:
     cell: Cell
 
 
+Shape = Literal["circle", "ring", "square", "diamond"]
+
+
 @dataclass(frozen=True)
 class Dot:
-    """A point of the legend."""
+    """A point; (x, y) is its middle. A ring is a circle with the ground's colour inside."""
 
     x: float
     y: float
     radius: float
     colour: Colour
+    shape: Shape = "circle"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    colour: Colour
+    width: int
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,10 +157,11 @@ class Drawing:
     pictures: list[Picture] = field(default_factory=list[Picture])
     dots: list[Dot] = field(default_factory=list[Dot])
     rules: list[Rule] = field(default_factory=list[Rule])
+    lines: list[Line] = field(default_factory=list[Line])
 
 
-class _Ruler:
-    """Measures text."""
+class Ruler:
+    """Measures text in the default font."""
 
     def __init__(self) -> None:
         from PIL import Image, ImageDraw, ImageFont
@@ -152,12 +170,15 @@ class _Ruler:
         self._load = ImageFont.load_default
 
     def width(self, text: str, size: int) -> float:
+        """Of one line, in pixels."""
         return float(self._pen.textlength(text, font=self._load(size)))
 
     def line(self, size: int) -> int:
+        """Height of a line, in pixels."""
         return line_height(self._pen, self._load(size))
 
     def wrap(self, text: str, size: int, most: int, widest: float) -> list[str]:
+        """The text in at most `most` lines of at most `widest` pixels; [] without text."""
         return wrap(self._pen, self._load(size), text, most, widest) if text else []
 
 
@@ -169,7 +190,7 @@ def lay_out(sheet: Sheet) -> Drawing:
     """
     high, wide, columns = _measure(sheet)
     zoom = max(1, round(CELL / max(high, wide)))
-    theme, ruler = THEMES[sheet.background], _Ruler()
+    theme, ruler = THEMES[sheet.background], Ruler()
     cell_h, cell_w = high * zoom, wide * zoom
     labels = [
         (ruler.wrap(r.label, _BODY, 3, _LABEL), ruler.wrap(r.note, _SMALL, 2, _LABEL))
@@ -227,7 +248,7 @@ def _measure(sheet: Sheet) -> tuple[int, int, int]:
     return frames[0].shape[0], frames[0].shape[1], max(len(row.cells) for row in rows)
 
 
-def _head(out: Drawing, ruler: _Ruler, block: Block, at: Sequence[int], y: int, theme: Any) -> int:
+def _head(out: Drawing, ruler: Ruler, block: Block, at: Sequence[int], y: int, theme: Any) -> int:
     """Title and column headers of a block; where its rows begin."""
     if block.title:
         line = ruler.line(_HEAD)
@@ -268,7 +289,7 @@ def _headers(
 
 def _row(
     out: Drawing,
-    ruler: _Ruler,
+    ruler: Ruler,
     row: Row,
     label: tuple[list[str], list[str]],
     at: Sequence[int],
@@ -286,7 +307,7 @@ def _row(
     out.pictures += [Picture(at[k], y, cell) for k, cell in enumerate(row.cells)]
 
 
-def _legend(out: Drawing, ruler: _Ruler, points: int, y: int, theme: Any) -> int:
+def _legend(out: Drawing, ruler: Ruler, points: int, y: int, theme: Any) -> int:
     """Dots with their numbers, in as many lines as they need; where it ends."""
     if not 0 < points <= _MOST_IN_LEGEND:
         return y - _GAP

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from vpbench.api.errors import MissingDependency
 from vpbench.api.types import Frames
-from vpbench.render.grid import Drawing, Sheet, cell_pixels, lay_out
+from vpbench.render.dots import DotPlot, dashes, lay_out_dots, outline
+from vpbench.render.grid import Dot, Drawing, Sheet, cell_pixels, lay_out
 from vpbench.render.keypoints import places, point_colour, point_radius
 
 _DPI = 100
@@ -30,21 +31,23 @@ def check_vector() -> None:
         )
 
 
-def vector_bytes(sheet: Sheet, kind: Literal["pdf", "svg"], dpi: int | None = None) -> bytes:
-    """A sheet as a PDF or SVG file; the same bytes each time.
+def vector_bytes(
+    sheet: Sheet | DotPlot, kind: Literal["pdf", "svg"], dpi: int | None = None
+) -> bytes:
+    """A sheet or plot as a PDF or SVG file; the same bytes each time.
 
     Args:
         dpi: pixels of the sheet for an inch of the page.
 
     Raises:
         MissingDependency: matplotlib is not installed.
-        UsageError: as `lay_out`.
+        UsageError: as `lay_out`, `lay_out_dots`.
     """
     check_vector()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    plan = lay_out(sheet)
+    plan = lay_out(sheet) if isinstance(sheet, Sheet) else lay_out_dots(sheet)
     inches = 1 / (dpi or _DPI)
     smaller = _DPI * inches  # letters shrink with all the rest
     settings: dict[Any, Any] = {
@@ -103,19 +106,21 @@ def _draw(axes: Any, plan: Drawing, smaller: float) -> None:
             axes.add_patch(dot)
             dot.set_clip_path(frame)
     for rule in plan.rules:
-        line = Rectangle((rule.x, rule.top), 1, rule.bottom - rule.top, linewidth=0)
-        line.set_facecolor(_rgb(plan.rule))
-        axes.add_patch(line)
-    for dot in plan.dots:
-        axes.add_patch(
-            Circle(
-                (dot.x, dot.y),
-                dot.radius,
-                facecolor=_rgb(dot.colour),
-                edgecolor="black",
-                linewidth=0.5 * smaller,
+        bar = Rectangle((rule.x, rule.top), 1, rule.bottom - rule.top, linewidth=0)
+        bar.set_facecolor(_rgb(plan.rule))
+        axes.add_patch(bar)
+    for line in plan.lines:
+        for x0, y0, x1, y1 in dashes(line):
+            axes.plot(
+                (x0, x1),
+                (y0, y1),
+                color=_rgb(line.colour),
+                linewidth=line.width * 72 / _DPI * smaller,
+                solid_capstyle="butt",
+                zorder=0.8,
             )
-        )
+    for dot in plan.dots:
+        axes.add_patch(_mark(dot, plan, smaller))
     for text in plan.texts:
         axes.text(
             text.x,
@@ -127,6 +132,22 @@ def _draw(axes: Any, plan: Drawing, smaller: float) -> None:
             va="center_baseline",
             ha="left" if text.anchor == "lm" else "center",
         )
+
+
+def _mark(dot: Dot, plan: Drawing, smaller: float) -> Any:
+    from matplotlib.patches import Circle, Polygon
+
+    if dot.shape in ("square", "diamond"):
+        return Polygon(outline(dot), facecolor=_rgb(dot.colour), linewidth=0, zorder=2)
+    ring = dot.shape == "ring"
+    return Circle(
+        (dot.x, dot.y),
+        dot.radius - (1 if ring else 0),
+        facecolor=_rgb(plan.ground if ring else dot.colour),
+        edgecolor=_rgb(dot.colour) if ring else "black",
+        linewidth=(2 * 72 / _DPI if ring else 0.5) * smaller,
+        zorder=2,
+    )
 
 
 def _image(axes: Any, pixels: Frames, extent: tuple[int, int, int, int]) -> None:

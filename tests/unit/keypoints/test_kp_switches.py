@@ -17,7 +17,7 @@ from kp_toys import (
 
 from vpbench.api import Refused, TaskInfo
 from vpbench.kit import PerceptualLoss
-from vpbench_keypoints import second_stage, validation
+from vpbench_keypoints import networks, second_stage, validation
 from vpbench_keypoints.networks import MotionNetwork
 
 
@@ -85,6 +85,26 @@ def test_every_switch_of_the_second_stage_trains(tmp_path, more):
     made, _ = fit(tmp_path, "motion", motion_steps=2, **more)
     assert all(bool(v.isfinite().all()) for v in made.slots["motion"].net.state_dict().values())
     assert {"path", "kl", "adversarial", "discriminator"} < set(logged(tmp_path)[0])
+
+
+@pytest.mark.parametrize(
+    ("stage", "weight", "network"),
+    [
+        ("keypoints", "adversarial_weight", "ImageDiscriminator"),
+        ("motion", "sequence_adversarial_weight", "SequenceDiscriminator"),
+    ],
+)
+def test_without_weight_the_discriminator_is_never_asked(
+    tmp_path, monkeypatch, stage, weight, network
+):
+    def judge(*_):
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(getattr(networks, network), "forward", judge)
+    with pytest.raises(AssertionError, match="asked"):
+        fit(tmp_path / "with", stage, adversarial_start=0.0, steps=2)
+    fit(tmp_path / "without", stage, **{weight: 0.0}, steps=2)
+    assert not {"adversarial", "discriminator"} & set(logged(tmp_path / "without")[0])
 
 
 def test_without_labels_and_validation_clips(tmp_path):

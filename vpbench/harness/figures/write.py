@@ -10,7 +10,9 @@ from typing import Any, Literal
 from vpbench.api.errors import Unwritable, UsageError
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
-from vpbench.harness.figures.sources import Figure, Studio
+from vpbench.core.tasks import Task
+from vpbench.harness.figures.sources import Figure
+from vpbench.render.dots import DotPlot, paint_dots
 from vpbench.render.grid import Sheet, paint
 
 Format = Literal["png", "pdf", "svg"]
@@ -44,14 +46,14 @@ class Style:
     titles: bool = True
     dpi: int | None = None
 
-    def of(self, sheet: Sheet) -> Sheet:
-        """The sheet in this style."""
+    def of(self, sheet: Sheet | DotPlot) -> Sheet | DotPlot:
+        """The sheet or plot in this style."""
         styled = replace(sheet, background=self.background)
         return styled if self.titles else replace(styled, title="", note="")
 
 
 def write_figure(
-    figure: Figure, studio: Studio, out: Path, kind: Format, style: Style
+    figure: Figure, task: Task, out: Path, kind: Format, style: Style
 ) -> dict[str, Any]:
     """Write every sheet and then the record; each file whole or not at all.
 
@@ -68,7 +70,6 @@ def write_figure(
         f"{stem}.{kind}": _bytes(style.of(sheet), kind, style.dpi)
         for stem, sheet in figure.sheets.items()
     }
-    task = studio.task_data.task
     record: dict[str, Any] = {
         "schema": schema.FIGURE,
         "figure": figure.name,
@@ -92,7 +93,7 @@ def write_figure(
     return record
 
 
-def _bytes(sheet: Sheet, kind: Format, dpi: int | None) -> bytes:
+def _bytes(sheet: Sheet | DotPlot, kind: Format, dpi: int | None) -> bytes:
     if kind != "png":
         from vpbench.render.vector import vector_bytes
 
@@ -103,7 +104,8 @@ def _bytes(sheet: Sheet, kind: Format, dpi: int | None) -> bytes:
 
     buffer = io.BytesIO()
     printed: dict[str, Any] = {} if dpi is None else {"dpi": (dpi, dpi)}
-    Image.fromarray(paint(sheet)).save(buffer, format="PNG", **printed)
+    pixels = paint(sheet) if isinstance(sheet, Sheet) else paint_dots(sheet)
+    Image.fromarray(pixels).save(buffer, format="PNG", **printed)
     return buffer.getvalue()
 
 

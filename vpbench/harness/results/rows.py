@@ -105,12 +105,24 @@ def run_command(methods: Sequence[str], inputs: RunInputs, words: Sequence[str] 
     Args:
         words: options that it needs besides.
     """
-    task, dataset = inputs["task"], inputs["dataset"]
-    command = ["vpbench", "run", *methods, "--dataset", dataset]
-    if not dataset.startswith("folder:") and task["name"] != dataset:
-        command += ["--task", task["name"]]
-    if task["limit"]:
-        command += ["--limit", str(task["limit"])]
+    task = inputs["task"]
+    return command_of("run", methods, inputs["dataset"], task["name"], task["limit"], words)
+
+
+def command_of(
+    verb: str,
+    methods: Sequence[str],
+    dataset: str,
+    task: str,
+    limit: int | None = None,
+    words: Sequence[str] = (),
+) -> str:
+    """A command for some methods on a task, whose name is that within the dataset."""
+    command = ["vpbench", verb, *methods, "--dataset", dataset]
+    if not dataset.startswith("folder:") and task != dataset:
+        command += ["--task", task]
+    if limit:
+        command += ["--limit", str(limit)]
     return shlex.join([*command, *words])
 
 

@@ -1,0 +1,74 @@
+"""How long a training takes, from what its spec says of one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vpbench.api.specs import ComponentSpec, MethodSpec, Value
+from vpbench.core.stages import StageNode
+
+DEVICES: Mapping[str, float] = {"one CPU core": 0.06, "an H100": 50.0}
+"""Device -> 10^12 floating-point operations a second that a training sustains there.
+
+The core is measured: `benchmarks/published_step.py` on the 128-px networks, one thread of a 2.x GHz
+server processor. The GPU is not: a tenth of its peak in TF32 (NVIDIA's data sheet says 495 without
+sparsity) is usual for convolutions of this size; recurrent networks, which launch many small
+kernels, stay below.
+"""
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """An estimate for one stage.
+
+    Attributes:
+        steps: how many the training makes.
+        hours: device -> hours, to the order of magnitude.
+        gib: memory of a step on a processor.
+    """
+
+    steps: int
+    hours: Mapping[str, float]
+    gib: float
+
+
+def training_time(node: StageNode, size: int) -> TrainingTime | None:
+    """How long a stage trains; None where its spec says nothing of these parameters and this size.
+
+    Args:
+        size: side of the task's frames, in pixels.
+    """
+    spec, stage, params = _trained(node)
+    for cost in spec.costs:
+        if (cost.stage, cost.size) != (stage, size) or cost.steps not in params:
+            continue
+        counted = {**spec.params, **spec.presets.get(cost.preset, {})}
+        if all(counted.get(k) == v for k, v in params.items() if k != cost.steps):
+            steps = int(params[cost.steps])
+            hours = {name: steps * cost.tflop / rate / 3600 for name, rate in DEVICES.items()}
+            return TrainingTime(steps, hours, cost.gib)
+    return None
+
+
+def _trained(
+    node: StageNode,
+) -> tuple[MethodSpec | ComponentSpec, str, Mapping[str, Value]]:
+    """Whose spec tells of a stage, under which name, and the parameters that its training sees."""
+    if node.mode == "component":
+        part = node.method.slots[node.trains[0]]
+        return part.spec, "fit", part.params
+    spec = node.method.spec
+    stage = next((s for s in spec.stages if s.name == node.stage), None)
+    own = node.method.own_params(node.trains)
+    if stage is None or stage.params is None:
+        return spec, node.stage, own
+    return spec, node.stage, {k: v for k, v in own.items() if k in stage.params}
+
+
+def span_text(hours: float) -> str:
+    """A time of training as it is printed: "40 min", "7 h", "1,200 h"; two digits at most."""
+    if hours < 1:
+        return f"{max(1, round(hours * 60))} min"
+    digits = max(0, len(str(round(hours))) - 2)
+    return f"{round(hours, -digits):,.0f} h"
