@@ -80,10 +80,7 @@ class FolderDataset:
         if source is None:
             raise BadData(f"{self.path} has no clip {clip.id!r}.")
         self._check.check(source.rel, contents.hashes[clip.id])
-        strips = self._options.strips
-        return decode.read(
-            self.path / source.rel, indices, layout=strips.layout, frame=strips.frame
-        )
+        return decode.read(self.path / source.rel, indices, source.reading(self._options.reading))
 
     def pose(self, clip: ClipInfo) -> Pose | None:
         """None: a folder has no joints."""
