@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Container, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from vpbench.api.errors import BadData
 from vpbench.api.types import Frames
-from vpbench.media import gif, images, kinds
+from vpbench.media import apng, gif, images, kinds
 from vpbench.media.ground import Composer
 from vpbench.media.timing import Timeline, steady
 
@@ -22,18 +23,13 @@ _USUAL = Fraction(1, 10)
 def read(path: Path, count: int, indices: Sequence[int] | None, composer: Composer) -> Frames:
     """Frames of an animation as a viewer composes them, uint8 [T,H,W,3]."""
     order = list(range(count) if indices is None else indices)
-    kept: dict[int, Frames] = {}
-    wanted = set(order)
-    first = images.header(path).first
-    with images.opened(path) as image:
-        # In order and from the start: later frames are drawn over earlier ones.
-        for number in range(max(wanted, default=-1) + 1):
-            image.seek(first + number)
-            if number in wanted:
-                kept[number] = images.rgb(image, path, composer)
-        size = image.size
     if not order:
-        return np.empty((0, size[1], size[0], 3), np.uint8)
+        head = images.header(path)
+        return np.empty((0, head.height, head.width, 3), np.uint8)
+    wanted = set(order)
+    # In order and from the start: later frames are drawn over earlier ones.
+    shown = _shown(path, max(wanted) + 1, wanted, composer)
+    kept = dict(zip(sorted(wanted), shown, strict=True))
     if len({frame.shape for frame in kept.values()}) != 1:
         raise _sizes_differ(path)
     return np.stack([kept[number] for number in order])
@@ -45,14 +41,26 @@ def check(path: Path, count: int, composer: Composer) -> None:
     Raises:
         BadData: a frame is broken or missing, sizes differ, or nothing is visible.
     """
-    first = images.header(path).first
-    with images.opened(path) as image:
-        width, height = image.size
-        for number in range(count):
-            image.seek(first + number)
-            if images.rgb(image, path, composer).shape[:2] != (height, width):
-                raise _sizes_differ(path)
+    head = images.header(path)
+    for frame in _shown(path, count, range(count), composer):
+        if frame.shape[:2] != (head.height, head.width):
+            raise _sizes_differ(path)
     composer.check(path)
+
+
+def _shown(path: Path, count: int, wanted: Container[int], composer: Composer) -> Iterator[Frames]:
+    """The wanted ones of the first `count` frames, uint8 [H,W,3], one at a time."""
+    with images.opened(path) as image:
+        if image.format == "PNG":
+            images.check_depth(image, path)
+            for number, rgba in enumerate(itertools.islice(apng.composed(path), count)):
+                if number in wanted:
+                    yield composer.rgb(rgba)
+            return
+        for number in range(count):
+            image.seek(number)
+            if number in wanted:
+                yield images.rgb(image, path, composer)
 
 
 def rate(path: Path, count: int) -> tuple[float | None, bool]:

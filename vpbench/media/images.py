@@ -150,7 +150,7 @@ def read_image(path: Path, composer: Composer) -> Frames:
     """
     with opened(path) as image:
         if getattr(image, "default_image", False):
-            image.seek(1)
+            image.seek(1)  # the first frame is drawn over nothing: any rule of blending gives it
         turn = _TURNS.get(_orientation(image))
         pixels = rgb(image, path, composer)
         return np.array(Image.fromarray(pixels).transpose(turn)) if turn is not None else pixels
@@ -261,7 +261,7 @@ def rgb(image: Image.Image, path: Path, composer: Composer) -> Frames:
     Raises:
         BadData: more than 8 bits a channel.
     """
-    _check_depth(image, path)
+    check_depth(image, path)
     if composer.ground is not None and image.has_transparency_data:
         return composer.rgb(np.array(image.convert("RGBA"), np.uint8))
     composer.opaque()
@@ -271,8 +271,12 @@ def rgb(image: Image.Image, path: Path, composer: Composer) -> Frames:
     return np.array(image.convert("RGB"), np.uint8)
 
 
-def _check_depth(image: Image.Image, path: Path) -> None:
-    """Refuse 16 bits, which Pillow silently cuts to 8 in colour pictures and not in grey ones."""
+def check_depth(image: Image.Image, path: Path) -> None:
+    """Refuse 16 bits, which Pillow silently cuts to 8 in colour pictures and not in grey ones.
+
+    Raises:
+        BadData: more than 8 bits a channel.
+    """
     deep = image.mode.startswith(("I", "F"))
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else ()
     for tile in tiles if image.format in _DEEP else ():

@@ -30,15 +30,19 @@ class Timeline:
         return cls(tuple(starts[:-1]), starts[-1])
 
     @classmethod
-    def of_starts(cls, starts: Sequence[Fraction], usual: Fraction) -> Timeline:
+    def of_starts(cls, starts: Sequence[Fraction], usual: Fraction, unit: Fraction) -> Timeline:
         """From the time that each frame appears at; the last one is shown as long as the others.
 
         Args:
             usual: how long a frame is shown, where there is only one.
+            unit: times are whole multiples of it, so that frames may appear to come late by as
+                much; 30 frames a second resampled to 30 must be the same frames.
         """
         steps = sorted(b - a for a, b in pairwise(starts))
         last = steps[len(steps) // 2] if steps else usual
-        return cls(tuple(starts), starts[-1] + last)
+        slack = min(unit, (steps[0] if steps else usual) / 4)
+        late = [start - slack for start in starts[1:]]
+        return cls((starts[0], *late), starts[-1] + last - slack)
 
     def resampled(self, rate: Fraction) -> list[int]:
         """Numbers of the frames that are on screen at 0, 1/rate, 2/rate, ... from the first one on.

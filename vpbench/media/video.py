@@ -73,7 +73,7 @@ class _Film:
     """An open file.
 
     Attributes:
-        aspect: width over height of a stored pixel.
+        aspect: width over height of a stored pixel; known from the first frame on.
         changes: what its reader had to decide so far.
     """
 
@@ -162,7 +162,7 @@ def timeline(path: Path, kind: Kind) -> Timeline:
     if kind == "avi" or len(known) < len(times) or sorted(set(known)) != known or base is None:
         # Avi stores a rate and no display times.
         return Timeline.of_delays([usual] * len(times))
-    return Timeline.of_starts([time * base for time in known], usual)
+    return Timeline.of_starts([time * base for time in known], usual, base)
 
 
 def read(
@@ -228,7 +228,7 @@ def _opened(path: Path, kind: Kind, ground: Ground | None) -> Iterator[_Film]:
                 container,
                 stream,
                 _alpha_decoder(stream, path) if ground is not None else None,
-                _pixel_aspect(stream, path),
+                Fraction(1),
                 Composer(ground),
                 changes,
             )
@@ -256,8 +256,10 @@ def _alpha_decoder(stream: VideoStream, path: Path) -> VideoCodecContext | None:
     return context
 
 
-def _pixel_aspect(stream: VideoStream, path: Path) -> Fraction:
-    ratio = stream.sample_aspect_ratio
+def _pixel_aspect(film: _Film) -> Fraction:
+    """What the container says, else what the first frame said to its decoder."""
+    path, decoder = film.path, film.decoder or film.stream.codec_context
+    ratio = film.stream.sample_aspect_ratio or decoder.sample_aspect_ratio
     if not ratio or ratio < 0:
         return Fraction(1)
     if not Fraction(1, _MAX_ASPECT) <= ratio <= _MAX_ASPECT:
@@ -285,7 +287,8 @@ def _decoded(film: _Film) -> Iterator[VideoFrame]:
                 f"{path} is corrupt: frame {number} cannot be decoded whole.",
                 fix="Copy, download or encode it again.",
             )
-        size = size or (frame.width, frame.height)
+        if size is None:
+            size, film.aspect = (frame.width, frame.height), _pixel_aspect(film)
         if (frame.width, frame.height) != size:
             raise BadData(
                 f"{path} changes its frame size from {size[0]}x{size[1]} to "
