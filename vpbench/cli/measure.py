@@ -67,6 +67,8 @@ def measure(
             workers=workers,
             device=device,
         )
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     if as_json:
         print_json(result.json())
         return 0
@@ -79,6 +81,8 @@ def measure(
     for name, value in result.scores.items():
         arrow = "↑" if plugins.metric(name.partition("@")[0]).direction == "up" else "↓"
         unit = plugins.metric(name.partition("@")[0]).unit
-        reason = f"  ({value['reason']})" if value["reason"] else ""
-        click.echo(f"  {name} {arrow}  {format_score(value, name)} {unit}{reason}".rstrip())
+        shown = format_score(value, name)
+        known = not value["reason"] or value["reason"] in shown
+        reason = "" if known else f"  ({value['reason']})"
+        click.echo(f"  {name} {arrow}  {shown} {unit}{reason}".rstrip())
     return 0

@@ -165,7 +165,7 @@ class Archive:
         try:
             folder = self._folder()
         except MissingData as error:
-            return [Problem("error", str(self.root), error.message, error.fix or "")]
+            return [Problem("error", str(self.root or ""), error.message, error.fix or "")]
         findings = Findings(folder, self.spec.name)
         parts, sources = self._build(findings, report, fresh=True)
         if not findings.problems():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from vpbench.api.errors import BadData, MissingData, VpbenchError
@@ -9,10 +10,15 @@ from vpbench.api.types import Problem
 
 
 class Findings:
-    """Problems of a folder, in the order of discovery."""
+    """Problems of a folder, in the order of discovery.
+
+    Args:
+        dataset: its name as the command line takes it, with its options.
+    """
 
     def __init__(self, root: Path, dataset: str = "") -> None:
-        self._verify = f"vpbench data verify {dataset or f'folder:{root}'}"
+        place = "" if "folder:" in dataset else f" --root {shlex.quote(str(root))}"
+        self._verify = f"vpbench data verify {dataset}{place}"
         self._errors: list[tuple[str, VpbenchError]] = []
         self._warnings: list[Problem] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import BadData, MissingData, UsageError
@@ -17,12 +18,14 @@ from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.api.windows import WindowRule
 from vpbench.core import schema
+from vpbench.core.names import format_name
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.provenance import cores
 from vpbench.core.registry import Registry
 from vpbench.core.tasks import SPLITS, Item, Task
 from vpbench.data.folder.dataset import FolderDataset
+from vpbench.data.folder.media_notes import clip_notes, rates_of_two
 from vpbench.harness.inputs.task_data import open_dataset
 from vpbench.harness.scoring.measure_workers import Measurement, score_in_workers
 from vpbench.harness.scoring.score import Wanted
@@ -47,6 +50,18 @@ class Measured:
     frames: int
     scores: dict[str, schema.ScoreJson]
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader decided about clips of either folder, and frame rates that differ."""
+        sides = [list(side.clips.values()) for side in (self.real, self.fake)]
+        notes = [
+            f"{name}: {note}"
+            for name, clips in zip(("REAL", "FAKE"), sides, strict=True)
+            for note in clip_notes(clips)
+        ]
+        apart = rates_of_two(*sides)
+        return [*notes, apart] if apart else notes
+
     def json(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
@@ -54,6 +69,7 @@ class Measured:
             "real": {"path": self.real.path, "n": len(self.real.clips)},
             "fake": {"path": self.fake.path, "n": len(self.fake.clips)},
             "frames": self.frames,
+            "notes": self.notes,
             "scores": self.scores,
         }
 
@@ -67,7 +83,10 @@ def open_side(text: str, registry: Registry, paths: Paths, *, fresh: bool = Fals
     Raises:
         MissingData, BadData: no clips, or invalid ones.
     """
-    named = text if text.startswith("folder:") else f"folder:{text}"
+    named = text
+    if not text.startswith("folder:"):
+        # A path with brackets of its own is a path; one that is not there may have options.
+        named = format_name(f"folder:{text}", {}) if Path(text).is_dir() else f"folder:{text}"
     dataset, _ = open_dataset(named, registry, paths)
     if fresh and isinstance(dataset, FolderDataset):
         dataset.prepare(fresh=True)
@@ -131,14 +150,17 @@ def _items(real: Side, fake: Side, count: int) -> tuple[dict[str, Item], dict[st
 
 
 def _frames(real: Side, fake: Side, wanted: int | None) -> int:
-    lengths = {c.frames for side in (real, fake) for c in side.clips.values()}
+    lengths = {
+        c.frames: f"{side.path}/{c.id}" for side in (real, fake) for c in side.clips.values()
+    }
     if wanted is None:
-        if len(lengths) > 1:
+        few, many = min(lengths), max(lengths)
+        if few < many:
             raise UsageError(
-                f"the clips have {min(lengths)} to {max(lengths)} frames.",
+                f"the clips have {few} ({lengths[few]}) to {many} ({lengths[many]}) frames.",
                 fix="Set the number of frames with --frames N.",
             )
-        return lengths.pop()
+        return few
     if wanted < 1:
         raise UsageError(f"--frames {wanted} must be at least 1.")
     for side in (real, fake):
@@ -155,12 +177,19 @@ def _frames(real: Side, fake: Side, wanted: int | None) -> int:
 def _geometry(real: Side, fake: Side, size: int | None) -> Geometry | None:
     if size is not None:
         return Geometry(size)
-    shapes = {(c.height, c.width) for side in (real, fake) for c in side.clips.values()}
+    shapes = {
+        (c.height, c.width): f"{side.path}/{c.id}"
+        for side in (real, fake)
+        for c in side.clips.values()
+    }
     if len(shapes) > 1:
+        (h, w), (h2, w2) = sorted(shapes)[:2]
         raise UsageError(
-            f"the clips have {len(shapes)} different sizes.", fix="Bring them to one with --size N."
+            f"the clips have {len(shapes)} different sizes: {shapes[h, w]} is {w}x{h} px, "
+            f"{shapes[h2, w2]} {w2}x{h2} px.",
+            fix="Bring them to one with --size N.",
         )
-    height, width = shapes.pop()
+    ((height, width),) = shapes
     return Geometry(height, native=True) if height == width else None
 
 
