@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import re
 import struct
 import zlib
@@ -20,6 +21,9 @@ from vpbench.api.types import Frames
 from vpbench.media import kinds
 from vpbench.media.ground import Composer
 from vpbench.media.kinds import IMAGE_SUFFIXES, Reading, Source
+
+# Pillow logs what it finds in a damaged file; without any handler that goes to standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MIN_STRIP = 4
 """An image this many times wider than high, or more, in whole numbers, is a strip."""

@@ -35,10 +35,17 @@ def film_stream(container: InputContainer, path: Path, form: str) -> tuple[Video
         what = "no film, only a picture" if streams else "no video stream"
         raise BadData(f"{path} has {what}.", fix="Check that it is the right file.")
     marked = [stream for stream in films if stream.disposition & Disposition.default] or films
-    if len(marked) == 1:
-        return marked[0], len(films) > 1
-    lengths = _lengths(path, form, [stream.index for stream in marked])
-    return max(marked, key=lambda stream: (lengths[stream.index], -stream.index)), True
+    chosen = marked[0]
+    if len(marked) > 1:
+        lengths = _lengths(path, form, [stream.index for stream in marked])
+        chosen = max(marked, key=lambda stream: (lengths[stream.index], -stream.index))
+    known: object = chosen.codec_context
+    if known is None:
+        raise BadData(
+            f"{path} is encoded in a way that this build of PyAV does not know.",
+            fix="Convert it to H.264 or VP9.",
+        )
+    return chosen, len(films) > 1
 
 
 def _lengths(path: Path, form: str, numbers: Sequence[int]) -> dict[int, tuple[Fraction, int]]:
