@@ -74,7 +74,7 @@ class ClipInfo:
             them.
         source: "lossless" or "codec".
         note: what a table should count about it, such as "with interpolated joints"; "" for
-            nothing.
+            nothing. Several are separated by "; ".
         pose_sha256: of the source bytes of its joints, where `sha256` does not cover them.
     """
 

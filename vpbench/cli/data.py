@@ -202,7 +202,8 @@ def verify(
     opened = _open(dataset, root, runs, offline)
     problems = _problems(opened)
     if not any(p.level == "error" for p in problems):
-        problems += _cache_problems(opened, dataset, options.folders(runs, offline).cache)
+        named = f"{dataset} --root {root}" if root else dataset
+        problems += _cache_problems(opened, named, options.folders(runs, offline).cache)
     errors = [p for p in problems if p.level == "error"]
     counts: dict[str, int] = {}
     excluded: dict[str, int] = {}
@@ -226,7 +227,7 @@ def verify(
         )
         return 4 if errors else 0
     for problem in problems:
-        where = "" if str(problem.path) in problem.what else f"{problem.path}: "
+        where = "" if not problem.path or str(problem.path) in problem.what else f"{problem.path}: "
         click.echo(f"{problem.level}: {where}{problem.what} {problem.fix}".rstrip())
     shown = ", ".join(f"{n} {s}" for s, n in counts.items())
     if published:
@@ -304,12 +305,17 @@ def preview(
     debug: bool,
 ) -> int:
     """Draw a contact sheet (one clip of each class over time) and an animated version."""
+    from vpbench.data.folder.media_notes import clip_notes
     from vpbench.harness.inputs.preview import write_dataset_preview
 
     task_data = _task_data(dataset, root, runs, offline)
     sheet, animation = write_dataset_preview(task_data, split, Path(out))
+    notes = clip_notes(task_data.dataset.clips(split))
     if as_json:
-        print_json({"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation})
-    else:
-        click.echo(f"Contact sheet: {sheet}\nAnimation: {animation}")
+        record = {"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation}
+        print_json({**record, "notes": notes})
+        return 0
+    for note in notes:
+        click.echo(f"note: {note}")
+    click.echo(f"Contact sheet: {sheet}\nAnimation: {animation}")
     return 0

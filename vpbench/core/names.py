@@ -16,7 +16,11 @@ MAX_SEEDS = 1000
 _MAX_LENGTH = 120
 """Characters of a folder name; file systems allow 255 bytes, and names grow suffixes."""
 
-_NAMED = re.compile(r"(?P<base>[^\[\]]+)(?:\[(?P<inside>[^\[\]]*)\])?", re.DOTALL)
+_NAMED = re.compile(
+    r"""(?P<base>(?:[^\[\]"]|"[^"]*")+)(?:\[(?P<inside>(?:[^\[\]"]|"[^"]*")*)\])?""", re.DOTALL
+)
+_PART = re.compile(r"""(?:[^,"]|"[^"]*")+""", re.DOTALL)
+_QUOTED = re.compile(r'"([^"]*)"', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -53,28 +57,46 @@ class MethodRef(Named):
 def parse_name(text: str) -> Named:
     """Split `base[key=value,...]`.
 
+    Double quotes keep brackets and commas together: `folder:"clips [v2]"[size=64]`.
+
     Raises:
-        UsageError: unbalanced brackets, a part without "=", a key given twice.
+        UsageError: unbalanced brackets or quotes, a part without "=", a key given twice.
     """
     match = _NAMED.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"cannot read {text!r}.", fix="Write NAME or NAME[key=value,key=value].")
+        raise UsageError(
+            f"cannot read {text!r}.",
+            fix="Write NAME or NAME[key=value,key=value]; quote what has brackets of its own: "
+            'folder:"clips [v2]"[size=64].',
+        )
     params: dict[str, str] = {}
-    for part in filter(None, (match["inside"] or "").split(",")):
+    for part in _PART.findall(match["inside"] or ""):
         key, equals, value = part.partition("=")
-        key, value = key.strip(), value.strip()
+        key, value = key.strip(), _unquoted(value)
         if not (equals and key and value):
             raise UsageError(f"cannot read {part!r} in {text!r}.", fix="Write key=value.")
         if key in params:
             raise UsageError(f"{key} is given twice in {text!r}.")
         params[key] = value
-    return Named(match["base"].strip(), params)
+    return Named(_unquoted(match["base"]), params)
 
 
 def format_name(base: str, params: Mapping[str, object]) -> str:
     """`base[key=value,...]` in the order given; `base` alone without parameters."""
-    inside = ",".join(f"{key}={format_value(value)}" for key, value in params.items())
-    return f"{base}[{inside}]" if inside else base
+    inside = ",".join(f"{key}={_quoted(format_value(v), ',')}" for key, v in params.items())
+    return f"{_quoted(base)}[{inside}]" if inside else _quoted(base)
+
+
+def _unquoted(text: str) -> str:
+    return _QUOTED.sub(r"\1", text.strip()).strip()
+
+
+def _quoted(text: str, more: str = "") -> str:
+    """A text with brackets in double quotes; those of a dataset start behind its colon."""
+    if not any(letter in text for letter in f"[]{more}"):
+        return text
+    kind, colon, rest = text.partition(":")
+    return f'{kind}:"{rest}"' if colon and PLUGIN_NAME.fullmatch(kind) else f'"{text}"'
 
 
 def format_value(value: object) -> str:

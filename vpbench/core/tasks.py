@@ -294,8 +294,8 @@ def notes_of(spec: TaskSpec, items: Sequence[Item], excluded: int) -> dict[str, 
     short = sum(item.clip.frames < window.start + span for item in items)
     notes = {_SHORT[window.short]: short} if short and window.short in _SHORT else {}
     for item in items:
-        if item.clip.note:
-            notes[item.clip.note] = notes.get(item.clip.note, 0) + 1
+        for note in filter(None, item.clip.note.split("; ")):
+            notes[note] = notes.get(note, 0) + 1
     return {**notes, "too short for the window, left out": excluded} if excluded else notes
 
 

@@ -19,7 +19,7 @@ from vpbench.data.folder.walk import Source
 from vpbench.data.sources import MGIF_SOURCE, NEMO_SOURCE, DataSource
 from vpbench.data.specs import MGIF, NEMO
 from vpbench.media import decode
-from vpbench.media.kinds import Strips
+from vpbench.media.kinds import Reading
 
 PARTS = ("train", "test")
 
@@ -86,7 +86,8 @@ class Archive:
     reports_progress = True
     keeps_index = True
     source: ClassVar[DataSource]
-    strips: ClassVar[Strips] = Strips()
+    how: ClassVar[Reading] = Reading(ground=None)
+    """Alpha is dropped, as the published loader does."""
     counts: ClassVar[Mapping[str, int]]
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
@@ -117,7 +118,7 @@ class Archive:
         if self._check is None:
             self._check = SourceCheck(root)
         self._check.check(source.rel, clip.sha256)
-        return decode.read(root / source.rel, indices, layout=self.strips.layout)
+        return decode.read(root / source.rel, indices, self.how)
 
     def pose(self, clip: ClipInfo) -> None:
         """None: there are no joints."""
@@ -164,7 +165,7 @@ class Archive:
         try:
             folder = self._folder()
         except MissingData as error:
-            return [Problem("error", str(self.root), error.message, error.fix or "")]
+            return [Problem("error", str(self.root or ""), error.message, error.fix or "")]
         findings = Findings(folder, self.spec.name)
         parts, sources = self._build(findings, report, fresh=True)
         if not findings.problems():
@@ -234,7 +235,7 @@ class Archive:
         self, findings: Findings, report: OnProgress, *, fresh: bool
     ) -> tuple[dict[str, list[ClipInfo]], dict[str, Source]]:
         root = self._folder()
-        scanned = scan(root, self.strips, self.cache, findings, fresh=fresh, report=report)
+        scanned = scan(root, self.how, self.cache, findings, fresh=fresh, report=report)
         facts = {source.id: fact for source, fact in scanned.items() if fact is not None}
         self.check(facts, {source.id: root / source.rel for source in scanned}, findings)
         roles = by_folder({name: name.split("/")[:-1] for name in facts}, findings)
@@ -261,12 +262,10 @@ class Archive:
     def _views(
         self, clips: Sequence[ClipInfo], sources: Mapping[str, Source]
     ) -> dict[str, duplicates.Views]:
-        folder, layout = self._folder(), self.strips.layout
+        folder = self._folder()
         return {
             clip.id: duplicates.views(
-                decode.read(
-                    folder / sources[clip.id].rel, duplicates.chosen(clip.frames), layout=layout
-                )
+                decode.read(folder / sources[clip.id].rel, duplicates.chosen(clip.frames), self.how)
             )
             for clip in clips
         }
@@ -277,7 +276,7 @@ class Nemo(Archive):
 
     spec = NEMO
     source = NEMO_SOURCE
-    strips = Strips("strips")
+    how = Reading("strips", ground=None)
     counts: ClassVar[Mapping[str, int]] = {"train": 1110, "test": 124}
 
     def group(self, clip: str) -> str:

@@ -1,10 +1,11 @@
-"""Clips in npz files: key `frames`, uint8 [T,H,W,3]."""
+"""Clips in arrays: npz files with the key `frames`, and npy files; uint8, axes in a given order."""
 
 from __future__ import annotations
 
 import io
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy.typing as npt
 
 from vpbench.api.errors import BadData
 from vpbench.api.types import Frames
+from vpbench.media.array_advice import dtype_problem, shape_problem
+from vpbench.media.ground import Composer
+from vpbench.media.kinds import Change, Kind, Reading
 
 KEY = "frames"
 
@@ -35,6 +39,7 @@ _UNREADABLE = (
     MemoryError,
     RuntimeError,
     struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
@@ -42,25 +47,69 @@ _UNREADABLE = (
 )
 """What zipfile, its decompressors and numpy raise at invalid bytes."""
 _SAVE = "Save it again with np.savez_compressed(path, frames=a)."
+_SAVE_NPY = "Save it again with np.save(path, a)."
+_RGB, _RGBA = 3, 4
+
+Array = npt.NDArray[np.generic]
 
 
-def read(path: Path) -> Frames:
-    """All frames, uint8 [T,H,W,3].
+def read(path: Path, what: Kind, how: Reading) -> tuple[Frames, tuple[Change, ...]]:
+    """All frames of one clip, uint8 [T,H,W,3], and what was decided about them.
+
+    The frames of an npy file stay on the disk where they need no conversion.
 
     Raises:
-        BadData: not an npz, no such key, pickled, encrypted, cut off, or not uint8 RGB frames.
+        BadData: no such array, pickled, encrypted, cut off, not uint8, or of other axes than
+            `how.axes`.
     """
+    array = _loaded(path, what)
+    if array.dtype != np.uint8:
+        raise dtype_problem(path, array)
+    if 0 in array.shape:
+        shape = "x".join(str(n) for n in array.shape)
+        raise BadData(f"{path}: the array is {shape}: it is empty.", fix=_SAVE)
+    axes = how.axes or ("THWC" if what == "npz" else "")
+    clip = _arranged(path, array, axes, how.part)
+    if clip is None or (not how.axes and clip.shape[-1] != _RGB):
+        raise shape_problem(path, array.shape, how.axes)
+    return _coloured(path, clip, how)
+
+
+def parts(path: Path, what: Kind, axes: str) -> int:
+    """How many clips an array holds, from its header alone where it is an npy file.
+
+    Raises:
+        BadData: it cannot be read, or has another number of axes.
+    """
+    if "N" not in axes:
+        return 1
+    shape = _loaded(path, what).shape
+    if len(shape) != len(axes):
+        raise shape_problem(path, shape, axes)
+    return shape[axes.index("N")]
+
+
+def _loaded(path: Path, what: Kind) -> Array:
     try:
+        if what == "npy":
+            return _mapped(path)
         with zipfile.ZipFile(path) as archive:
             data = _member(path, archive)
-        array = np.load(io.BytesIO(data), allow_pickle=False)
+        return np.load(io.BytesIO(data), allow_pickle=False)
     except BadData:
         raise
     except _UNREADABLE as error:
-        what = str(error) or type(error).__name__
-        raise BadData(f"{path} is not a readable npz archive: {what}.", fix=_SAVE) from error
-    _check(path, array)
-    return np.ascontiguousarray(array)
+        text = str(error) or type(error).__name__
+        form = "array" if what == "npy" else "npz archive"
+        fix = _SAVE_NPY if what == "npy" else _SAVE
+        raise BadData(f"{path} is not a readable {form}: {text}.", fix=fix) from error
+
+
+def _mapped(path: Path) -> Array:
+    """An npy file, left on the disk: one may hold thousands of clips."""
+    with path.open("rb") as stream:
+        _check_size(path, stream, path.stat().st_size, "the file", _SAVE_NPY)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> bytes:
@@ -81,13 +130,12 @@ def _member(path: Path, archive: zipfile.ZipFile) -> bytes:
     data = archive.read(info)
     if not data.startswith(_MAGIC):
         raise BadData(f"{path}: {KEY!r} is not an array, but a file of another kind.", fix=_SAVE)
-    _check_size(path, data)
+    _check_size(path, io.BytesIO(data), len(data), repr(KEY), _SAVE)
     return data
 
 
-def _check_size(path: Path, data: bytes) -> None:
-    """Compare the size that the array declares with the bytes that are there."""
-    stream = io.BytesIO(data)
+def _check_size(path: Path, stream: io.BufferedIOBase, size: int, name: str, fix: str) -> None:
+    """Compare the size that an array declares with the bytes that are there."""
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0
     if version != (1, 0):
@@ -96,43 +144,38 @@ def _check_size(path: Path, data: bytes) -> None:
     declared = dtype.itemsize
     for n in shape:
         declared *= n
-    there = len(data) - stream.tell()
+    there = size - stream.tell()
     if not dtype.hasobject and declared != there:
+        kind = "npz archive" if name == repr(KEY) else "array"
         raise BadData(
-            f"{path} is not a readable npz archive: {KEY!r} declares {declared} bytes and has "
-            f"{there}.",
-            fix=_SAVE,
+            f"{path} is not a readable {kind}: {name} declares {declared} bytes and has {there}.",
+            fix=fix,
         )
 
 
-def _check(path: Path, array: npt.NDArray[np.generic]) -> None:
-    shape = "x".join(str(n) for n in array.shape)
-    if array.dtype != np.uint8:
-        extra = ""
-        if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all():
-            extra = " with NaN or infinite values"
-        raise BadData(
-            f"{path}: {KEY!r} is {array.dtype}{extra}, not uint8 in 0..255.", fix=_cast(array)
-        )
-    if array.ndim != 4 or array.shape[-1] != 3:
-        raise BadData(f"{path}: {KEY!r} is {shape}, not TxHxWx3.", fix=_reshape(array))
-    if 0 in array.shape:
-        raise BadData(f"{path}: {KEY!r} is {shape}: it is empty.", fix="Save it again with frames.")
+def _arranged(path: Path, array: Array, axes: str, part: int) -> Array | None:
+    """One clip as [T,H,W,C]; None where the array has other axes."""
+    if len(axes) != array.ndim:
+        return None
+    if "N" in axes:
+        place = axes.index("N")
+        if part >= array.shape[place]:
+            raise BadData(f"{path} has {array.shape[place]} clips; clip {part} was asked for.")
+        array = array[(slice(None),) * place + (part,)]
+        axes = axes.replace("N", "")
+    if "C" not in axes:
+        array, axes = array[..., None], f"{axes}C"
+    clip = array.transpose([axes.index(letter) for letter in "THWC"])
+    return clip if clip.shape[-1] in (1, _RGB, _RGBA) else None
 
 
-def _cast(array: npt.NDArray[np.generic]) -> str:
-    if array.dtype.kind == "f":
-        return "Save (a * 255).round().clip(0, 255).astype(np.uint8) if a is in 0..1."
-    return "Save a.astype(np.uint8) if all values are in 0..255."
-
-
-def _reshape(array: npt.NDArray[np.generic]) -> str:
-    if array.ndim == 3:
-        return "Save np.repeat(a[..., None], 3, axis=-1) if it is grey."
-    if array.ndim == 4 and array.shape[1] == 3:
-        return "Save a.transpose(0, 2, 3, 1)."
-    if array.ndim == 4 and array.shape[-1] == 4:
-        return "Save a[..., :3] if the fourth channel is alpha."
-    if array.ndim == 4 and array.shape[-1] == 1:
-        return "Save np.repeat(a, 3, axis=-1) if it is grey."
-    return "Save RGB frames of one clip."
+def _coloured(path: Path, clip: Array, how: Reading) -> tuple[Frames, tuple[Change, ...]]:
+    frames = clip.astype(np.uint8, copy=False)
+    if frames.shape[-1] == _RGB:
+        return frames, ()
+    if frames.shape[-1] == 1:
+        return frames.repeat(_RGB, axis=-1), ()
+    composer = Composer(how.ground)
+    pixels = np.stack([composer.rgb(frame) for frame in frames])
+    composer.check(path)
+    return pixels, ("transparent",) if composer.transparent else ()

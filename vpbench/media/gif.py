@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpbench.api.errors import BadData
-from vpbench.media.kinds import Probe
 
 _EXTENSION, _IMAGE, _END = 0x21, 0x2C, 0x3B
 _CONTROL = 0xF9
@@ -42,13 +41,6 @@ def blocks(path: Path) -> Blocks:
     if not delays:
         raise BadData(f"{path} holds no frame.", fix="Copy or download it again.")
     return Blocks(width, height, tuple(delays))
-
-
-def probe(stored: Blocks, height: int, width: int) -> Probe:
-    """What the gif holds; the rate is known when all delays are equal."""
-    first = stored.delays[0]
-    fps = 100 / first if first and len(set(stored.delays)) == 1 else None
-    return Probe(len(stored.delays), height, width, fps, "lossless")
 
 
 def _table(flags: int) -> int:

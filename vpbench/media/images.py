@@ -1,8 +1,10 @@
-"""Images through Pillow: single pictures, strips, animations and folders of frames."""
+"""Images through Pillow: single pictures, strips and folders of frames."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import logging
 import re
 import struct
 import zlib
@@ -12,11 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from vpbench.api.errors import BadData, MissingData
 from vpbench.api.types import Frames
-from vpbench.media.kinds import IMAGE_SUFFIXES, Source, Strips
+from vpbench.media import kinds
+from vpbench.media.ground import Composer
+from vpbench.media.kinds import IMAGE_SUFFIXES, Reading, Source
+
+# Pillow logs what it finds in a damaged file; without any handler that goes to standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MIN_STRIP = 4
 """An image this many times wider than high, or more, in whole numbers, is a strip."""
@@ -39,9 +46,16 @@ _BROKEN = (
     Image.DecompressionBombWarning,
 )
 """What Pillow's decoders raise at damaged files."""
+_FORMATS = (
+    *("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM"),
+    *("JPEG2000", "TGA", "ICO", "PCX", "AVIF", "QOI"),
+)
+"""Pictures are read from these formats only; some of Pillow's others run programs."""
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _STILL = frozenset({"MPO"})
 """Stereo pictures: several views, but no animation."""
+_DEEP = frozenset({"PNG", "TIFF", "PPM", "JPEG2000"})
+"""Formats that may have 16 bits a channel."""
 _ORIENTATION = 0x0112
 _ORIENTED = frozenset({"JPEG", "MPO", "PNG", "WEBP"})
 _TURNS: dict[int, Image.Transpose] = {
@@ -58,26 +72,59 @@ _NUMBER = re.compile(r"\d+(?=\D*$)")
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file holds, without its pixels; `frames` is more than 1 for an animation."""
+    """What an image file holds, without its pixels.
+
+    Attributes:
+        frames: more than 1 for an animation.
+        first: number of its first frame as Pillow counts: an animated PNG may hold another picture
+            before it, for programs that show no animations.
+    """
 
     height: int
     width: int
     frames: int
     source: Source
+    first: int = 0
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `_FORMATS` that this build of Pillow has."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """The image, closed afterwards; every failure of Pillow becomes BadData."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_formats()) as image:
             yield image
     except FileNotFoundError:
         raise MissingData(f"{path} is not there.") from None
+    except UnidentifiedImageError as error:
+        raise _not_a_picture(path) from error
     except _BROKEN as error:
         raise BadData(
             f"{path} is not a readable image: {error}.", fix="Copy or download it again."
         ) from error
+
+
+def _not_a_picture(path: Path) -> BadData:
+    """Why a file is in none of the formats: of another type, or broken."""
+    head = kinds.first_bytes(path)
+    found = kinds.by_magic(head)
+    if found in ("mov", "avi", "matroska"):
+        return BadData(f"{path} is a video, not a picture.", fix="Save one of its frames as png.")
+    if found in ("npz", "npy"):
+        return BadData(f"{path} is an array, not a picture.", fix="Save it as png.")
+    named = kinds.unread_type(head)
+    if named or (found is None and path.suffix.lower() not in IMAGE_SUFFIXES | {".gif"}):
+        what = f" ({named})" if named else ""
+        return BadData(
+            f"{path} is of a type{what} that vpbench does not read.", fix="Save it as png or jpg."
+        )
+    return BadData(f"{path} is not a readable image.", fix="Copy or download it again.")
 
 
 def header(path: Path) -> Header:
@@ -91,11 +138,13 @@ def header(path: Path) -> Header:
         if _orientation(image) >= 5:
             width, height = height, width
         frames = 1 if image.format in _STILL else int(getattr(image, "n_frames", 1))
-        return Header(height, width, frames, "codec" if image.format in _LOSSY else "lossless")
+        first = 1 if frames > 1 and getattr(image, "default_image", False) else 0
+        source = "codec" if image.format in _LOSSY else "lossless"
+        return Header(height, width, frames - first, source, first)
 
 
-def read_image(path: Path) -> Frames:
-    """One picture, uint8 [H,W,3]: grey becomes RGB, alpha is dropped, EXIF rotation is applied.
+def read_image(path: Path, composer: Composer) -> Frames:
+    """One picture, uint8 [H,W,3]: grey becomes RGB, alpha is composed, EXIF rotation is applied.
 
     An animation gives its first frame.
 
@@ -104,61 +153,30 @@ def read_image(path: Path) -> Frames:
         BadData: it is not a readable image of 8 bits.
     """
     with opened(path) as image:
-        return _upright_rgb(image, path)
+        if getattr(image, "default_image", False):
+            image.seek(1)  # the first frame is drawn over nothing: any rule of blending gives it
+        turn = _TURNS.get(_orientation(image))
+        pixels = rgb(image, path, composer)
+        return np.array(Image.fromarray(pixels).transpose(turn)) if turn is not None else pixels
 
 
-def read_animation(path: Path, count: int, indices: Sequence[int] | None) -> Frames:
-    """Frames of a gif or another animated image as a viewer composes them, uint8 [T,H,W,3]."""
-    order = list(range(count) if indices is None else indices)
-    kept: dict[int, Frames] = {}
-    wanted = set(order)
-    with opened(path) as image:
-        # In order and from the start: later frames are drawn over earlier ones.
-        for number in range(max(wanted, default=-1) + 1):
-            image.seek(number)
-            if number in wanted:
-                kept[number] = np.array(_rgb(image, path), np.uint8)
-        size = image.size
-    if not order:
-        return np.empty((0, size[1], size[0], 3), np.uint8)
-    if len({frame.shape for frame in kept.values()}) != 1:
-        raise BadData(f"{path} has frames of different sizes.", fix="Save it with one size.")
-    return np.stack([kept[number] for number in order])
-
-
-def check_animation(path: Path, count: int) -> None:
-    """Decode every frame of an animation, one at a time.
-
-    Raises:
-        BadData: a frame is broken or missing, or sizes differ.
-    """
-    with opened(path) as image:
-        first = image.size
-        for number in range(count):
-            image.seek(number)
-            if _rgb(image, path).size != first:
-                raise BadData(
-                    f"{path} has frames of different sizes.", fix="Save it with one size."
-                )
-
-
-def strip_frame(path: Path, height: int, width: int, strips: Strips) -> tuple[int, int]:
+def strip_frame(path: Path, height: int, width: int, how: Reading) -> tuple[int, int]:
     """Number and width of the frames in a strip of height x width pixels.
 
     Raises:
         BadData: the image is not a strip of whole frames.
     """
-    if strips.frame is not None:
-        wide, high = strips.frame
+    if how.frame is not None:
+        wide, high = how.frame
         if height != high or width % wide:
             raise BadData(
                 f"{path} is {width}x{height} px, which is not a row of frames of {wide}x{high} px.",
                 fix="Correct frame=WxH.",
             )
         return width // wide, wide
-    if strips.layout == "frames":
+    if how.layout == "frames":
         return 1, width
-    fewest = 1 if strips.layout == "strips" else MIN_STRIP
+    fewest = 1 if how.layout == "strips" else MIN_STRIP
     if width % height or width // height < fewest:
         raise BadData(
             f"{path} is {width}x{height} px: its width is not a whole number of heights"
@@ -169,11 +187,13 @@ def strip_frame(path: Path, height: int, width: int, strips: Strips) -> tuple[in
     return width // height, height
 
 
-def read_strip(path: Path, strips: Strips, indices: Sequence[int] | None) -> Frames:
+def read_strip(
+    path: Path, how: Reading, indices: Sequence[int] | None, composer: Composer
+) -> Frames:
     """Frames of a horizontal strip, left to right, uint8 [T,H,W,3]."""
-    pixels = read_image(path)
+    pixels = read_image(path, composer)
     height, width, _ = pixels.shape
-    count, wide = strip_frame(path, height, width, strips)
+    count, wide = strip_frame(path, height, width, how)
     frames = pixels.reshape(height, count, wide, 3).transpose(1, 0, 2, 3)
     return np.ascontiguousarray(frames if indices is None else frames[list(indices)])
 
@@ -187,7 +207,7 @@ def image_files(folder: Path) -> list[Path]:
     )
 
 
-def in_order(files: Sequence[Path], strips: Strips) -> list[Path]:
+def in_order(files: Sequence[Path], how: Reading) -> list[Path]:
     """The frames of one clip by their numbers (the last digits of each name).
 
     With layout=frames names without numbers are taken in their own order, and gaps are allowed.
@@ -198,7 +218,7 @@ def in_order(files: Sequence[Path], strips: Strips) -> list[Path]:
     numbers = [_NUMBER.search(file.stem) for file in files]
     without = [file for file, number in zip(files, numbers, strict=True) if number is None]
     if without:
-        if strips.layout == "frames":
+        if how.layout == "frames":
             return sorted(files)
         raise BadData(
             f"{without[0]} has no frame number in its name.",
@@ -209,11 +229,11 @@ def in_order(files: Sequence[Path], strips: Strips) -> list[Path]:
         for file, number in zip(files, numbers, strict=True)
         if number is not None
     )
-    _check_row(numbered, strips)
+    _check_row(numbered, how)
     return [file for _, file in numbered]
 
 
-def _check_row(numbered: Sequence[tuple[int, Path]], strips: Strips) -> None:
+def _check_row(numbered: Sequence[tuple[int, Path]], how: Reading) -> None:
     pairs = list(itertools.pairwise(numbered))
     for (a, first), (b, second) in pairs:
         if a == b:
@@ -221,7 +241,7 @@ def _check_row(numbered: Sequence[tuple[int, Path]], strips: Strips) -> None:
                 f"{first} and {second} are both frame {a}.", fix="Keep one folder for each clip."
             )
     steps = [b - a for (a, _), (b, _) in pairs]
-    if strips.layout == "frames" or not steps:
+    if how.layout == "frames" or not steps:
         return
     for ((a, _), (b, second)), step in zip(pairs, steps, strict=True):
         if step != min(steps):
@@ -239,18 +259,36 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _upright_rgb(image: Image.Image, path: Path) -> Frames:
-    turn = _TURNS.get(_orientation(image))
-    upright = _rgb(image, path)
-    return np.array(upright if turn is None else upright.transpose(turn), np.uint8)
+def rgb(image: Image.Image, path: Path, composer: Composer) -> Frames:
+    """The pixels of the frame that Pillow stands at, uint8 [H,W,3], not turned.
 
-
-def _rgb(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        raise BadData(
-            f"{path} has more than 8 bits a channel ({image.mode}).", fix="Save it with 8 bits."
-        )
+    Raises:
+        BadData: more than 8 bits a channel.
+    """
+    check_depth(image, path)
+    if composer.ground is not None and image.has_transparency_data:
+        return composer.rgb(np.array(image.convert("RGBA"), np.uint8))
+    composer.opaque()
     if image.mode in ("P", "PA") and image.format != "GIF":
         # Straight to RGB, Pillow warns about palettes with alpha.
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    return np.array(image.convert("RGB"), np.uint8)
+
+
+def check_depth(image: Image.Image, path: Path) -> None:
+    """Refuse 16 bits, which Pillow silently cuts to 8 in colour pictures and not in grey ones.
+
+    Raises:
+        BadData: more than 8 bits a channel.
+    """
+    deep = image.mode.startswith(("I", "F"))
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else ()
+    for tile in tiles if image.format in _DEEP else ():
+        arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        largest = arguments[-1] if image.format == "PPM" else 0
+        deep = deep or ";16" in str(arguments[0])
+        deep = deep or (isinstance(largest, int) and largest > 255)
+    if deep:
+        raise BadData(
+            f"{path} has more than 8 bits a channel ({image.mode}).", fix="Save it with 8 bits."
+        )

@@ -262,7 +262,7 @@ def _head(out: Drawing, ruler: Ruler, block: Block, at: Sequence[int], y: int, t
 
 def _headers(
     out: Drawing,
-    ruler: _Ruler,
+    ruler: Ruler,
     headers: Sequence[tuple[str, int]],
     at: Sequence[int],
     y: int,

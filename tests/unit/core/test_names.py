@@ -27,18 +27,38 @@ from vpbench.core.names import (
         ("folder:/a b/c[group=who]", "folder:/a b/c", {"group": "who"}),
         ("x[url=a=b]", "x", {"url": "a=b"}),
         ("x[detector.width=3,]", "x", {"detector.width": "3"}),
+        ('folder:"clips [v2]"[size=64]', "folder:clips [v2]", {"size": "64"}),
+        ('folder:"a,[b"', "folder:a,[b", {}),
+        (
+            'folder:c[split="my, [split].csv",size=8]',
+            "folder:c",
+            {"split": "my, [split].csv", "size": "8"},
+        ),
     ],
 )
 def test_names_are_split(text, base, params):
     named = parse_name(text)
     assert (named.base, dict(named.params)) == (base, params)
     again = parse_name(str(named))
-    assert (again.base, list(again.params)) == (base, list(params))
+    assert (again.base, dict(again.params)) == (base, params)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[a=1]", "x[a=1", "xa=1]", "x[a]", "x[=1]", "x[a=]", "x[a=1,a=2]", "x[a=1]b", "x[[a=1]]"],
+    [
+        "",
+        "[a=1]",
+        "x[a=1",
+        "xa=1]",
+        "x[a]",
+        "x[=1]",
+        "x[a=]",
+        "x[a=1,a=2]",
+        "x[a=1]b",
+        "x[[a=1]]",
+        'x"[a=1]',
+        "clips [v2][size=64]",
+    ],
 )
 def test_names_that_cannot_be_read(text):
     with pytest.raises(UsageError):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vpbench.api.errors import BadData, UsageError
 from vpbench.media import kinds
-from vpbench.media.decode import Probe, probe, read, read_image
+from vpbench.media.decode import Probe, Reading, probe, read, read_image
 
 # npz
 
@@ -76,7 +76,7 @@ def test_gif_frames_are_taken_as_stored(tmp_path, clip):
 def test_gif_is_never_retimed(tmp_path, clip):
     frames = clip(20, 12, 12)[::4] // 64 * 64
     save_gif(tmp_path / "a.gif", frames, duration=[40, 400, 40, 40, 1000])
-    assert probe(tmp_path / "a.gif") == Probe(5, 12, 12, None, "lossless")
+    assert probe(tmp_path / "a.gif") == Probe(5, 12, 12, None, "lossless", ("variable",))
     assert np.array_equal(read(tmp_path / "a.gif"), frames)
     save_gif(tmp_path / "b.gif", frames, duration=0)
     assert probe(tmp_path / "b.gif").fps is None
@@ -128,15 +128,20 @@ def test_a_cut_off_gif_is_an_error_at_every_byte(tmp_path, clip):
 # images
 
 
-def test_strips_drop_alpha_and_go_left_to_right(tmp_path, clip):
+def test_strips_are_composed_and_go_left_to_right(tmp_path, clip):
     frames = clip(5, 8, 8)
     strip = np.concatenate(list(frames), axis=1)
     alpha = np.dstack([strip, np.arange(40)[None].repeat(8, 0).astype(np.uint8)])
     path = tmp_path / "a.jpg"  # the contents are a PNG
     Image.fromarray(alpha).save(path, format="PNG")
-    assert probe(path) == Probe(5, 8, 8, None, "lossless")
-    assert np.array_equal(read(path), frames)
-    assert np.array_equal(read(path, [4, 0]), frames[[4, 0]])
+    share = alpha[..., 3:].astype(float) / 255
+    on_white = np.floor(strip * share + 255 * (1 - share) + 0.5).astype(np.uint8)
+    expected = np.stack(np.split(on_white, 5, axis=1))
+    assert probe(path) == Probe(5, 8, 8, None, "lossless", ("transparent",))
+    assert np.array_equal(read(path), expected)
+    assert np.array_equal(read(path, [4, 0]), expected[[4, 0]])
+    assert probe(path, Reading(ground=None)) == Probe(5, 8, 8, None, "lossless")
+    assert np.array_equal(read(path, how=Reading(ground=None)), frames)
 
 
 def test_grey_palette_and_jpeg_images_become_rgb(tmp_path):
@@ -148,7 +153,9 @@ def test_grey_palette_and_jpeg_images_become_rgb(tmp_path):
     palette = Image.fromarray(grey).convert("RGB").quantize(64)
     palette.info["transparency"] = bytes(range(64))
     palette.save(tmp_path / "palette.png", transparency=bytes(range(64)))
-    assert np.array_equal(read(tmp_path / "palette.png"), read(tmp_path / "grey.png"))
+    plain = Reading(ground=None)
+    assert np.array_equal(read(tmp_path / "palette.png", how=plain), read(tmp_path / "grey.png"))
+    assert read(tmp_path / "palette.png").min() > 190  # nearly all of it shows the white ground
     Image.fromarray(grey).save(tmp_path / "grey.jpg", quality=95)
     assert probe(tmp_path / "grey.jpg") == Probe(4, 8, 8, None, "codec")
     deep = Image.fromarray(grey.astype(np.uint16) * 256)
@@ -168,23 +175,23 @@ def test_an_image_is_a_strip_from_four_squares_on(tmp_path, width, ok):
         with pytest.raises(BadData, match="layout=strips"):
             attempt(path)
     if width % 8 == 0:
-        assert probe(path, layout="strips").frames == width // 8
-    assert probe(path, layout="frames") == Probe(1, 8, width, None, "lossless")
+        assert probe(path, Reading("strips")).frames == width // 8
+    assert probe(path, Reading("frames")) == Probe(1, 8, width, None, "lossless")
 
 
 def test_strips_of_frames_that_are_not_square(tmp_path, clip):
     frames = clip(3, 8, 20)
     path = tmp_path / "a.png"
     Image.fromarray(np.concatenate(list(frames), axis=1)).save(path)
-    assert np.array_equal(read(path, frame=(20, 8)), frames)
-    assert probe(path, frame=(20, 8)) == Probe(3, 8, 20, None, "lossless")
+    assert np.array_equal(read(path, how=Reading(frame=(20, 8))), frames)
+    assert probe(path, Reading(frame=(20, 8))) == Probe(3, 8, 20, None, "lossless")
     for wrong in ((20, 9), (21, 8)):
         with pytest.raises(BadData, match="not a row of frames"):
-            read(path, frame=wrong)
+            read(path, how=Reading(frame=wrong))
     with pytest.raises(UsageError, match="layout=frames"):
-        read(path, layout="frames", frame=(20, 8))
+        Reading("frames", (20, 8))
     with pytest.raises(UsageError, match="one of auto, strips, frames"):
-        read(path, layout="strip")  # type: ignore[arg-type]
+        Reading("strip")  # type: ignore[arg-type]
 
 
 def test_cut_off_images_are_errors(tmp_path, clip):
@@ -216,7 +223,7 @@ def test_exif_rotation_is_applied_once(tmp_path, clip):
     for name in ("a.png", "a.tif"):
         Image.fromarray(np.ascontiguousarray(lying)).save(tmp_path / name, exif=exif)
         assert np.array_equal(read_image(tmp_path / name), upright), name
-        found = probe(tmp_path / name, layout="frames")
+        found = probe(tmp_path / name, Reading("frames"))
         assert (found.height, found.width) == (8, 20)
 
 
@@ -247,7 +254,7 @@ def test_folders_with_gaps_doubles_or_other_sizes_are_errors(tmp_path, clip):
     (folder / "0004.png").unlink()
     with pytest.raises(BadData, match="jump from 3 to 5"):
         probe(folder)
-    assert probe(folder, layout="frames").frames == 5
+    assert probe(folder, Reading("frames")).frames == 5
     Image.new("RGB", (8, 8)).save(folder / "0004.png")
     Image.new("RGB", (8, 8)).save(folder / "4.jpg")
     with pytest.raises(BadData, match="both frame 4"):
@@ -284,7 +291,8 @@ def test_real_videos_have_the_frames_that_a_full_decode_has(real_clips):
     assert len(files) == 7
     for file in files:
         with av.open(str(file)) as container:
-            shapes = [(f.height, f.width) for f in container.decode(video=0)]
+            aspect = container.streams.video[0].sample_aspect_ratio or 1
+            shapes = [(f.height, int(f.width * aspect + 0.5)) for f in container.decode(video=0)]
         found = probe(file)
         assert (found.frames, found.height, found.width) == (len(shapes), *shapes[0])
         assert found.source == "codec"

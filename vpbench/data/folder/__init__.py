@@ -7,7 +7,7 @@ from vpbench.api.specs import DatasetSpec
 SPEC = DatasetSpec(
     name="folder",
     factory="vpbench.data.folder.dataset:FolderDataset",
-    summary="Your own clips: video files, gifs, npz, image strips or folders of frames",
+    summary="Your own clips: video files, gifs, arrays, image strips or folders of frames",
     options={
         "path": "",
         "conditioning": 1,
@@ -21,5 +21,8 @@ SPEC = DatasetSpec(
         "short": "exclude",
         "layout": "auto",
         "frame": "",
+        "ground": "white",
+        "rate": "",
+        "axes": "",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from vpbench.core.hashing import digest
 from vpbench.data.folder import labels, split
 from vpbench.data.folder.findings import Findings
 from vpbench.data.folder.index import Facts
+from vpbench.data.folder.media_notes import table_notes
 from vpbench.data.folder.options import Options
 from vpbench.data.folder.scan import OnProgress, scan, silent
 from vpbench.data.folder.split import ROLES, Role
 from vpbench.data.folder.walk import LABELS, Source
+from vpbench.media.kinds import ARRAY_SUFFIXES, ground_text
 
 BY_FOLDER = "folders"
 """The value of label= that makes sub-folders of one set classes."""
@@ -51,14 +54,14 @@ def build(
     report: OnProgress = silent,
 ) -> Contents:
     """Scan a folder; what is wrong goes to `findings`, clips with errors are left out."""
-    scanned = scan(options.path, options.strips, cache, findings, fresh=fresh, report=report)
+    scanned = scan(options.path, options.reading, cache, findings, fresh=fresh, report=report)
     facts = {source: fact for source, fact in scanned.items() if fact is not None}
     if not scanned:
         findings.error(
             options.path,
             MissingData(
                 f"{options.path} holds no clips.",
-                fix="Put video files, gifs, npz files, image strips or folders of frames there.",
+                fix="Put video files, gifs, arrays, image strips or folders of frames there.",
             ),
         )
     columns = _Columns(options, list(scanned), findings)
@@ -95,19 +98,31 @@ def _clip(
         group=group,
         sha256=_content(options, source, facts),
         source=facts.source,
+        note="; ".join(table_notes(facts.changes, options.reading)),
     )
 
 
 def _content(options: Options, source: Source, facts: Facts) -> str:
-    """The hash of a clip's frames: of its bytes, and of the cut where that is not into squares.
+    """The hash of a clip's frames: of its bytes, and of whatever else decided about its pixels.
 
-    The same image may be read as 8 frames of 64x64 or as 4 of 128x64; results of one must not pass
-    for results of the other.
+    The same image may be read as 8 frames of 64x64 or as 4 of 128x64, and a transparent one on
+    white or on black; results of one must not pass for results of the other. A clip of which
+    nothing had to be decided is known by its bytes alone.
     """
-    frame = options.strips.frame if source.image else None
-    if frame is None or frame[0] == frame[1]:
-        return facts.sha256
-    return digest([facts.sha256, frame])
+    how = options.reading
+    frame = how.frame if source.image else None
+    decided: list[object] = [] if frame is None or frame[0] == frame[1] else [frame]
+    if "transparent" in facts.changes:
+        decided.append(f"ground={ground_text(how.ground)}")
+    if "squared" in facts.changes:
+        decided.append("square pixels")
+    if how.rate is not None:
+        decided.append(f"rate={how.rate}")
+    if how.axes and os.path.splitext(source.rel)[1].lower() in ARRAY_SUFFIXES:
+        decided.append(f"axes={how.axes}")
+    if source.part is not None:
+        decided.append(f"part={source.part}")
+    return digest([facts.sha256, *decided]) if decided else facts.sha256
 
 
 class _Columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,12 @@ from typing import Any
 from vpbench.api.errors import BadData, UnknownName
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Pose, Problem
+from vpbench.core.names import format_name
 from vpbench.data.folder import SPEC
 from vpbench.data.folder.build import Contents, build
 from vpbench.data.folder.findings import Findings
 from vpbench.data.folder.labels import load, match
+from vpbench.data.folder.media_notes import clip_notes
 from vpbench.data.folder.options import Options, parse
 from vpbench.data.folder.scan import OnProgress, SourceCheck, silent
 from vpbench.data.folder.split import ROLES
@@ -93,10 +96,7 @@ class FolderDataset:
         if source is None:
             raise BadData(f"{self.path} has no clip {clip.id!r}.")
         self._check.check(source.rel, contents.hashes[clip.id])
-        strips = self._options.strips
-        return decode.read(
-            self.path / source.rel, indices, layout=strips.layout, frame=strips.frame
-        )
+        return decode.read(self.path / source.rel, indices, source.reading(self._options.reading))
 
     def pose(self, clip: ClipInfo) -> Pose | None:
         """None: a folder has no joints."""
@@ -124,7 +124,7 @@ class FolderDataset:
         """All that is wrong, at once: everything is decoded and hashed again."""
         if root is not None:
             return self._at(root).verify(report=report)
-        findings = Findings(self.path)
+        findings = Findings(self.path, self._named())
         contents = build(self._options, self._cache, findings, fresh=True, report=report)
         self._contents = None
         self._check_unused_labels(contents, findings)
@@ -132,6 +132,8 @@ class FolderDataset:
         self._check_duplicates(contents, findings)
         self._check_groups(contents, findings)
         self._check_splits(contents, findings)
+        for sentence in clip_notes(contents.all()):
+            findings.warning(self.path, sentence, "See docs/media.md.")
         return findings.problems()
 
     def tasks(self) -> tuple[TaskSpec, ...]:
@@ -159,12 +161,18 @@ class FolderDataset:
         text = json.dumps(lines, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
+    def _named(self) -> str:
+        """The dataset as a command line takes it."""
+        options = {key: value for key, value in self._given.items() if key != "path"}
+        text = format_name(f"folder:{self.path}", options)
+        return text if text == f"folder:{self.path}" and " " not in text else shlex.quote(text)
+
     def _at(self, root: Path) -> FolderDataset:
         return FolderDataset(self._given, root, self._cache, one_set=self._options.one_set)
 
     def _read_folder(self, report: OnProgress = silent, *, fresh: bool = False) -> Contents:
         if self._contents is None or fresh:
-            findings = Findings(self.path, sidecars=self._options.one_set)
+            findings = Findings(self.path, self._named(), sidecars=self._options.one_set)
             contents = build(self._options, self._cache, findings, fresh=fresh, report=report)
             findings.raise_first()
             self.passed_over = dict(findings.passed_over)

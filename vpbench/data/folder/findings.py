@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Findings:
     """Problems of a folder, in the order of discovery.
 
     Args:
+        dataset: its name as the command line takes it, with its options.
         sidecars: pass files of the types `SIDECARS` over wherever they are, and count them.
 
     Attributes:
@@ -28,7 +30,8 @@ class Findings:
     def __init__(self, root: Path, dataset: str = "", *, sidecars: bool = False) -> None:
         self.sidecars = sidecars
         self.passed_over: Counter[str] = Counter()
-        self._verify = f"vpbench data verify {dataset or f'folder:{root}'}"
+        place = "" if "folder:" in dataset else f" --root {shlex.quote(str(root))}"
+        self._verify = f"vpbench data verify {dataset}{place}"
         self._errors: list[tuple[str, VpbenchError]] = []
         self._warnings: list[Problem] = []
 

@@ -25,10 +25,10 @@ from vpbench.core.hashing import canonical_json, digest
 from vpbench.core.stamps import Stamp
 from vpbench.data.folder.walk import Source
 from vpbench.media import decode
+from vpbench.media.kinds import WHITE, Change, Reading, ground_text
 from vpbench.media.kinds import Source as Storage
-from vpbench.media.kinds import Strips
 
-SCHEMA = "vpbench.scan/2"
+SCHEMA = "vpbench.scan/3"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Facts:
         sha256: of its source bytes.
         frames, height, width, fps, source: as in `vpbench.media.kinds.Probe`.
         pose_sha256: of the file that its joints come from, "" where it has none.
+        changes: as in `Probe`.
     """
 
     sha256: str
@@ -48,6 +49,7 @@ class Facts:
     fps: float | None
     source: Storage
     pose_sha256: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 class Index:
@@ -60,12 +62,20 @@ class Index:
         fresh: hash and decode everything again, whatever the index holds.
     """
 
-    def __init__(self, cache: Path, root: Path, strips: Strips, *, fresh: bool = False) -> None:
+    def __init__(self, cache: Path, root: Path, how: Reading, *, fresh: bool = False) -> None:
         name = hashlib.sha256(os.fsencode(root)).hexdigest()
         self._file = cache / "scan" / f"{name}.json"
-        self._variant = f"{strips.layout} {strips.frame}"
+        self._variant = f"{how.layout} {how.frame}"
+        self._pixels = (
+            f" {ground_text(how.ground)} {how.rate} {how.axes}"
+            if (how.ground, how.rate, how.axes) != (WHITE, None, "")
+            else ""
+        )
         self._fresh = fresh
         self._entries = _load(self._file)
+        self._keys_of: dict[str, set[str]] = {}
+        for key in self._entries:
+            self._keys_of.setdefault(key.partition("\t")[0], set()).add(key)
         self._by_content = {} if fresh else self._contents()
         self._changed = False
 
@@ -84,11 +94,11 @@ class Index:
 
     def add(self, source: Source, facts: Facts) -> None:
         """Store the facts of a clip, and forget what was stored of other bytes at its path."""
-        others = (key for key in self._entries if key.partition("\t")[0] == source.rel)
-        for key in list(others):
+        for key in list(self._keys_of.get(source.rel, ())):
             stored = _facts(self._entries[key][2:])
             if stored is not None and stored.sha256 != facts.sha256:
                 del self._entries[key]
+                self._keys_of[source.rel].discard(key)
         self._put(self._key(source), source.stamp, list(astuple(facts)))
 
     def decision(self, rel: str, stamp: Stamp, decide: Callable[[], str]) -> str:
@@ -112,13 +122,16 @@ class Index:
         self._changed = False
 
     def _reading(self, source: Source) -> str:
-        return self._variant if source.image else ""
+        cut = self._variant if source.image else ""
+        part = "" if source.part is None else f" part {source.part}"
+        return f"{cut}{self._pixels}{part}"
 
     def _key(self, source: Source) -> str:
         return f"{source.rel}\t{self._reading(source)}"
 
     def _put(self, key: str, stamp: Stamp, value: list[Any]) -> None:
         self._entries[key] = [stamp.text, stamp.settled, *value]
+        self._keys_of.setdefault(key.partition("\t")[0], set()).add(key)
         self._changed = True
 
     def _proven(self, source: Source) -> Facts | None:
@@ -155,8 +168,8 @@ def _stamp(stored: list[Any]) -> Stamp:
 
 def _facts(values: list[Any]) -> Facts | None:
     """Facts from JSON; None for the entry of a decision."""
-    if len(values) != 7:
+    if len(values) != 8:
         return None
-    sha256, frames, height, width, fps, source, pose = values
+    sha256, frames, height, width, fps, source, pose, changes = values
     rate = None if fps is None else float(fps)
-    return Facts(sha256, frames, height, width, rate, cast(Storage, source), pose)
+    return Facts(sha256, frames, height, width, rate, cast(Storage, source), pose, tuple(changes))

@@ -72,7 +72,8 @@ def match(table: Table, clips: Iterable[Source], findings: Findings) -> dict[str
     names: dict[str, str] = {}
     for clip in clips:
         names[clip.id] = clip.id
-        names[_plain(clip.rel)] = clip.id
+        if clip.part is None:
+            names[_plain(clip.rel)] = clip.id
     rows: dict[str, Row] = {}
     for row in table.rows:
         where = f"{table.path}, line {row.line}"

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from vpbench.api.errors import MissingData, UnknownName, UsageError
 from vpbench.api.windows import WindowRule
 from vpbench.data.folder import SPEC
-from vpbench.media.kinds import LAYOUTS, Layout, Strips
+from vpbench.media.kinds import LAYOUTS, Layout, Reading, parse_ground, parse_rate
 
 Short = Literal["exclude", "error", "loop"]
 _SHORT: tuple[Short, ...] = ("exclude", "error", "loop")
@@ -26,7 +26,7 @@ class Options:
         window: conditioning, horizon, stride, windows and short as a window rule.
         size: of the task, in pixels.
         group, label, split: columns of labels.csv, `split` also a file; "" when not given.
-        strips: how images are cut into frames.
+        reading: how files become frames.
         one_set: all clips are one set: sub-folders are neither splits nor, unless label=folders,
             classes, and sidecars are passed over.
     """
@@ -37,7 +37,7 @@ class Options:
     group: str
     label: str
     split: str
-    strips: Strips
+    reading: Reading
     one_set: bool = False
 
 
@@ -69,7 +69,13 @@ def parse(options: Mapping[str, Any], root: Path | None) -> Options:
         group=str(values["group"]),
         label=str(values["label"]),
         split=str(values["split"]),
-        strips=Strips(layout, _frame(str(values["frame"]))),
+        reading=Reading(
+            layout,
+            _frame(str(values["frame"])),
+            parse_ground(str(values["ground"])),
+            parse_rate(str(values["rate"])),
+            str(values["axes"]).strip().upper(),
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from vpbench.data.folder.index import Facts, Index
 from vpbench.data.folder.walk import Source, present_stamp, sources
 from vpbench.media import decode
 from vpbench.media.images import image_files
-from vpbench.media.kinds import Strips
+from vpbench.media.kinds import Reading
 
 _THREADS = 4
 _BLOCK = 1 << 20
@@ -30,7 +30,7 @@ def silent(done: int, total: int) -> None:
 
 def scan(
     root: Path,
-    strips: Strips,
+    reading: Reading,
     cache: Path,
     findings: Findings,
     *,
@@ -42,18 +42,35 @@ def scan(
     Args:
         fresh: decode and hash everything again.
     """
-    index = Index(cache, root, strips, fresh=fresh)
-    listed = sources(root, strips, findings, index.decision)
+    index = Index(cache, root, reading, fresh=fresh)
+    listed = sources(root, reading, findings, index.decision)
+    hashes: dict[str, str] = {}
+
+    def hash_of(source: Source) -> str:
+        """Of the file; an array of many clips is hashed once."""
+        if source.part is None:
+            return sha256_of(root / source.rel)
+        if source.rel not in hashes:
+            hashes[source.rel] = sha256_of(root / source.rel)
+        return hashes[source.rel]
 
     def examine(source: Source) -> Facts:
         path = root / source.rel
-        sha256 = sha256_of(path)
+        sha256 = hash_of(source)
         known = index.of_content(source, sha256)
         if known is not None:
             return known
         # Decoded with the layout that the folder was understood by: an image is a strip here.
-        probe = decode.probe(path, layout=strips.layout, frame=strips.frame)
-        return Facts(sha256, probe.frames, probe.height, probe.width, probe.fps, probe.source)
+        probe = decode.probe(path, source.reading(reading))
+        return Facts(
+            sha256,
+            probe.frames,
+            probe.height,
+            probe.width,
+            probe.fps,
+            probe.source,
+            changes=probe.changes,
+        )
 
     return examined(root, listed, examine, index, findings, report)
 

@@ -6,14 +6,14 @@ import os
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpbench.api.errors import BadData, VpbenchError
 from vpbench.core.stamps import GONE, Stamp, file_stamp, joint_stamp, stamp_of
 from vpbench.data.folder.findings import Findings
 from vpbench.media import kinds
-from vpbench.media.kinds import CLIP_SUFFIXES, IMAGE_SUFFIXES, Strips
+from vpbench.media.kinds import ARRAY_SUFFIXES, CLIP_SUFFIXES, IMAGE_SUFFIXES, Reading
 
 LABELS = "labels.csv"
 
@@ -52,12 +52,18 @@ class Source:
         rel: path under the root as it is stored, POSIX; "." for the root itself.
         stamp: shows whether its bytes may have changed since.
         image: whether `layout=` and `frame=` decide how it is read.
+        part: which clip of an array that holds several; None where the file is one clip.
     """
 
     id: str
     rel: str
     stamp: Stamp
     image: bool
+    part: int | None = None
+
+    def reading(self, how: Reading) -> Reading:
+        """How this clip is read where its folder is read like that."""
+        return how if self.part is None else replace(how, part=self.part)
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,11 @@ Decision = Callable[[str, Stamp, Callable[[], str]], str]
 """decision(rel, stamp, decide): the stored answer of `decide`, or a new one."""
 
 
-def sources(root: Path, strips: Strips, findings: Findings, remember: Decision) -> list[Source]:
+def sources(root: Path, how: Reading, findings: Findings, remember: Decision) -> list[Source]:
     """All clips of a tree in the order of their ids; what is wrong goes to `findings`."""
     listed: list[Source] = []
     for folder in _folders(root, findings):
-        clips = _clips(root, folder, strips, findings, remember)
+        clips = _clips(root, folder, how, findings, remember)
         empty = not clips and not folder.folders and folder.rel != "." and not folder.files
         if empty and not findings.sidecars:  # such a folder may hold sidecars only
             findings.bad(
@@ -120,7 +126,7 @@ def present_stamp(root: Path, rel: str) -> Stamp:
 
 
 def _clips(
-    root: Path, folder: Folder, strips: Strips, findings: Findings, remember: Decision
+    root: Path, folder: Folder, how: Reading, findings: Findings, remember: Decision
 ) -> list[Source]:
     images = folder.images()
     single = [file for file in folder.files if file.suffix not in IMAGE_SUFFIXES]
@@ -129,23 +135,46 @@ def _clips(
         stamp = _images_stamp(images)
         paths = [root / folder.rel / file.name for file in images]
         try:
-            how = remember(folder.rel, stamp, lambda: _meaning(root / folder.rel, paths, strips))
+            meaning = remember(folder.rel, stamp, lambda: _meaning(root / folder.rel, paths, how))
         except VpbenchError as error:
             findings.error(root / folder.rel, error)
-            how = "unknown"
-        if how == "frames":
+            meaning = "unknown"
+        if meaning == "frames":
             name = root.name if folder.rel == "." else folder.rel
             clips.append(Source(_nfc(name), folder.rel, stamp, True))
-        elif how == "files":
+        elif meaning == "files":
             single.extend(images)
     for file in single:
         rel = file.name if folder.rel == "." else f"{folder.rel}/{file.name}"
         image = file.suffix in IMAGE_SUFFIXES
-        clips.append(Source(_nfc(os.path.splitext(rel)[0]), rel, file.stamp, image))
+        whole = Source(_nfc(os.path.splitext(rel)[0]), rel, file.stamp, image)
+        if "N" in how.axes and file.suffix in ARRAY_SUFFIXES:
+            clips.extend(_parts(root, whole, how, findings, remember))
+        else:
+            clips.append(whole)
     return clips
 
 
-def _meaning(folder: Path, paths: list[Path], strips: Strips) -> str:
+def _parts(
+    root: Path, whole: Source, how: Reading, findings: Findings, remember: Decision
+) -> list[Source]:
+    """The clips of one array, numbered."""
+    from vpbench.media import arrays
+
+    path = root / whole.rel
+
+    def count() -> str:
+        return str(arrays.parts(path, kinds.kind(path), how.axes))
+
+    try:
+        clips = int(remember(f"{whole.rel}", whole.stamp, count))
+    except VpbenchError as error:
+        findings.error(path, error)
+        return []
+    return [replace(whole, id=f"{whole.id}-{k:05d}", part=k) for k in range(clips)]
+
+
+def _meaning(folder: Path, paths: list[Path], how: Reading) -> str:
     """ "files" when each image is a clip, "frames" when together they are one.
 
     Raises:
@@ -153,7 +182,7 @@ def _meaning(folder: Path, paths: list[Path], strips: Strips) -> str:
     """
     from vpbench.media import images
 
-    if strips.layout == "strips" or strips.frame is not None:
+    if how.layout == "strips" or how.frame is not None:
         return "files"
     still: list[tuple[Path, int, int]] = []
     for path in paths:
@@ -165,15 +194,15 @@ def _meaning(folder: Path, paths: list[Path], strips: Strips) -> str:
     if not still:
         return "files"
     long = [w % h == 0 and w // h >= images.MIN_STRIP for _, h, w in still]
-    if strips.layout == "auto" and all(long):
+    if how.layout == "auto" and all(long):
         return "files"
-    _check_frames(folder, paths, still, strips)
-    images.in_order(paths, strips)
+    _check_frames(folder, paths, still, how)
+    images.in_order(paths, how)
     return "frames"
 
 
 def _check_frames(
-    folder: Path, paths: list[Path], still: list[tuple[Path, int, int]], strips: Strips
+    folder: Path, paths: list[Path], still: list[tuple[Path, int, int]], how: Reading
 ) -> None:
     from vpbench.media import images
 
@@ -188,7 +217,7 @@ def _check_frames(
                 "so the images are neither all strips nor the frames of one clip.",
                 fix=fix,
             )
-    if strips.layout == "auto" and width >= images.MIN_STRIP * height:
+    if how.layout == "auto" and width >= images.MIN_STRIP * height:
         raise BadData(
             f"{path} is {width}x{height} px, neither a strip of square frames nor like a frame.",
             fix=fix,
@@ -237,16 +266,41 @@ def _listing(path: Path, top: bool, findings: Findings) -> tuple[list[Entry], li
                     f"{item.path} is a broken link or not a file.",
                     "Repair or remove it.",
                 )
-            elif os.path.splitext(item.name)[1].lower() in CLIP_SUFFIXES:
+            elif _is_clip(item, top, findings):
                 files.append(_entry(item))
-            elif not (findings.passes_over(item.name) or _describes(item.name, top)):
-                findings.bad(
-                    item.path,
-                    f"{item.path} is of a type that vpbench does not read.",
-                    "Convert it (mp4, avi, webm, mov, mkv, gif, npz, images), move it away, or "
-                    "start its name with a dot.",
-                )
     return files, folders
+
+
+def _is_clip(item: os.DirEntry[str], top: bool, findings: Findings) -> bool:
+    if os.path.splitext(item.name)[1].lower() in CLIP_SUFFIXES:
+        return True
+    if findings.passes_over(item.name) or _describes(item.name, top):
+        return False
+    return _holds_clip(Path(item.path), findings)
+
+
+def _holds_clip(path: Path, findings: Findings) -> bool:
+    """Whether a file with the name of no known type is a clip by its first bytes."""
+    try:
+        head = kinds.first_bytes(path)
+    except VpbenchError as error:
+        findings.error(path, error)
+        return False
+    found = kinds.by_magic(head)
+    if found in ("mov", "avi", "matroska", "gif", "npy"):
+        return True
+    if found == "image":
+        findings.bad(path, f"{path} is a picture without the name of one.", "Name it .png or .jpg.")
+        return False
+    named = kinds.unread_type(head)
+    what = f" ({named})" if named else ""
+    findings.bad(
+        path,
+        f"{path} is of a type{what} that vpbench does not read.",
+        "Convert it (mp4, avi, webm, mov, mkv, gif, npz, images), move it away, or start its name "
+        "with a dot.",
+    )
+    return False
 
 
 def _describes(name: str, top: bool) -> bool:

@@ -35,7 +35,7 @@ from vpbench.data.puppets.skeleton import JOINT_NAMES
 from vpbench.data.sources import PENN_SOURCE
 from vpbench.data.specs import PENN
 from vpbench.data.splits import Split, load
-from vpbench.media.kinds import Strips
+from vpbench.media.kinds import Reading
 
 _RULES: tuple[Resize, ...] = ("antialias", "nearest")
 
@@ -191,7 +191,7 @@ class Penn:
 
     def _facts(self, findings: Findings, report: OnProgress, *, fresh: bool) -> dict[str, Facts]:
         root = layout.frames_root(self.root)
-        index = Index(self.cache, root, Strips(), fresh=fresh)
+        index = Index(self.cache, root, Reading(), fresh=fresh)
         return facts_of(root, self.split(), index, findings, report)
 
 

@@ -8,7 +8,7 @@ from vpbench.api.errors import BadData, MissingData
 from vpbench.api.types import Frames
 from vpbench.data.penn import layout
 from vpbench.data.penn.labels import Annotation
-from vpbench.media import images
+from vpbench.media import decode, images
 
 AGAIN = "Extract Penn_Action.tar.gz again."
 
@@ -52,7 +52,7 @@ def sized(path: Path, height: int, width: int) -> Frames:
     Raises:
         MissingData, BadData: it is not there, broken, or of another size.
     """
-    frame = images.read_image(path)
+    frame = decode.read_image(path)
     if frame.shape[:2] != (height, width):
         raise BadData(
             f"{path} is {frame.shape[1]}x{frame.shape[0]} px, the first frame of its video is "

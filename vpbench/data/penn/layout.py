@@ -76,6 +76,16 @@ def frame_files(folder: Path, frames: int) -> list[Path]:
     return [folder / f"{k:06d}.jpg" for k in range(1, frames + 1)]
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadData(
+            f"{path} is not readable UTF-8 text: {error}.",
+            fix="Write lines such as: frames/2289 0",
+        ) from error
+
+
 def own_split(root: Path) -> Split | None:
     """The split in the folder, as `train_set.txt` and `test_set.txt`; None without them.
 
@@ -97,7 +107,7 @@ def own_split(root: Path) -> Split | None:
     roles: dict[str, Role] = {}
     labels: dict[str, int] = {}
     for role, path in files.items():
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        for number, line in enumerate(_text(path).split("\n"), 1):
             if not line.strip():
                 continue
             match = _LINE.fullmatch(line.strip())

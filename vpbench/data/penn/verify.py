@@ -30,7 +30,7 @@ def verify_archive(where: Path | None, report: OnProgress) -> list[Problem]:
         root = layout.frames_root(where)
         split = layout.own_split(root) or load("penn")
     except VpbenchError as error:
-        return [Problem("error", str(where), error.message, error.fix or "")]
+        return [Problem("error", str(where or ""), error.message, error.fix or "")]
     findings = Findings(root, "penn")
     videos = _videos(split)
     for line in layout.split_warnings("penn", split):

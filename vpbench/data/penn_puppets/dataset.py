@@ -171,7 +171,7 @@ class PennPuppets:
         try:
             folder, split = self._labels(), self.split()
         except VpbenchError as error:
-            return [Problem("error", str(self.root), error.message, error.fix or "")]
+            return [Problem("error", str(self.root or ""), error.message, error.fix or "")]
         findings = Findings(folder, "penn-puppets")
         readable = check_annotations(folder, split, findings)
         if findings.problems():

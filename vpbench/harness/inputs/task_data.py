@@ -17,7 +17,7 @@ from vpbench.api.specs import TaskSpec
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
 from vpbench.core.loading import absolute_value
 from vpbench.core.methods import ResolvedMethod
-from vpbench.core.names import parse_name
+from vpbench.core.names import format_name, parse_name
 from vpbench.core.options import TRAIN, TRAIN_AND_VAL, TaskRef
 from vpbench.core.paths import Paths, data_root
 from vpbench.core.registry import Registry
@@ -104,8 +104,7 @@ def absolute(dataset: str) -> str:
     base, colon, path = named.base.partition(":")
     if not colon:
         return dataset
-    full = Path(path).expanduser().absolute()
-    return str(named).replace(f"{base}:{path}", f"{base}:{full}", 1)
+    return format_name(f"{base}:{Path(path).expanduser().absolute()}", named.params)
 
 
 @dataclass(frozen=True)

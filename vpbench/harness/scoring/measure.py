@@ -21,13 +21,14 @@ from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.api.windows import WindowRule
 from vpbench.core import schema
 from vpbench.core.files import write_bytes
-from vpbench.core.names import parse_name
+from vpbench.core.names import format_name, parse_name
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.provenance import cores
 from vpbench.core.registry import Registry
 from vpbench.core.tasks import Item, Task
 from vpbench.data.folder.dataset import FolderDataset
+from vpbench.data.folder.media_notes import note_counts
 from vpbench.harness.scoring.array_clips import ArrayClips
 from vpbench.harness.scoring.measure_workers import (
     Measurement,
@@ -119,10 +120,14 @@ def open_side(text: str, paths: Paths, *, fresh: bool = False) -> Side:
         MissingData, BadData: no clips, or invalid ones.
         UsageError: an option in the brackets that cannot be obeyed.
     """
-    named = parse_name(text if text.startswith("folder:") else f"folder:{text}")
-    path = named.base.partition(":")[2]
-    options = SideOptions.parse(named.params)
-    dataset = FolderDataset({**named.params, "path": path}, None, paths.cache, one_set=True)
+    named = text
+    if not text.startswith("folder:"):
+        # A path with brackets of its own is a path; one that is not there may have options.
+        named = format_name(f"folder:{text}", {}) if Path(text).is_dir() else f"folder:{text}"
+    parsed = parse_name(named)
+    options = SideOptions.parse(parsed.params)
+    path = parsed.base.partition(":")[2]
+    dataset = FolderDataset({**parsed.params, "path": path}, None, paths.cache, one_set=True)
     if fresh:
         dataset.prepare(fresh=True)
     clips = {clip.id: clip for clip in dataset.clips("test")}
@@ -270,6 +275,9 @@ def _unpaired(
 def _notes(sides: Pair, rules: Rules, windows: tuple[SideWindows, SideWindows]) -> list[str]:
     notes: list[str] = []
     for side, rule, own in zip(sides, rules, windows, strict=True):
+        counts = note_counts(side.clips.values())
+        total = len(side.clips)
+        notes += [f"{side.path}: {n} of {total} clips {note}" for note, n in counts.items()]
         if side.passed_over:
             listed = ", ".join(f"{n} {suffix}" for suffix, n in sorted(side.passed_over.items()))
             notes.append(f"{side.path}: files that are not clips were passed over: {listed}")

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ import numpy.typing as npt
 from vpbench.api.errors import Corrupt, MissingDependency
 from vpbench.api.specs import WeightFormat
 from vpbench.core.hashing import canonical_json
+from vpbench.metrics.weights.pickle_depth import nests_deeper
 from vpbench.metrics.weights.weight_file import WeightFile
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+MAX_DEPTH = 100
+"""No deeper nesting is read in a PyTorch file."""
 
 _VGG16 = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 """Paths of the 13 convolutions in the usual PyTorch VGG16 (`features.N`)."""
@@ -109,6 +114,7 @@ def _torch(data: bytes, what: str) -> Arrays:
     import torch
 
     try:
+        _check_depth(data)
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
         first = str(error).strip().splitlines()[:1]
@@ -122,8 +128,36 @@ def _torch(data: bytes, what: str) -> Arrays:
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise Corrupt(f"{what} is refused: {name!r:.80} is not a tensor.")
-        arrays[name] = np.asarray(tensor.detach().numpy(), order="C")
+        if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > len(data):
+            raise Corrupt(f"{what} is refused: {name!r:.80} is not a plain, whole tensor.")
+        try:
+            arrays[name] = np.asarray(tensor.detach().numpy(), order="C")
+        except (TypeError, RuntimeError) as error:
+            raise Corrupt(
+                f"{what} is refused: {name!r:.80} has numbers of the type {tensor.dtype}, which "
+                "numpy does not have."
+            ) from error
     return arrays
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse a PyTorch file whose pickles nest so deep that they would end the interpreter.
+
+    Raises:
+        ValueError: they do.
+    """
+    pickles: list[bytes] = [data]
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            pickles = [
+                archive.read(info) for info in archive.infolist() if info.filename.endswith(".pkl")
+            ]
+    for content in pickles:
+        stream = io.BytesIO(content)
+        # The old format has four pickles in a row, before the numbers.
+        for _ in range(1 if content is not data else 4):
+            if nests_deeper(stream, MAX_DEPTH):
+                raise ValueError("it is nested too deeply")
 
 
 def _keras(data: bytes, what: str) -> Arrays:
@@ -181,7 +215,10 @@ def _safetensors(data: bytes, what: str) -> Arrays:
     try:
         arrays = load(data)
         order = _order(data, arrays)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (
+        *(SafetensorError, ValueError, KeyError, TypeError, AttributeError, IndexError),
+        *(OverflowError, MemoryError, RecursionError),
+    ) as error:
         raise Corrupt(f"{what} is not a complete safetensors file ({error!s:.200}).") from error
     return {name: arrays[name] for name in order}
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import Corrupt
+from vpbench.metrics.weights.pickle_depth import nests_deeper
 
 MAX_BYTES = 1 << 30
 """No larger pickle is read, bytes."""
@@ -197,6 +198,8 @@ def _inspect(data: bytes) -> None:
             raise _Refusal("it is truncated")
     if stream.read(1):
         raise _Refusal("there is data after its end")
+    if nests_deeper(data, MAX_DEPTH + 8):
+        raise _Refusal("it is nested too deeply")
 
 
 def _flatten(tree: Any) -> dict[str, npt.NDArray[Any]]:

@@ -28,6 +28,10 @@ MAX_INDEX = 16 << 20
 
 MAX_TENSORS = 100_000
 
+MAX_AXES = 32
+MAX_NUMBERS = 1 << 40
+"""No tensor has more axes, or more numbers if its axes of length 0 had length 1."""
+
 _DTYPES = {
     1: "<f4",
     2: "<f8",
@@ -99,14 +103,14 @@ def read_bundle(prefix: Path) -> dict[str, npt.NDArray[Any]]:
     index = read_index(_read(source, MAX_INDEX), source.name)
     paths = [data_path(prefix, k, index.shards) for k in range(index.shards)]
     sizes = [_size(path) for path in paths]
-    arrays: dict[str, npt.NDArray[Any]] = {}
     for name, entry in index.tensors.items():
         if entry.shard >= index.shards:
             raise Corrupt(f"{source.name}: {name} lies in a data file that does not exist.")
         if entry.offset + entry.size > sizes[entry.shard]:
             raise Corrupt(f"{paths[entry.shard].name} is truncated: {name} is incomplete.")
-        arrays[name] = _tensor(paths[entry.shard], name, entry)
-    return arrays
+    if sum(entry.size for entry in index.tensors.values()) > sum(sizes):
+        raise Corrupt(f"{source.name}: its tensors overlap.")
+    return {name: _tensor(paths[entry.shard], name, entry) for name, entry in index.tensors.items()}
 
 
 def _tensor(path: Path, name: str, entry: TensorEntry) -> npt.NDArray[Any]:
@@ -271,6 +275,8 @@ def _tensor_entry(name: str, value: bytes) -> TensorEntry:
     if dtype is None:
         raise _Bad(f"{name} has the number type {numbers.get(1, 0)}, which is not read here")
     size = numbers.get(5, 0)
+    if len(shape) > MAX_AXES or math.prod(max(1, n) for n in shape) > MAX_NUMBERS:
+        raise _Bad(f"{name} has an impossible shape")
     if size != math.prod(shape) * np.dtype(dtype).itemsize:
         raise _Bad(f"{name} has {size} bytes, which its shape {shape} does not fit")
     return TensorEntry(dtype, shape, numbers.get(3, 0), numbers.get(4, 0), size, numbers.get(6, 0))

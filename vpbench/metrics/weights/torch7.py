@@ -6,6 +6,7 @@ tables and objects bear a number by which they are referred to again. Functions 
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 MAX_DEPTH = 64
 """No deeper nesting is read."""
+
+MAX_ITEMS = 100_000
+"""No tree with more items is read."""
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _TYPES = {
@@ -137,9 +141,13 @@ class _Reader:
             return np.zeros(0, np.float32)
         if not isinstance(storage, np.ndarray) or min((*sizes, *strides, start)) < 0:
             raise _Refusal("a tensor has an invalid description")
+        if math.prod(sizes) > len(storage):
+            raise _Refusal("a tensor has more numbers than its storage")
         last = start + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
         if 0 not in sizes and last >= len(storage):
             raise _Refusal("a tensor reaches beyond its storage")
+        if 0 in sizes:
+            return np.zeros(0, storage.dtype)
         steps = [s * storage.itemsize for s in strides]
         view = np.lib.stride_tricks.as_strided(storage[start:], sizes, steps, writeable=False)
         return np.ascontiguousarray(view)
@@ -165,23 +173,32 @@ def load(data: bytes, what: str = "the file") -> Arrays:
             f"{what} is refused: {str(error) or 'it is not a Torch7 file'}; nothing of it "
             "was executed."
         ) from None
-    arrays = dict(_walk(tree, (), ()))
+    arrays = dict(_walk(tree, what))
     if not arrays:
         raise Corrupt(f"{what} is refused: there are no weights in it.")
     return arrays
 
 
-def _walk(
-    value: Any, path: tuple[str, ...], above: tuple[int, ...]
-) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Tensors with their paths; what is inside itself is not followed again."""
-    if isinstance(value, np.ndarray):
-        if path and path[-1] in _WANTED and value.size:
-            yield ".".join(path), value
-        return
-    items = value.fields if isinstance(value, _Module) else value
-    if not isinstance(items, dict) or id(items) in above:
-        return
-    for key, item in items.items():
-        name = f"{key:g}" if isinstance(key, float) else str(key)
-        yield from _walk(item, (*path, name), (*above, id(items)))
+def _walk(tree: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Tensors with their paths, in the order of the file.
+
+    What is inside itself is not followed again. A table that many others share is followed from
+    each of them, as weights may be shared; so the steps are counted, not the bytes of the file.
+    """
+    pending: list[tuple[Any, tuple[str, ...], tuple[int, ...]]] = [(tree, (), ())]
+    steps = 0
+    while pending:
+        value, path, above = pending.pop()
+        steps += 1
+        if steps > MAX_ITEMS:
+            raise Corrupt(f"{what} is refused: its tables refer to each other too often.")
+        if isinstance(value, np.ndarray):
+            if path and path[-1] in _WANTED and value.size:
+                yield ".".join(path), value
+            continue
+        items = value.fields if isinstance(value, _Module) else value
+        if not isinstance(items, dict) or id(items) in above:
+            continue
+        named = [(f"{k:g}" if isinstance(k, float) else str(k), item) for k, item in items.items()]
+        inside = (*above, id(items))
+        pending.extend((item, (*path, name), inside) for name, item in reversed(named))

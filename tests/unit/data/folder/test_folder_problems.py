@@ -76,7 +76,7 @@ def test_ids_that_differ_in_unicode_form_only(put, folder):
     fails(folder(), BadData, "are both clip 'é'")
 
 
-@pytest.mark.parametrize("name", ["walk/a.xyz", "walk/a.txt", "walk/a.npy", "a.wav", "noname"])
+@pytest.mark.parametrize("name", ["walk/a.xyz", "walk/a.txt", "walk/a.mat", "a.wav", "noname"])
 def test_unknown_types_are_named(tmp_path, put, folder, name):
     put("walk/b.npz")
     (tmp_path / "data" / name).write_text("x")

@@ -25,9 +25,9 @@ def counting(monkeypatch):
     calls = []
     original = scan.decode.probe
 
-    def probe(path, **options):
+    def probe(path, how):
         calls.append(path.name)
-        return original(path, **options)
+        return original(path, how)
 
     monkeypatch.setattr(scan.decode, "probe", probe)
     return calls

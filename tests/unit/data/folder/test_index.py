@@ -145,9 +145,9 @@ def test_each_thing_in_the_key_counts(put, folder, tmp_path, monkeypatch):
     calls = []
     original = scan.decode.probe
 
-    def probe(path, **options):
-        calls.append(options)
-        return original(path, **options)
+    def probe(path, how):
+        calls.append(how)
+        return original(path, how)
 
     monkeypatch.setattr(scan.decode, "probe", probe)
 
