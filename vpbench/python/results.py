@@ -208,7 +208,10 @@ class Table:
         return to_html(self.content)
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        from vpbench.render.html_tables import to_html
+        from vpbench.render.model import View
+
+        return to_html(self.content, View())
 
     def __str__(self) -> str:
         return self.to_markdown()

@@ -114,7 +114,8 @@ def lay_out_dots(plot: DotPlot) -> Drawing:
     theme, ruler = THEMES[plot.background], Ruler()
     scale = _scale(plot, _MARGIN + _LABEL)
     width = scale.left + _PLOT + _PAD + _VALUE + _PAD + _DIFFERENCE + _MARGIN
-    out = Drawing(width, 0, 1, (0, 0), theme.ground, theme.empty, theme.edge)
+    colours = theme.ground, theme.empty, theme.edge, theme.faint
+    out = Drawing(width, 0, 1, (0, 0), *colours)
     y = _heading(out, ruler, plot, theme)
     y = _legend(out, ruler, plot, y, theme)
     y = _line_names(out, ruler, plot, scale, y, theme)

@@ -42,8 +42,9 @@ CSV_FIELDS = (
 )
 """Columns of `to_csv`."""
 
-_NOTHING = "Nothing to compare."
-_APART = "Not in one column:"
+NOTHING = "Nothing to compare."
+APART = "Not in one column:"
+"""Before what `apart` says."""
 
 
 def models(obj: CompareJson, view: View = EVERYTHING) -> list[TableModel]:
@@ -70,8 +71,8 @@ def to_markdown(obj: CompareJson, view: View = EVERYTHING, notes: Notes = "all")
     blocks = [_markdown_table(model, notes) for model in models(obj, view)]
     lines = [f"- {markdown_prose(text)}" for text in apart(obj, view)]
     if lines:
-        blocks.append("\n".join([_APART, "", *lines]))
-    return "\n\n".join(blocks or [_NOTHING]) + "\n"
+        blocks.append("\n".join([APART, "", *lines]))
+    return "\n\n".join(blocks or [NOTHING]) + "\n"
 
 
 def to_latex(
@@ -88,8 +89,8 @@ def to_latex(
     blocks = [latex_table(model, notes, columns) for model in models(obj, view)]
     items = [f"  \\item {latex_prose(text)}" for text in apart(obj, view)]
     if items:
-        blocks.append("\n".join([_APART, "\\begin{itemize}", *items, "\\end{itemize}"]))
-    return "\n\n".join([PACKAGES, *(blocks or [_NOTHING])]) + "\n"
+        blocks.append("\n".join([APART, "\\begin{itemize}", *items, "\\end{itemize}"]))
+    return "\n\n".join([PACKAGES, *(blocks or [NOTHING])]) + "\n"
 
 
 def to_csv(obj: CompareJson) -> str:
