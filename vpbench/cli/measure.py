@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import print_json
 
 _EPILOG = """\b
 Examples:
@@ -52,7 +53,7 @@ def measure(
     paths = options.folders(runs, offline)
     plugins = registry()
     wanted = wanted_metrics(options.split_names(metrics), plugins)
-    with Progress() as progress:
+    with Progress("measuring") as progress:
         fetch_metric_weights([w.spec for w in wanted], paths, progress)
         first, second = (open_side(x, plugins, paths, fresh=recompute) for x in (real, fake))
         result = work(

@@ -11,7 +11,7 @@ import click
 
 from vpbench.api.optional import HasWarnings, KeepsIndex, ReportsProgress
 from vpbench.cli import options
-from vpbench.cli.show import Progress
+from vpbench.cli.progress import Progress
 from vpbench.core.names import MethodRef, parse_seeds
 from vpbench.core.options import RunOptions, Step, TaskRef
 from vpbench.core.paths import Paths
@@ -105,7 +105,7 @@ def open_task(
         plugins.find("method", method.base)
     paths = options.folders(runs, offline)
     if prepare:
-        with Progress() as progress:
+        with Progress(f"preparing {ref.dataset}") as progress:
             dataset = open_dataset(ref.dataset, plugins, paths, ref.root)[0]
             prepare_dataset(dataset, progress, fresh=recompute)
     return Opened(refs, values, plugins, paths, open_task_data(ref, plugins, paths))

@@ -12,8 +12,9 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
+from vpbench.cli.progress import Progress
 from vpbench.cli.run import execute
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions
 
 _EPILOG = """\b
@@ -143,7 +144,7 @@ def _pictures(
     # what a plugin prints must not end up in the JSON
     with (
         out_folder(target, RECORD, force) as work,
-        Progress() as progress,
+        Progress("predicting") as progress,
         redirect_stdout(sys.stderr),
     ):
         if any(run.method.spec.kind == "reference" for run in runs):

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import print_json
 
 _EPILOG = """\b
 Examples:
@@ -49,7 +50,7 @@ def score(
     folders = find_runs(what, dataset, task_name, paths.runs)
     results: list[Any] = []
     missing = False
-    with Progress() as progress:
+    with Progress("scoring") as progress:
         for folder in folders:
             result = rescore(folder, wanted, plugins, paths, progress)
             missing = missing or any(

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, console, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import console, print_json
 
 _EPILOG = """\b
 Examples:

@@ -20,9 +20,9 @@ from typing import IO, Any, BinaryIO, cast
 
 from vpbench.api import errors
 from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
+from vpbench.core.children import end_with_parent, remember
 from vpbench.core.hashing import plain
 from vpbench.core.loading import first_line
-from vpbench.core.pools import end_with_parent
 
 Send = Callable[[Mapping[str, Any]], None]
 """Sends an event to the process that has asked."""
@@ -65,6 +65,7 @@ class Child:
             env=_environment or dict(os.environ),
             start_new_session=True,
         )
+        remember(self._process)
 
     def ask(
         self, request: Mapping[str, Any], heard: Callable[[dict[str, Any]], None] | None = None
@@ -160,7 +161,7 @@ def serve(answer: Callable[[dict[str, Any], Send], Answer], describe: Callable[[
         describe: what failed, for the sentence about an exception that is none of vpbench's.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process decides
-    end_with_parent()
+    end_with_parent(pipe=0)
     requests, out = _private(0, "rb", os.devnull), _private(1, "wb", None)
 
     def send(event: Mapping[str, Any]) -> None:

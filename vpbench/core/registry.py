@@ -117,7 +117,7 @@ class Registry:
         rows = [e for e in self.of(kind) if e.name == short and (not dist or e.ref.dist == dist)]
         if not rows:
             listed = f"See all with: vpbench list {kind}s"
-            raise UnknownName(kind, name, self.names(kind), hint=listed)
+            raise UnknownName(kind, name, self.names(kind), hint=self._broken_files() or listed)
         refused = [e for e in rows if e.clashes and e.ref.source == "cli"]
         entry = refused[0] if refused else rows[0]
         if entry.status == "broken":
@@ -129,6 +129,11 @@ class Registry:
                 fix=f"Write {entry.ref.dist}:{name} to choose one.",
             )
         return entry
+
+    def _broken_files(self) -> str:
+        """A word on the user's own files that could not be read: the name may stand there."""
+        own = [e for e in self.entries if e.status == "broken" and e.ref.source != "entry-point"]
+        return "; ".join(f"{e.origin} is broken: {e.reason}" for e in own if not e.clashes)
 
     def exact_name(self, kind: str, name: str) -> str:
         """The name by which `find` finds the same row again: `dist:name` only where needed."""

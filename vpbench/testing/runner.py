@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from vpbench.api.errors import UnknownName, UsageError
+from vpbench.core.children import remember
 from vpbench.core.files import write_json
 from vpbench.core.hashing import plain
 from vpbench.core.paths import cache_folder
@@ -206,6 +207,7 @@ class _Child:
             env=_environment(request),
             start_new_session=True,
         )
+        remember(self._process)
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

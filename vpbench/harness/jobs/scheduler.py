@@ -16,11 +16,13 @@ from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import fetch_for_run
-from vpbench.harness.inputs.task_data import TaskData, index_ref
+from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
-from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun, code_of
-from vpbench.harness.jobs.needed import job_plugins, scoring_groups
+from vpbench.harness.jobs.job import JobSpec, Kind
+from vpbench.harness.jobs.job_maker import JobMaker
+from vpbench.harness.jobs.needed import scoring_groups
+from vpbench.harness.jobs.overall import Overall
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
 from vpbench.harness.prediction.shards import shard_done, shards
@@ -63,10 +65,11 @@ class Scheduler:
             Slots.of_machine(options.workers),
             self._on_event,
         )
+        self.jobs = JobMaker(task_data, registry, paths, options, self.metrics)
+        self.overall = Overall(report, self.dispatch.slots.cpus)
         self._stages_done: set[Path] = set()
         self._waiting: list[RunResult] = []
         self._real_started = False
-        self._count = 0
 
     def run(self) -> list[RunResult]:
         """Do everything; a failed run leaves the others.
@@ -81,6 +84,7 @@ class Scheduler:
             for result in self.results.values():
                 self._guarded(result, self._start)
             while self.dispatch.jobs:
+                self.overall.tell()
                 for job in self.dispatch.ended():
                     self._ended(job)
         finally:
@@ -100,6 +104,7 @@ class Scheduler:
         if code != 130:  # interrupted: the method did not fail
             write_failure(result.run, reason, code, trace)
         self.report(result.event(self.options.until))
+        self.overall.drop_run(str(result.run.folder.path))
         for job in self.dispatch.of(result.run):
             if job.handle is not None:
                 job.handle.cancel()
@@ -121,6 +126,7 @@ class Scheduler:
                 self._submit_stage(stage, run)
             elif stage.needed:
                 self._stages_done.add(stage.folder.path)
+        self.overall.plan_run(str(run.folder.path), self.options.until)
         self._advance(result)
 
     def _submit_stage(self, stage: StagePlan, run: RunPlan) -> None:
@@ -135,12 +141,13 @@ class Scheduler:
         needs = run.method.capabilities
         spec = self._spec("stage", run, stage=stage.node.key, threads=self.threads)
         job = Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage)
+        self.overall.plan("fit", str(stage.folder.path))
         self.dispatch.add(job, start=False)
         self._start_ready()
 
     def _start_ready(self) -> None:
         for job in self.dispatch.jobs:
-            if job.stage is None or job.handle is not None:
+            if job.stage is None or job.handle is not None or job.resumes:
                 continue
             by_key = {s.node.key: s for s in job.runs[0].stages}
             if all(by_key[k].folder.path in self._stages_done for k in job.stage.node.needs):
@@ -206,6 +213,7 @@ class Scheduler:
         run = result.run
         if self.dispatch.of(run):
             return
+        self.overall.finish("predict", str(run.folder.path))
         if not run.folder.manifest.is_file():
             close_prediction(run, self.task_data.task, self.paths)
         if self.options.until == "predict":
@@ -291,6 +299,7 @@ class Scheduler:
     def _finished(self, result: RunResult) -> None:
         if self.dispatch.of(result.run):
             return
+        self.overall.finish("score", str(result.run.folder.path))
         clear_failures(result.run)
         result.seconds = seconds_of(result.run)
         self.report(result.event(self.options.until))
@@ -298,23 +307,8 @@ class Scheduler:
     # -- jobs --------------------------------------------------------------------------------
 
     def _spec(self, kind: Kind, run: RunPlan, **fields: Any) -> JobSpec:
-        self._count += 1
-        code = fields.pop("code", code_of(kind, run))
-        scored = [w.spec for w in self.metrics if w.name in fields.get("metrics", ())]
-        return JobSpec(
-            kind=kind,
-            id=f"{kind}-{self._count}",
-            ref=self.task_data.ref,
-            paths=self.paths,
-            plugins=self.options.plugins,
-            run=PlannedRun.of(run),
-            device=self.options.device,
-            sources=job_plugins(kind, run, scored, self.registry),
-            index=index_ref(self.task_data),
-            recompute=self.options.recompute or self.results[str(run.folder.path)].recompute,
-            code=code,
-            **fields,
-        )
+        recompute = self.options.recompute or self.results[str(run.folder.path)].recompute
+        return self.jobs.spec(kind, run, recompute=recompute, **fields)
 
     def _needs(self, run: RunPlan) -> tuple[int, int, float]:
         needs = run.method.capabilities
@@ -331,6 +325,9 @@ class Scheduler:
 
     def _on_event(self, job: Job, event: Event) -> None:
         folder = job.spec.run.folder
+        if job.spec.side != "real":
+            of = job.stage.folder.path if job.stage is not None else folder
+            self.overall.hear(job.spec.kind, str(of), event)
         if event["event"] == "missing" and folder in self.results:
             self.results[folder].missing |= event["metrics"]
         self.report({**event, "method": job.spec.run.method, "run": folder})
@@ -359,6 +356,7 @@ class Scheduler:
                 self._drop_dependants(job.stage)
         else:
             if job.stage is not None:
+                self.overall.finish("fit", str(job.stage.folder.path))
                 self._stages_done.add(job.stage.folder.path)
                 self._start_ready()
             for result in results:

@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core.child import keep_environment
+from vpbench.core.children import end_with_parent
+from vpbench.core.lock import announce_waits
 from vpbench.core.progress import Event
 from vpbench.core.provenance import peak_memory_mib
 from vpbench.harness.jobs.events import EventLog
@@ -55,6 +56,7 @@ def run_file(path: Path, session: Session, out: TextIO) -> int:
         if job.events:
             report = EventLog(Path(job.events), send, progress=job.log_progress)
         _limit_threads(job.threads)
+        announce_waits(lambda text: report({"event": "note", "text": text}))
         report({"event": "start", "job": job.id, "pid": os.getpid()})
         end["status"] = session.do(job, report)
         _limit_threads(job.threads)  # packages that were imported by the job
@@ -93,16 +95,8 @@ def _watch_parent() -> None:
     At the next safe point if there is one within a few seconds, else on the spot: a method that
     hangs in predict would hold its locks for ever.
     """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        STOP.set()
-        time.sleep(ORPHAN_GRACE_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
+    gone = end_with_parent(pipe=0, grace_s=ORPHAN_GRACE_S)
+    threading.Thread(target=lambda: gone.wait() and STOP.set(), daemon=True, name="stop").start()
 
 
 def main(arguments: list[str]) -> int:

@@ -106,7 +106,8 @@ def predict_shards(
         for index in list(todo):
             if STOP.is_set():
                 raise Interrupted(f"{run.name} was stopped; run the same command to resume.")
-            if not shard_done(run.folder, index):
+            resumed = shard_done(run.folder, index)
+            if not resumed:
                 watch = watches.setdefault(index, LockWatch(_lock_path(run.folder, index)))
                 lock = watch.try_lock(lambda text: report({"event": "note", "text": text}))
                 if lock is None:
@@ -124,6 +125,7 @@ def predict_shards(
                     "done": done,
                     "total": total,
                     "shard": index,
+                    "resumed": resumed,
                 }
             )
         if todo and not progressed:  # all that is left is locked by other processes

@@ -18,7 +18,7 @@ from vpbench.core.checkpoints import StagePlan, content
 from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.files import Guard, make_folder, write_bytes, write_json
 from vpbench.core.lock import LockWatch, RunLock
-from vpbench.core.progress import Report, silent
+from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
@@ -348,14 +348,16 @@ def label_clips(
             if STOP.is_set():
                 raise Interrupted(f"{label} was stopped; run the same command to resume.")
             path = folder.checkpoint / f"{split}-{i:05d}.npz"
-            if not path.is_file():
+            resumed = path.is_file()
+            if not resumed:
                 frames = list(range(view.length(split, i)))
                 points = detect_clip(
                     detector, view.read(split, i, frames), view.pose(split, i, frames)
                 )
                 _save_points(path, points, guard)
             done += 1
-            report({"event": "progress", "what": label, "done": done, "total": total})
+            event: Event = {"event": "progress", "what": label, "done": done, "total": total}
+            report({**event, "resumed": resumed})
     write_json(folder.checkpoint / "index.json", index, guard)
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from vpbench.core.children import remember
 from vpbench.core.progress import Event
 from vpbench.core.provenance import cores, memory_gib
 
@@ -31,7 +32,7 @@ _TAIL = 2000
 _MEMORY_SHARE = 0.9
 """Of the main memory, for jobs: the rest is for the system and for this process."""
 
-GRACE_S = 4.0
+GRACE_S = 3.5
 """What workers get to store their state when they are asked to stop, all together: a user waits
 at a prompt. A fit that needs longer loses the steps since its last checkpoint, nothing else."""
 
@@ -149,19 +150,24 @@ class LocalExecutor:
             self._read(cast("_Worker", key.data))
 
     def close(self) -> None:
-        """End all workers; those at work are asked to stop and keep their state."""
-        for worker in self._workers:
-            worker.process.send_signal(signal.SIGTERM)
-            _hang_up(worker)
+        """End all workers; those at work are asked to stop and keep their state.
+
+        A second interrupt meanwhile kills them.
+        """
         deadline = time.monotonic() + GRACE_S  # for all together
-        for worker in list(self._workers):
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
+        try:
+            for worker in self._workers:
+                worker.process.send_signal(signal.SIGTERM)
+                _hang_up(worker)
+            for worker in self._workers:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            for worker in list(self._workers):
+                worker.process.kill()  # does nothing to one that has ended
                 worker.process.wait()
-            self._remove(worker)
-        self._selector.close()
+                self._remove(worker)
+            self._selector.close()
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -210,6 +216,7 @@ class LocalExecutor:
             env=environment,
             start_new_session=True,
         )
+        remember(process)
         worker = _Worker(process, threads, code, cast("IO[bytes]", log))
         assert process.stdout is not None  # stdout=PIPE above
         os.set_blocking(process.stdout.fileno(), False)

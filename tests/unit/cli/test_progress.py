@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from vpbench.cli import show
+from vpbench.cli import bars, progress
 
 
 def event(done, total=3000, what="mine:keypoints", method="mine[motion=frozen]", **more):
@@ -26,17 +26,17 @@ def clock(monkeypatch):
     class Clock:
         now = 1000.0
 
-    monkeypatch.setattr(show.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
     return Clock
 
 
 def log(clock, capsys, events):
     """What a log without a terminal shows; every event is (seconds since the start, event)."""
-    with show.Progress() as progress:
-        assert not progress.interactive
+    with progress.Progress() as shown:
+        assert not shown.interactive
         for seconds, one in events:
             clock.now = 1000.0 + seconds
-            progress(one)
+            shown(one)
     return capsys.readouterr().err.splitlines()
 
 
@@ -82,17 +82,17 @@ def test_downloads_are_told_in_megabytes(clock, capsys):
     ],
 )
 def test_times_as_people_say_them(seconds, text):
-    assert show._span(seconds) == text
+    assert bars.span(seconds) == text
 
 
 def drawn(width, *tasks):
     """The bars as text."""
     out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    bars = show._bars(out)
+    drawn = bars.bars(out)
     for fields, done, total in tasks:
-        task = bars.add_task("mine:keypoints", total=total, **fields)
-        bars.update(task, completed=done)
-    out.print(bars.get_renderable())
+        task = drawn.add_task("mine:keypoints", total=total, **fields)
+        drawn.update(task, completed=done)
+    out.print(drawn.get_renderable())
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 
 
@@ -102,7 +102,7 @@ LOSSES = "loss 0.02421  L1 0.4  adversary 0.69  perceptual 9.2"
 def test_a_bar_shows_whose_it_is_how_far_and_the_losses():
     fields = {"method": "mine[motion=frozen]", "values": LOSSES, "unit": ""}
     (line,) = drawn(160, (fields, 1500, 3000))
-    assert line.startswith("mine[motion=frozen] mine:keypoints")  # brackets are no markup
+    assert line[2:].startswith("mine[motion=frozen] mine:keypoints")  # brackets are no markup
     assert "1500/3000" in line and line.endswith(LOSSES)
 
 
