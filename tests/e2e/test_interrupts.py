@@ -1,4 +1,4 @@
-"""Ctrl-C at a terminal, in every phase: once ends within seconds, twice at once; nothing is left."""
+"""Ctrl-C at a terminal, in every phase: once ends in seconds, twice at once; nothing is left."""
 
 import os
 import signal
