@@ -63,12 +63,12 @@ class Terminal:
 
     def shown(self):
         """The end of what it has written, without colours and movements of the cursor."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[━\r]", "", self.text)[-1500:]
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[━\r]", "", self.text[-9000:])[-1500:]
 
     def until(self, words, seconds=120):
-        """Read until some words have come."""
+        """Read until a regular expression matches what it shows."""
         end = time.monotonic() + seconds
-        while words not in self.text:
+        while not re.search(words, self.shown()):
             assert time.monotonic() < end, f"{words!r} never came:\n{self.shown()}"
             assert self.read(1) != b"", f"it ended before {words!r}:\n{self.shown()}"
 

@@ -58,7 +58,7 @@ PHASES = {
         resumes=False,
     ),
     "predict": Phase(run("waits", more=PSNR), "jobs", "predict"),
-    "score": Phase(run("waits", more=("--metrics", "waiting")), "1/2", "score"),
+    "score": Phase(run("waits", more=("--metrics", "waiting")), r"jobs +(1/2|0/1)", "score"),
     "compare": Phase(("compare", "waits", "--dataset", "slow-clips"), "", "import", resumes=False),
     "figure": Phase(
         ("figure", "predictions", "waits", "--dataset", "slow-clips", "--out", "pictures"),

@@ -174,9 +174,12 @@ class Dispatcher:
             self._executor.close()
 
     def _streamed(self, path: Path, event: Event) -> None:
-        """An executor passes an event on; those that are logged are read from the log."""
+        """An executor passes an event on; those that are logged are read from the log.
+
+        The start is worth hearing twice: then it comes in time.
+        """
         job = self._by_path.get(path)
-        if job is not None and event["event"] == "progress":
+        if job is not None and event["event"] in ("start", "progress"):
             self.on_event(job, event)
 
     def _listen(self, job: Job) -> None:
@@ -184,7 +187,7 @@ class Dispatcher:
         for event in [] if job.tail is None else job.tail.new():
             if event["event"] == "end":
                 job.end = event
-            elif event["event"] in ("probe", "score-probe"):
+            elif event["event"] in ("probe", "score-probe", "leak-probe"):
                 job.answers.append(event)
             else:
                 self.on_event(job, event)

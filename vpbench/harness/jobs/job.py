@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,6 +24,7 @@ from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
+from vpbench.harness.prediction.leaks import probe_leaks
 from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
@@ -33,7 +35,7 @@ from vpbench.harness.scoring.score import score_run, wanted_metrics
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
-Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe"]
+Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe", "leak-probe"]
 SCORING = ("features", "score", "score-probe")
 """Kinds of jobs that need no method: their workers never load one's code."""
 
@@ -110,7 +112,8 @@ class JobSpec:
     Attributes:
         kind: "stage" fits one stage, "predict" makes shards of a run, "probe" predicts some again,
             "features" fills the cache of set metrics, "score" draws a run's preview and scores it,
-            "score-probe" computes some scores again.
+            "score-probe" computes some scores again, "leak-probe" predicts a shard again without
+            the futures of its clips.
         code: whose code the worker will load: a method's name, a plugin's metric; "" for none.
         stage: key of the stage to make.
         metrics: names of the metrics to score.
@@ -229,6 +232,14 @@ class Session:
                 pick_device(job.device),
                 report,
             )
+        if job.kind == "leak-probe":
+            device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"
+            with tempfile.TemporaryDirectory(prefix="vpbench-leaks-") as scratch:
+                answer = probe_leaks(
+                    run, task_data, plugins, device, job.paths.cache, Path(scratch)
+                )
+            report({"event": "leak-probe", **asdict(answer)})
+            return "done"
         maker = self._recorded(job, run, task_data, plugins)
         if job.kind == "probe":
             result = probe_prediction(run, task_data, maker)

@@ -21,7 +21,8 @@ from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind
 from vpbench.harness.jobs.job_maker import JobMaker
-from vpbench.harness.jobs.needed import scoring_groups
+from vpbench.harness.jobs.leaks import foreign, judge_leaks
+from vpbench.harness.jobs.needed import scoring_groups, set_metrics
 from vpbench.harness.jobs.overall import Overall
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
@@ -108,8 +109,6 @@ class Scheduler:
         for job in self.dispatch.of(result.run):
             if job.handle is not None:
                 job.handle.cancel()
-
-    # -- one run, step by step -------------------------------------------------------------
 
     def _fetch(self, result: RunResult) -> None:
         """Fetch what the jobs of a run will need; they use no network themselves."""
@@ -199,6 +198,11 @@ class Scheduler:
         for _ in range(min(len(todo), self.dispatch.slots.cpus)):
             self._submit(self._spec("predict", run), run, self._needs(run))
 
+    def _leaks_probed(self, result: RunResult, job: Job) -> None:
+        """The leak probe has answered, or could not be made."""
+        result.leaks = judge_leaks(result.run, job.answers, job.trouble)
+        self._predicted(result)
+
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the predictions has answered."""
         verdict = judge_prediction(result, answers)
@@ -215,7 +219,10 @@ class Scheduler:
             return
         self.overall.finish("predict", str(run.folder.path))
         if not run.folder.manifest.is_file():
-            close_prediction(run, self.task_data.task, self.paths)
+            if result.leaks is None and foreign(run, self.registry):
+                self._submit(self._spec("leak-probe", run), run, self._needs(run))
+                return
+            close_prediction(run, self.task_data.task, self.paths, result.leaks or ())
         if self.options.until == "predict":
             if result.fresh:
                 self._submit(self._spec("score", run), run)  # draws the preview
@@ -251,7 +258,7 @@ class Scheduler:
             self._finished(result)
             return
         result.fresh = True
-        if not self._set_metrics(result.todo):
+        if not set_metrics(self.metrics, result.todo):
             self._featured(result)
             return
         self._warm_real(run)
@@ -272,15 +279,10 @@ class Scheduler:
         for code, names in scoring_groups([w for w in self.metrics if w.name in metrics]):
             self._submit(self._spec(kind, run, metrics=names, code=code), run)
 
-    def _set_metrics(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Set metrics of vpbench among some: their features are computed side by side."""
-        own = (w for w in self.metrics if w.name in names and w.built_in and w.spec.kind == "set")
-        return tuple(w.name for w in own)
-
     def _warm_real(self, run: RunPlan) -> None:
         """Features of the true futures, which every run is compared with; once, by the first."""
         scored = [w for w in self.metrics if not self._absent(w)]
-        names = self._set_metrics([w.name for w in scored])
+        names = set_metrics(self.metrics, [w.name for w in scored])
         if self._real_started or not names:
             return
         self._real_started = True
@@ -291,7 +293,7 @@ class Scheduler:
 
     def _warm(self, run: RunPlan, side: Literal["real", "fake"], names: Sequence[str]) -> None:
         count = min(self.dispatch.slots.cpus, len(shards(self.task_data.task)))
-        metrics = self._set_metrics(names)
+        metrics = set_metrics(self.metrics, names)
         for k in range(count):
             spec = self._spec("features", run, metrics=metrics, side=side, part=(k, count))
             self._submit(spec, run, owned=side == "fake")
@@ -303,8 +305,6 @@ class Scheduler:
         clear_failures(result.run)
         result.seconds = seconds_of(result.run)
         self.report(result.event(self.options.until))
-
-    # -- jobs --------------------------------------------------------------------------------
 
     def _spec(self, kind: Kind, run: RunPlan, **fields: Any) -> JobSpec:
         recompute = self.options.recompute or self.results[str(run.folder.path)].recompute
@@ -349,7 +349,7 @@ class Scheduler:
         reason = job.trouble
         if job.spec.side == "real":
             self._real_ended(reason)
-        elif reason is not None:
+        elif reason is not None and job.spec.kind != "leak-probe":
             for result in results:
                 self._fail(result, reason, job.end.get("code") or 1, job.end.get("trace", ""))
             if job.stage is not None:
@@ -380,6 +380,7 @@ class Scheduler:
             "probe": lambda result: self._probed(result, job.answers),
             "features": self._featured,
             "score-probe": lambda result: self._scores_probed(result, job.answers),
+            "leak-probe": lambda result: self._leaks_probed(result, job),
             "score": self._finished,
         }
         return steps[job.spec.kind]

@@ -260,5 +260,14 @@ def read_shard(folder: RunDir, row: ManifestRow) -> Frames:
         raise HashMismatch(
             f"{path} is not what was written.", fix=f"Delete {folder.path} and run again."
         )
+    return _unpack(data)
+
+
+def read_array(path: Path) -> Frames:
+    """The frames in the array file of a shard, unchecked: uint8 [b,S,T,H,W,3]."""
+    return _unpack(path.read_bytes())
+
+
+def _unpack(data: bytes) -> Frames:
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         return stored["frames"]

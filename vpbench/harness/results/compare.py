@@ -30,6 +30,7 @@ from vpbench.harness.results.finished_runs import (
     tasks_of,
     unable,
 )
+from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.rows import fill_floors, row_json
 from vpbench.harness.results.run_state import Seen
@@ -200,6 +201,8 @@ def _groups(
     for row in rows:
         doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
         row.doubts = [text for text in doubts if text]
+    horizon = task["horizon"]
+    mark_implausible(rows, horizon, _columns(rows, horizon, ["psnr"], Comparison()))
     groups: list[schema.GroupJson] = []
     for frames in sorted({f for r in rows for run in r.runs for _, f in run.scores}):
         columns = _columns(rows, frames, query.options.metrics, comparison)

@@ -10,6 +10,7 @@ from vpbench.core.options import TRAIN
 from vpbench.core.records import RunInputs
 from vpbench.core.samples import Difference, figure
 from vpbench.harness.results.finished_runs import FinishedRun, training
+from vpbench.harness.results.plausible import REASON
 from vpbench.harness.results.ranking import Column, Row, mean_value, sample_of
 from vpbench.harness.scoring.score_record import score_json
 
@@ -99,6 +100,7 @@ def _notes(row: Row) -> list[str]:
     notes = [
         f"{text}: `{run_command(row.name, row.runs[0].inputs)}` checks it" for text in row.doubts
     ]
+    notes += not_comparable_notes([REASON] if row.implausible else [])
     for run in row.runs:
         notes += run.manifest["notes"]
         notes += not_comparable_notes(_limited(run))
@@ -114,7 +116,7 @@ def _notes(row: Row) -> list[str]:
 
 def _not_comparable(row: Row) -> list[str]:
     """Why the row may not be ranked, each reason once; empty for a row that may."""
-    reasons: list[str] = []
+    reasons: list[str] = [REASON] if row.implausible else []
     for run in row.runs:
         reasons += _limited(run)
         for stage in run.stages:
