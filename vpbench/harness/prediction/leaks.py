@@ -70,8 +70,8 @@ def probe_leaks(
         for item in shard.items:
             blind.targets(item)  # where the true ones would lie in the cache
         clips = changed(blind)
-        if clips and changed(task_data):
-            return LeakAnswer((), reproducible=False)
+    if clips and changed(task_data):
+        return LeakAnswer((), reproducible=False)
     return LeakAnswer(clips)
 
 
