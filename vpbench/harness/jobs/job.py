@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,7 +23,7 @@ from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
-from vpbench.harness.prediction.leaks import probe_leaks
+from vpbench.harness.prediction.leaks import leak_answer
 from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
@@ -234,10 +233,7 @@ class Session:
             )
         if job.kind == "leak-probe":
             device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"
-            with tempfile.TemporaryDirectory(prefix="vpbench-leaks-") as scratch:
-                answer = probe_leaks(
-                    run, task_data, plugins, device, job.paths.cache, Path(scratch)
-                )
+            answer = leak_answer(run, task_data, plugins, device, job.paths.cache)
             report({"event": "leak-probe", **asdict(answer)})
             return "done"
         maker = self._recorded(job, run, task_data, plugins)

@@ -37,6 +37,12 @@ def method_rows(run: RunPlan, registry: Registry) -> list[Entry]:
     return rows
 
 
+def needs_of(run: RunPlan) -> tuple[int, int, float]:
+    """Cores, GPUs and GiB of a job that predicts."""
+    needs = run.method.capabilities
+    return needs.cpus, needs.gpus, needs.memory_gib
+
+
 def scoring_plugins(metrics: Iterable[MetricSpec], registry: Registry) -> tuple[str, ...]:
     """Where the specs of some metrics stand."""
     names = {metric.name for metric in metrics}

@@ -22,8 +22,9 @@ from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind
 from vpbench.harness.jobs.job_maker import JobMaker
 from vpbench.harness.jobs.leaks import foreign, judge_leaks
-from vpbench.harness.jobs.needed import scoring_groups, set_metrics
+from vpbench.harness.jobs.needed import needs_of, scoring_groups, set_metrics
 from vpbench.harness.jobs.overall import Overall
+from vpbench.harness.jobs.refit import Refits
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
 from vpbench.harness.prediction.shards import shard_done, shards
@@ -68,6 +69,7 @@ class Scheduler:
         )
         self.jobs = JobMaker(task_data, registry, paths, options, self.metrics)
         self.overall = Overall(report, self.dispatch.slots.cpus)
+        self.refits = Refits(plan.runs, wanted=options.refit)
         self._stages_done: set[Path] = set()
         self._waiting: list[RunResult] = []
         self._real_started = False
@@ -120,7 +122,7 @@ class Scheduler:
             return
         for stage in run.stages:
             if stage.origin == "to fit" and (
-                self.options.refit or stage.stale or not stage.folder.complete()
+                self.refits.due(stage) or stage.stale or not stage.folder.complete()
             ):
                 self._submit_stage(stage, run)
             elif stage.needed:
@@ -137,6 +139,7 @@ class Scheduler:
             return
         if stage.folder.complete():
             retire(stage.folder.path)
+            self.refits.begun(stage)
         needs = run.method.capabilities
         spec = self._spec("stage", run, stage=stage.node.key, threads=self.threads)
         job = Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage)
@@ -178,7 +181,7 @@ class Scheduler:
             return
         elif state.status == "changed":
             result.changed = list(state.modules)
-            self._submit(self._spec("probe", run), run, self._needs(run))
+            self._submit(self._spec("probe", run), run, needs_of(run))
             return
         self._predict(result)
 
@@ -196,11 +199,12 @@ class Scheduler:
         self._warm_real(run)
         result.fresh = True
         for _ in range(min(len(todo), self.dispatch.slots.cpus)):
-            self._submit(self._spec("predict", run), run, self._needs(run))
+            self._submit(self._spec("predict", run), run, needs_of(run))
 
     def _leaks_probed(self, result: RunResult, job: Job) -> None:
         """The leak probe has answered, or could not be made."""
-        result.leaks = judge_leaks(result.run, job.answers, job.trouble)
+        if not result.run.folder.manifest.is_file():  # as if another process was faster
+            result.leaks = judge_leaks(result.run, job.answers, job.trouble)
         self._predicted(result)
 
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
@@ -220,7 +224,7 @@ class Scheduler:
         self.overall.finish("predict", str(run.folder.path))
         if not run.folder.manifest.is_file():
             if result.leaks is None and foreign(run, self.registry):
-                self._submit(self._spec("leak-probe", run), run, self._needs(run))
+                self._submit(self._spec("leak-probe", run), run, needs_of(run))
                 return
             close_prediction(run, self.task_data.task, self.paths, result.leaks or ())
         if self.options.until == "predict":
@@ -310,10 +314,6 @@ class Scheduler:
         recompute = self.options.recompute or self.results[str(run.folder.path)].recompute
         return self.jobs.spec(kind, run, recompute=recompute, **fields)
 
-    def _needs(self, run: RunPlan) -> tuple[int, int, float]:
-        needs = run.method.capabilities
-        return needs.cpus, needs.gpus, needs.memory_gib
-
     def _submit(
         self,
         spec: JobSpec,
@@ -357,6 +357,7 @@ class Scheduler:
         else:
             if job.stage is not None:
                 self.overall.finish("fit", str(job.stage.folder.path))
+                self.refits.trained(job.stage)
                 self._stages_done.add(job.stage.folder.path)
                 self._start_ready()
             for result in results:

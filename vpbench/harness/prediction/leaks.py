@@ -8,9 +8,10 @@ the cache by path predicts something else then.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import numpy as np
 
 from vpbench.api.protocols import Dataset
 from vpbench.api.types import ClipInfo, Frames
+from vpbench.core import schema
+from vpbench.core.lock import lock_or_wait
 from vpbench.core.plan import RunPlan
 from vpbench.core.registry import Registry
+from vpbench.core.rundir import read_sealed, write_sealed
 from vpbench.core.seeding import seed_of
 from vpbench.harness.inputs.clip_cache import ClipCache
 from vpbench.harness.inputs.task_data import TaskData
@@ -40,6 +44,25 @@ class LeakAnswer:
 
     clips: tuple[str, ...]
     reproducible: bool = True
+
+
+def leak_answer(
+    run: RunPlan, task_data: TaskData, registry: Registry, device: str, cache: Path
+) -> LeakAnswer:
+    """The answer of the probe, which is made once for a run; of several processes one makes it.
+
+    Raises:
+        MethodFailed, HashMismatch: as `probe_leaks`.
+    """
+    path = run.folder.path / "leaks.json"
+    lock = lock_or_wait(path.with_suffix(".lock"), path.is_file)
+    if lock is not None:
+        with lock, tempfile.TemporaryDirectory(prefix="vpbench-leaks-") as scratch:
+            made = probe_leaks(run, task_data, registry, device, cache, Path(scratch))
+            fields = {"schema": schema.LEAKS, "run": run.key, **asdict(made)}
+            write_sealed(path, fields, lock.check)
+    stored = read_sealed(path, schema.LEAKS)
+    return LeakAnswer(tuple(stored["clips"]), stored["reproducible"])
 
 
 def probe_leaks(
