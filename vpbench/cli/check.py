@@ -85,13 +85,15 @@ def _subject(name: str) -> tuple[str, str, Registry]:
     """Kind and name of the plugin, and the registry that has it."""
     from vpbench.core.loading import load_plugin
     from vpbench.core.registry import KINDS, registry
+    from vpbench.core.surroundings import plugin_output
     from vpbench.testing.runner import kind_and_name
 
     module, _, attribute = name.partition(":")
     if not module.endswith(".py"):
         return *kind_and_name(name, registry()), registry()
     value = f"{Path(module).expanduser().absolute()}:{attribute or 'SPEC'}"
-    spec = load_plugin(value, name, f"the module {module}")
+    with plugin_output():
+        spec = load_plugin(value, name, f"the module {module}")
     if not isinstance(spec, tuple(KINDS.values())):
         raise click.UsageError(f"{name} is not the spec of a plugin.")
     return spec.registry, spec.name, registry((value,))

@@ -209,16 +209,19 @@ def _drop_output() -> None:
 
 def _explain(error: Exception, debug: bool) -> int:
     """One sentence on standard error, and the exit code."""
-    from vpbench.api.errors import VpbenchError
+    from vpbench.api.errors import VpbenchError, printable
+    from vpbench.core.trouble import sentence_of
 
     if debug:
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, VpbenchError):
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    click.echo(f"error: a bug in vpbench: {type(error).__name__}: {error}", err=True)
+    known = error if isinstance(error, VpbenchError) else sentence_of(error)
+    if known is not None:
+        click.echo(f"error: {known}", err=True)
+        return known.exit_code
+    text = printable(f"{type(error).__name__}: {error}")
+    click.echo(f"error: a bug in vpbench: {text}", err=True)
     if not debug:
         click.echo("Add --debug for the traceback, and please report it.", err=True)
     return 70

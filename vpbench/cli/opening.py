@@ -39,7 +39,7 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
     """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
     from vpbench.api.specs import MethodSpec
     from vpbench.core.loading import load_plugin
-    from vpbench.core.surroundings import unchanged_surroundings
+    from vpbench.core.surroundings import plugin_output, unchanged_surroundings
 
     refs: list[MethodRef] = []
     values: list[str] = []
@@ -53,7 +53,7 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
         if module.endswith(".py"):
             path = Path(module).expanduser().absolute()
             value = f"{path}:{ref.base.partition(':')[2] or 'SPEC'}"
-        with unchanged_surroundings():
+        with unchanged_surroundings(), plugin_output():
             spec = load_plugin(value, ref.base, f"the module {module}")
         if not isinstance(spec, MethodSpec):
             raise click.UsageError(f"{ref.base} is not a MethodSpec.")

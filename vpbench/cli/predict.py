@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from vpbench.cli.progress import Progress
 from vpbench.cli.run import execute
 from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions
+from vpbench.core.surroundings import plugin_output
 
 _EPILOG = """\b
 Examples:
@@ -145,7 +144,7 @@ def _pictures(
     with (
         out_folder(target, RECORD, force) as work,
         Progress("predicting") as progress,
-        redirect_stdout(sys.stderr),
+        plugin_output(),
     ):
         if any(run.method.spec.kind == "reference" for run in runs):
             prepare_dataset(task_data.dataset, progress)

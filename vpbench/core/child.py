@@ -137,7 +137,7 @@ class Child:
 def _exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count) if count else b""
     if len(data) < count:
-        raise VpbenchError("a process ended in the middle of its answer.")
+        raise MethodFailed("a process ended in the middle of its answer.")
     return data
 
 

@@ -348,8 +348,12 @@ class LockWatch:
             seen = self._sightings[key] = (touched, time.monotonic())
         return time.monotonic() - seen[1] > STALE_S
 
-    def try_lock(self, log: Log | None = None) -> RunLock | None:
-        """Lock the unit if it is free or its owner is gone."""
+    def try_lock(self, log: Log | None = None, *, tell: bool = True) -> RunLock | None:
+        """Lock the unit if it is free or its owner is gone.
+
+        Args:
+            tell: report, now and then, that somebody else has it.
+        """
         make_folder(self.path.parent)
         lock = _create(self.path)
         if lock is not None:
@@ -357,7 +361,7 @@ class LockWatch:
             return lock
         owner = _read(self.path)
         if owner is None or not self.stale(owner):
-            if owner is not None:
+            if owner is not None and tell:
                 report_wait(self.path, owner)
             return None
         lock = _take_over(self.path, owner)

@@ -19,6 +19,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class ProcessKilled(VpbenchError):
+    """The system has killed a process, most often for lack of memory."""
+
+    exit_code = 1
+
+
 def in_processes(
     work: Callable[[Item], Result],
     items: Sequence[Item],
@@ -41,7 +47,7 @@ def in_processes(
         begin: called in every process first, with `arguments`.
 
     Raises:
-        VpbenchError: a process was killed.
+        ProcessKilled: a process was killed.
     """
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
@@ -58,7 +64,7 @@ def in_processes(
         while futures:
             yield from futures.popleft().result()
     except BrokenProcessPool as error:
-        raise VpbenchError(
+        raise ProcessKilled(
             f"a process that {what} was killed, perhaps for lack of memory.",
             fix="Try again with --workers 1.",
         ) from error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Collection, Iterable
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +28,7 @@ from vpbench.core.loading import (
     may_hold_dataset,
 )
 from vpbench.core.names import PLUGIN_NAME
-from vpbench.core.surroundings import unchanged_surroundings
+from vpbench.core.surroundings import plugin_output, unchanged_surroundings
 
 KINDS: dict[str, type[Spec]] = {
     "method": MethodSpec,
@@ -318,7 +316,7 @@ def _reserve_names(rows: Iterable[Entry]) -> None:
 @functools.lru_cache(maxsize=8)
 def registry(extra: tuple[str, ...] = ()) -> Registry:
     """The registry of this process, built once. What plugins print goes to standard error."""
-    with unchanged_surroundings(), redirect_stdout(sys.stderr):
+    with unchanged_surroundings(), plugin_output():
         return build(extra)
 
 

@@ -273,6 +273,7 @@ def make_task(
         tuple(names),
         len(joints),
         tuple(joints),
+        spec.window.gap,
     )
     return Task(
         id=task_id,

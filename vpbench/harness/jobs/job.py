@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from vpbench.api.errors import UsageError, VpbenchError
+from vpbench.api.errors import UsageError
 from vpbench.core import schema
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.discovery import installed
@@ -287,7 +287,7 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
     """The plan that a job carries, with the specs that this process sees.
 
     Raises:
-        VpbenchError: the plugins here differ from those that the plan was made with.
+        UsageError: the plugins here differ from those that the plan was made with.
     """
     task = task_data.task
     ref = MethodRef.parse(planned.method)
@@ -296,7 +296,7 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
     by_key = {node.key: node for node in nodes}
     stages = [s for s in planned.stages if s.key in by_key]
     if digest(method.identity()) != planned.identity or len(stages) != len(planned.stages):
-        raise VpbenchError(
+        raise UsageError(
             f"{planned.method}: another version of its plugin is installed here than the job was "
             "planned with.",
             fix="Run again.",

@@ -21,6 +21,7 @@ from vpbench.core.children import end_with_parent
 from vpbench.core.lock import announce_waits
 from vpbench.core.progress import Event
 from vpbench.core.provenance import peak_memory_mib
+from vpbench.core.trouble import sentence_of
 from vpbench.harness.jobs.events import EventLog
 from vpbench.harness.jobs.job import JobSpec, Session
 from vpbench.harness.training.context import STOP
@@ -67,8 +68,10 @@ def run_file(path: Path, session: Session, out: TextIO) -> int:
             end["trace"] = "".join(traceback.format_exception(error.__cause__))
     except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
         traceback.print_exc()
-        code = 70
-        end |= {"reason": describe_error(error), "code": code, "error": type(error).__name__}
+        known = sentence_of(error)
+        code = 70 if known is None else known.exit_code
+        reason = f"a bug in vpbench: {describe_error(error)}" if known is None else str(known)
+        end |= {"reason": reason, "code": code, "error": type(error).__name__}
         end["trace"] = traceback.format_exc()
     end["peak_mib"] = round(peak_memory_mib())
     report(end)

@@ -17,6 +17,7 @@ from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan, content
 from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.files import Guard, make_folder, write_bytes, write_json
+from vpbench.core.leftovers import sweep
 from vpbench.core.lock import LockWatch, RunLock
 from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
@@ -91,6 +92,7 @@ def run_stage(
     with lock:
         if folder.complete():
             return "done"
+        sweep([folder.path])
         _make(stage, stages, task_data, registry, cache, threads, device, report, lock)
     return "done"
 
