@@ -30,9 +30,13 @@ def printable(text: str) -> str:
 
     Line breaks and tabs stay.
     """
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) != "Cc" else ascii(c)[1:-1] for c in text
-    )
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or not _is_control(c) else ascii(c)[1:-1] for c in text)
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc"
 
 
 class VpbenchError(Exception):

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from vpbench.api.errors import printable
 from vpbench.cli.bars import amount, bars, span
 from vpbench.cli.show import console
 from vpbench.core.lock import announce_waits
@@ -79,11 +80,15 @@ class Progress:
 
     Args:
         what: what the command is doing while no event says more.
+
+    Attributes:
+        debug: show what plugins print, and tracebacks.
     """
 
     what: str = "working"
     quiet: bool = False
     interactive: bool = field(init=False)
+    debug: bool = field(init=False)
     _rows: dict[_Key, _Shown] = field(init=False, default_factory=dict[_Key, _Shown])
     _shards: dict[str, set[int]] = field(init=False, default_factory=dict[str, set[int]])
     _overall: _Overall = field(init=False, default_factory=_Overall)
@@ -94,6 +99,8 @@ class Progress:
     _over: threading.Event = field(init=False, default_factory=threading.Event)
 
     def __post_init__(self) -> None:
+        context = click.get_current_context(silent=True)
+        self.debug = bool(context and context.params.get("debug"))
         self.interactive = sys.stderr.isatty() and not self.quiet
 
     def __enter__(self) -> Progress:
@@ -137,6 +144,8 @@ class Progress:
             self._line(f"{event['what']} {event['status']}{seconds}")
         elif kind == "note":
             self._line(event["text"])
+        elif kind == "output" and self.debug:
+            self._line(event["text"].rstrip())
         elif kind == "run":
             self._end(event)
 
@@ -242,6 +251,7 @@ class Progress:
         return "; ".join(parts) or f"{self.what} ..."
 
     def _line(self, text: str) -> None:
+        text = printable(text)  # it may hold names from files
         self._spoke = time.monotonic()
         if self._screen is not None:
             self._screen.console.print(text, markup=False, highlight=False)

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.hints import next_command
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_comparison, print_json
-from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions, Step, TaskRef
 
 _RUN_EPILOG = """\b
@@ -75,7 +75,7 @@ def execute(
     elif until == "score":
         _table(opened, chosen, results)
     if not as_json:
-        _farewell(results, opened.methods, until)
+        _farewell(results, methods, until, fields)
     return _exit_code(results, plan, chosen.metrics is not None or strict)
 
 
@@ -117,7 +117,9 @@ def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any]) -> None:
         print_comparison(comparison.json())
 
 
-def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) -> None:
+def _farewell(
+    results: Sequence[Any], methods: Sequence[str], until: str, fields: dict[str, Any]
+) -> None:
     done = [r for r in results if r.status == "ok" and r.run.requested]
     for result in results:
         for name, reason in result.missing.items():
@@ -125,16 +127,14 @@ def _farewell(results: Sequence[Any], methods: Sequence[MethodRef], until: str) 
                 click.echo(f"{result.run.name} {name}: {reason}", err=True)
     if not done:
         return
-    import shlex
-
     click.echo(f"Results: {done[0].run.folder.path.parent.parent}")
-    names = " ".join(shlex.quote(str(m)) for m in methods)
     if until == "fit":
-        click.echo(f"Next: vpbench run {names}")
+        click.echo(f"Next: {next_command('run', methods, fields)}")
         return
     for result in done:
         click.echo(f"Images of {result.run.name}: {result.run.folder.preview}")
-    click.echo(f"Next: vpbench {'compare' if until == 'score' else 'score'} {names}")
+    verb = "compare" if until == "score" else "score"
+    click.echo(f"Next: {next_command(verb, methods, fields)}")
 
 
 def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:

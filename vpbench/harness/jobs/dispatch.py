@@ -179,7 +179,7 @@ class Dispatcher:
         The start is worth hearing twice: then it comes in time.
         """
         job = self._by_path.get(path)
-        if job is not None and event["event"] in ("start", "progress"):
+        if job is not None and event["event"] in ("start", "progress", "output"):
             self.on_event(job, event)
 
     def _listen(self, job: Job) -> None:

@@ -66,6 +66,7 @@ def run_file(path: Path, session: Session, out: TextIO) -> int:
         end |= {"reason": str(error), "code": code, "error": type(error).__name__}
         if error.__cause__ is not None:  # a plugin's own fault: where it happened
             end["trace"] = "".join(traceback.format_exception(error.__cause__))
+            sys.stderr.write(end["trace"])  # which goes to the log of the job
     except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
         traceback.print_exc()
         known = sentence_of(error)

@@ -218,7 +218,7 @@ def call_predict(
             frames = instance.predict(given, horizon, seeds)
     except VpbenchError:
         raise
-    except Exception as error:  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
         raise MethodFailed(f"{name} failed while predicting: {describe_error(error)}") from error
     check_frames(frames, (*seeds.shape, horizon, *given.frames.shape[2:]), name)
     return frames

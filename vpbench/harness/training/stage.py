@@ -270,7 +270,7 @@ def call_fit(node: StageNode, target: Any, data: FrameView | PointView, ctx: Sta
         raise
     except (VpbenchError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
         raise MethodFailed(f"{node.label} failed while fitting: {describe_error(error)}") from error
 
 

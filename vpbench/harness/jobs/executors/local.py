@@ -29,6 +29,9 @@ from vpbench.core.provenance import cores, memory_gib
 _TAIL = 2000
 """Bytes of standard error that are searched for the last line of a worker that died."""
 
+_OUTPUT = 1 << 20
+"""Bytes of what a job prints that are kept."""
+
 _MEMORY_SHARE = 0.9
 """Of the main memory, for jobs: the rest is for the system and for this process."""
 
@@ -102,6 +105,12 @@ class _Worker:
     handle: LocalHandle | None = None
     rest: bytes = b""
     log_start: int = 0
+
+    def output(self) -> str:
+        """What was written to standard error during this job; of much, the end."""
+        size = self.log.seek(0, os.SEEK_END)
+        self.log.seek(max(self.log_start, size - _OUTPUT))
+        return self.log.read().decode(errors="replace")
 
     def tail(self) -> str:
         """The last line that the worker wrote to standard error during this job."""
@@ -255,13 +264,23 @@ class LocalExecutor:
             self._report(handle.job, event)
             return
         worker.handle = None
+        self._keep_output(worker, handle)
         handle.reason, handle.code = event.get("reason"), event.get("code", 0)
         handle.status = event["status"]
+
+    def _keep_output(self, worker: _Worker, handle: LocalHandle) -> None:
+        """What the job has printed: a file beside the job's, and an event."""
+        text = worker.output()
+        if text.strip():
+            with contextlib.suppress(OSError):  # a full disk: the result itself says so
+                handle.job.with_suffix(".log").write_text(text, errors="replace")
+            self._report(handle.job, {"event": "output", "text": text})
 
     def _died(self, worker: _Worker) -> None:
         code = worker.process.wait()
         handle, worker.handle = worker.handle, None
         if handle is not None:
+            self._keep_output(worker, handle)
             how = (
                 f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
             )
