@@ -61,7 +61,7 @@ def test_an_error_in_a_plugin_file_names_file_and_line(clips, tmp_path, imported
     ("predicts", "said"),
     [
         ("raise KeyError('where')", "KeyError: 'where' (mine.py, line 9)"),
-        ("import sys; sys.exit(0)", "its process exited with 0"),
+        ("import sys; sys.exit(0)", "SystemExit: 0 (mine.py, line 9)"),
         ("open('/no/such/file')", "No such file or directory: '/no/such/file' (mine.py, line 9)"),
         (r"raise ValueError('\x1b[31mred')", r"ValueError: \x1b[31mred (mine.py, line 9)"),
     ],
