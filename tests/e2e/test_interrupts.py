@@ -60,6 +60,11 @@ PHASES = {
     "predict": Phase(run("waits", more=PSNR), "jobs", "predict"),
     "score": Phase(run("waits", more=("--metrics", "waiting")), r"jobs +(1/2|0/1)", "score"),
     "compare": Phase(("compare", "waits", "--dataset", "slow-clips"), "", "import", resumes=False),
+    "measure": Phase(
+        ("measure", "CLIPS/test/right", "CLIPS/test/right", "--metrics", "waiting"),
+        "measuring",
+        "score",
+    ),
     "figure": Phase(
         ("figure", "predictions", "waits", "--dataset", "slow-clips", "--out", "pictures"),
         "drawing",
@@ -68,9 +73,15 @@ PHASES = {
 }
 
 
+def placed(words, clips):
+    """The words of a command with the folder of clips in place."""
+    texts = [folder(clips) if w == "CLIPS" else str(w) for w in words]
+    return [text.replace("CLIPS/", f"{clips}/") for text in texts]
+
+
 def interrupted(phase, tmp_path, times, clips=None):
     """Run a command and interrupt it; what the terminal showed."""
-    words = [folder(clips) if w == "CLIPS" else w for w in phase.words]
+    words = placed(phase.words, clips)
     env = {"VPBENCH_PLUGINS": WAITS, "WAIT_AT": phase.wait, **phase.env}
     with Terminal(*words, cwd=tmp_path, env=env) as terminal:
         terminal.until(phase.seen)
@@ -100,11 +111,12 @@ def gone(terminal, seconds=3.0):
 @pytest.mark.parametrize("name", PHASES)
 def test_once_and_twice_in_each_phase(name, tmp_path):
     phase = PHASES[name]
-    clips = write_clips(tmp_path / "clips") if "CLIPS" in phase.words else None
+    clips = write_clips(tmp_path / "clips") if "CLIPS" in str(phase.words) else None
     for times in (1, 2):
         interrupted(phase, tmp_path, times, clips)
     if phase.resumes:
-        with Terminal(*phase.words, cwd=tmp_path, env={"VPBENCH_PLUGINS": WAITS}) as again:
+        words = placed(phase.words, clips)
+        with Terminal(*words, cwd=tmp_path, env={"VPBENCH_PLUGINS": WAITS}) as again:
             code, _ = again.end(120)
             assert code == 0, again.shown()
     assert not list(tmp_path.glob("runs/**/.tmp-*"))

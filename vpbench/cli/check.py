@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.progress import Progress
 from vpbench.cli.show import console, print_json
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def check(
     kind, short, plugins = _subject(name)
     if root is not None and kind != "dataset":
         raise click.UsageError(f"--root is for datasets; {short} is a {kind}.")
-    results = run_checks(kind, short, full, plugins, timeout=timeout, root=root)
+    with Progress(f"checking {short}") as progress:
+        results = run_checks(
+            kind, short, full, plugins, timeout=timeout, root=root, report=progress
+        )
     ok = all(r.status in GOOD for r in results)
     if as_json:
         print_json(

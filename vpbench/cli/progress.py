@@ -240,9 +240,12 @@ class Progress:
     def _tick(self) -> None:
         """Say what is under way when a log has been silent for long."""
         while not self._over.wait(_TICK):
-            with self._lock:
-                if time.monotonic() - self._spoke >= _LINE_EVERY:
-                    self._line(self._under_way())
+            self._look()
+
+    def _look(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._spoke >= _LINE_EVERY:
+                self._line(self._under_way())
 
     def _under_way(self) -> str:
         now = time.monotonic()

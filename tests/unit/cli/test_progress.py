@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from vpbench.cli import bars, progress
+from vpbench.core import lock
 
 
 def event(done, total=3000, what="mine:keypoints", method="mine[motion=frozen]", **more):
@@ -113,3 +114,33 @@ def test_a_narrow_terminal_cuts_the_losses_and_keeps_one_line_each():
     assert len(lines) == 2 and all(len(line) <= 80 for line in lines)
     assert "loss 0.02" in lines[0] and lines[0].endswith("…")
     assert "2.5/5.0 MB" in lines[1]
+
+
+def test_what_an_earlier_process_did_counts_in_no_rate(clock, capsys):
+    events = [(0, event(1, resumed=True)), (0, event(2000, resumed=True)), (10, event(2100))]
+    (line,) = log(clock, capsys, events)
+    assert line.endswith("2100/3000 about 2 min left")  # 100 steps in 10 s
+
+
+def test_a_silent_log_says_what_is_under_way(clock, capsys):
+    with progress.Progress("planning") as shown:
+        clock.now += 40
+        shown._look()
+        shown({"event": "jobs", "done": 3, "total": 12, "left": 300.0})
+        shown(event(10))
+        clock.now += 5
+        shown._look()  # nothing: the last line is not old
+        clock.now += 31
+        shown._look()
+    assert capsys.readouterr().err.splitlines() == [
+        "planning ...",
+        "3 of 12 jobs done, about 5 min left; mine[motion=frozen] mine:keypoints 10/3000",
+    ]
+
+
+def test_waits_and_control_characters(clock, capsys):
+    with progress.Progress() as shown:
+        shown({"event": "note", "text": "a\x1b[31mb"})
+        lock._announce[0]("waiting for somebody")
+    assert lock._announce == []
+    assert capsys.readouterr().err.splitlines() == ["a\\x1b[31mb", "waiting for somebody"]
