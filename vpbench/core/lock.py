@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -279,7 +279,7 @@ def announce_waits(tell: Log | None) -> None:
 class _Wait:
     """A wait for another process: since when, and when that was last said."""
 
-    since: float = field(default_factory=time.time)
+    since: float
     said: float = 0.0
 
     def tell(self, path: Path, owner: dict[str, Any]) -> None:
@@ -303,7 +303,7 @@ def report_wait(path: Path, owner: dict[str, Any] | None = None) -> None:
     """
     owner = _read(path) if owner is None else owner
     if owner is not None:
-        _waits.setdefault(path, _Wait()).tell(path, owner)
+        _waits.setdefault(path, _Wait(time.time())).tell(path, owner)
 
 
 def describe_wait(path: Path, owner: dict[str, Any], since: float) -> str:
