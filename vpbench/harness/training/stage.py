@@ -26,6 +26,7 @@ from vpbench.core.seeding import seed_of
 from vpbench.core.stages import StageNode
 from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData, training_clips
+from vpbench.harness.inputs.train_only import train_only
 from vpbench.harness.training.context import STOP, StageContext
 from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
 from vpbench.harness.training.views import FrameView, PointView
@@ -41,9 +42,10 @@ def train_view(task_data: TaskData, base: Sequence[str | int]) -> FrameView:
     """Training and validation clips; the test split is not in it."""
     from vpbench.media.augment import mirror_pairs
 
+    clips = training_clips(task_data)
     return FrameView(
-        task_data.clip_cache,
-        training_clips(task_data),
+        train_only(task_data.clip_cache, clips),
+        clips,
         task_data.task.training_window,
         tuple(base),
         mirror_pairs(task_data.task.info.joint_names),
@@ -54,9 +56,10 @@ def point_view(task_data: TaskData, base: Sequence[str | int], folder: Path) -> 
     """The same clips as the keypoints that a labels stage has stored in `folder`."""
     from vpbench.media.augment import mirror_pairs
 
+    clips = training_clips(task_data)
     return PointView(
-        task_data.clip_cache,
-        training_clips(task_data),
+        train_only(task_data.clip_cache, clips),
+        clips,
         task_data.task.training_window,
         tuple(base),
         mirror_pairs(task_data.task.info.joint_names),
