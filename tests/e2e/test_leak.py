@@ -66,6 +66,46 @@ def test_oracles_are_marked_in_tables(clips, tmp_path):
     assert all(s["rank"] is None for s in row["scores"].values())
 
 
+def first_row(tmp_path, name, clips, env):
+    """The row of a method after `run`, and the result of that."""
+    words = ("--dataset", folder(clips), "--metrics", "psnr")
+    done = vpbench("run", name, *words, cwd=tmp_path, env=env)
+    rows = vpbench("compare", name, "--json", cwd=tmp_path, env=env).json()
+    return done, rows["groups"][0]["rows"][0]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", ["cheat-walker", "cheat-cache"])
+def test_run_fails_a_method_that_sees_the_future(name, clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": CHEATS}
+    words = ("--dataset", folder(clips), "--metrics", "psnr", "--no-references")
+    done = vpbench("run", name, "honest", *words, cwd=tmp_path, env=env)
+    assert done.code == 1 and f"{name} sees the future: its predictions of " in done.err
+    rows = vpbench("compare", name, "honest", "--json", cwd=tmp_path, env=env).json()
+    cheat, honest = rows["groups"][0]["rows"][:2]
+    assert cheat["scores"]["psnr"]["value"] is None
+    assert "sees the future" in cheat["scores"]["psnr"]["reason"]
+    assert honest["scores"]["psnr"]["value"] and honest["notes"] == []
+
+
+@pytest.mark.e2e
+def test_what_no_probe_sees_is_implausible(clips, tmp_path):
+    env = {"VPBENCH_PLUGINS": CHEATS, "CHEAT_CLIPS": str(clips)}
+    done, row = first_row(tmp_path, "cheat-reader", clips, env)
+    assert done.code == 0, done.err
+    assert row["not_comparable"] == ["implausible: check for leaks"]
+    assert row["scores"]["psnr"]["rank"] is None
+    _, honest = first_row(tmp_path, "honest", clips, env)
+    assert honest["not_comparable"] == [] and honest["notes"] == []
+
+
+@pytest.mark.e2e
+def test_a_method_that_gives_something_else_every_time_is_no_cheat(clips, tmp_path):
+    done, row = first_row(tmp_path, "moody", clips, {"VPBENCH_PLUGINS": CHEATS})
+    assert done.code == 0, done.err
+    assert row["notes"] == ["not reproducible: predicting a shard again gave other frames"]
+
+
 def test_conditioning_is_read_only_and_ids_are_opaque(clips, tmp_path):
     registry = build([CHEATS])
     task_data = open_task_data(

@@ -89,7 +89,7 @@ def test_two_processes_on_one_run_share_the_work(many, tmp_path):
     scores = [json.loads(out)["runs"][0]["scores"] for out, _ in results]
     assert scores[0] == scores[1]
     calls = (tmp_path / "calls").read_text().split()
-    assert len(calls) == 5  # every shard was predicted once
+    assert len(calls) == 6  # every shard was predicted once, and one by the leak probe
     assert len(set(calls)) == 2  # by two processes
 
 
@@ -151,3 +151,34 @@ def test_a_crash_of_one_job_leaves_the_others(many, tmp_path):
     assert "SIGSEGV" in runs["slow[crash=segfault]"]["reason"]
     assert "RuntimeError: on purpose" in runs["slow[crash=raise]"]["reason"]
     assert "exited with 3" in runs["slow[crash=exit]"]["reason"]
+
+
+def test_fit_anew_interrupted_after_a_stage_goes_on_with_the_next(clips, tmp_path):
+    """`--fit` trains every stage once, however often it is interrupted; the next one all again."""
+    words = ("fit", "tiny[pause=0.05]", "--dataset", folder(clips), "--threads", 1, "--fit")
+    env = {"VPBENCH_PLUGINS": TINY}
+    assert vpbench(*words, cwd=tmp_path, env=env).code == 0
+    first = trained(tmp_path)
+    process = start(*words, cwd=tmp_path, env=env)
+    wait_for(lambda: trained(tmp_path).get("keypoints", 0) > first["keypoints"])
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    cut = trained(tmp_path)
+    assert list(tmp_path.glob("runs/*/stages/.refit-*"))
+    assert vpbench(*words, cwd=tmp_path, env=env).code == 0
+    done = trained(tmp_path)
+    assert done["keypoints"] == cut["keypoints"] and done["motion"] > first["motion"]
+    assert not list(tmp_path.glob("runs/*/stages/.refit-*"))
+    assert vpbench(*words, cwd=tmp_path, env=env).code == 0
+    again = trained(tmp_path)
+    assert all(again[stage] > done[stage] for stage in ("keypoints", "motion"))
+
+
+def trained(place):
+    """Stage -> when it was trained, of those in use."""
+    found = {}
+    for path in place.glob("runs/*/stages/tiny.*/stage.json"):
+        if ".retired-" not in path.parent.name:
+            found[path.parent.name.split(".")[1].split("-")[0]] = path.stat().st_mtime_ns
+    return found

@@ -11,6 +11,8 @@ from vpbench.api import Capabilities, MethodSpec
 READER = MethodSpec("cheat-reader", f"{__file__}:Reader", "reads the clips from the disk")
 WALKER = MethodSpec("cheat-walker", f"{__file__}:Walker", "walks up the stack to the harness")
 HONEST = MethodSpec("honest", f"{__file__}:Honest", "repeats the last frame")
+CACHE = MethodSpec("cheat-cache", f"{__file__}:Cache", "reads the cache by path")
+MOODY = MethodSpec("moody", f"{__file__}:Moody", "draws without the seeds")
 PEEK = MethodSpec("peek", f"{__file__}:Peek", "an oracle", capabilities=Capabilities(oracle=True))
 
 
@@ -49,6 +51,25 @@ class Walker(Honest):
                 break
             frame = frame.f_back
         return out
+
+
+class Cache(Honest):
+    """Finds converted clips in the cache by path; those of the same length are the futures."""
+
+    def predict(self, given, horizon, seeds):
+        out = super().predict(given, horizon, seeds)
+        clips = Path(os.environ["VPBENCH_HOME"]) / "clips"
+        future = next(f for p in sorted(clips.rglob("*.npy")) if len(f := np.load(p)) == horizon)
+        out[:] = future
+        return out
+
+
+class Moody(Honest):
+    """Another prediction every time."""
+
+    def predict(self, given, horizon, seeds):
+        noise = np.random.default_rng().integers(0, 256, given.frames[:, :1].shape, np.uint8)
+        return np.repeat(noise, horizon, 1)[:, None].repeat(seeds.shape[1], 1)
 
 
 class Peek:

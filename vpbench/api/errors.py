@@ -21,7 +21,22 @@ Each error is one sentence that names the file or value, and where there is one,
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+
+def printable(text: str) -> str:
+    """A text with control characters spelt out: names from files must not reach a terminal raw.
+
+    Line breaks and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or not _is_control(c) else ascii(c)[1:-1] for c in text)
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc"
 
 
 class VpbenchError(Exception):
@@ -34,9 +49,9 @@ class VpbenchError(Exception):
     exit_code = 70
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
-        self.message = message
-        self.fix = fix
-        super().__init__(message if fix is None else f"{message} {fix}")
+        self.message = printable(message)
+        self.fix = None if fix is None else printable(fix)
+        super().__init__(self.message if fix is None else f"{self.message} {self.fix}")
 
 
 class UsageError(VpbenchError):

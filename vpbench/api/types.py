@@ -24,7 +24,13 @@ Seeds = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What a method may know of the task before it sees a clip."""
+    """What a method may know of the task before it sees a clip.
+
+    Attributes:
+        fps: frames a second of the task, None if unknown or mixed.
+        stride: source frames from one frame of the task to the next, for `TrainData.read`; "spread"
+            where it depends on the length of a clip.
+    """
 
     id: str
     size: int
@@ -35,6 +41,7 @@ class TaskInfo:
     class_names: tuple[str, ...]
     n_joints: int
     joint_names: tuple[str, ...]
+    stride: int | Literal["spread"] = 1
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.progress import Progress
 from vpbench.cli.show import console, print_json
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def check(
     kind, short, plugins = _subject(name)
     if root is not None and kind != "dataset":
         raise click.UsageError(f"--root is for datasets; {short} is a {kind}.")
-    results = run_checks(kind, short, full, plugins, timeout=timeout, root=root)
+    with Progress(f"checking {short}") as progress:
+        results = run_checks(
+            kind, short, full, plugins, timeout=timeout, root=root, report=progress
+        )
     ok = all(r.status in GOOD for r in results)
     if as_json:
         print_json(
@@ -85,13 +89,15 @@ def _subject(name: str) -> tuple[str, str, Registry]:
     """Kind and name of the plugin, and the registry that has it."""
     from vpbench.core.loading import load_plugin
     from vpbench.core.registry import KINDS, registry
+    from vpbench.core.surroundings import plugin_output
     from vpbench.testing.runner import kind_and_name
 
     module, _, attribute = name.partition(":")
     if not module.endswith(".py"):
         return *kind_and_name(name, registry()), registry()
     value = f"{Path(module).expanduser().absolute()}:{attribute or 'SPEC'}"
-    spec = load_plugin(value, name, f"the module {module}")
+    with plugin_output():
+        spec = load_plugin(value, name, f"the module {module}")
     if not isinstance(spec, tuple(KINDS.values())):
         raise click.UsageError(f"{name} is not the spec of a plugin.")
     return spec.registry, spec.name, registry((value,))

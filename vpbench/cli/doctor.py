@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.show import console, print_json
+from vpbench.core.paths import Paths
 
 _PACKAGES = (
     "torch",
@@ -37,22 +39,36 @@ _PACKAGES = (
 def doctor(runs: str | None, offline: bool, as_json: bool, debug: bool) -> int:
     """Check the installation, folders and plugins, and print a fix for each problem."""
     paths = options.folders(runs, offline)
-    checks = [*_machine(), *_packages(), *_folders(paths), *_data(), *_plugins()]
+    checks: list[dict[str, Any]] = []
+    for check in _checks(paths):  # each is shown as it comes: the last ones take their time
+        checks.append(check)
+        if not as_json:
+            _show(check)
     problems = [c for c in checks if c["level"] == "error"]
     if as_json:
         print_json({"schema": "vpbench.doctor/1", "ok": not problems, "checks": checks})
-        return 5 if problems else 0
+    return 5 if problems else 0
+
+
+def _checks(paths: Paths) -> Iterator[dict[str, Any]]:
+    yield from _machine()
+    yield from _folders(paths)
+    yield from _data()
+    yield from _packages()
+    yield from _plugins()
+
+
+_SIGNS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAIL", "red")}
+
+
+def _show(check: dict[str, Any]) -> None:
     from rich.text import Text
 
-    out = console()
-    signs = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAIL", "red")}
-    for check in checks:
-        sign, colour = signs[check["level"]]
-        line = Text(sign, style=colour) + Text(f"  {check['what']}: {check['value']}", style="")
-        if check["fix"]:
-            line += Text(f"  {check['fix']}", style="yellow")
-        out.print(line, soft_wrap=True)
-    return 5 if problems else 0
+    sign, colour = _SIGNS[check["level"]]
+    line = Text(sign, style=colour) + Text(f"  {check['what']}: {check['value']}", style="")
+    if check["fix"]:
+        line += Text(f"  {check['fix']}", style="yellow")
+    console().print(line, soft_wrap=True)
 
 
 def _check(what: str, state: str, level: str = "ok", fix: str = "") -> dict[str, Any]:
@@ -73,33 +89,29 @@ def _machine() -> list[dict[str, Any]]:
     ]
 
 
-def _packages() -> list[dict[str, Any]]:
+def _packages() -> Iterator[dict[str, Any]]:
     from importlib.metadata import PackageNotFoundError, version
 
-    checks: list[dict[str, Any]] = []
     for name in _PACKAGES:
         try:
-            checks.append(_check(name, version(name)))
+            yield _check(name, version(name))
         except PackageNotFoundError:
-            checks.append(_check(name, "not installed", "error", f"pip install {name}"))
+            yield _check(name, "not installed", "error", f"pip install {name}")
     try:
         from vpbench.kit.threads import device_name
 
-        checks.append(_check("device", device_name()))
+        yield _check("device", device_name())
     except (ImportError, OSError, RuntimeError) as error:
         first = str(error).splitlines()[0]
-        checks.append(
-            _check(
-                "device",
-                f"torch does not import: {first}",
-                "error",
-                "pip install --force-reinstall torch torchvision",
-            )
+        yield _check(
+            "device",
+            f"torch does not import: {first}",
+            "error",
+            "pip install --force-reinstall torch torchvision",
         )
-    return checks
 
 
-def _folders(paths: Any) -> list[dict[str, Any]]:
+def _folders(paths: Paths) -> list[dict[str, Any]]:
     return [
         _writable("runs", paths.runs, "--runs DIR"),
         *_set_aside(paths.runs),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,8 +10,10 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions
+from vpbench.core.surroundings import plugin_output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -177,7 +177,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
     task_data = opened.task_data
     runs = plan_loaded(opened.methods, chosen, task_data, opened.registry, opened.paths)
     # what a plugin prints must not end up in the JSON
-    with Progress() as progress, redirect_stdout(sys.stderr):
+    with Progress("drawing") as progress, plugin_output():
         prepare_dataset(task_data.dataset, progress)
         studio = Studio(
             task_data,

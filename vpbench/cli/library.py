@@ -19,7 +19,7 @@ import numpy as np
 
 from vpbench.api.errors import MethodFailed, UsageError
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.show import Progress
+from vpbench.cli.progress import Progress
 from vpbench.core.child import Answer, Send, serve
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import user_paths

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import click
 
 from vpbench import __version__
+from vpbench.core.interrupts import EXIT_CODE, watch_interrupts
 
 VERBS = {
     "run": (
@@ -50,6 +53,9 @@ Examples:
 
 Exit codes: 0 ok, 1 a method failed, 2 the command is wrong, 3 incomparable, 4 corrupt data or
 results, 5 missing data, weights or dependencies, 70 a bug in vpbench, 130 interrupted."""
+
+
+_INTERRUPTED = "interrupted; run the same command to resume."
 
 
 class LazyGroup(click.Group):
@@ -143,6 +149,8 @@ def _threads_of(words: list[str]) -> int:
 
 def _run(words: list[str]) -> int:
     debug = "--debug" in words
+    _prepare_streams()
+    watch_interrupts(_stopping, _INTERRUPTED)
     try:
         result: Any = cli.main(words, prog_name="vpbench", standalone_mode=False)
         sys.stdout.flush()
@@ -154,27 +162,70 @@ def _run(words: list[str]) -> int:
         if isinstance(error.__cause__, EOFError):  # click takes it for the end of its input
             return _explain(error.__cause__, debug)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would end it in mid-sentence
-        click.echo("interrupted; run the same command to resume.", err=True)
-        return 130
+        click.echo(_INTERRUPTED, err=True)
+        return EXIT_CODE
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if not _output_is_lost(error):
+            return _explain(error, debug)
+        _drop_output()
+        click.echo(f"error: standard output cannot be written: {error.strerror}.", err=True)
+        return 5
     except Exception as error:  # noqa: BLE001 - the last line of defence
         return _explain(error, debug)
 
 
+def _stopping() -> None:
+    click.echo("\nstopping; Ctrl-C again stops at once.", err=True)
+
+
+def _prepare_streams() -> None:
+    """Have all three standard streams, and let none fail at a letter that it does not know."""
+    for number, mode in enumerate(("r", "w", "w")):
+        try:
+            os.fstat(number)
+        except OSError:  # closed by the shell: another file would take its number
+            os.dup2(os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY), number)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _output_is_lost(error: OSError) -> bool:
+    """Whether a failed write was one to standard output, which says so again."""
+    if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+        return False
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError as again:
+        return again.errno == error.errno
+    return False
+
+
+def _drop_output() -> None:
+    """Send what is left to print nowhere, so that the end of Python does not fail at it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _explain(error: Exception, debug: bool) -> int:
     """One sentence on standard error, and the exit code."""
-    from vpbench.api.errors import VpbenchError
+    from vpbench.api.errors import VpbenchError, printable
+    from vpbench.core.trouble import sentence_of
 
     if debug:
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, VpbenchError):
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    click.echo(f"error: a bug in vpbench: {type(error).__name__}: {error}", err=True)
+    known = error if isinstance(error, VpbenchError) else sentence_of(error)
+    if known is not None:
+        click.echo(f"error: {known}", err=True)
+        return known.exit_code
+    text = printable(f"{type(error).__name__}: {error}")
+    click.echo(f"error: a bug in vpbench: {text}", err=True)
     if not debug:
         click.echo("Add --debug for the traceback, and please report it.", err=True)
     return 70

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import print_json
 
 if TYPE_CHECKING:
     from vpbench.core.registry import Registry
@@ -128,7 +129,7 @@ def measure(
     plugins = registry()
     wanted = wanted_metrics(options.split_names(metrics), plugins)
     chosen = with_protocol(Sampling(**sampling), protocol)
-    with Progress() as progress:
+    with Progress("measuring") as progress:
         fetch_metric_weights([w.spec for w in wanted], paths, progress)
         first, second = (open_side(x, paths, fresh=recompute) for x in (real, fake))
         result = work(

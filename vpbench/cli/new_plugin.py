@@ -211,7 +211,7 @@ def write_package(kind: str, folder: Path, words: dict[str, str]) -> list[str]:
         for path, text in _templates(kind).items()
     }
     make_folder(folder.parent)
-    with storage(folder):
+    with storage(folder, "Choose another folder with --out DIR."):
         try:
             folder.mkdir()
         except FileExistsError:

@@ -11,7 +11,7 @@ import click
 
 from vpbench.api.optional import HasWarnings, KeepsIndex, ReportsProgress
 from vpbench.cli import options
-from vpbench.cli.show import Progress
+from vpbench.cli.progress import Progress
 from vpbench.core.names import MethodRef, parse_name, parse_seeds
 from vpbench.core.options import RunOptions, Step, TaskRef
 from vpbench.core.paths import Paths
@@ -39,7 +39,7 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
     """`./file.py:SPEC[k=v]` and `pkg.mod:SPEC` -> names, and the values to register."""
     from vpbench.api.specs import MethodSpec
     from vpbench.core.loading import load_plugin
-    from vpbench.core.surroundings import unchanged_surroundings
+    from vpbench.core.surroundings import plugin_output, unchanged_surroundings
 
     refs: list[MethodRef] = []
     values: list[str] = []
@@ -53,7 +53,7 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
         if module.endswith(".py"):
             path = Path(module).expanduser().absolute()
             value = f"{path}:{ref.base.partition(':')[2] or 'SPEC'}"
-        with unchanged_surroundings():
+        with unchanged_surroundings(), plugin_output():
             spec = load_plugin(value, ref.base, f"the module {module}")
         if not isinstance(spec, MethodSpec):
             raise click.UsageError(f"{ref.base} is not a MethodSpec.")
@@ -133,7 +133,7 @@ def open_task(
         plugins.find("method", method.base)
     paths = options.folders(runs, offline)
     if prepare:
-        with Progress() as progress:
+        with Progress(f"preparing {ref.dataset}") as progress:
             dataset = open_dataset(ref.dataset, plugins, paths, ref.root)[0]
             prepare_dataset(dataset, progress, fresh=recompute)
     return Opened(refs, values, plugins, paths, open_task_data(ref, plugins, paths))

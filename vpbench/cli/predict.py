@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,11 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
+from vpbench.cli.progress import Progress
 from vpbench.cli.run import execute
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions
+from vpbench.core.surroundings import plugin_output
 
 _EPILOG = """\b
 Examples:
@@ -143,8 +143,8 @@ def _pictures(
     # what a plugin prints must not end up in the JSON
     with (
         out_folder(target, RECORD, force) as work,
-        Progress() as progress,
-        redirect_stdout(sys.stderr),
+        Progress("predicting") as progress,
+        plugin_output(),
     ):
         if any(run.method.spec.kind == "reference" for run in runs):
             prepare_dataset(task_data.dataset, progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.hints import next_command
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import print_json
 from vpbench.cli.tables import print_comparison
 from vpbench.core.options import RunOptions, Step, TaskRef
 
@@ -77,7 +78,7 @@ def execute(
     if as_json:
         print_json({"schema": "vpbench.run/1", "runs": rows})
     elif until == "score":
-        _table(opened, chosen, results, _next("compare", methods, fields))
+        _table(opened, chosen, results, next_command("compare", methods, fields))
     if not as_json:
         _farewell(results, methods, until, fields)
     return _exit_code(results, plan, chosen.metrics is not None or strict)
@@ -143,18 +144,6 @@ def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any], command: 
         print_comparison(comparison.json(), View(names=names), command=command)
 
 
-def _next(verb: str, methods: Sequence[str], fields: dict[str, Any]) -> str:
-    """A command about the same methods as typed, with the options that say where they are."""
-    words = ["vpbench", verb, *methods]
-    if fields["dataset"] != "puppets":
-        words += ["--dataset", fields["dataset"]]
-    options = {"--task": "task_name", "--root": "root", "--runs": "runs"}
-    options |= {} if verb == "score" else {"--preset": "preset"}
-    for option, name in options.items():
-        words += [option, str(fields[name])] if fields.get(name) else []
-    return shlex.join(words)
-
-
 def _farewell(
     results: Sequence[Any], methods: Sequence[str], until: str, fields: dict[str, Any]
 ) -> None:
@@ -167,11 +156,12 @@ def _farewell(
         return
     click.echo(f"Results: {done[0].run.folder.path.parent.parent}")
     if until == "fit":
-        click.echo(f"Next: {_next('run', methods, fields)}")
+        click.echo(f"Next: {next_command('run', methods, fields)}")
         return
     for result in done:
         click.echo(f"Images of {result.run.name}: {result.run.folder.preview}")
-    click.echo(f"Next: {_next('compare' if until == 'score' else 'score', methods, fields)}")
+    verb = "compare" if until == "score" else "score"
+    click.echo(f"Next: {next_command(verb, methods, fields)}")
 
 
 def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:

@@ -9,7 +9,8 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import local_dataset, parse_methods
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import print_json
 
 _EPILOG = """\b
 Examples:
@@ -60,7 +61,7 @@ def score(
     full = str(Path(root).expanduser().absolute()) if root else None
     results: list[Any] = []
     missing = False
-    with Progress() as progress:
+    with Progress("scoring") as progress:
         for folder in folders:
             result = rescore(folder, wanted, plugins, paths, progress, full)
             missing = missing or any(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import Progress, console, print_json
+from vpbench.cli.progress import Progress
+from vpbench.cli.show import console, print_json
+from vpbench.core.surroundings import plugin_output
 
 _EPILOG = """\b
 Examples:
@@ -122,7 +122,7 @@ def export(
     opened = open_task(methods, task_ref(dataset, task_name, root), runs, offline, prepare=True)
     request = Request(opened.methods, out.expanduser().absolute(), **fields)
     # what a plugin prints must not end up in the JSON
-    with Progress() as progress, redirect_stdout(sys.stderr):
+    with Progress() as progress, plugin_output():
         made = export_study(request, opened.task_data, opened.registry, opened.paths, progress)
     if as_json:
         print_json(made)

@@ -9,6 +9,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.pages import beside
+from vpbench.cli.progress import Progress
 from vpbench.cli.show import console, print_json
 from vpbench.core.paths import Paths
 from vpbench.metrics.weights.known import KnownWeights, Owner, find_known, known_weights
@@ -170,30 +171,19 @@ def _agreed(file: WeightFile, paths: Paths, as_json: bool) -> bool:
 
 
 def _fetch(file: WeightFile, paths: Paths, agreed: bool) -> Path:
-    """Fetch one, with a bar on standard error."""
-    from rich import progress as rp
-
+    """Fetch one, with a bar on standard error; in a log, with lines."""
     from vpbench.metrics.weights.fetch import fetch as get
 
-    screen = console(stderr=True)
-    with rp.Progress(
-        rp.TextColumn("[bold]{task.description}"),
-        rp.BarColumn(),
-        rp.DownloadColumn(),
-        rp.TransferSpeedColumn(),
-        rp.TimeRemainingColumn(),
-        console=screen,
-        disable=not screen.is_terminal,
-    ) as bars:
-        bar: rp.TaskID | None = None
+    with Progress(f"fetching {file.name}") as progress:
+        begun = False
 
         def show(done: int, total: int | None) -> None:
-            nonlocal bar
-            if bar is None:
-                bar = bars.add_task(file.name, total=total)
-                if not screen.is_terminal:
-                    click.echo(f"fetching {file.name}, {_size(file)}", err=True)
-            bars.update(bar, completed=done, total=total)
+            nonlocal begun
+            if not begun and not progress.interactive:
+                click.echo(f"fetching {file.name}, {_size(file)}", err=True)
+            begun = True
+            event = {"event": "progress", "what": file.name, "done": done, "total": total}
+            progress({**event, "unit": "B"})
 
         return get(file, paths.cache, offline=paths.offline, progress=show, agreed=agreed)
 

@@ -20,9 +20,9 @@ from typing import IO, Any, BinaryIO, cast
 
 from vpbench.api import errors
 from vpbench.api.errors import MethodFailed, VpbenchError
+from vpbench.core.children import end_with_parent, remember
 from vpbench.core.hashing import plain
 from vpbench.core.loading import first_line
-from vpbench.core.pools import end_with_parent
 
 Send = Callable[[Mapping[str, Any]], None]
 """Sends an event to the process that has asked."""
@@ -65,6 +65,7 @@ class Child:
             env=_environment or dict(os.environ),
             start_new_session=True,
         )
+        remember(self._process)
 
     @property
     def alive(self) -> bool:
@@ -142,7 +143,7 @@ class Child:
 def _exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count) if count else b""
     if len(data) < count:
-        raise VpbenchError("a process ended in the middle of its answer.")
+        raise MethodFailed("a process ended in the middle of its answer.")
     return data
 
 
@@ -169,7 +170,7 @@ def serve(answer: Callable[[dict[str, Any], Send], Answer], describe: Callable[[
         describe: what failed, for the sentence about an exception that is none of vpbench's.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process decides
-    end_with_parent()
+    end_with_parent(pipe=0)
     requests, out = _private(0, "rb", os.devnull), _private(1, "wb", None)
 
     def send(event: Mapping[str, Any]) -> None:

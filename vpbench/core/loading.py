@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,8 +131,32 @@ def load_plugin(value: str, owner: str, what: str) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    """An exception in one line, with the file and the line of the user's code that it is about."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+    place = "" if isinstance(error, SyntaxError) else _place(error)  # a SyntaxError says where
+    return f"{text} ({place})" if place else text
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line outside vpbench, and where possible outside installed packages."""
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    foreign = [f for f in frames if not f[0].startswith((_OWN, "<"))]
+    own = [f for f in foreign if not f[0].startswith(_INSTALLED)]
+    if not foreign:
+        return ""
+    name, line = (own or foreign)[-1]
+    return f"{_short(name)}, line {line}"
+
+
+def _short(name: str) -> str:
+    """A path as people here would write it."""
+    path = Path(name)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else name
+
+
+_OWN = f"{Path(__file__).parents[1]}{os.sep}"
+_INSTALLED = tuple({f"{sysconfig.get_path(key)}{os.sep}" for key in ("stdlib", "purelib")})
 
 
 def home_of(ref: PluginRef) -> str:

@@ -29,6 +29,10 @@ BEAT_S = 10.0
 STALE_S = 120.0
 """Twelve beats: long enough for a shared disk that hangs for a minute."""
 
+TELL_AFTER_S = 2.0
+TELL_EVERY_S = 30.0
+"""Seconds before a wait for another process is first reported, and between two reports."""
+
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 Log = Callable[[str], None]
@@ -262,6 +266,62 @@ def _create_marker(marker: Path) -> bool:
     return True
 
 
+_announce: list[Log] = []
+"""Who is told that this process waits: the command line, or the process that a worker serves."""
+
+
+def announce_waits(tell: Log | None) -> None:
+    """Have a sentence passed on, every half minute, while this process waits for another one."""
+    _announce[:] = [] if tell is None else [tell]
+
+
+@dataclass
+class _Wait:
+    """A wait for another process: since when, and when that was last said."""
+
+    since: float
+    said: float = 0.0
+
+    def tell(self, path: Path, owner: dict[str, Any]) -> None:
+        """Say for whom and since when, if it is time to."""
+        now = time.time()
+        if now - self.since < TELL_AFTER_S or now - self.said < TELL_EVERY_S:
+            return
+        self.said = now
+        for tell in _announce:
+            tell(describe_wait(path, owner, self.since))
+
+
+_waits: dict[Path, _Wait] = {}
+
+
+def report_wait(path: Path, owner: dict[str, Any] | None = None) -> None:
+    """Pass on that this process waits for whoever holds a lock, if that was not said lately.
+
+    Args:
+        owner: what the lock file says; read here where it is not given.
+    """
+    owner = _read(path) if owner is None else owner
+    if owner is not None:
+        _waits.setdefault(path, _Wait(time.time())).tell(path, owner)
+
+
+def describe_wait(path: Path, owner: dict[str, Any], since: float) -> str:
+    """One sentence: for whom this process waits, and since when.
+
+    Args:
+        since: seconds since 1970.
+    """
+    who = f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"
+    begun = owner.get("time")
+    at_it = f", which began at {_clock(begun)}" if isinstance(begun, int | float) else ""
+    return f"waiting since {_clock(since)} for {who}{at_it} ({path})"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
 @dataclass
 class LockWatch:
     """Watches a lock that another process holds, to see whether it is still touched.
@@ -288,14 +348,21 @@ class LockWatch:
             seen = self._sightings[key] = (touched, time.monotonic())
         return time.monotonic() - seen[1] > STALE_S
 
-    def try_lock(self, log: Log | None = None) -> RunLock | None:
-        """Lock the unit if it is free or its owner is gone."""
+    def try_lock(self, log: Log | None = None, *, tell: bool = True) -> RunLock | None:
+        """Lock the unit if it is free or its owner is gone.
+
+        Args:
+            tell: report, now and then, that somebody else has it.
+        """
         make_folder(self.path.parent)
         lock = _create(self.path)
         if lock is not None:
+            _waits.pop(self.path, None)
             return lock
         owner = _read(self.path)
         if owner is None or not self.stale(owner):
+            if owner is not None and tell:
+                report_wait(self.path, owner)
             return None
         lock = _take_over(self.path, owner)
         if lock is not None and log is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,12 +13,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from vpbench.api.errors import VpbenchError
-
-_WATCH_S = 1.0
-"""Seconds between a worker's checks of its parent: after a SIGKILL nothing else ends it."""
+from vpbench.core.children import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class ProcessKilled(VpbenchError):
+    """The system has killed a process, most often for lack of memory."""
+
+    exit_code = 1
 
 
 def in_processes(
@@ -45,7 +47,7 @@ def in_processes(
         begin: called in every process first, with `arguments`.
 
     Raises:
-        VpbenchError: a process was killed.
+        ProcessKilled: a process was killed.
     """
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
@@ -62,7 +64,7 @@ def in_processes(
         while futures:
             yield from futures.popleft().result()
     except BrokenProcessPool as error:
-        raise VpbenchError(
+        raise ProcessKilled(
             f"a process that {what} was killed, perhaps for lack of memory.",
             fix="Try again with --workers 1.",
         ) from error
@@ -97,19 +99,3 @@ def _begin(parent: int, begin: Callable[..., None] | None, arguments: tuple[Any,
     end_with_parent(parent)
     if begin is not None:
         begin(*arguments)
-
-
-def end_with_parent(parent: int | None = None) -> None:
-    """End this process soon after its parent has gone, whatever it is doing.
-
-    Args:
-        parent: process id of the parent; None for the present one.
-    """
-    owner = os.getppid() if parent is None else parent
-    threading.Thread(target=_watch, args=(owner,), daemon=True, name="parent").start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_WATCH_S)
-    os._exit(1)

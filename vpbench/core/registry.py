@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Collection, Iterable
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +28,7 @@ from vpbench.core.loading import (
     may_hold_dataset,
 )
 from vpbench.core.names import PLUGIN_NAME
-from vpbench.core.surroundings import unchanged_surroundings
+from vpbench.core.surroundings import plugin_output, unchanged_surroundings
 
 KINDS: dict[str, type[Spec]] = {
     "method": MethodSpec,
@@ -118,7 +116,7 @@ class Registry:
         rows = [e for e in self.of(kind) if e.name == short and (not dist or e.ref.dist == dist)]
         if not rows:
             listed = f"See all with: vpbench list {kind}s"
-            raise UnknownName(kind, name, self.names(kind), hint=listed)
+            raise UnknownName(kind, name, self.names(kind), hint=self._broken_files() or listed)
         refused = [e for e in rows if e.clashes and e.ref.source == "cli"]
         entry = refused[0] if refused else rows[0]
         if entry.status == "broken":
@@ -130,6 +128,11 @@ class Registry:
                 fix=f"Write {entry.ref.dist}:{name} to choose one.",
             )
         return entry
+
+    def _broken_files(self) -> str:
+        """A word on the user's own files that could not be read: the name may stand there."""
+        own = [e for e in self.entries if e.status == "broken" and e.ref.source != "entry-point"]
+        return "; ".join(f"{e.origin} is broken: {e.reason}" for e in own if not e.clashes)
 
     def exact_name(self, kind: str, name: str) -> str:
         """The name by which `find` finds the same row again: `dist:name` only where needed."""
@@ -314,7 +317,7 @@ def _reserve_names(rows: Iterable[Entry]) -> None:
 @functools.lru_cache(maxsize=8)
 def registry(extra: tuple[str, ...] = ()) -> Registry:
     """The registry of this process, built once. What plugins print goes to standard error."""
-    with unchanged_surroundings(), redirect_stdout(sys.stderr):
+    with unchanged_surroundings(), plugin_output():
         return build(extra)
 
 

@@ -19,7 +19,11 @@ def clip_seed(run_seed: int, clip_id: str, sample: int) -> int:
     return seed_of("clip", run_seed, clip_id, sample)
 
 
-def opaque_id(task_id: str, clip_id: str) -> str:
-    """The name of a clip that methods see: stable, and no path can be read out of it."""
-    text = f"opaque\x1f{task_id}\x1f{clip_id}"
+def opaque_id(salt: str, task_id: str, clip_id: str) -> str:
+    """The name of a clip that methods see: stable on one machine, and no id leads to it.
+
+    Args:
+        salt: a secret, without which the name of a known clip could be computed.
+    """
+    text = f"opaque\x1f{salt}\x1f{task_id}\x1f{clip_id}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

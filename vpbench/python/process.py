@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from vpbench.cli.show import Progress
+from vpbench.cli.progress import Progress
 from vpbench.core.child import Child
 from vpbench.core.progress import Report, silent
 

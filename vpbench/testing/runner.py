@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from vpbench.api.errors import UnknownName, UsageError
+from vpbench.core.children import remember
 from vpbench.core.files import write_json
 from vpbench.core.hashing import plain
 from vpbench.core.paths import cache_folder
+from vpbench.core.progress import Report, silent
 from vpbench.core.registry import KINDS, Entry, Registry
 from vpbench.core.registry import registry as all_plugins
 from vpbench.harness.inputs.task_data import absolute
@@ -49,6 +51,7 @@ def run_checks(
     timeout: float = TIMEOUT,
     cache: Path | None = None,
     root: str | None = None,
+    report: Report = silent,
 ) -> list[CheckResult]:
     """Run the conformance checks of one plugin.
 
@@ -60,6 +63,7 @@ def run_checks(
         timeout: seconds that one basic check may take before it counts as hung.
         cache: where pretrained weights are; by default the user's cache.
         root: the folder of a dataset; by default that in VPBENCH_DATA.
+        report: told how many checks are done.
 
     Returns:
         One result a check, in order. A failure that the spec declares in `expected_failures` is an
@@ -85,7 +89,7 @@ def run_checks(
             cache or cache_folder(),
             str(Path(root).expanduser().absolute()) if root else None,
         )
-        results = _run_all(request, {c.id: c for c in checks}, timeout)
+        results = _run_all(request, {c.id: c for c in checks}, timeout, report)
     return [_declared(result, declared) for result in results]
 
 
@@ -151,7 +155,9 @@ def _declared(result: CheckResult, declared: dict[str, str]) -> CheckResult:
     return result
 
 
-def _run_all(request: Request, checks: dict[str, Check], timeout: float) -> list[CheckResult]:
+def _run_all(
+    request: Request, checks: dict[str, Check], timeout: float, report: Report
+) -> list[CheckResult]:
     """Start a child again, without the check that ended it, until every check has a result."""
     results: dict[str, CheckResult] = {}
     while len(results) < len(checks):
@@ -163,6 +169,8 @@ def _run_all(request: Request, checks: dict[str, Check], timeout: float) -> list
         )
         for result in _one_child(left, checks, timeout):
             results[result.id] = result
+            event = {"event": "progress", "what": "checks", "method": request.name}
+            report({**event, "done": len(results), "total": len(checks)})
         if len(results) == before:
             raise UsageError(f"the checks of {request.name} could not be run.")
     return [results[c] for c in checks]
@@ -206,6 +214,7 @@ class _Child:
             env=_environment(request),
             start_new_session=True,
         )
+        remember(self._process)
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

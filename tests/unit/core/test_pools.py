@@ -88,3 +88,28 @@ def test_nothing_outlives_its_parent(tmp_path, number):
     process.wait(20)
     assert gone(pids) and time.monotonic() - begun < 10
     process.stdout.close()
+
+
+_STUCK = """
+import os, re, subprocess, sys
+child = "import re, sys; from vpbench.core.children import end_with_parent; end_with_parent(); "
+child += "print(1, flush=True); re.match('(a+)+$', 'a' * 64 + 'b')"
+process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE)
+process.stdout.readline()
+print(process.pid, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
+def test_a_process_that_holds_pythons_lock_ends_as_well():
+    """It looks at nothing any more: no thread of it runs."""
+    done = subprocess.run(
+        [sys.executable, "-c", _STUCK],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert gone([int(done.stdout)], 25)

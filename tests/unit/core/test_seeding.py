@@ -37,11 +37,13 @@ def test_words_do_not_run_together():
 
 
 def test_opaque_ids_tell_nothing_and_differ_by_task():
-    one = opaque_id("penn", "squats/0001")
-    assert one == opaque_id("penn", "squats/0001")
+    one = opaque_id("salt", "penn", "squats/0001")
+    assert one == opaque_id("salt", "penn", "squats/0001")
     assert len(one) == 16 and "squats" not in one
-    assert len({one, opaque_id("nemo", "squats/0001"), opaque_id("penn", "squats/0002")}) == 3
+    others = [("salt", "nemo", "squats/0001"), ("salt", "penn", "squats/0002")]
+    others = [opaque_id(*words) for words in (*others, ("other", "penn", "squats/0001"))]
+    assert len({one, *others}) == 4
 
 
 def test_ids_that_are_no_unicode():
-    assert seed_of("caf\udce9") != seed_of("cafe") and opaque_id("t", "caf\udce9")
+    assert seed_of("caf\udce9") != seed_of("cafe") and opaque_id("", "t", "caf\udce9")

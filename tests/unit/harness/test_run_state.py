@@ -28,7 +28,7 @@ def tables(folder):
 def test_a_run_is_new_then_finished_and_stays_so(bench):
     assert state(bench).status == "new"
     result, kinds, _ = bench.run()
-    assert result.status == "ok" and set(kinds) == {"predict", "score"}
+    assert result.status == "ok" and set(kinds) == {"predict", "leak-probe", "score"}
     assert state(bench).status == "finished"
     assert bench.run()[1] == []
 

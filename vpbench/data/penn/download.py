@@ -28,6 +28,7 @@ EXTRACTED = 1.1
 """Bytes on the disk after extraction, for each byte of the archive: JPEG files do not shrink."""
 
 _PARTS = ("frames", "labels", "tools")
+_ELSEWHERE = "Free space or choose another folder with --root DIR."
 _BROKEN = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 
@@ -97,7 +98,7 @@ def _fetch(
     except BadData:
         shutil.rmtree(work, ignore_errors=True)  # going on with it would never help
         raise
-    with storage(root):
+    with storage(root, _ELSEWHERE):
         if root.is_dir():
             root.rmdir()
         inner.rename(root)
@@ -139,7 +140,7 @@ def extract(archive: Path, target: Path) -> None:
                 inner = _inside(member.name)
                 if inner is not None and (member.isfile() or member.isdir()):
                     member.name = str(inner)
-                    with storage(target):
+                    with storage(target, _ELSEWHERE):
                         tar.extract(member, target, filter="data")
     except VpbenchError:
         raise

@@ -21,6 +21,7 @@ from vpbench.core.names import format_name, parse_name
 from vpbench.core.options import TRAIN, TRAIN_AND_VAL, TaskRef
 from vpbench.core.paths import Paths, data_root
 from vpbench.core.registry import Registry
+from vpbench.core.salt import local_salt
 from vpbench.core.seeding import clip_seed, opaque_id
 from vpbench.core.tasks import (
     SPLITS,
@@ -57,12 +58,17 @@ def given_hash(frames: Frames) -> str:
 
 @dataclass
 class TaskData:
-    """A task on a dataset, with its clips at the task's size."""
+    """A task on a dataset, with its clips at the task's size.
+
+    Attributes:
+        salt: of the names that methods see of clips.
+    """
 
     ref: TaskRef
     task: Task
     dataset: Dataset
     clip_cache: ClipCache
+    salt: str = ""
 
     def conditioning(self, items: Sequence[Item], method: ResolvedMethod) -> Conditioning:
         """What a method may see of some test items; arrays are read-only."""
@@ -77,8 +83,16 @@ class TaskData:
         for array in (frames, label, pose):
             if array is not None:
                 array.setflags(write=False)
-        ids = tuple(opaque_id(self.task.id, item.id) for item in items)
+        ids = tuple(self.opaque(item.id) for item in items)
         return Conditioning(frames, label, pose, self.task.info.fps, ids)
+
+    def opaque(self, name: str) -> str:
+        """What methods know a test item by.
+
+        Args:
+            name: its id.
+        """
+        return opaque_id(self.salt, self.task.id, name)
 
     def given(self, item: Item) -> Frames:
         """The given frames, uint8 [n_max,H,W,3]."""
@@ -197,7 +211,8 @@ def open_task_data(
     chosen = _choose(tasks, ref.task, base)
     task = make_task(dataset, chosen, ref, rendered=rendered, tasks=tasks)
     geometry = Geometry(chosen.size, chosen.resize, native=chosen.native)
-    return TaskData(ref, task, dataset, ClipCache(dataset, geometry, paths.cache))
+    clip_cache = ClipCache(dataset, geometry, paths.cache)
+    return TaskData(ref, task, dataset, clip_cache, local_salt(paths.cache))
 
 
 def tasks_of(dataset: Dataset) -> Sequence[TaskSpec]:
@@ -257,6 +272,7 @@ def make_task(
         tuple(names),
         len(joints),
         tuple(joints),
+        spec.window.gap,
     )
     return Task(
         id=task_id,

@@ -13,6 +13,7 @@ from vpbench.api.errors import VpbenchError
 from vpbench.api.executors import Executor, Handle, StreamsEvents
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import make_folder
+from vpbench.core.lock import report_wait
 from vpbench.core.plan import RunPlan
 from vpbench.core.progress import Event
 from vpbench.harness.jobs.events import EventTail
@@ -20,7 +21,8 @@ from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec
 
 _RETRY_S = 0.3
-"""Seconds between two attempts at a job that another process is doing."""
+_LONGEST_RETRY_S = 5.0
+"""Seconds between two attempts at a job that another process is doing: more from time to time."""
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Job:
         tail: the events of the job.
         end: its last event, once it has come.
         answers: events that answer a probe.
+        pause: seconds before the next attempt, where another process is doing it.
+        resumes: when that is, on the clock of `time.monotonic`; 0 where it need not wait.
     """
 
     spec: JobSpec
@@ -43,6 +47,8 @@ class Job:
     tail: EventTail | None = None
     end: Event = field(default_factory=dict[str, Any])
     answers: list[Event] = field(default_factory=list[Event])
+    pause: float = 0.0
+    resumes: float = 0.0
 
     @property
     def ended(self) -> bool:
@@ -116,9 +122,19 @@ class Dispatcher:
         job.handle = executor.submit(job.path, *job.needs)
 
     def again(self, job: Job) -> None:
-        """Start a job once more whose work another process was doing."""
-        time.sleep(_RETRY_S)
-        self.add(job)
+        """Start a job once more after a while: another process was doing the work.
+
+        The attempt leaves no files: a wait may take hours.
+        """
+        for path in (job.path, job.path.with_suffix(".jsonl")):
+            path.unlink(missing_ok=True)
+        self._by_path.pop(job.path, None)
+        job.pause = min(_LONGEST_RETRY_S, max(_RETRY_S, 1.5 * job.pause))
+        job.resumes = time.monotonic() + job.pause
+        job.handle, job.tail = None, None
+        if job.stage is not None:
+            report_wait(job.stage.folder.lock)
+        self.add(job, start=False)
 
     def ended(self) -> list[Job]:
         """Wait a moment; jobs that have ended since, taken out of the list.
@@ -126,9 +142,13 @@ class Dispatcher:
         Raises:
             VpbenchError: all jobs wait, and none is running.
         """
-        if not any(job.handle is not None for job in self.jobs):
+        for job in self.jobs:
+            if 0 < job.resumes <= time.monotonic():
+                job.resumes = 0.0
+                self.start(job)
+        if not any(job.handle is not None or job.resumes for job in self.jobs):
             raise VpbenchError("stages wait for each other and none can start.")
-        self.executor.poll(0.5)
+        self._poll()
         if not isinstance(self.executor, StreamsEvents):
             for job in self.jobs:
                 self._listen(job)
@@ -137,6 +157,12 @@ class Dispatcher:
             self.jobs.remove(job)
             self._listen(job)
         return finished
+
+    def _poll(self) -> None:
+        """Let the executor work for a moment, or wait where it has nothing to do."""
+        self.executor.poll(0.5)
+        if all(job.handle is None for job in self.jobs):
+            time.sleep(_RETRY_S)
 
     def of(self, run: RunPlan) -> list[Job]:
         """Jobs of one run alone."""
@@ -148,9 +174,12 @@ class Dispatcher:
             self._executor.close()
 
     def _streamed(self, path: Path, event: Event) -> None:
-        """An executor passes an event on; those that are logged are read from the log."""
+        """An executor passes an event on; those that are logged are read from the log.
+
+        The start is worth hearing twice: then it comes in time.
+        """
         job = self._by_path.get(path)
-        if job is not None and event["event"] == "progress":
+        if job is not None and event["event"] in ("start", "progress", "output"):
             self.on_event(job, event)
 
     def _listen(self, job: Job) -> None:
@@ -158,7 +187,7 @@ class Dispatcher:
         for event in [] if job.tail is None else job.tail.new():
             if event["event"] == "end":
                 job.end = event
-            elif event["event"] in ("probe", "score-probe"):
+            elif event["event"] in ("probe", "score-probe", "leak-probe"):
                 job.answers.append(event)
             else:
                 self.on_event(job, event)

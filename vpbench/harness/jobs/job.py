@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from vpbench.api.errors import UsageError, VpbenchError
+from vpbench.api.errors import UsageError
 from vpbench.core import schema
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.discovery import installed
@@ -23,6 +23,7 @@ from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
+from vpbench.harness.prediction.leaks import leak_answer
 from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
@@ -33,7 +34,7 @@ from vpbench.harness.scoring.score import score_run, wanted_metrics
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
-Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe"]
+Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe", "leak-probe"]
 SCORING = ("features", "score", "score-probe")
 """Kinds of jobs that need no method: their workers never load one's code."""
 
@@ -110,7 +111,8 @@ class JobSpec:
     Attributes:
         kind: "stage" fits one stage, "predict" makes shards of a run, "probe" predicts some again,
             "features" fills the cache of set metrics, "score" draws a run's preview and scores it,
-            "score-probe" computes some scores again.
+            "score-probe" computes some scores again, "leak-probe" predicts a shard again without
+            the futures of its clips.
         code: whose code the worker will load: a method's name, a plugin's metric; "" for none.
         stage: key of the stage to make.
         metrics: names of the metrics to score.
@@ -229,6 +231,11 @@ class Session:
                 pick_device(job.device),
                 report,
             )
+        if job.kind == "leak-probe":
+            device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"
+            answer = leak_answer(run, task_data, plugins, device, job.paths.cache)
+            report({"event": "leak-probe", **asdict(answer)})
+            return "done"
         maker = self._recorded(job, run, task_data, plugins)
         if job.kind == "probe":
             result = probe_prediction(run, task_data, maker)
@@ -280,7 +287,7 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
     """The plan that a job carries, with the specs that this process sees.
 
     Raises:
-        VpbenchError: the plugins here differ from those that the plan was made with.
+        UsageError: the plugins here differ from those that the plan was made with.
     """
     task = task_data.task
     ref = MethodRef.parse(planned.method)
@@ -289,7 +296,7 @@ def rebuild(planned: PlannedRun, task_data: TaskData, plugins: Registry) -> RunP
     by_key = {node.key: node for node in nodes}
     stages = [s for s in planned.stages if s.key in by_key]
     if digest(method.identity()) != planned.identity or len(stages) != len(planned.stages):
-        raise VpbenchError(
+        raise UsageError(
             f"{planned.method}: another version of its plugin is installed here than the job was "
             "planned with.",
             fix="Run again.",

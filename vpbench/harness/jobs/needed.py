@@ -20,6 +20,11 @@ def method_plugins(run: RunPlan, registry: Registry) -> tuple[str, ...]:
     Those of the method, of all that fills its slots, of the methods that train these, and of
     components that these methods train, for they decide which parameters a stage shares.
     """
+    return _sources(method_rows(run, registry))
+
+
+def method_rows(run: RunPlan, registry: Registry) -> list[Entry]:
+    """The rows of the registry that a run is resolved from; see `method_plugins`."""
     methods = [run.method, *(stage.node.method for stage in run.stages)]
     parts = {part.spec.name for method in methods for part in method.slots.values()}
     owners = {method.spec.name for method in methods}
@@ -29,13 +34,25 @@ def method_plugins(run: RunPlan, registry: Registry) -> tuple[str, ...]:
         trained_here = isinstance(row.spec, ComponentSpec) and _owner(row.spec) in owners
         if row.name in parts or trained_here:
             rows.append(row)
-    return _sources(rows)
+    return rows
+
+
+def needs_of(run: RunPlan) -> tuple[int, int, float]:
+    """Cores, GPUs and GiB of a job that predicts."""
+    needs = run.method.capabilities
+    return needs.cpus, needs.gpus, needs.memory_gib
 
 
 def scoring_plugins(metrics: Iterable[MetricSpec], registry: Registry) -> tuple[str, ...]:
     """Where the specs of some metrics stand."""
     names = {metric.name for metric in metrics}
     return _sources(row for row in registry.of("metric") if row.name in names)
+
+
+def set_metrics(metrics: Iterable[Wanted], names: Sequence[str]) -> tuple[str, ...]:
+    """Set metrics of vpbench among some: their features are computed side by side."""
+    own = (w for w in metrics if w.name in names and w.built_in and w.spec.kind == "set")
+    return tuple(w.name for w in own)
 
 
 def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]]]:

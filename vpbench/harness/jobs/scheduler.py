@@ -16,11 +16,15 @@ from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import fetch_for_run
-from vpbench.harness.inputs.task_data import TaskData, index_ref
+from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
-from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun, code_of
-from vpbench.harness.jobs.needed import job_plugins, scoring_groups
+from vpbench.harness.jobs.job import JobSpec, Kind
+from vpbench.harness.jobs.job_maker import JobMaker
+from vpbench.harness.jobs.leaks import foreign, judge_leaks
+from vpbench.harness.jobs.needed import needs_of, scoring_groups, set_metrics
+from vpbench.harness.jobs.overall import Overall
+from vpbench.harness.jobs.refit import Refits
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
 from vpbench.harness.prediction.shards import shard_done, shards
@@ -63,10 +67,12 @@ class Scheduler:
             Slots.of_machine(options.workers),
             self._on_event,
         )
+        self.jobs = JobMaker(task_data, registry, paths, options, self.metrics)
+        self.overall = Overall(report, self.dispatch.slots.cpus)
+        self.refits = Refits(plan.runs, wanted=options.refit)
         self._stages_done: set[Path] = set()
         self._waiting: list[RunResult] = []
         self._real_started = False
-        self._count = 0
 
     def run(self) -> list[RunResult]:
         """Do everything; a failed run leaves the others.
@@ -81,6 +87,7 @@ class Scheduler:
             for result in self.results.values():
                 self._guarded(result, self._start)
             while self.dispatch.jobs:
+                self.overall.tell()
                 for job in self.dispatch.ended():
                     self._ended(job)
         finally:
@@ -100,11 +107,10 @@ class Scheduler:
         if code != 130:  # interrupted: the method did not fail
             write_failure(result.run, reason, code, trace)
         self.report(result.event(self.options.until))
+        self.overall.drop_run(str(result.run.folder.path))
         for job in self.dispatch.of(result.run):
             if job.handle is not None:
                 job.handle.cancel()
-
-    # -- one run, step by step -------------------------------------------------------------
 
     def _fetch(self, result: RunResult) -> None:
         """Fetch what the jobs of a run will need; they use no network themselves."""
@@ -116,11 +122,12 @@ class Scheduler:
             return
         for stage in run.stages:
             if stage.origin == "to fit" and (
-                self.options.refit or stage.stale or not stage.folder.complete()
+                self.refits.due(stage) or stage.stale or not stage.folder.complete()
             ):
                 self._submit_stage(stage, run)
             elif stage.needed:
                 self._stages_done.add(stage.folder.path)
+        self.overall.plan_run(str(run.folder.path), self.options.until)
         self._advance(result)
 
     def _submit_stage(self, stage: StagePlan, run: RunPlan) -> None:
@@ -132,15 +139,17 @@ class Scheduler:
             return
         if stage.folder.complete():
             retire(stage.folder.path)
+            self.refits.begun(stage)
         needs = run.method.capabilities
         spec = self._spec("stage", run, stage=stage.node.key, threads=self.threads)
         job = Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage)
+        self.overall.plan("fit", str(stage.folder.path))
         self.dispatch.add(job, start=False)
         self._start_ready()
 
     def _start_ready(self) -> None:
         for job in self.dispatch.jobs:
-            if job.stage is None or job.handle is not None:
+            if job.stage is None or job.handle is not None or job.resumes:
                 continue
             by_key = {s.node.key: s for s in job.runs[0].stages}
             if all(by_key[k].folder.path in self._stages_done for k in job.stage.node.needs):
@@ -172,7 +181,7 @@ class Scheduler:
             return
         elif state.status == "changed":
             result.changed = list(state.modules)
-            self._submit(self._spec("probe", run), run, self._needs(run))
+            self._submit(self._spec("probe", run), run, needs_of(run))
             return
         self._predict(result)
 
@@ -190,7 +199,13 @@ class Scheduler:
         self._warm_real(run)
         result.fresh = True
         for _ in range(min(len(todo), self.dispatch.slots.cpus)):
-            self._submit(self._spec("predict", run), run, self._needs(run))
+            self._submit(self._spec("predict", run), run, needs_of(run))
+
+    def _leaks_probed(self, result: RunResult, job: Job) -> None:
+        """The leak probe has answered, or could not be made."""
+        if not result.run.folder.manifest.is_file():  # as if another process was faster
+            result.leaks = judge_leaks(result.run, job.answers, job.trouble)
+        self._predicted(result)
 
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the predictions has answered."""
@@ -206,8 +221,12 @@ class Scheduler:
         run = result.run
         if self.dispatch.of(run):
             return
+        self.overall.finish("predict", str(run.folder.path))
         if not run.folder.manifest.is_file():
-            close_prediction(run, self.task_data.task, self.paths)
+            if result.leaks is None and foreign(run, self.registry):
+                self._submit(self._spec("leak-probe", run), run, needs_of(run))
+                return
+            close_prediction(run, self.task_data.task, self.paths, result.leaks or ())
         if self.options.until == "predict":
             if result.fresh:
                 self._submit(self._spec("score", run), run)  # draws the preview
@@ -243,7 +262,7 @@ class Scheduler:
             self._finished(result)
             return
         result.fresh = True
-        if not self._set_metrics(result.todo):
+        if not set_metrics(self.metrics, result.todo):
             self._featured(result)
             return
         self._warm_real(run)
@@ -264,15 +283,10 @@ class Scheduler:
         for code, names in scoring_groups([w for w in self.metrics if w.name in metrics]):
             self._submit(self._spec(kind, run, metrics=names, code=code), run)
 
-    def _set_metrics(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Set metrics of vpbench among some: their features are computed side by side."""
-        own = (w for w in self.metrics if w.name in names and w.built_in and w.spec.kind == "set")
-        return tuple(w.name for w in own)
-
     def _warm_real(self, run: RunPlan) -> None:
         """Features of the true futures, which every run is compared with; once, by the first."""
         scored = [w for w in self.metrics if not self._absent(w)]
-        names = self._set_metrics([w.name for w in scored])
+        names = set_metrics(self.metrics, [w.name for w in scored])
         if self._real_started or not names:
             return
         self._real_started = True
@@ -283,7 +297,7 @@ class Scheduler:
 
     def _warm(self, run: RunPlan, side: Literal["real", "fake"], names: Sequence[str]) -> None:
         count = min(self.dispatch.slots.cpus, len(shards(self.task_data.task)))
-        metrics = self._set_metrics(names)
+        metrics = set_metrics(self.metrics, names)
         for k in range(count):
             spec = self._spec("features", run, metrics=metrics, side=side, part=(k, count))
             self._submit(spec, run, owned=side == "fake")
@@ -291,34 +305,14 @@ class Scheduler:
     def _finished(self, result: RunResult) -> None:
         if self.dispatch.of(result.run):
             return
+        self.overall.finish("score", str(result.run.folder.path))
         clear_failures(result.run)
         result.seconds = seconds_of(result.run)
         self.report(result.event(self.options.until))
 
-    # -- jobs --------------------------------------------------------------------------------
-
     def _spec(self, kind: Kind, run: RunPlan, **fields: Any) -> JobSpec:
-        self._count += 1
-        code = fields.pop("code", code_of(kind, run))
-        scored = [w.spec for w in self.metrics if w.name in fields.get("metrics", ())]
-        return JobSpec(
-            kind=kind,
-            id=f"{kind}-{self._count}",
-            ref=self.task_data.ref,
-            paths=self.paths,
-            plugins=self.options.plugins,
-            run=PlannedRun.of(run),
-            device=self.options.device,
-            sources=job_plugins(kind, run, scored, self.registry),
-            index=index_ref(self.task_data),
-            recompute=self.options.recompute or self.results[str(run.folder.path)].recompute,
-            code=code,
-            **fields,
-        )
-
-    def _needs(self, run: RunPlan) -> tuple[int, int, float]:
-        needs = run.method.capabilities
-        return needs.cpus, needs.gpus, needs.memory_gib
+        recompute = self.options.recompute or self.results[str(run.folder.path)].recompute
+        return self.jobs.spec(kind, run, recompute=recompute, **fields)
 
     def _submit(
         self,
@@ -331,6 +325,9 @@ class Scheduler:
 
     def _on_event(self, job: Job, event: Event) -> None:
         folder = job.spec.run.folder
+        if job.spec.side != "real":
+            of = job.stage.folder.path if job.stage is not None else folder
+            self.overall.hear(job.spec.kind, str(of), event)
         if event["event"] == "missing" and folder in self.results:
             self.results[folder].missing |= event["metrics"]
         self.report({**event, "method": job.spec.run.method, "run": folder})
@@ -352,13 +349,15 @@ class Scheduler:
         reason = job.trouble
         if job.spec.side == "real":
             self._real_ended(reason)
-        elif reason is not None:
+        elif reason is not None and job.spec.kind != "leak-probe":
             for result in results:
                 self._fail(result, reason, job.end.get("code") or 1, job.end.get("trace", ""))
             if job.stage is not None:
                 self._drop_dependants(job.stage)
         else:
             if job.stage is not None:
+                self.overall.finish("fit", str(job.stage.folder.path))
+                self.refits.trained(job.stage)
                 self._stages_done.add(job.stage.folder.path)
                 self._start_ready()
             for result in results:
@@ -382,6 +381,7 @@ class Scheduler:
             "probe": lambda result: self._probed(result, job.answers),
             "features": self._featured,
             "score-probe": lambda result: self._scores_probed(result, job.answers),
+            "leak-probe": lambda result: self._leaks_probed(result, job),
             "score": self._finished,
         }
         return steps[job.spec.kind]

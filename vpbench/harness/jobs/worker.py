@@ -11,15 +11,17 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core.child import keep_environment
+from vpbench.core.children import end_with_parent
+from vpbench.core.lock import announce_waits
 from vpbench.core.progress import Event
 from vpbench.core.provenance import peak_memory_mib
+from vpbench.core.trouble import sentence_of
 from vpbench.harness.jobs.events import EventLog
 from vpbench.harness.jobs.job import JobSpec, Session
 from vpbench.harness.training.context import STOP
@@ -55,6 +57,7 @@ def run_file(path: Path, session: Session, out: TextIO) -> int:
         if job.events:
             report = EventLog(Path(job.events), send, progress=job.log_progress)
         _limit_threads(job.threads)
+        announce_waits(lambda text: report({"event": "note", "text": text}))
         report({"event": "start", "job": job.id, "pid": os.getpid()})
         end["status"] = session.do(job, report)
         _limit_threads(job.threads)  # packages that were imported by the job
@@ -63,10 +66,13 @@ def run_file(path: Path, session: Session, out: TextIO) -> int:
         end |= {"reason": str(error), "code": code, "error": type(error).__name__}
         if error.__cause__ is not None:  # a plugin's own fault: where it happened
             end["trace"] = "".join(traceback.format_exception(error.__cause__))
+            sys.stderr.write(end["trace"])  # which goes to the log of the job
     except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
         traceback.print_exc()
-        code = 70
-        end |= {"reason": describe_error(error), "code": code, "error": type(error).__name__}
+        known = sentence_of(error)
+        code = 70 if known is None else known.exit_code
+        reason = f"a bug in vpbench: {describe_error(error)}" if known is None else str(known)
+        end |= {"reason": reason, "code": code, "error": type(error).__name__}
         end["trace"] = traceback.format_exc()
     end["peak_mib"] = round(peak_memory_mib())
     report(end)
@@ -93,16 +99,8 @@ def _watch_parent() -> None:
     At the next safe point if there is one within a few seconds, else on the spot: a method that
     hangs in predict would hold its locks for ever.
     """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        STOP.set()
-        time.sleep(ORPHAN_GRACE_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
+    gone = end_with_parent(pipe=0, grace_s=ORPHAN_GRACE_S)
+    threading.Thread(target=lambda: gone.wait() and STOP.set(), daemon=True, name="stop").start()
 
 
 def main(arguments: list[str]) -> int:

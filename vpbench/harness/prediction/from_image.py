@@ -13,7 +13,7 @@ from vpbench.api.errors import BadData, Refused, UnknownName, UsageError
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
 from vpbench.core.hashing import file_sha256
 from vpbench.core.methods import ResolvedMethod
-from vpbench.core.seeding import clip_seed, opaque_id
+from vpbench.core.seeding import clip_seed
 from vpbench.harness.prediction.loaded import Intermediates, LoadedMethod
 from vpbench.harness.prediction.shards import call_predict
 from vpbench.media.geometry import Geometry
@@ -163,7 +163,7 @@ def predict_picture(
 def picture_given(loaded: LoadedMethod, picture: Picture) -> Conditioning:
     """A picture as the one given frame of a clip without label."""
     task = loaded.task_data.task
-    name = (opaque_id(task.id, picture.id),)
+    name = (loaded.task_data.opaque(picture.id),)
     return Conditioning(np.array(picture.frame)[None, None], None, None, task.info.fps, name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import cast
 
 from vpbench import __version__
@@ -22,8 +23,11 @@ from vpbench.harness.prediction.inputs import files_beside
 from vpbench.harness.prediction.shards import Shard, shards
 
 
-def close_prediction(run: RunPlan, task: Task, paths: Paths) -> str:
+def close_prediction(run: RunPlan, task: Task, paths: Paths, notes: Sequence[str] = ()) -> str:
     """Write the manifest once all shards are there, and return its hash.
+
+    Args:
+        notes: what else a reader of the row must know.
 
     Raises:
         HashMismatch: a shard is not what its record says.
@@ -51,7 +55,7 @@ def close_prediction(run: RunPlan, task: Task, paths: Paths) -> str:
                     "shards": rows,
                     "stages": _stage_rows(run, task),
                     "inputs": _all_inputs(run, records, paths),
-                    "notes": _notes(records),
+                    "notes": [*_notes(records), *notes],
                     "closed": time.time(),
                 },
                 lock.check,

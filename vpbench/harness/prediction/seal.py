@@ -128,4 +128,4 @@ def _relabelled(probe: TaskData, task_data: TaskData) -> TaskData:
         class_names=task_data.task.info.class_names,
     )
     task = replace(probe.task, items={**probe.task.items, "test": items}, info=info)
-    return TaskData(probe.ref, task, probe.dataset, probe.clip_cache)
+    return replace(probe, task=task)

@@ -106,7 +106,8 @@ def predict_shards(
         for index in list(todo):
             if STOP.is_set():
                 raise Interrupted(f"{run.name} was stopped; run the same command to resume.")
-            if not shard_done(run.folder, index):
+            resumed = shard_done(run.folder, index)
+            if not resumed:
                 watch = watches.setdefault(index, LockWatch(_lock_path(run.folder, index)))
                 lock = watch.try_lock(lambda text: report({"event": "note", "text": text}))
                 if lock is None:
@@ -124,6 +125,7 @@ def predict_shards(
                     "done": done,
                     "total": total,
                     "shard": index,
+                    "resumed": resumed,
                 }
             )
         if todo and not progressed:  # all that is left is locked by other processes
@@ -216,7 +218,7 @@ def call_predict(
             frames = instance.predict(given, horizon, seeds)
     except VpbenchError:
         raise
-    except Exception as error:  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
         raise MethodFailed(f"{name} failed while predicting: {describe_error(error)}") from error
     check_frames(frames, (*seeds.shape, horizon, *given.frames.shape[2:]), name)
     return frames
@@ -258,5 +260,14 @@ def read_shard(folder: RunDir, row: ManifestRow) -> Frames:
         raise HashMismatch(
             f"{path} is not what was written.", fix=f"Delete {folder.path} and run again."
         )
+    return _unpack(data)
+
+
+def read_array(path: Path) -> Frames:
+    """The frames in the array file of a shard, unchecked: uint8 [b,S,T,H,W,3]."""
+    return _unpack(path.read_bytes())
+
+
+def _unpack(data: bytes) -> Frames:
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         return stored["frames"]

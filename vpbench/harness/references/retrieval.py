@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.types import Conditioning, Frames, Seeds, TaskInfo
-from vpbench.core.seeding import opaque_id
 from vpbench.core.tasks import Item
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class RealOther(_Retrieval):
         for item in _order(task_data.task.test):
             label = item.clip.label
             pool = pools[label] or everything
-            self.partner[opaque_id(task_data.task.id, item.id)] = pool[taken[label] % len(pool)]
+            self.partner[task_data.opaque(item.id)] = pool[taken[label] % len(pool)]
             taken[label] += 1
 
     def predict(self, given: Conditioning, horizon: int, seeds: Seeds) -> Frames:

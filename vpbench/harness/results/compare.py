@@ -30,6 +30,7 @@ from vpbench.harness.results.finished_runs import (
     tasks_of,
     unable,
 )
+from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.rows import fill_floors, row_json, run_command
 from vpbench.harness.results.run_state import Seen
@@ -252,6 +253,8 @@ def _groups(
         doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
         row.doubts = [text for text in doubts if text]
     words = query.words(runs)
+    horizon = task["horizon"]
+    mark_implausible(rows, horizon, _columns(rows, horizon, ["psnr"], Comparison()))
     counts = sorted({f for r in rows for run in r.runs for _, f in run.scores})
     groups: list[schema.GroupJson] = []
     for frames in sorted(counts, key=lambda f: f != task["horizon"]) or [task["horizon"]]:

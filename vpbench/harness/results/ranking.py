@@ -53,6 +53,7 @@ class Row:
         unable: why it has none and never will, such as "needs pose"; "" where it could.
         failed: why the last attempt failed; its earlier runs are not shown then.
         doubts: why its results may not be what a run would make now.
+        implausible: its frames are those of the true future, nearly or exactly.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Row:
     unable: str = ""
     failed: str = ""
     doubts: list[str] = field(default_factory=list[str])
+    implausible: bool = False
 
     def fits(self, frames: int, column: Column) -> list[list[ScoreRecord]]:
         """Scores in one column: a list for each training run, with one entry a seed."""

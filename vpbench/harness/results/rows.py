@@ -11,6 +11,7 @@ from vpbench.core.options import TRAIN
 from vpbench.core.records import RunInputs
 from vpbench.core.samples import Difference, figure
 from vpbench.harness.results.finished_runs import FinishedRun, training
+from vpbench.harness.results.plausible import REASON
 from vpbench.harness.results.ranking import Column, Row, mean_value, sample_of
 from vpbench.harness.scoring.score_record import score_json
 
@@ -132,6 +133,7 @@ def _notes(row: Row, words: Sequence[str]) -> list[str]:
     if row.doubts:
         check = run_command([row.name], row.runs[0].inputs, words)
         notes = [f"{text}: `{check}` checks it" for text in row.doubts]
+    notes += not_comparable_notes([REASON] if row.implausible else [])
     for run in row.runs:
         notes += run.manifest["notes"]
         notes += not_comparable_notes(_limited(run))
@@ -147,7 +149,7 @@ def _notes(row: Row, words: Sequence[str]) -> list[str]:
 
 def _not_comparable(row: Row) -> list[str]:
     """Why the row may not be ranked, each reason once; empty for a row that may."""
-    reasons: list[str] = []
+    reasons: list[str] = [REASON] if row.implausible else []
     for run in row.runs:
         reasons += _limited(run)
         for stage in run.stages:

@@ -11,6 +11,7 @@ from vpbench import __version__
 from vpbench.api.errors import Corrupt, HashMismatch
 from vpbench.core import provenance, schema
 from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.leftovers import sweep
 from vpbench.core.names import safe_name
 from vpbench.core.options import RunOptions
 from vpbench.core.plan import RunPlan
@@ -22,8 +23,12 @@ from vpbench.harness.results.run_state import stage_hashes
 
 
 def write_record(run: RunPlan, task_data: TaskData, options: RunOptions) -> None:
-    """Write run.json and env/ once, when all stages that the run loads are there."""
+    """Write run.json and env/ once, when all stages that the run loads are there.
+
+    What killed processes have left in the folder is removed.
+    """
     folder = run.folder
+    sweep([folder.path])
     if folder.record.is_file():
         return
     make_folder(folder.path / "env")

@@ -24,6 +24,7 @@ class RunResult:
         todo: metrics that are to be scored.
         changed: modules that have changed since the result was made.
         answers: what probes of its scores have computed.
+        leaks: notes of the leak probe; None before it.
         recompute: its set metrics do not use features that come with vpbench.
     """
 
@@ -37,6 +38,7 @@ class RunResult:
     todo: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
     recompute: bool = False
+    leaks: list[str] | None = None
     answers: list[Event] = field(default_factory=list[Event])
 
     def event(self, until: str) -> Event:

@@ -234,7 +234,10 @@ def _score(
     for metric in running:  # those that another process was scoring
         path = folder.score(metric.wanted.name, metric.short_fingerprint)
         while not path.is_file():
-            if watches[metric.short_fingerprint].try_lock() is not None:
+            if (lock := watches[metric.short_fingerprint].try_lock()) is not None:
+                lock.release()
+                if path.is_file():
+                    break
                 raise Missing(
                     f"{metric.wanted.name} was not finished by the other process that scored it.",
                     fix="Run again.",

@@ -8,6 +8,7 @@ from typing import Any
 from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
 from vpbench.api.types import TaskInfo
 from vpbench.core.checkpoints import filled_slot
+from vpbench.core.loading import first_line
 from vpbench.core.methods import ResolvedComponent, ResolvedMethod
 from vpbench.core.plan import StagePlan
 from vpbench.core.registry import Registry
@@ -114,6 +115,5 @@ def load_node(
 
 
 def describe_error(error: BaseException) -> str:
-    """Type and first line of an exception, for one-sentence messages."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+    """Type, first line and place of an exception, for one-sentence messages."""
+    return first_line(error)

@@ -17,14 +17,16 @@ from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan, content
 from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.files import Guard, make_folder, write_bytes, write_json
+from vpbench.core.leftovers import sweep
 from vpbench.core.lock import LockWatch, RunLock
-from vpbench.core.progress import Report, silent
+from vpbench.core.progress import Event, Report, silent
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import StageDir, write_sealed
 from vpbench.core.seeding import seed_of
 from vpbench.core.stages import StageNode
 from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData, training_clips
+from vpbench.harness.inputs.train_only import train_only
 from vpbench.harness.training.context import STOP, StageContext
 from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
 from vpbench.harness.training.views import FrameView, PointView
@@ -40,9 +42,10 @@ def train_view(task_data: TaskData, base: Sequence[str | int]) -> FrameView:
     """Training and validation clips; the test split is not in it."""
     from vpbench.media.augment import mirror_pairs
 
+    clips = training_clips(task_data)
     return FrameView(
-        task_data.clip_cache,
-        training_clips(task_data),
+        train_only(task_data.clip_cache, clips),
+        clips,
         task_data.task.training_window,
         tuple(base),
         mirror_pairs(task_data.task.info.joint_names),
@@ -53,9 +56,10 @@ def point_view(task_data: TaskData, base: Sequence[str | int], folder: Path) -> 
     """The same clips as the keypoints that a labels stage has stored in `folder`."""
     from vpbench.media.augment import mirror_pairs
 
+    clips = training_clips(task_data)
     return PointView(
-        task_data.clip_cache,
-        training_clips(task_data),
+        train_only(task_data.clip_cache, clips),
+        clips,
         task_data.task.training_window,
         tuple(base),
         mirror_pairs(task_data.task.info.joint_names),
@@ -91,6 +95,7 @@ def run_stage(
     with lock:
         if folder.complete():
             return "done"
+        sweep([folder.path])
         _make(stage, stages, task_data, registry, cache, threads, device, report, lock)
     return "done"
 
@@ -268,7 +273,7 @@ def call_fit(node: StageNode, target: Any, data: FrameView | PointView, ctx: Sta
         raise
     except (VpbenchError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
         raise MethodFailed(f"{node.label} failed while fitting: {describe_error(error)}") from error
 
 
@@ -348,14 +353,16 @@ def label_clips(
             if STOP.is_set():
                 raise Interrupted(f"{label} was stopped; run the same command to resume.")
             path = folder.checkpoint / f"{split}-{i:05d}.npz"
-            if not path.is_file():
+            resumed = path.is_file()
+            if not resumed:
                 frames = list(range(view.length(split, i)))
                 points = detect_clip(
                     detector, view.read(split, i, frames), view.pose(split, i, frames)
                 )
                 _save_points(path, points, guard)
             done += 1
-            report({"event": "progress", "what": label, "done": done, "total": total})
+            event: Event = {"event": "progress", "what": label, "done": done, "total": total}
+            report({**event, "resumed": resumed})
     write_json(folder.checkpoint / "index.json", index, guard)
 
 

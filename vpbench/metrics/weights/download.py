@@ -18,6 +18,7 @@ from typing import IO
 
 from vpbench.api.errors import HashMismatch, MissingWeights
 from vpbench.core import download
+from vpbench.core.children import remember
 from vpbench.core.download import Progress
 from vpbench.core.files import make_folder
 from vpbench.core.hashing import file_sha256
@@ -119,6 +120,7 @@ def _process(command: list[str]) -> Generator[IO[str]]:
         errors="replace",
         env=environment,
     )
+    remember(process)
     try:
         assert process.stdout is not None
         with process.stdout:
@@ -126,7 +128,7 @@ def _process(command: list[str]) -> Generator[IO[str]]:
     finally:
         if process.poll() is None:
             try:
-                process.wait(5)
+                process.wait(2)
             except subprocess.TimeoutExpired:
                 process.terminate()
                 process.wait()

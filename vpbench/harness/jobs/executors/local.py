@@ -22,16 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from vpbench.core.children import remember
 from vpbench.core.progress import Event
 from vpbench.core.provenance import cores, memory_gib
 
 _TAIL = 2000
 """Bytes of standard error that are searched for the last line of a worker that died."""
 
+_OUTPUT = 1 << 20
+"""Bytes of what a job prints that are kept."""
+
 _MEMORY_SHARE = 0.9
 """Of the main memory, for jobs: the rest is for the system and for this process."""
 
-GRACE_S = 4.0
+GRACE_S = 3.5
 """What workers get to store their state when they are asked to stop, all together: a user waits
 at a prompt. A fit that needs longer loses the steps since its last checkpoint, nothing else."""
 
@@ -102,6 +106,12 @@ class _Worker:
     rest: bytes = b""
     log_start: int = 0
 
+    def output(self) -> str:
+        """What was written to standard error during this job; of much, the end."""
+        size = self.log.seek(0, os.SEEK_END)
+        self.log.seek(max(self.log_start, size - _OUTPUT))
+        return self.log.read().decode(errors="replace")
+
     def tail(self) -> str:
         """The last line that the worker wrote to standard error during this job."""
         self.log.seek(0, os.SEEK_END)
@@ -149,19 +159,24 @@ class LocalExecutor:
             self._read(cast("_Worker", key.data))
 
     def close(self) -> None:
-        """End all workers; those at work are asked to stop and keep their state."""
-        for worker in self._workers:
-            worker.process.send_signal(signal.SIGTERM)
-            _hang_up(worker)
+        """End all workers; those at work are asked to stop and keep their state.
+
+        A second interrupt meanwhile kills them.
+        """
         deadline = time.monotonic() + GRACE_S  # for all together
-        for worker in list(self._workers):
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
+        try:
+            for worker in self._workers:
+                worker.process.send_signal(signal.SIGTERM)
+                _hang_up(worker)
+            for worker in self._workers:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            for worker in list(self._workers):
+                worker.process.kill()  # does nothing to one that has ended
                 worker.process.wait()
-            self._remove(worker)
-        self._selector.close()
+                self._remove(worker)
+            self._selector.close()
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -210,6 +225,7 @@ class LocalExecutor:
             env=environment,
             start_new_session=True,
         )
+        remember(process)
         worker = _Worker(process, threads, code, cast("IO[bytes]", log))
         assert process.stdout is not None  # stdout=PIPE above
         os.set_blocking(process.stdout.fileno(), False)
@@ -248,13 +264,23 @@ class LocalExecutor:
             self._report(handle.job, event)
             return
         worker.handle = None
+        self._keep_output(worker, handle)
         handle.reason, handle.code = event.get("reason"), event.get("code", 0)
         handle.status = event["status"]
+
+    def _keep_output(self, worker: _Worker, handle: LocalHandle) -> None:
+        """What the job has printed: a file beside the job's, and an event."""
+        text = worker.output()
+        if text.strip():
+            with contextlib.suppress(OSError):  # a full disk: the result itself says so
+                handle.job.with_suffix(".log").write_text(text, errors="replace")
+            self._report(handle.job, {"event": "output", "text": text})
 
     def _died(self, worker: _Worker) -> None:
         code = worker.process.wait()
         handle, worker.handle = worker.handle, None
         if handle is not None:
+            self._keep_output(worker, handle)
             how = (
                 f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
             )

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from vpbench.cli import show
+from vpbench.cli import bars, progress
+from vpbench.core import lock
 
 
 def event(done, total=3000, what="mine:keypoints", method="mine[motion=frozen]", **more):
@@ -26,17 +27,17 @@ def clock(monkeypatch):
     class Clock:
         now = 1000.0
 
-    monkeypatch.setattr(show.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
     return Clock
 
 
 def log(clock, capsys, events):
     """What a log without a terminal shows; every event is (seconds since the start, event)."""
-    with show.Progress() as progress:
-        assert not progress.interactive
+    with progress.Progress() as shown:
+        assert not shown.interactive
         for seconds, one in events:
             clock.now = 1000.0 + seconds
-            progress(one)
+            shown(one)
     return capsys.readouterr().err.splitlines()
 
 
@@ -82,17 +83,17 @@ def test_downloads_are_told_in_megabytes(clock, capsys):
     ],
 )
 def test_times_as_people_say_them(seconds, text):
-    assert show._span(seconds) == text
+    assert bars.span(seconds) == text
 
 
 def drawn(width, *tasks):
     """The bars as text."""
     out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    bars = show._bars(out)
+    drawn = bars.bars(out)
     for fields, done, total in tasks:
-        task = bars.add_task("mine:keypoints", total=total, **fields)
-        bars.update(task, completed=done)
-    out.print(bars.get_renderable())
+        task = drawn.add_task("mine:keypoints", total=total, **fields)
+        drawn.update(task, completed=done)
+    out.print(drawn.get_renderable())
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 
 
@@ -102,7 +103,7 @@ LOSSES = "loss 0.02421  L1 0.4  adversary 0.69  perceptual 9.2"
 def test_a_bar_shows_whose_it_is_how_far_and_the_losses():
     fields = {"method": "mine[motion=frozen]", "values": LOSSES, "unit": ""}
     (line,) = drawn(160, (fields, 1500, 3000))
-    assert line.startswith("mine[motion=frozen] mine:keypoints")  # brackets are no markup
+    assert line[2:].startswith("mine[motion=frozen] mine:keypoints")  # brackets are no markup
     assert "1500/3000" in line and line.endswith(LOSSES)
 
 
@@ -113,3 +114,33 @@ def test_a_narrow_terminal_cuts_the_losses_and_keeps_one_line_each():
     assert len(lines) == 2 and all(len(line) <= 80 for line in lines)
     assert "loss 0.02" in lines[0] and lines[0].endswith("…")
     assert "2.5/5.0 MB" in lines[1]
+
+
+def test_what_an_earlier_process_did_counts_in_no_rate(clock, capsys):
+    events = [(0, event(1, resumed=True)), (0, event(2000, resumed=True)), (10, event(2100))]
+    (line,) = log(clock, capsys, events)
+    assert line.endswith("2100/3000 about 2 min left")  # 100 steps in 10 s
+
+
+def test_a_silent_log_says_what_is_under_way(clock, capsys):
+    with progress.Progress("planning") as shown:
+        clock.now += 40
+        shown._look()
+        shown({"event": "jobs", "done": 3, "total": 12, "left": 300.0})
+        shown(event(10))
+        clock.now += 5
+        shown._look()  # nothing: the last line is not old
+        clock.now += 31
+        shown._look()
+    assert capsys.readouterr().err.splitlines() == [
+        "planning ...",
+        "3 of 12 jobs done, about 5 min left; mine[motion=frozen] mine:keypoints 10/3000",
+    ]
+
+
+def test_waits_and_control_characters(clock, capsys):
+    with progress.Progress() as shown:
+        shown({"event": "note", "text": "a\x1b[31mb"})
+        lock._announce[0]("waiting for somebody")
+    assert lock._announce == []
+    assert capsys.readouterr().err.splitlines() == ["a\\x1b[31mb", "waiting for somebody"]
