@@ -317,6 +317,9 @@ class MetricSpec:
         direction: "up" when more is better.
         version: raise it when any value can change.
         default: scored when no `--metrics` is given.
+        needs_labels: it compares with the classes of clips; datasets without classes have no such
+            column.
+        needs_training: it is fitted on the task's training clips, `ctx.training`.
     """
 
     registry: ClassVar[str] = "metric"
@@ -330,6 +333,8 @@ class MetricSpec:
     version: int
     api: int = 1
     default: bool = True
+    needs_labels: bool = False
+    needs_training: bool = False
     recipes: tuple[str, ...] = ()
     min_frames: int = 1
     min_clips: int = 1

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.confusion import print_recognition
 from vpbench.cli.opening import parse_methods
 from vpbench.cli.show import print_comparison, print_json
 from vpbench.core.options import RunOptions, TaskRef
@@ -16,6 +17,7 @@ Examples:
   vpbench compare copy-last nearest-train
   vpbench compare my-method copy-last --dataset folder:clips --format tex > table.tex
   vpbench compare my-method copy-last --one-table --json
+  vpbench compare my-method real copy-last --metrics action --per-class
   vpbench compare my-method --dataset penn --subset villegas70,no-neighbour"""
 
 
@@ -40,6 +42,11 @@ Examples:
     help="Named parts of the test split to show besides: names, all or none.  [default: "
     "the one that the dataset always shows]",
 )
+@click.option(
+    "--per-class",
+    is_flag=True,
+    help="Recognised actions in full: per class and stream, with McNemar tests of all pairs.",
+)
 @click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
 @click.option("--no-references", is_flag=True, help="Omit the reference rows.")
 @options.storage
@@ -52,6 +59,7 @@ def compare(
     metrics: str | None,
     form: str,
     subsets: str | None,
+    per_class: bool,
     one_table: bool,
     no_references: bool,
     runs: str | None,
@@ -90,6 +98,8 @@ def compare(
         harness.one_table(result)
     if not as_json and form != "json":
         _print(result.json(), form)
+        if per_class:
+            print_recognition(result.groups)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""figure predictions, sweep, translation, ablation, failures."""
+"""figure predictions, sweep, translation, ablation, failures, confusion."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from vpbench.cli import options
+from vpbench.cli.confusion import confusion
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.show import Progress, print_json
 from vpbench.core.options import RunOptions
@@ -24,17 +25,21 @@ Examples:
   vpbench figure translation my-method --out figures
   vpbench figure ablation my-method 'my-method[label=off]' 'my-method[motion=frozen]'
   vpbench figure failures my-method --by ssim --format pdf
+  vpbench figure confusion my-method real
 
 Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
 @click.group(epilog=_EPILOG)
 def figure() -> None:
-    """Draw predictions, sweeps, translations, ablations and failures.
+    """Draw predictions, sweeps, translations, ablations, failures and confusion.
 
     Frames come from the newest finished run where there is one, and from the method itself
     otherwise; keypoints and masks always from the method, for pictures only.
     """
+
+
+figure.add_command(confusion)
 
 
 def _shared(function: F) -> F:

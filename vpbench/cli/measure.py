@@ -51,7 +51,7 @@ def measure(
 
     paths = options.folders(runs, offline)
     plugins = registry()
-    wanted = wanted_metrics(options.split_names(metrics), plugins)
+    wanted = wanted_metrics(options.split_names(metrics), plugins, classes=0)
     with Progress() as progress:
         fetch_metric_weights([w.spec for w in wanted], paths, progress)
         first, second = (open_side(x, plugins, paths, fresh=recompute) for x in (real, fake))

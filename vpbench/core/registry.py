@@ -46,6 +46,7 @@ BUILTIN_MODULES = (
     "vpbench.kit.parts.specs:BUILTIN",
     "vpbench.metrics.specs:BUILTIN",
     "vpbench.metrics.video_specs:BUILTIN",
+    "vpbench.metrics.action.specs:BUILTIN",
     "vpbench.data.specs:BUILTIN",
     "vpbench.harness.jobs.executors.specs:BUILTIN",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 RUN = "vpbench.run/1"
 RUN_RECORD = "vpbench.run-record/2"
@@ -111,6 +111,57 @@ class RowJson(TypedDict):
     not_comparable: list[str]
 
 
+class ShareJson(TypedDict):
+    """A share of `n` predicted clips, all samples of all runs counted.
+
+    `ci95` is Wilson's, None where clips were counted more than once.
+    """
+
+    correct: int
+    n: int
+    share: float | None
+    ci95: list[float] | None
+
+
+class RecognisedJson(TypedDict):
+    """What a recogniser says of one row, over all its runs.
+
+    `confusion` counts [class asked for][class recognised].
+    """
+
+    method: str
+    kind: str
+    overall: ShareJson
+    classes: list[ShareJson]
+    streams: dict[str, ShareJson]
+    confusion: list[list[int]]
+
+
+class PairJson(TypedDict):
+    """Two rows on the clips of both: exact McNemar, and the same adjusted by Holm.
+
+    `only_a` counts the clips that only the first has right. None where a clip is neither right nor
+    wrong, because it has several samples or runs.
+    """
+
+    a: str
+    b: str
+    n: int
+    only_a: int | None
+    only_b: int | None
+    p: float | None
+    p_holm: float | None
+
+
+class RecognitionJson(TypedDict):
+    """One column of recognised actions in full; `pairs` are those of all methods."""
+
+    classes: list[str]
+    chance: float
+    rows: list[RecognisedJson]
+    pairs: list[PairJson]
+
+
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames."""
 
@@ -119,6 +170,7 @@ class GroupJson(TypedDict):
     metrics: dict[str, dict[str, str]]
     rows: list[RowJson]
     comparisons: ComparisonsJson
+    recognition: NotRequired[dict[str, RecognitionJson]]
 
 
 class CompareJson(TypedDict):

@@ -23,17 +23,24 @@ from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
+from vpbench.harness.inputs.training_clips import TaskTrainingClips
 from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
 from vpbench.harness.prediction.shards import predict_shards
-from vpbench.harness.scoring.feature_cache import fake_clips, real_clips, warm_features
+from vpbench.harness.scoring.feature_cache import (
+    fake_clips,
+    prepare_training,
+    real_clips,
+    warm_features,
+)
 from vpbench.harness.scoring.probe import probe_scores
 from vpbench.harness.scoring.score import score_run, wanted_metrics
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
 Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe"]
+Side = Literal["real", "fake", "train"]
 SCORING = ("features", "score", "score-probe")
 """Kinds of jobs that need no method: their workers never load one's code."""
 
@@ -114,7 +121,8 @@ class JobSpec:
         code: whose code the worker will load: a method's name, a plugin's metric; "" for none.
         stage: key of the stage to make.
         metrics: names of the metrics to score.
-        side: for features: "real" for the task's clips, "fake" for the run's.
+        side: for features: "real" for the task's clips, "fake" for the run's, "train" for what
+            metrics are fitted on.
         part: (k, n): every n-th shard from the k-th on.
         sources: where the specs of the plugins stand that the job needs; no others are imported.
         index: of a plugin's dataset, which no job imports.
@@ -132,7 +140,7 @@ class JobSpec:
     code: str = ""
     stage: str = ""
     metrics: tuple[str, ...] = ()
-    side: Literal["", "real", "fake"] = ""
+    side: Side | Literal[""] = ""
     part: tuple[int, int] = (0, 1)
     sources: tuple[str, ...] = ()
     index: IndexRef = field(default_factory=IndexRef)
@@ -252,8 +260,12 @@ class Session:
 def _score(job: JobSpec, task_data: TaskData, plugins: Registry, report: Report) -> None:
     """The kinds of jobs that need no method."""
     folder = RunDir(Path(job.run.folder))
-    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute)
+    training = TaskTrainingClips(task_data)
+    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute, training=training)
     wanted = wanted_metrics(list(job.metrics), plugins)
+    if job.side == "train":
+        prepare_training(job.part, task_data, wanted, plugins, ctx, report)
+        return
     if job.kind == "features":
         clips = real_clips(task_data, job.part) if job.side == "real" else None
         clips = clips or fake_clips(folder, task_data, job.part)

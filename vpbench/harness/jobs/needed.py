@@ -49,6 +49,12 @@ def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]
     return [*([("", built_in)] if built_in else []), *foreign]
 
 
+def with_features(metrics: Sequence[Wanted], names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Built-in metrics, all or some of them, whose features are computed side by side."""
+    own = (w for w in metrics if w.built_in and w.has_features)
+    return tuple(w.name for w in own if names is None or w.name in names)
+
+
 def job_plugins(
     kind: Kind, run: RunPlan, metrics: Iterable[MetricSpec], registry: Registry
 ) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from vpbench.harness.results.finished_runs import (
     unable,
 )
 from vpbench.harness.results.ranking import Column, Row, judge
+from vpbench.harness.results.recognition import recognition_json
 from vpbench.harness.results.rows import fill_floors, row_json
 from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
@@ -258,7 +259,18 @@ def _columns(
     return columns
 
 
-_FIRST = ("fvd", "kvd", "psnr", "ssim", "lpips", "fid", "action", "motion", "diversity")
+_FIRST = (
+    "fvd",
+    "kvd",
+    "psnr",
+    "ssim",
+    "lpips",
+    "fid",
+    "action",
+    "action-2s",
+    "motion",
+    "diversity",
+)
 
 
 def _order(metric: str) -> tuple[int, str]:
@@ -276,7 +288,7 @@ def _group(
     shown = [row_json(row, frames, columns, inputs) for row in rows]
     fill_floors(shown, columns)
     comparisons = judge(rows, shown, frames, columns)
-    return {
+    group: schema.GroupJson = {
         "task": {**task, "dataset": inputs["dataset"]},
         "frames": frames,
         "metrics": {
@@ -286,6 +298,10 @@ def _group(
         "rows": shown,
         "comparisons": comparisons,
     }
+    recognition = recognition_json(rows, shown, frames, columns)
+    if recognition:
+        group["recognition"] = recognition
+    return group
 
 
 def _between(groups: Sequence[schema.GroupJson]) -> list[str]:

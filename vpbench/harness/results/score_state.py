@@ -67,6 +67,8 @@ def inspect_scores(
 
 def _due(wanted: Wanted, task: Task) -> tuple[set[tuple[int, str]], str | None]:
     """(frames, subset) of all scores that a metric should have, and why one cannot be had."""
+    if not wanted.suits(task.info.n_classes):
+        return set(), f"{wanted.name} needs a dataset with classes."
     due: set[tuple[int, str]] = set()
     reason: str | None = None
     for frames in task.frames:

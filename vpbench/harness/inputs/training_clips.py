@@ -1,0 +1,42 @@
+"""The training split of a task, as metrics get it: target windows with their classes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from vpbench.api.types import ClipInfo, Frames
+from vpbench.core.hashing import digest
+from vpbench.core.tasks import clip_of
+from vpbench.harness.inputs.task_data import TaskData
+
+
+class TaskTrainingClips:
+    """The `TrainingClips` of `vpbench.api`, read when they are asked for."""
+
+    def __init__(self, task_data: TaskData) -> None:
+        self.task_data = task_data
+
+    @property
+    def key(self) -> str:
+        """sha256 over everything that the clips depend on."""
+        return self._key
+
+    @property
+    def clips(self) -> Sequence[ClipInfo]:
+        """Each window as a clip, in the order of their ids."""
+        return self._clips
+
+    @functools.cached_property
+    def _key(self) -> str:
+        task = self.task_data.task
+        rows = [[i.id, i.clip.label, i.clip.sha256, i.targets] for i in task.items["train"]]
+        return digest([rows, task.spec.size, dict(task.geometry)])
+
+    @functools.cached_property
+    def _clips(self) -> Sequence[ClipInfo]:
+        return tuple(clip_of(item) for item in self.task_data.task.items["train"])
+
+    def read(self, i: int) -> Frames:
+        """uint8 [T,H,W,3]."""
+        return self.task_data.targets(self.task_data.task.items["train"][i])
