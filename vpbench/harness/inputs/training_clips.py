@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Literal
 
 from vpbench.api.types import ClipInfo, Frames
 from vpbench.core.hashing import digest
@@ -12,10 +13,15 @@ from vpbench.harness.inputs.task_data import TaskData
 
 
 class TaskTrainingClips:
-    """The `TrainingClips` of `vpbench.api`, read when they are asked for."""
+    """The `TrainingClips` of `vpbench.api`, read when they are asked for.
 
-    def __init__(self, task_data: TaskData) -> None:
-        self.task_data = task_data
+    Args:
+        split: "val" for the clips that a choice is made on.
+    """
+
+    def __init__(self, task_data: TaskData, split: Literal["train", "val"] = "train") -> None:
+        self._task_data = task_data
+        self._items = task_data.task.items[split]
 
     @property
     def key(self) -> str:
@@ -29,14 +35,14 @@ class TaskTrainingClips:
 
     @functools.cached_property
     def _key(self) -> str:
-        task = self.task_data.task
-        rows = [[i.id, i.clip.label, i.clip.sha256, i.targets] for i in task.items["train"]]
+        task = self._task_data.task
+        rows = [[i.id, i.clip.label, i.clip.sha256, i.targets] for i in self._items]
         return digest([rows, task.spec.size, dict(task.geometry)])
 
     @functools.cached_property
     def _clips(self) -> Sequence[ClipInfo]:
-        return tuple(clip_of(item) for item in self.task_data.task.items["train"])
+        return tuple(clip_of(item) for item in self._items)
 
     def read(self, i: int) -> Frames:
         """uint8 [T,H,W,3]."""
-        return self.task_data.targets(self.task_data.task.items["train"][i])
+        return self._task_data.targets(self._items[i])

@@ -27,5 +27,23 @@ ACTION = MetricSpec(
 )
 """The canonical recogniser: closed form, so that anyone who has the data has it."""
 
-BUILTIN = (ACTION,)
+ACTION_2S = MetricSpec(
+    name="action-2s",
+    factory="vpbench.metrics.action.two_stream.metric:ActionTwoStream",
+    summary="share of clips whose action a two-stream network recognises (@paper, @cpu: preset)",
+    kind="clip",
+    direction="up",
+    unit="",
+    version=1,
+    default=False,
+    needs_labels=True,
+    recipes=("paper", "cpu"),
+    min_frames=11,
+    citation="Simonyan, Zisserman. Two-Stream Convolutional Networks for Action Recognition in "
+    "Videos. NeurIPS 2014.",
+    expected_failures=ACTION.expected_failures,
+)
+"""The recogniser of Kim et al.'s table 2, whose weights differ from one training to the next."""
+
+BUILTIN = (ACTION, ACTION_2S)
 """Metrics of this package that recognise actions."""
