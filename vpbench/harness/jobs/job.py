@@ -28,6 +28,8 @@ from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, reco
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
 from vpbench.harness.prediction.shards import predict_shards
+from vpbench.harness.prediction.wrong_labels import predict_wrong_labels
+from vpbench.harness.scoring.controllability import score_controllability
 from vpbench.harness.scoring.feature_cache import (
     fake_clips,
     prepare_training,
@@ -39,9 +41,18 @@ from vpbench.harness.scoring.score import score_run, wanted_metrics
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
-Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe"]
+Kind = Literal[
+    "stage",
+    "predict",
+    "probe",
+    "wrong-labels",
+    "features",
+    "score",
+    "score-probe",
+    "controllability",
+]
 Side = Literal["real", "fake", "train"]
-SCORING = ("features", "score", "score-probe")
+SCORING = ("features", "score", "score-probe", "controllability")
 """Kinds of jobs that need no method: their workers never load one's code."""
 
 
@@ -116,6 +127,7 @@ class JobSpec:
 
     Attributes:
         kind: "stage" fits one stage, "predict" makes shards of a run, "probe" predicts some again,
+            "wrong-labels" predicts under them, "controllability" scores that,
             "features" fills the cache of set metrics, "score" draws a run's preview and scores it,
             "score-probe" computes some scores again.
         code: whose code the worker will load: a method's name, a plugin's metric; "" for none.
@@ -126,6 +138,7 @@ class JobSpec:
         part: (k, n): every n-th shard from the k-th on.
         sources: where the specs of the plugins stand that the job needs; no others are imported.
         index: of a plugin's dataset, which no job imports.
+        labels: for wrong labels and what is scored of them: how many there are for each clip.
         recompute: do not use features that come with vpbench.
         events: file that the events go to, one JSON object a line; the last is "end".
         log_progress: put progress there too, for executors that do not stream events.
@@ -145,6 +158,7 @@ class JobSpec:
     sources: tuple[str, ...] = ()
     index: IndexRef = field(default_factory=IndexRef)
     recompute: bool = False
+    labels: int = 0
     threads: int = 1
     device: str = "auto"
     events: str = ""
@@ -241,6 +255,8 @@ class Session:
         if job.kind == "probe":
             result = probe_prediction(run, task_data, maker)
             report({"event": "probe", **asdict(result), "code": maker.code()})
+        elif job.kind == "wrong-labels":
+            predict_wrong_labels(run, task_data, maker, job.labels, report)
         else:
             predict_shards(run, task_data, maker, report)
         return "done"
@@ -274,6 +290,9 @@ def _score(job: JobSpec, task_data: TaskData, plugins: Registry, report: Report)
     if job.kind == "score-probe":
         for verdict in probe_scores(folder, task_data, wanted, plugins, ctx):
             report({"event": "score-probe", **asdict(verdict)})
+        return
+    if job.kind == "controllability":
+        score_controllability(folder, task_data, job.labels, plugins, ctx, report)
         return
     write_preview(folder, task_data)
     missing = score_run(folder, task_data, wanted, plugins, ctx, report)

@@ -47,6 +47,9 @@ def inspect_scores(
     state = ScoreState()
     stored = folder.all_scores(folder.read_manifest()["sha256"])
     for wanted in metrics:
+        if not wanted.suits(task.info.n_classes):
+            state.missing[wanted.name] = f"not scored: {wanted.name} needs a dataset with classes."
+            continue
         absent = [absent_weights[w.name] for w in wanted.spec.weights if w.name in absent_weights]
         if absent:
             state.missing[wanted.name] = f"not scored: {absent[0]}"
@@ -67,8 +70,6 @@ def inspect_scores(
 
 def _due(wanted: Wanted, task: Task) -> tuple[set[tuple[int, str]], str | None]:
     """(frames, subset) of all scores that a metric should have, and why one cannot be had."""
-    if not wanted.suits(task.info.n_classes):
-        return set(), f"{wanted.name} needs a dataset with classes."
     due: set[tuple[int, str]] = set()
     reason: str | None = None
     for frames in task.frames:
