@@ -79,6 +79,31 @@ def shown_interval(group, method, metric):
     return row["scores"][metric]["ci95"]
 
 
+@pytest.mark.e2e
+@pytest.mark.weights
+def test_clips_of_the_class_that_is_asked_for_are_controllable(home, tmp_path):
+    """`class-random` shows real clips of any label; predictions are made once, and checked."""
+    words = ("controllability", "class-random", "--dataset", "puppets", "--labels", 1)
+    early = vpbench(*words, cwd=tmp_path, env=home)
+    assert early.code == 5 and "has no finished run" in early.err
+    run = ("run", "class-random", "--dataset", "puppets", "--metrics", "psnr", "--no-references")
+    assert vpbench(*run, cwd=tmp_path, env=home).code == 0
+    done = vpbench(*words, "--json", cwd=tmp_path, env=home)
+    assert done.code == 0, done.err
+    (row,) = done.json()["rows"]
+    assert row["n"] == 90 and row["value"] >= 0.95 and row["ci95"][0] < row["value"]
+    made = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/*/*/wrong-labels/*")}
+    assert vpbench(*words, "--json", cwd=tmp_path, env=home).json()["rows"] == [row]
+    assert made and made == {p: p.stat().st_mtime_ns for p in made}
+    table = vpbench("compare", "class-random", "--json", cwd=tmp_path, env=home).json()["groups"][0]
+    found = table["recognition"]["controllability"]["rows"][0]
+    assert found["overall"]["share"] == row["value"]
+    refused = vpbench(
+        "controllability", "copy-last", "--dataset", "puppets", cwd=tmp_path, env=home
+    )
+    assert refused.code == 2 and "is given no label" in refused.err
+
+
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_shipped_probe_is_what_the_training_clips_give(monkeypatch, tmp_path, puppets):

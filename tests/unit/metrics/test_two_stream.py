@@ -125,7 +125,7 @@ def test_views_of_a_clip(height, width):
     clip = np.random.default_rng(0).integers(0, 256, (13, height, width, 3), np.uint8)
     item = vw.material(clip, SMALL)
     assert min(item.frames.shape[1:3]) == 32 and len(item.fields) == 12
-    seen = vw.clip_views(item, SMALL)
+    seen = {stream: vw.clip_views(item, stream, SMALL) for stream in nets.STREAMS}
     assert {k: v.shape for k, v in seen.items()} == {
         "spatial": (6, 24, 24, 3),
         "temporal": (6, 24, 24, 20),

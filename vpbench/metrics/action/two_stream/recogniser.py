@@ -17,7 +17,7 @@ from vpbench.core import schema
 from vpbench.core.hashing import digest, file_sha256
 from vpbench.core.rundir import read_sealed
 from vpbench.metrics.action.two_stream.settings import Settings
-from vpbench.metrics.action.two_stream.views import clip_views, material
+from vpbench.metrics.action.two_stream.views import Material, clip_views, material
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -135,8 +135,17 @@ def recognise(
     Returns:
         Stream -> [C], the mean of the softmax over the views; and "fused", the mean of both.
     """
-    views = clip_views(material(clip, settings), settings)
-    found = {name: _softmax(network, name, views[name]) for name, network in networks.items()}
+    return recognise_material(networks, material(clip, settings), settings)
+
+
+def recognise_material(
+    networks: Mapping[str, nn.Module], item: Material, settings: Settings
+) -> dict[str, Floats]:
+    """As `recognise`, of a clip whose flow is there already."""
+    found = {
+        name: _softmax(network, name, clip_views(item, name, settings))
+        for name, network in networks.items()
+    }
     return {**found, "fused": np.mean([found[name] for name in sorted(found)], axis=0)}
 
 

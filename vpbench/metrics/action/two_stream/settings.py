@@ -71,13 +71,14 @@ PRESETS = {
         backbone="test_resnet",
         short_side=64,
         crop=56,
-        steps=1500,
-        temporal_steps=2500,
+        steps=600,
+        temporal_steps=1400,
         batch=32,
         rate=0.02,
         temporal_rate=0.02,
         dropout=0.3,
         temporal_dropout=0.5,
+        validations=10,
     ),
 }
 """paper: steps and rates of Simonyan and Zisserman, with a newer network. cpu: minutes on one core.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from vpbench.metrics.action.two_stream.networks import (
     make_network,
     start_from,
 )
-from vpbench.metrics.action.two_stream.recogniser import recognise
+from vpbench.metrics.action.two_stream.recogniser import recognise_material
 from vpbench.metrics.action.two_stream.settings import Settings
 from vpbench.metrics.action.two_stream.views import Material, material, training_view
 
@@ -72,7 +71,7 @@ def train_streams(
         raise MissingData("a recogniser is selected on validation clips, there are none.")
     started = time.monotonic()
     clips = _materials(train, settings, report)
-    checks = [validation.read(i) for i in range(len(validation.clips))]
+    checks = [material(validation.read(i), settings) for i in range(len(validation.clips))]
     truth = [_label(clip.label) for clip in validation.clips]
     networks: dict[str, nn.Module] = {}
     with as_if_alone(seed):
@@ -99,7 +98,7 @@ class _Loop:
     device: str
     report: Report
 
-    def run(self, checks: Sequence[Any], truth: Sequence[int]) -> nn.Module:
+    def run(self, checks: Sequence[Material], truth: Sequence[int]) -> nn.Module:
         """Train, and return the network with its best weights on the processor."""
         own, spatial = self.settings, self.stream == "spatial"
         steps = own.steps if spatial else own.temporal_steps
@@ -136,7 +135,7 @@ class _Loop:
         optimiser.step()
         return float(loss.detach())
 
-    def _share(self, checks: Sequence[Any], truth: Sequence[int]) -> float:
+    def _share(self, checks: Sequence[Material], truth: Sequence[int]) -> float:
         network = _halved(self.network)
         found = _accuracy({self.stream: network}, checks, truth, self.settings)
         return found[self.stream]
@@ -178,12 +177,15 @@ def _halved(network: nn.Module) -> nn.Module:
 
 
 def _accuracy(
-    networks: dict[str, nn.Module], checks: Sequence[Any], truth: Sequence[int], settings: Settings
+    networks: dict[str, nn.Module],
+    checks: Sequence[Material],
+    truth: Sequence[int],
+    settings: Settings,
 ) -> dict[str, float]:
     """Share of clips that are recognised, of each stream and fused."""
     right: dict[str, int] = {}
     for clip, label in zip(checks, truth, strict=True):
-        for name, found in recognise(networks, clip, settings).items():
+        for name, found in recognise_material(networks, clip, settings).items():
             right[name] = right.get(name, 0) + int(int(found.argmax()) == label)
     return {name: count / len(checks) for name, count in sorted(right.items())}
 

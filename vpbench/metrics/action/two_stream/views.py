@@ -44,20 +44,20 @@ def material(clip: Frames, settings: Settings) -> Material:
     return Material(_resized(clip, short), _resized(fields, short).astype(np.float16))
 
 
-def clip_views(item: Material, settings: Settings) -> dict[str, Images]:
-    """What a clip is recognised by: the centre crop of equally spaced frames, and its mirror image.
+def clip_views(item: Material, stream: str, settings: Settings) -> Images:
+    """What a stream recognises a clip by: centre crops, equally spaced, and their mirror images.
 
     Returns:
-        Stream -> [2n,crop,crop,C], n at most `views`.
+        [2n,crop,crop,C], n at most `views`.
     """
-    frames = [item.frames[t] for t in spaced(len(item.frames), settings.views)]
-    starts = spaced(len(item.fields) - STACK + 1, settings.views)
-    stacks = [stack(item.fields.astype(np.float32), k) for k in starts]
-    out: dict[str, Images] = {}
-    for stream, images in (("spatial", frames), ("temporal", stacks)):
-        middle = np.stack([_centre(image, settings.crop) for image in images])
-        out[stream] = np.concatenate([middle, mirrored(middle, flow=stream == "temporal")])
-    return out
+    if stream == "spatial":
+        images: list[Images] = [item.frames[t] for t in spaced(len(item.frames), settings.views)]
+    else:
+        fields = item.fields.astype(np.float32)
+        starts = spaced(len(fields) - STACK + 1, settings.views)
+        images = [stack(fields, k) for k in starts]
+    middle = np.stack([_centre(image, settings.crop) for image in images])
+    return np.concatenate([middle, mirrored(middle, flow=stream == "temporal")])
 
 
 def training_view(
