@@ -8,24 +8,26 @@ from typing import Literal
 
 from vpbench.api.types import ClipInfo, Frames
 from vpbench.core.hashing import digest
-from vpbench.core.tasks import clip_of
+from vpbench.core.tasks import Task, clip_of
 from vpbench.harness.inputs.task_data import TaskData
 
+Split = Literal["train", "val"]
 
-class TaskTrainingClips:
-    """The `TrainingClips` of `vpbench.api`, read when they are asked for.
+
+class TrainingList:
+    """What is known of the training windows of a task without reading a frame.
 
     Args:
         split: "val" for the clips that a choice is made on.
     """
 
-    def __init__(self, task_data: TaskData, split: Literal["train", "val"] = "train") -> None:
-        self._task_data = task_data
-        self._items = task_data.task.items[split]
+    def __init__(self, task: Task, split: Split = "train") -> None:
+        self._task = task
+        self._items = task.items[split]
 
     @property
     def key(self) -> str:
-        """sha256 over everything that the clips depend on."""
+        """sha256 over everything that the windows depend on."""
         return self._key
 
     @property
@@ -35,13 +37,20 @@ class TaskTrainingClips:
 
     @functools.cached_property
     def _key(self) -> str:
-        task = self._task_data.task
         rows = [[i.id, i.clip.label, i.clip.sha256, i.targets] for i in self._items]
-        return digest([rows, task.spec.size, dict(task.geometry)])
+        return digest([rows, self._task.spec.size, dict(self._task.geometry)])
 
     @functools.cached_property
     def _clips(self) -> Sequence[ClipInfo]:
         return tuple(clip_of(item) for item in self._items)
+
+
+class TaskTrainingClips(TrainingList):
+    """The `TrainingClips` of `vpbench.api`, read when they are asked for."""
+
+    def __init__(self, task_data: TaskData, split: Split = "train") -> None:
+        super().__init__(task_data.task, split)
+        self._task_data = task_data
 
     def read(self, i: int) -> Frames:
         """uint8 [T,H,W,3]."""

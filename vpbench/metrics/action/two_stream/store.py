@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vpbench.api.errors import HashMismatch, Missing
+from vpbench.api.errors import HashMismatch, MissingWeights
 from vpbench.core.shipped import REINSTALL
 from vpbench.metrics.action.two_stream.recogniser import RECORD, TwoStream
 
@@ -23,7 +23,7 @@ Cache = Callable[[str, str], Path]
 """`MetricContext.cache`."""
 
 
-class MissingRecogniser(Missing):
+class MissingRecogniser(MissingWeights):
     """No recogniser has been trained for a training split."""
 
 
