@@ -4,7 +4,8 @@
     python tools/ship_features.py RUNS
 
 Run it after a change of the extractor, the puppets or a reference row. The features are read from
-the cache that the run has filled; one that is missing is an error.
+the cache that the run has filled; one that is missing is an error. After a row was added, leave
+--recompute out and add --keep: what ships already stays.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from vpbench.harness.inputs.task_data import TaskRef, open_task_data
 from vpbench.harness.scoring.feature_cache import fake_clips, real_clips
 from vpbench.harness.training.context import ScoreContext
 from vpbench.metrics.features import FeatureCache, clip_hash, write_shipped
-from vpbench.metrics.video import SHIPPED, open_extractor
+from vpbench.metrics.video import SHIPPED, open_extractor, shipped_features
 from vpbench.metrics.video_specs import I3D
 
 
-def main(runs: Path) -> int:
+def main(runs: Path, *, keep: bool) -> int:
     """Write SHIPPED/puppets.npz."""
     here = user_paths(runs)
     task_data = open_task_data(TaskRef(dataset="puppets"), registry(), here)
@@ -33,7 +34,7 @@ def main(runs: Path) -> int:
     extractor = open_extractor("tf2018", "float32", ctx)
     fingerprint = dict(extractor.fingerprint())
     folder = here.cache / "features" / digest(fingerprint)[:16]
-    cache = FeatureCache(fingerprint, folder)
+    cache = FeatureCache(fingerprint, folder, shipped_features() if keep else ())
     keys = {clip_hash(frames) for _, _, frames in real_clips(task_data, (0, 1))}
     for run in runs_of(here.runs, "puppets"):
         if run.read_record()["inputs"]["method"] in REFERENCES:
@@ -52,4 +53,4 @@ def main(runs: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), keep="--keep" in sys.argv[2:]))

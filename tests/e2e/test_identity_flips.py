@@ -268,6 +268,7 @@ def test_data_that_come_with_vpbench(tmp_path, monkeypatch):
     from vpbench.data import splits
     from vpbench.data.puppets import manifest
     from vpbench.metrics import video
+    from vpbench.metrics.action import probe_store
     from vpbench.metrics.weights import i3d
 
     own = shutil.copytree(
@@ -277,8 +278,10 @@ def test_data_that_come_with_vpbench(tmp_path, monkeypatch):
         resources, "files", lambda name: Path(own, *name.split(".")[1:]), raising=True
     )
     monkeypatch.setattr(video, "SHIPPED", own / "metrics" / "shipped")
+    monkeypatch.setattr(probe_store, "SHIPPED", own / "metrics" / "action" / "shipped")
     readers = {
         "metrics/shipped/puppets.npz": video.shipped_features,
+        "metrics/action/shipped/puppets.npz": lambda: probe_store.shipped_probe(""),
         "data/puppets/manifest.json": manifest.load_manifest.__wrapped__,
         "data/splits/penn.json": lambda: splits.read.__wrapped__("penn"),
         "data/splits/penn-puppets.json": lambda: splits.read.__wrapped__("penn-puppets"),

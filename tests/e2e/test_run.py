@@ -19,6 +19,7 @@ def test_run_prints_a_table_with_all_references_and_where_things_are(clips, tmp_
         "real-other",
         "nearest-train",
         "class-random",
+        "real-shuffled",
         "copy-last",
         "blur-copy",
         "noise",

@@ -14,7 +14,9 @@ from vpbench.metrics.features import clip_hash
 from vpbench.metrics.video import shipped_features
 
 
-@pytest.mark.parametrize("name", ["real", "copy-last", "linear", "blur-copy", "noise"])
+@pytest.mark.parametrize(
+    "name", ["real", "real-shuffled", "copy-last", "linear", "blur-copy", "noise"]
+)
 def test_every_reference_clip_has_its_feature(name, puppets):
     """Those that need no training clips; the others are covered by the collected number."""
     (shipped,) = shipped_features()

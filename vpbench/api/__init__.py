@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vpbench.api.executors import StreamsEvents as StreamsEvents
     from vpbench.api.optional import CachesFeatures as CachesFeatures
     from vpbench.api.optional import Downloads as Downloads
+    from vpbench.api.optional import FitsOnTraining as FitsOnTraining
     from vpbench.api.optional import HasFloor as HasFloor
     from vpbench.api.optional import HasInstructions as HasInstructions
     from vpbench.api.optional import HasPublishedCounts as HasPublishedCounts
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import MotionModel as MotionModel
     from vpbench.api.protocols import OracleMethod as OracleMethod
     from vpbench.api.protocols import Trainable as Trainable
+    from vpbench.api.protocols import TrainingClips as TrainingClips
     from vpbench.api.protocols import TrainView as TrainView
     from vpbench.api.protocols import Translator as Translator
     from vpbench.api.specs import Checkpoint as Checkpoint
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from vpbench.api.types import Pair as Pair
     from vpbench.api.types import Pose as Pose
     from vpbench.api.types import Problem as Problem
+    from vpbench.api.types import Recognition as Recognition
     from vpbench.api.types import Score as Score
     from vpbench.api.types import Seeds as Seeds
     from vpbench.api.types import TaskInfo as TaskInfo
@@ -91,14 +94,14 @@ _HOME = {
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
     "executors": "Executor Handle StreamsEvents",
-    "optional": "CachesFeatures Downloads HasFloor HasInstructions HasPublishedCounts "
-    "HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
+    "optional": "CachesFeatures Downloads FitsOnTraining HasFloor HasInstructions "
+    "HasPublishedCounts HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
-    "Metric MetricContext MotionModel OracleMethod Trainable TrainView Translator",
+    "Metric MetricContext MotionModel OracleMethod Trainable TrainingClips TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec Effort ExecutorSpec HttpsSource MethodSpec "
     "MetricSpec PyPISource StageSpec TaskSpec TrainingCost WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "
-    "Problem Score Seeds TaskInfo",
+    "Problem Recognition Score Seeds TaskInfo",
     "version": "API check_api",
     "windows": "WindowRule",
 }
@@ -127,6 +130,7 @@ __all__ = [
     "Executor",
     "ExecutorSpec",
     "FitContext",
+    "FitsOnTraining",
     "Floor",
     "Frames",
     "Handle",
@@ -161,6 +165,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PyPISource",
+    "Recognition",
     "Refused",
     "ReportsProgress",
     "Score",
@@ -171,6 +176,7 @@ __all__ = [
     "TaskSpec",
     "TrainView",
     "Trainable",
+    "TrainingClips",
     "TrainingCost",
     "Translator",
     "UnknownName",

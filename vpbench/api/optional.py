@@ -42,6 +42,18 @@ class CachesFeatures(Protocol):
         ...
 
 
+@runtime_checkable
+class FitsOnTraining(Protocol):
+    """A metric that is fitted on `ctx.training` and keeps what it needs of it in `ctx.cache`.
+
+    `run` lets several instances prepare their parts side by side before any of them scores.
+    """
+
+    def prepare_training(self, part: tuple[int, int], report: Progress, /) -> None:
+        """Do the costly work of every n-th training clip from the k-th on; `part` is (k, n)."""
+        ...
+
+
 # datasets ----------------------------------------------------------------------------------------
 
 

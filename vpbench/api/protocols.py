@@ -283,11 +283,31 @@ class FitContext(Protocol):
         ...
 
 
+class TrainingClips(Protocol):
+    """The training split of a task, cut to the task's own target windows.
+
+    Attributes:
+        key: sha256 over ids, labels, frames by content, windows and geometry of all its clips.
+        clips: in the order of their ids; each with its class.
+    """
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
+
+    @property
+    def clips(self) -> Sequence[ClipInfo]: ...  # noqa: D102
+
+    def read(self, i: int) -> Frames:
+        """uint8 [T,H,W,3]: the targets of clip `i` at the task's size."""
+        ...
+
+
 class MetricContext(Protocol):
     """What a metric gets from the harness.
 
     Attributes:
         recompute: the user wants nothing that was computed elsewhere and comes with a package.
+        training: the training clips; None where there is no task, as in `vpbench measure`.
     """
 
     @property
@@ -298,6 +318,9 @@ class MetricContext(Protocol):
 
     @property
     def recompute(self) -> bool: ...  # noqa: D102
+
+    @property
+    def training(self) -> TrainingClips | None: ...  # noqa: D102
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""

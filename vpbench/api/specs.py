@@ -363,6 +363,13 @@ class MetricSpec:
         direction: "up" when more is better.
         version: raise it when any value can change.
         default: scored when no `--metrics` is given.
+        needs_labels: it compares with the classes of clips; datasets without classes have no such
+            column.
+        needs_training: it is fitted on the task's training clips, `ctx.training`.
+        learned: "pkg.mod:function" of a metric that has learned something; called as
+            function(task, training, cache, recipe), it gives the fields of the fingerprint that say
+            from what, so that a score of another state is not taken for a present one. For metrics
+            of vpbench only: no command imports the code of a plugin's metric for it.
     """
 
     registry: ClassVar[str] = "metric"
@@ -376,6 +383,9 @@ class MetricSpec:
     version: int
     api: int = 1
     default: bool = True
+    needs_labels: bool = False
+    needs_training: bool = False
+    learned: str = ""
     recipes: tuple[str, ...] = ()
     min_frames: int = 1
     min_clips: int = 1

@@ -169,6 +169,25 @@ class Batch:
     keypoints: Pose | None = None
 
 
+@dataclass(frozen=True)
+class Recognition:
+    """What a recogniser of classes says of predicted clips.
+
+    Attributes:
+        classes: names of the C classes.
+        label: clip id -> its class number.
+        softmax: clip id -> [S][C], a distribution over the classes for each sample.
+        streams: stream -> clip id -> [S][C], where the distribution is fused from several.
+    """
+
+    classes: tuple[str, ...]
+    label: Mapping[str, int]
+    softmax: Mapping[str, list[list[float]]]
+    streams: Mapping[str, Mapping[str, list[list[float]]]] = field(
+        default_factory=dict[str, Mapping[str, list[list[float]]]]
+    )
+
+
 @dataclass
 class Score:
     """The result of one metric.
@@ -184,6 +203,7 @@ class Score:
         se: standard error, where the metric knows its own.
         p: p-value, where the metric has a test.
         reason: why the value, or part of the clips, is missing.
+        recognition: of a metric that recognises classes, what it says of each clip.
     """
 
     value: float | None
@@ -198,6 +218,7 @@ class Score:
     floor: float | None = None
     p: float | None = None
     reason: str | None = None
+    recognition: Recognition | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +250,7 @@ __all__ = [
     "Pair",
     "Pose",
     "Problem",
+    "Recognition",
     "Score",
     "Seeds",
     "TaskInfo",

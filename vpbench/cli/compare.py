@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vpbench.cli import options
+from vpbench.cli.confusion import print_recognition
 from vpbench.cli.opening import local_dataset, parse_methods, task_ref
 from vpbench.cli.show import print_json
 from vpbench.cli.tables import print_comparison
@@ -26,6 +27,7 @@ Examples:
   vpbench compare ours villegas --vs ours
   vpbench compare ours villegas --dataset folder:clips --format tex > table.tex
   vpbench compare ours copy-last --one-table --json
+  vpbench compare ours real copy-last --metrics action --per-class
   vpbench compare ours --dataset penn --subset villegas70,no-neighbour"""
 
 
@@ -89,6 +91,11 @@ Examples:
     help="Metrics side by side in LaTeX.  [default: as many as fit one column of a paper]",
 )
 @click.option("--fingerprints", is_flag=True, help="Also the fingerprint of each metric's recipe.")
+@click.option(
+    "--per-class",
+    is_flag=True,
+    help="Recognised actions in full: per class and stream, with McNemar tests of all pairs.",
+)
 @click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
 @options.storage
 @options.output
@@ -108,6 +115,7 @@ def compare(
     subsets: str | None,
     columns: int | None,
     fingerprints: bool,
+    per_class: bool,
     one_table: bool,
     runs: str | None,
     offline: bool,
@@ -158,6 +166,8 @@ def compare(
         everything = references == "all"
         view = View("all" if everything else "few", tuple(asked), all_groups)
         _print(result.json(), form, view, notes, columns, fingerprints)
+        if per_class:
+            print_recognition(result.groups)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""figure predictions, sweep, translation, ablation, failures, limits."""
+"""figure predictions, sweep, translation, ablation, failures, limits, confusion."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from vpbench.cli import options
+from vpbench.cli.confusion import confusion
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_json
@@ -25,17 +26,21 @@ Examples:
   vpbench figure ablation my-method 'my-method[label=off]' 'my-method[motion=frozen]'
   vpbench figure failures my-method --by ssim --format pdf
   vpbench figure limits my-method other-method
+  vpbench figure confusion my-method real
 
 Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
 @click.group(epilog=_EPILOG)
 def figure() -> None:
-    """Draw predictions, sweeps, translations, ablations, failures and limits.
+    """Draw predictions, sweeps, translations, ablations, failures, limits and confusion.
 
     Frames come from the newest finished run where there is one, and from the method itself
     otherwise; keypoints and masks always from the method, for pictures only.
     """
+
+
+figure.add_command(confusion)
 
 
 def _target(function: F) -> F:

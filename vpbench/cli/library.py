@@ -117,7 +117,7 @@ def _measure(request: Request, send: Report) -> Answer:
         stored = [StoredArray.parse(clip) for clip in fields["clips"]]
         return array_side(fields["name"], ArrayClips(Path(fields["file"]), stored))
 
-    wanted = wanted_metrics(request["metrics"], plugins)
+    wanted = wanted_metrics(request["metrics"], plugins, classes=0)
     sampling = with_protocol(Sampling(**request["sampling"]), request["protocol"])
     fetch_metric_weights([w.spec for w in wanted], paths, send)
     result = measure(

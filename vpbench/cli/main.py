@@ -34,6 +34,14 @@ VERBS = {
     "plan": ("vpbench.cli.run:plan", "Show what would run, and what is refused and why."),
     "data": ("vpbench.cli.data:data", "List, prepare, check and look at datasets."),
     "weights": ("vpbench.cli.weights:weights", "List, fetch and verify pretrained weights."),
+    "controllability": (
+        "vpbench.cli.controllability:controllability",
+        "Predict under wrong labels, and count what is recognised as them.",
+    ),
+    "recogniser": (
+        "vpbench.cli.recogniser:recogniser",
+        "Train, list, publish and install networks that recognise actions.",
+    ),
     "prune": ("vpbench.cli.prune:prune", "Remove runs that were set aside as out of date."),
     "list": ("vpbench.cli.catalogue:list_", "List methods, components, datasets, metrics."),
     "info": ("vpbench.cli.info:info", "Show what a plugin declares, or what a run holds."),

@@ -127,7 +127,7 @@ def measure(
 
     paths = options.folders(runs, offline)
     plugins = registry()
-    wanted = wanted_metrics(options.split_names(metrics), plugins)
+    wanted = wanted_metrics(options.split_names(metrics), plugins, classes=0)
     chosen = with_protocol(Sampling(**sampling), protocol)
     with Progress("measuring") as progress:
         fetch_metric_weights([w.spec for w in wanted], paths, progress)

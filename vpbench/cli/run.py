@@ -53,7 +53,11 @@ def execute(
     chosen = run_options(until, opened.plugins, metrics, references, **fields)
     opened.registry.find("executor", chosen.executor)  # a wrong name ends the command here
     task = opened.task_data.task
-    wanted = wanted_metrics(chosen.metrics, opened.registry) if until == "score" else []
+    wanted = (
+        wanted_metrics(chosen.metrics, opened.registry, task.info.n_classes)
+        if until == "score"
+        else []
+    )
     plan = make_plan(
         opened.methods, chosen, task, opened.registry, opened.paths.runs, opened.paths.cache
     )

@@ -25,6 +25,7 @@ REFERENCES = (
     "real-other",
     "nearest-train",
     "class-random",
+    "real-shuffled",
     "copy-last",
     "linear",
     "blur-copy",
@@ -33,7 +34,7 @@ REFERENCES = (
 """The rows that every table has, from the ceiling down."""
 
 RETRIEVES = ("floor", "reference")
-"""Kinds of methods that show clips of the training split."""
+"""Kinds of methods that show clips of the training split, unless they see the true future."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class RunPlan:
             "samples": self.samples,
             "uses": _uses(self.method, task),
             "notes": self.method.notes,
-            "conditioning_frames": 0 if self.method.spec.kind in ("ceiling", "floor") else given,
+            "conditioning_frames": 0 if _shows_real_clips(self.method) else given,
             "stages": [
                 {"stage": s.node.label, "folder": s.folder.path.name, "origin": s.origin}
                 for s in self.stages
@@ -186,7 +187,7 @@ def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
         has_label=task.has_label,
         has_pose=task.has_pose,
     )
-    if method.spec.kind in RETRIEVES and not task.items["train"]:
+    if retrieves(method) and not task.items["train"]:
         reasons.append("needs training clips, the dataset has none")
     return reasons
 
@@ -252,7 +253,18 @@ def _run(
 
 def _reads_training(method: ResolvedMethod) -> bool:
     """Whether training clips move its predictions: it learns from them, or shows some of them."""
-    return _is_trained(method) or method.spec.kind in RETRIEVES
+    return _is_trained(method) or retrieves(method)
+
+
+def _shows_real_clips(method: ResolvedMethod) -> bool:
+    """Whether a row is real clips, for which no given frame counts."""
+    sees_future = method.spec.kind == "reference" and method.capabilities.oracle
+    return sees_future or method.spec.kind in ("ceiling", "floor")
+
+
+def retrieves(method: ResolvedMethod) -> bool:
+    """Whether it shows clips of the training split, which it is then bound to."""
+    return method.spec.kind in RETRIEVES and not method.capabilities.oracle
 
 
 def _given_hash(stage: StagePlan) -> str:

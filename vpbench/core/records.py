@@ -143,6 +143,15 @@ class Subset(TypedDict):
     shown: NotRequired[bool]
 
 
+class RecognitionRecord(TypedDict):
+    """What a recogniser says of each clip, as `vpbench.api.types.Recognition`."""
+
+    classes: list[str]
+    label: dict[str, int]
+    softmax: dict[str, list[list[float]]]
+    streams: dict[str, dict[str, list[list[float]]]]
+
+
 class ScoreRecord(TypedDict):
     """A score file, sealed and bound to its run and predictions.
 
@@ -179,6 +188,7 @@ class ScoreRecord(TypedDict):
     samples: dict[str, list[float | None]]
     clusters: dict[str, str]
     shares: NotRequired[dict[str, float]]
+    recognition: NotRequired[RecognitionRecord]
     subset: NotRequired[Subset]
     run: NotRequired[str]
     manifest: NotRequired[str]

@@ -45,6 +45,7 @@ BUILTIN_MODULES = (
     "vpbench.metrics.specs:BUILTIN",
     "vpbench.metrics.video_specs:BUILTIN",
     "vpbench.metrics.motion.specs:BUILTIN",
+    "vpbench.metrics.action.specs:BUILTIN",
     "vpbench.data.specs:BUILTIN",
     "vpbench.harness.jobs.executors.specs:BUILTIN",
 )

@@ -15,6 +15,7 @@ from vpbench.core.code import TABLE_DIGITS, CodeTable, table_id
 from vpbench.core.files import TEMPORARY, Guard, parse_json, read_json, stored_bytes, write_json
 from vpbench.core.hashing import digest, file_sha256, stored_digest
 from vpbench.core.names import safe_name
+from vpbench.core.recognition import follows
 from vpbench.core.records import Manifest, RunRecord, ScoreRecord
 from vpbench.core.shipped import REINSTALL
 from vpbench.core.stamps import Stamp, file_stamp
@@ -330,6 +331,8 @@ def _contradiction(score: ScoreRecord, path: Path) -> str:
     named = name.endswith(f"@{score['fp8']}.json") and path.name == name
     if not named or fingerprint.get("frames") != score["frames"]:
         return "what it says of itself is not in its name and fingerprint"
+    if "recognition" in score and not follows(score["per_clip"], score["recognition"]):
+        return "the values of its clips do not follow from what was recognised in them"
     if score["aggregate"] == "mean":
         mean = mean_of(score["per_clip"].values())
         if mean is None or value is None or not is_close(value, mean):

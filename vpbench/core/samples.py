@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from vpbench.core.intervals import MIN_CLUSTERS, MIN_FITS
+from vpbench.core.signs import sign_tail
 from vpbench.core.student import student_quantile, student_tail
 
 Floats = npt.NDArray[np.float64]
@@ -41,6 +42,8 @@ class Difference:
         df: degrees of freedom of `se` for Student's t; may be fractional.
         n: independent groups of clips that it stands on.
         reason: why there is no error or no estimate; "" where there is.
+        split: of two rows whose clips are each right or wrong, the clips that only a and only b has
+            right: p-values are exact then.
     """
 
     estimate: float | None
@@ -48,6 +51,7 @@ class Difference:
     df: float | None = None
     n: int = 0
     reason: str = ""
+    split: tuple[int, int] | None = None
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
         """Ends of the two-sided interval; None without an error."""
@@ -72,6 +76,8 @@ class Difference:
     def _p(self, sign: float) -> float | None:
         if self.estimate is None or self.se is None or self.df is None:
             return None
+        if self.split is not None:
+            return sign_tail(*(self.split if sign > 0 else self.split[::-1]))
         if self.estimate == 0.0:
             return 0.5 if self.se else 1.0  # identical rows are evidence of nothing
         if self.se == 0.0:  # the same difference on every clip
@@ -167,7 +173,8 @@ def figure(sample: Sample) -> Difference:
 def difference(a: Sample, b: Sample) -> Difference:
     """The figure of `a` less that of `b` over the clips of both, whole groups together.
 
-    With one fit a side and clips that stand alone this is the paired t-test. With `MIN_FITS` fits
+    With one fit a side and clips that stand alone this is the paired t-test, or where every clip is
+    right or wrong, such as a recognised action, McNemar's exact test. With `MIN_FITS` fits
     or more a side, its variance between fits is added, for a fresh training run would differ: the
     two-way variance of Cameron, Gelbach & Miller (Journal of Business & Economic Statistics 29,
     2011), clips + fits - both, in which what all fits share of a clip cancels; its degrees of
@@ -183,7 +190,16 @@ def difference(a: Sample, b: Sample) -> Difference:
         return Difference(None, reason="no clips in common")
     left, shares = _grouped(a, common)
     right, _ = _grouped(b, common)
-    return _estimate([left, right], shares, [1.0, -1.0])
+    found = _estimate([left, right], shares, [1.0, -1.0])
+    return found if a.shares else replace(found, split=_split(left, right, len(common)))
+
+
+def _split(left: Floats, right: Floats, clips: int) -> tuple[int, int] | None:
+    """Clips that only one of two rows has right; None unless all are right or wrong, and alone."""
+    both = np.concatenate([left, right])
+    if len(left) > 1 or len(right) > 1 or left.shape[1] < clips or not np.isin(both, (0, 1)).all():
+        return None
+    return int((left > right).sum()), int((left < right).sum())
 
 
 def _grouped(sample: Sample, names: Sequence[str]) -> tuple[Floats, Floats]:

@@ -14,6 +14,9 @@ LEAKS = "vpbench.leaks/1"
 COMPARE = "vpbench.compare/1"
 MEASURE = "vpbench.measure/1"
 PICTURES = "vpbench.pictures/1"
+WRONG_LABELS = "vpbench.wrong-labels/1"
+RECOGNISER = "vpbench.recogniser/1"
+RECOGNISER_ENTRY = "vpbench.recogniser-entry/1"
 FIGURE = "vpbench.figure/1"
 JOB = "vpbench.job/1"
 DATASET_INDEX = "vpbench.dataset-index/1"
@@ -149,6 +152,57 @@ class RowJson(TypedDict):
     tied: list[str]
 
 
+class ShareJson(TypedDict):
+    """A share of `n` predicted clips, all samples of all runs counted.
+
+    `ci95` is Wilson's, None where clips were counted more than once.
+    """
+
+    correct: int
+    n: int
+    share: float | None
+    ci95: list[float] | None
+
+
+class RecognisedJson(TypedDict):
+    """What a recogniser says of one row, over all its runs.
+
+    `confusion` counts [class asked for][class recognised].
+    """
+
+    method: str
+    kind: str
+    overall: ShareJson
+    classes: list[ShareJson]
+    streams: dict[str, ShareJson]
+    confusion: list[list[int]]
+
+
+class McNemarJson(TypedDict):
+    """Two rows on the clips of both: exact McNemar, and the same adjusted by Holm.
+
+    `only_a` counts the clips that only the first has right. None where a clip is neither right nor
+    wrong, because it has several samples or runs.
+    """
+
+    a: str
+    b: str
+    n: int
+    only_a: int | None
+    only_b: int | None
+    p: float | None
+    p_holm: float | None
+
+
+class RecognitionJson(TypedDict):
+    """One column of recognised actions in full; `pairs` are those of all methods."""
+
+    classes: list[str]
+    chance: float
+    rows: list[RecognisedJson]
+    pairs: list[McNemarJson]
+
+
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames.
 
@@ -162,6 +216,7 @@ class GroupJson(TypedDict):
     comparisons: ComparisonsJson
     to_run: str
     versus: NotRequired[VersusJson]
+    recognition: NotRequired[dict[str, RecognitionJson]]
 
 
 class CompareJson(TypedDict):

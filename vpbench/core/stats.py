@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from vpbench.core.intervals import Interval, check_level, finite
 from vpbench.core.intervals import mean as average
+from vpbench.core.signs import sign_tail
 from vpbench.core.student import student_quantile
 
 _Floats = npt.NDArray[np.float64]
@@ -140,12 +141,7 @@ def mcnemar_exact(b: int, c: int) -> float:
     """
     if b < 0 or c < 0:
         raise ValueError(f"b={b}, c={c}: counts must not be negative.")
-    n = b + c
-    term, total = 1, 0
-    for i in range(min(b, c) + 1):
-        total += term
-        term = term * (n - i) // (i + 1)
-    return min(1.0, 2 * total / 2**n)
+    return min(1.0, 2 * sign_tail(max(b, c), min(b, c)))
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:

@@ -254,6 +254,12 @@ class Task:
         }
 
 
+def clip_of(item: Item) -> ClipInfo:
+    """The clip as metrics know it: named by its item; windows of one clip are one group."""
+    group = item.clip.group or (item.clip.id if item.id != item.clip.id else "")
+    return replace(item.clip, id=item.id, group=group)
+
+
 def make_items(spec: TaskSpec, clips: Sequence[ClipInfo]) -> tuple[tuple[Item, ...], int]:
     """The windows of all clips of a split, and how many clips are too short.
 

@@ -11,6 +11,7 @@ import numpy as np
 from vpbench.api.errors import MissingWeights
 from vpbench.api.specs import MetricSpec, Value
 from vpbench.api.types import ClipInfo, Frames, Score
+from vpbench.harness.inputs.training_clips import TaskTrainingClips
 from vpbench.harness.training.context import ScoreContext
 from vpbench.testing.clips import COUNTS, SampleClips, sample_task_data
 from vpbench.testing.model import NotApplicable
@@ -42,8 +43,10 @@ class MetricSubject(Subject):
     def make(self, **params: Value) -> Any:
         """A new instance; parameters not given take their defaults."""
         frames = max(8, self.metric_spec.min_frames)
-        info = sample_task_data(1, frames, SIZE, self.request.work / "given" / "cache").task.info
-        ctx = ScoreContext("cpu", 1, self.request.cache, declared=self.metric_spec.weights)
+        data = sample_task_data(1, frames, SIZE, self.request.work / "given" / "cache")
+        info, training = data.task.info, TaskTrainingClips(data)
+        weights = self.metric_spec.weights
+        ctx = ScoreContext("cpu", 1, self.request.cache, declared=weights, training=training)
         create = self.registry.factory("metric", self.row.name)
         values = {**self.metric_spec.params, **params}
         return self.call("the factory", unless_missing, create, info, values, ctx)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import ComponentSpec, MethodSpec, MetricSpec
 from vpbench.core.names import MethodRef
+from vpbench.core.plan import retrieves
 from vpbench.core.resolve import resolve
 from vpbench.metrics.weights.weight_file import weight_file
 from vpbench.testing.model import Check, CheckFailed, NotApplicable
@@ -195,7 +196,7 @@ def _method_factory(subject: Any) -> None:
     instance = subject.call(
         "the factory", make_method, setting.method, info, subject.registry, slots
     )
-    if setting.method.spec.kind in ("floor", "reference"):
+    if retrieves(setting.method):
         instance.bind(setting.task_data)
     wanted = {"predict": _SIGNATURES["predict"]}
     if setting.method.capabilities.oracle:

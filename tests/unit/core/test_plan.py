@@ -362,7 +362,7 @@ def test_references_come_along_and_are_not_asked_for(tmp_path, monkeypatch):
         "noise",
         *[n for n in REFERENCES if n != "noise"],
     ]
-    assert [r.requested for r in made.runs] == [True, True] + [False] * 7
+    assert [r.requested for r in made.runs] == [True, True] + [False] * 8
     bare = make_plan(refs("flat"), RunOptions(), task({"train": []}, classes=0), toys, tmp_path)
     reasons = {r.name: r.reasons for r in bare.refused}
     assert set(reasons) == {"real-other", "nearest-train", "class-random"}

@@ -283,7 +283,7 @@ def test_a_row_against_itself_is_a_tie():
 
 
 def test_the_same_difference_on_every_clip_is_certain():
-    got = difference(clips(np.ones(9)), clips(np.zeros(9)))
+    got = difference(clips(np.full(9, 1.5)), clips(np.full(9, 0.5)))
     assert (got.estimate, got.se) == (1.0, 0.0)
     assert (got.p_above(), got.p_below(), got.p_apart()) == (0.0, 1.0, 0.0)
 

@@ -48,6 +48,7 @@ def test_shapes(task_data):
         "real-other",
         "nearest-train",
         "class-random",
+        "real-shuffled",
         "copy-last",
         "linear",
         "blur-copy",
@@ -55,6 +56,22 @@ def test_shapes(task_data):
     ):
         frames, _ = ask(name, task_data)
         assert frames.shape == (8, 2, 8, 16, 16, 3) and frames.dtype == np.uint8, name
+
+
+def test_real_shuffled_shows_every_true_frame_once_in_the_order_of_the_seed(task_data):
+    seeds = np.array([[1, 2], [1, 3]] * 4, np.int64)
+    frames, items = ask("real-shuffled", task_data, seeds)
+    again, _ = ask("real-shuffled", task_data, seeds)
+    assert np.array_equal(frames, again)
+    assert not np.array_equal(frames[0, 0], frames[0, 1])
+    true = np.stack([task_data.targets(i) for i in items])
+    for clip, rows in zip(true, frames, strict=True):
+        for row in rows:
+            assert sorted(f.tobytes() for f in row) == sorted(f.tobytes() for f in clip)
+    order = [
+        [next(k for k in range(8) if (true[i, k] == f).all()) for f in frames[i, 0]] for i in (0, 1)
+    ]
+    assert order[0] == order[1] != list(range(8))
 
 
 def test_copy_last_repeats_frame_t0(task_data):

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vpbench.api.types import Floor, Score
+from vpbench.api.errors import HashMismatch
+from vpbench.api.types import Floor, Recognition, Score
+from vpbench.core.hashing import digest
 from vpbench.core.jackknife import jackknife
-from vpbench.core.rundir import read_sealed, write_sealed
+from vpbench.core.rundir import RunDir, read_sealed, write_sealed
 from vpbench.core.schema import SCORE
 from vpbench.harness.scoring.score_record import score_json, score_record, with_floor
 from vpbench.metrics.frechet import frechet
@@ -129,3 +131,55 @@ def test_a_floor_stands_with_its_own_n_and_the_figure_at_that_n():
     assert shown["reason"].endswith(f"{floor}; with 6 clips a side this figure is 12.25")
     unbiased = score_json(with_floor(record, Floor(8.5, 6)))
     assert "this figure" not in unbiased["reason"]
+
+
+def recognised(shares, samples=1):
+    """A score of clips, of each of which some samples are recognised as their class."""
+    softmax = {
+        f"c{k:02}": [[0.9, 0.1] if s < share * samples else [0.2, 0.8] for s in range(samples)]
+        for k, share in enumerate(shares)
+    }
+    per_clip = {f"c{k:02}": float(share) for k, share in enumerate(shares)}
+    found = Recognition(("yes", "no"), dict.fromkeys(per_clip, 0), softmax)
+    return Score(float(np.mean(shares)), n=len(shares), per_clip=per_clip, recognition=found)
+
+
+def test_a_share_of_independent_clips_has_wilsons_interval_and_its_distributions():
+    score = recognised([1.0] * 62 + [0.0] * 28)
+    record = score_record(
+        running("clip", "action"), score, {k: f"clip:{k}" for k in score.per_clip}
+    )
+    assert record["ci95"] == pytest.approx([0.5872, 0.7751], abs=6e-5)
+    assert record["se"] == pytest.approx(math.sqrt(62 * 28 / 90**3))
+    assert record["recognition"]["softmax"] == score.recognition.softmax
+    json.dumps(record, allow_nan=False)
+    none = score_record(running("clip", "action"), recognised([0.0] * 10), {})
+    assert none["ci95"] == pytest.approx([0, 0.2775], abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("score", "clusters"),
+    [
+        (recognised([1.0, 0.0] * 10), {f"c{k:02}": f"group:{k // 2}" for k in range(20)}),
+        (recognised([1.0, 0.5] * 10, samples=2), {}),
+    ],
+)
+def test_groups_and_samples_of_one_clip_are_no_independent_trials(score, clusters):
+    plain = Score(score.value, n=score.n, per_clip=score.per_clip)
+    found = score_record(running("clip", "action"), score, clusters)
+    expected = score_record(running("clip", "action"), plain, clusters)
+    assert (found["ci95"], found["se"]) == (expected["ci95"], expected["se"])
+
+
+def test_a_score_that_contradicts_its_distributions_is_refused(tmp_path):
+    record = score_record(running("clip", "action"), recognised([1.0, 0.0] * 6), {})
+    record["run"] = "r" * 64
+    folder = RunDir(tmp_path)
+    path = folder.score("action", digest(record["fingerprint"])[:8])
+    record["fp8"] = digest(record["fingerprint"])[:8]
+    write_sealed(path, record)
+    assert folder.read_score(path, "r" * 64)["value"] == 0.5
+    record["per_clip"] = {**record["per_clip"], "c00": 0.0, "c01": 1.0}
+    write_sealed(path, record)
+    with pytest.raises(HashMismatch, match="recognised"):
+        folder.read_score(path, "r" * 64)

@@ -8,6 +8,7 @@ import pytest
 from vpbench.api import HashMismatch
 from vpbench.core.hashing import digest
 from vpbench.core.rundir import read_sealed, write_sealed
+from vpbench.harness.inputs.training_clips import TrainingList
 from vpbench.harness.results.score_state import inspect_scores
 
 
@@ -118,3 +119,26 @@ def test_looking_makes_no_metric(bench, run, monkeypatch):
 
     monkeypatch.setattr("vpbench.core.registry.Registry.factory", refuse)
     assert inspect_scores(run.folder, task, wanted, bench.paths, {}).todo == []
+
+
+def test_a_score_counts_only_for_what_the_metric_has_learned(bench, run):
+    """Other training clips, or another recogniser, are another score."""
+    (psnr, _) = bench.wanted()
+
+    def learning(name):
+        spec = replace(psnr.spec, learned=f"vpbench.metrics.action.learned:{name}")
+        return [replace(psnr, spec=spec)]
+
+    assert look(bench, run, learning("probe")).todo == ["psnr"]
+    key = TrainingList(bench.task_data().task).key
+    path = path_of(run, "psnr")
+    score = read_sealed(path, "vpbench.score/2")
+    path.unlink()
+    for value, todo in (("other", ["psnr"]), (key, [])):
+        fingerprint = {**score["fingerprint"], "training": value}
+        short = digest(fingerprint)[:8]
+        own = {**score, "fingerprint": fingerprint, "fp8": short}
+        write_sealed(run.folder.score("psnr", short), own)
+        assert look(bench, run, learning("probe")).todo == todo
+    state = look(bench, run, learning("two_stream"))
+    assert state.todo == [] and "vpbench recogniser train" in state.missing["psnr"]

@@ -23,19 +23,38 @@ from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
+from vpbench.harness.inputs.training_clips import TaskTrainingClips
 from vpbench.harness.prediction.leaks import leak_answer
 from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
 from vpbench.harness.prediction.shards import predict_shards
-from vpbench.harness.scoring.feature_cache import fake_clips, real_clips, warm_features
+from vpbench.harness.prediction.wrong_labels import predict_wrong_labels
+from vpbench.harness.scoring.controllability import score_controllability
+from vpbench.harness.scoring.feature_cache import (
+    fake_clips,
+    prepare_training,
+    real_clips,
+    warm_features,
+)
 from vpbench.harness.scoring.probe import probe_scores
 from vpbench.harness.scoring.score import score_run, wanted_metrics
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
-Kind = Literal["stage", "predict", "probe", "features", "score", "score-probe", "leak-probe"]
-SCORING = ("features", "score", "score-probe")
+Kind = Literal[
+    "stage",
+    "predict",
+    "probe",
+    "leak-probe",
+    "wrong-labels",
+    "features",
+    "score",
+    "score-probe",
+    "controllability",
+]
+Side = Literal["real", "fake", "train"]
+SCORING = ("features", "score", "score-probe", "controllability")
 """Kinds of jobs that need no method: their workers never load one's code."""
 
 
@@ -110,16 +129,19 @@ class JobSpec:
 
     Attributes:
         kind: "stage" fits one stage, "predict" makes shards of a run, "probe" predicts some again,
+            "wrong-labels" predicts under them, "controllability" scores that,
             "features" fills the cache of set metrics, "score" draws a run's preview and scores it,
             "score-probe" computes some scores again, "leak-probe" predicts a shard again without
             the futures of its clips.
         code: whose code the worker will load: a method's name, a plugin's metric; "" for none.
         stage: key of the stage to make.
         metrics: names of the metrics to score.
-        side: for features: "real" for the task's clips, "fake" for the run's.
+        side: for features: "real" for the task's clips, "fake" for the run's, "train" for what
+            metrics are fitted on.
         part: (k, n): every n-th shard from the k-th on.
         sources: where the specs of the plugins stand that the job needs; no others are imported.
         index: of a plugin's dataset, which no job imports.
+        labels: for wrong labels and what is scored of them: how many there are for each clip.
         recompute: do not use features that come with vpbench.
         events: file that the events go to, one JSON object a line; the last is "end".
         log_progress: put progress there too, for executors that do not stream events.
@@ -134,11 +156,12 @@ class JobSpec:
     code: str = ""
     stage: str = ""
     metrics: tuple[str, ...] = ()
-    side: Literal["", "real", "fake"] = ""
+    side: Side | Literal[""] = ""
     part: tuple[int, int] = (0, 1)
     sources: tuple[str, ...] = ()
     index: IndexRef = field(default_factory=IndexRef)
     recompute: bool = False
+    labels: int = 0
     threads: int = 1
     device: str = "auto"
     events: str = ""
@@ -240,6 +263,8 @@ class Session:
         if job.kind == "probe":
             result = probe_prediction(run, task_data, maker)
             report({"event": "probe", **asdict(result), "code": maker.code()})
+        elif job.kind == "wrong-labels":
+            predict_wrong_labels(run, task_data, maker, job.labels, report)
         else:
             predict_shards(run, task_data, maker, report)
         return "done"
@@ -259,8 +284,12 @@ class Session:
 def _score(job: JobSpec, task_data: TaskData, plugins: Registry, report: Report) -> None:
     """The kinds of jobs that need no method."""
     folder = RunDir(Path(job.run.folder))
-    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute)
+    training = TaskTrainingClips(task_data)
+    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute, training=training)
     wanted = wanted_metrics(list(job.metrics), plugins)
+    if job.side == "train":
+        prepare_training(job.part, task_data, wanted, plugins, ctx, report)
+        return
     if job.kind == "features":
         clips = real_clips(task_data, job.part) if job.side == "real" else None
         clips = clips or fake_clips(folder, task_data, job.part)
@@ -269,6 +298,9 @@ def _score(job: JobSpec, task_data: TaskData, plugins: Registry, report: Report)
     if job.kind == "score-probe":
         for verdict in probe_scores(folder, task_data, wanted, plugins, ctx):
             report({"event": "score-probe", **asdict(verdict)})
+        return
+    if job.kind == "controllability":
+        score_controllability(folder, task_data, job.labels, plugins, ctx, report)
         return
     write_preview(folder, task_data)
     missing = score_run(folder, task_data, wanted, plugins, ctx, report)

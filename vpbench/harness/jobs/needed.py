@@ -49,12 +49,6 @@ def scoring_plugins(metrics: Iterable[MetricSpec], registry: Registry) -> tuple[
     return _sources(row for row in registry.of("metric") if row.name in names)
 
 
-def set_metrics(metrics: Iterable[Wanted], names: Sequence[str]) -> tuple[str, ...]:
-    """Set metrics of vpbench among some: their features are computed side by side."""
-    own = (w for w in metrics if w.name in names and w.built_in and w.spec.kind == "set")
-    return tuple(w.name for w in own)
-
-
 def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]]]:
     """Metrics that may share a worker: built-in ones; each one of a plugin stands alone.
 
@@ -64,6 +58,12 @@ def scoring_groups(metrics: Sequence[Wanted]) -> list[tuple[str, tuple[str, ...]
     built_in = tuple(w.name for w in metrics if w.built_in)
     foreign = [(f"metric:{w.name}", (w.name,)) for w in metrics if not w.built_in]
     return [*([("", built_in)] if built_in else []), *foreign]
+
+
+def with_features(metrics: Sequence[Wanted], names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Built-in metrics, all or some of them, whose features are computed side by side."""
+    own = (w for w in metrics if w.built_in and w.has_features)
+    return tuple(w.name for w in own if names is None or w.name in names)
 
 
 def job_plugins(

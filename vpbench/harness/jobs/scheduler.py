@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core import provenance
@@ -19,10 +19,10 @@ from vpbench.harness.inputs.fetch import fetch_for_run
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
-from vpbench.harness.jobs.job import JobSpec, Kind
+from vpbench.harness.jobs.job import JobSpec, Kind, Side
 from vpbench.harness.jobs.job_maker import JobMaker
 from vpbench.harness.jobs.leaks import foreign, judge_leaks
-from vpbench.harness.jobs.needed import needs_of, scoring_groups, set_metrics
+from vpbench.harness.jobs.needed import needs_of, scoring_groups, with_features
 from vpbench.harness.jobs.overall import Overall
 from vpbench.harness.jobs.refit import Refits
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
@@ -262,12 +262,12 @@ class Scheduler:
             self._finished(result)
             return
         result.fresh = True
-        if not set_metrics(self.metrics, result.todo):
+        if not with_features(self.metrics, result.todo):
             self._featured(result)
             return
         self._warm_real(run)
-        if any(j.spec.side == "real" for j in self.dispatch.jobs):
-            self._waiting.append(result)  # real clips first: every run needs them
+        if self._shared_work():
+            self._waiting.append(result)  # first what every run needs
         else:
             self._warm(run, "fake", result.todo)
 
@@ -284,20 +284,20 @@ class Scheduler:
             self._submit(self._spec(kind, run, metrics=names, code=code), run)
 
     def _warm_real(self, run: RunPlan) -> None:
-        """Features of the true futures, which every run is compared with; once, by the first."""
-        scored = [w for w in self.metrics if not self._absent(w)]
-        names = set_metrics(self.metrics, [w.name for w in scored])
+        """What all runs share, once, by the first: features of true futures, fitted metrics."""
+        scored = [w for w in self.metrics if not w.lacks(self.absent_weights)]
+        names = with_features(scored)
         if self._real_started or not names:
             return
         self._real_started = True
         self._warm(run, "real", names)
+        fitted = [w.name for w in scored if w.built_in and w.spec.needs_training]
+        if fitted:
+            self._warm(run, "train", fitted)
 
-    def _absent(self, metric: Wanted) -> bool:
-        return any(w.name in self.absent_weights for w in metric.spec.weights)
-
-    def _warm(self, run: RunPlan, side: Literal["real", "fake"], names: Sequence[str]) -> None:
+    def _warm(self, run: RunPlan, side: Side, names: Sequence[str]) -> None:
         count = min(self.dispatch.slots.cpus, len(shards(self.task_data.task)))
-        metrics = set_metrics(self.metrics, names)
+        metrics = with_features(self.metrics, names)
         for k in range(count):
             spec = self._spec("features", run, metrics=metrics, side=side, part=(k, count))
             self._submit(spec, run, owned=side == "fake")
@@ -347,7 +347,7 @@ class Scheduler:
             self.dispatch.again(job)
             return
         reason = job.trouble
-        if job.spec.side == "real":
+        if job.spec.side in ("real", "train"):
             self._real_ended(reason)
         elif reason is not None and job.spec.kind != "leak-probe":
             for result in results:
@@ -364,11 +364,15 @@ class Scheduler:
                 if result.status == "ok":
                     self._guarded(result, self._next(job))
 
+    def _shared_work(self) -> bool:
+        """Whether something that every run needs is still being computed."""
+        return any(j.spec.side in ("real", "train") for j in self.dispatch.jobs)
+
     def _real_ended(self, reason: str | None) -> None:
-        if any(j.spec.side == "real" for j in self.dispatch.jobs):
-            return
         if reason is not None:  # scoring fails the same way and names the cause
             self.report({"event": "note", "text": f"features of the real clips: {reason}"})
+        if self._shared_work():
+            return
         waiting, self._waiting = self._waiting, []
         for result in waiting:
             if result.status == "ok":

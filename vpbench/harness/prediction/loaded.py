@@ -16,7 +16,7 @@ from vpbench.api.types import Conditioning, Frames, Pose, Seeds
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
-from vpbench.core.plan import RunPlan, make_plan
+from vpbench.core.plan import RunPlan, make_plan, retrieves
 from vpbench.core.progress import Report, silent
 from vpbench.core.registry import Registry
 from vpbench.harness.inputs.fetch import fetch_for_run
@@ -222,6 +222,6 @@ def load_method(run: RunPlan, task_data: TaskData, registry: Registry, device: s
     slots = make_slots(run.method, task_data.task.info, registry)
     instance = make_method(run.method, task_data.task.info, registry, slots)
     load_stages(instance, slots, run.method, run.stages, device)
-    if run.method.spec.kind in ("floor", "reference"):
+    if retrieves(run.method):
         instance.bind(task_data)
     return LoadedMethod(run, task_data, instance, slots)

@@ -34,6 +34,24 @@ class Real:
         return np.ascontiguousarray(np.broadcast_to(future[:, None], shape))
 
 
+class RealShuffled(Real):
+    """The frames of the true future, each once, in an order drawn from the clip's seed.
+
+    A metric that tells it from `real` sees motion; one that does not sees frames.
+    """
+
+    def predict(self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds) -> Frames:
+        """uint8 [B,S,T,H,W,3]."""
+        orders = [[_permutation(int(seed), future.shape[1]) for seed in row] for row in seeds]
+        clips = zip(future, orders, strict=True)
+        return np.stack([np.stack([clip[order] for order in rows]) for clip, rows in clips])
+
+
+def _permutation(seed: int, count: int) -> npt.NDArray[np.intp]:
+    """0 .. count-1 in a random order, from raw bits, which no release of numpy changes."""
+    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
+
+
 class _Retrieval:
     """Shows the future of training clips."""
 

@@ -46,6 +46,13 @@ BUILTIN = (
         "the future of a random training clip of the given class",
         Capabilities(label="required", stochastic=True),
     ),
+    _spec(
+        "real-shuffled",
+        "reference",
+        "retrieval:RealShuffled",
+        "the frames of the true future in a random order",
+        Capabilities(oracle=True, stochastic=True),
+    ),
     _spec("copy-last", "null", "trivial:CopyLast", "repeats the last given frame", Capabilities()),
     _spec(
         "linear",

@@ -32,6 +32,7 @@ from vpbench.harness.results.finished_runs import (
 )
 from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
+from vpbench.harness.results.recognition import recognition_json
 from vpbench.harness.results.rows import fill_floors, row_json, run_command
 from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
@@ -312,7 +313,18 @@ def _columns(
     return columns
 
 
-_FIRST = ("fvd", "kvd", "psnr", "ssim", "lpips", "fid", "action", "motion", "diversity")
+_FIRST = (
+    "fvd",
+    "kvd",
+    "psnr",
+    "ssim",
+    "lpips",
+    "fid",
+    "action",
+    "action-2s",
+    "motion",
+    "diversity",
+)
 
 
 def _order(metric: str) -> tuple[int, str]:
@@ -349,6 +361,9 @@ def _group(
         chosen = canonical(query.versus, query.registry, size, preset)
         if chosen in [row.name for row in rows]:
             group["versus"] = versus(chosen, rows, shown, frames, columns)
+    recognition = recognition_json(rows, shown, frames, columns)
+    if recognition:
+        group["recognition"] = recognition
     return group
 
 

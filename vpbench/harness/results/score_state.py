@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from vpbench.api.errors import UsageError
+from vpbench.api.errors import Missing, UsageError
+from vpbench.core.loading import load_object
 from vpbench.core.paths import Paths
 from vpbench.core.records import ScoreRecord
 from vpbench.core.rundir import RunDir
 from vpbench.core.tasks import Task
+from vpbench.harness.inputs.training_clips import TrainingList
 from vpbench.harness.results.run_state import changed_code, score_code
 from vpbench.harness.scoring.score import Wanted
+from vpbench.harness.training.context import cache_folder
 
 
 @dataclass
@@ -47,11 +51,20 @@ def inspect_scores(
     state = ScoreState()
     stored = folder.all_scores(folder.read_manifest()["sha256"])
     for wanted in metrics:
+        if not wanted.suits(task.info.n_classes):
+            state.missing[wanted.name] = f"not scored: {wanted.name} needs a dataset with classes."
+            continue
         absent = [absent_weights[w.name] for w in wanted.spec.weights if w.name in absent_weights]
         if absent:
             state.missing[wanted.name] = f"not scored: {absent[0]}"
             continue
+        try:
+            learned = _learned(wanted, task, paths)
+        except Missing as error:
+            state.missing[wanted.name] = f"not scored: {error.message}"
+            continue
         own = [s for s in stored if s["metric"] == wanted.name and _current(s, wanted, task)]
+        own = [s for s in own if learned.items() <= s["fingerprint"].items()]
         there = {(s["frames"], s.get("subset", {}).get("name", "")) for s in own}
         due, reason = _due(wanted, task)
         if reason is not None:
@@ -89,6 +102,19 @@ def _current(score: ScoreRecord, wanted: Wanted, task: Task) -> bool:
     if part is None or fingerprint.get("version") != wanted.spec.version:
         return False
     return all(fingerprint.get(k) == v for k, v in part.fingerprint(score["frames"]).items())
+
+
+def _learned(wanted: Wanted, task: Task, paths: Paths) -> Mapping[str, str]:
+    """What the fingerprint of a present score says of what the metric has learned.
+
+    Raises:
+        Missing: nobody has trained it yet.
+    """
+    if not (wanted.spec.learned and wanted.built_in):
+        return {}
+    function = load_object(wanted.spec.learned)
+    cache = partial(cache_folder, paths.cache)
+    return function(task.info, TrainingList(task), cache, wanted.recipe)
 
 
 def _has(task: Task, subset: str) -> bool:

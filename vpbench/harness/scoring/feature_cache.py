@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vpbench.api.errors import Missing, UsageError
-from vpbench.api.optional import CachesFeatures
+from vpbench.api.optional import CachesFeatures, FitsOnTraining
 from vpbench.api.types import Frames
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir
-from vpbench.core.tasks import Item
+from vpbench.core.tasks import Item, clip_of
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard, shards
-from vpbench.harness.scoring.score import Running, Wanted, clip_of, scored, start_metric
+from vpbench.harness.scoring.score import Running, Wanted, scored, start_metric
 from vpbench.harness.training.context import ScoreContext
 
 Clips = Iterator[tuple[int, Item, Frames]]
@@ -55,6 +55,8 @@ def warm_features(
                 continue
             if not isinstance(metric.instance, CachesFeatures):
                 continue  # nothing would be left of the work
+            if side == "real" and wanted.spec.kind == "clip":
+                continue  # it looks at predictions alone
             if not (folder.manifest.is_file() and scored(folder, metric)):
                 running.append(metric)
     if not running:
@@ -78,3 +80,26 @@ def warm_features(
             )
     for metric in running:
         metric.flush()
+
+
+def prepare_training(
+    part: tuple[int, int],
+    task_data: TaskData,
+    metrics: Sequence[Wanted],
+    registry: Registry,
+    ctx: ScoreContext,
+    report: Report,
+) -> None:
+    """Let metrics that are fitted on training clips do their part of the work beforehand."""
+    for wanted in metrics:
+        try:
+            metric = start_metric(wanted, task_data.task.horizon, task_data.task, registry, ctx)
+        except (Missing, UsageError):
+            continue  # scoring says why
+
+        def count(done: int, total: int, name: str = wanted.name) -> None:
+            what = f"training clips for {name}, part {part[0] + 1} of {part[1]}"
+            report({"event": "progress", "what": what, "done": done, "total": total})
+
+        if isinstance(metric.instance, FitsOnTraining):
+            metric.instance.prepare_training(part, count)

@@ -1,8 +1,8 @@
 """Is a stored score still what the code makes? A part of it is computed again and compared.
 
-A clip metric scores one shard again. A set metric takes the features of one shard out of its
-network again, and the distance out of all stored features. Intervals are taken anew from what is
-stored of the clips.
+A clip metric scores one shard again. Where a metric keeps features, those of one shard are taken
+out of its network again; a set metric takes the distance out of all of them. Intervals are taken
+anew from what is stored of the clips.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vpbench.api.optional import CachesFeatures
 from vpbench.core.code import CodeTable
 from vpbench.core.records import ScoreRecord
 from vpbench.core.registry import Registry
@@ -84,9 +85,10 @@ def _largest(
 ) -> float:
     """Largest relative difference of a stored score from what is computed again."""
     stored = folder.read_score(folder.score(metric.wanted.name, metric.short_fingerprint))
-    if metric.wanted.spec.kind == "clip":
-        return _clips(folder, task_data, metric, stored)
-    return _set(folder, task_data, metric, stored, registry, ctx)
+    if _drop_changed_features(folder, task_data, metric, registry, ctx):
+        return float("inf")
+    of_kind = _clips if metric.wanted.spec.kind == "clip" else _set
+    return of_kind(folder, task_data, metric, stored)
 
 
 def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
@@ -100,15 +102,12 @@ def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRe
     return max((_relative(a, b) for a, b in rows), default=0.0)
 
 
-def _set(
-    folder: RunDir,
-    task_data: TaskData,
-    metric: Running,
-    stored: ScoreRecord,
-    registry: Registry,
-    ctx: ScoreContext,
-) -> float:
-    """Takes the features of the first shard anew, and the distance from all stored features."""
+def _drop_changed_features(
+    folder: RunDir, task_data: TaskData, metric: Running, registry: Registry, ctx: ScoreContext
+) -> bool:
+    """Take the features of the first shard anew; drop those in the cache if they are others."""
+    if not isinstance(metric.instance, CachesFeatures):
+        return False
     with tempfile.TemporaryDirectory(prefix="vpbench-probe-") as scratch:
         fresh = replace(ctx, features=Path(scratch), recompute=True)
         (again,) = (
@@ -119,10 +118,13 @@ def _set(
         _feed_shard(folder, task_data, [again], real=False)
         again.flush()
         stale = _other_files(Path(scratch), ctx.cache_root)
-    if stale:  # scoring anew would find them again
-        for features in stale:
-            shutil.rmtree(features, ignore_errors=True)
-        return float("inf")
+    for features in stale:  # scoring anew would find them again
+        shutil.rmtree(features, ignore_errors=True)
+    return bool(stale)
+
+
+def _set(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
+    """Takes the distance from all features anew."""
     feed(folder, task_data, [metric])
     record = score_record(metric, metric.instance.result(), {})
     rows = [(record["value"], stored["value"]), (record["se"], stored["se"])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
 from vpbench.api.optional import CachesFeatures
 from vpbench.api.specs import MetricSpec
-from vpbench.api.types import ClipInfo, Frames
+from vpbench.api.types import Frames
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
 from vpbench.core.hashing import digest
 from vpbench.core.lock import LockWatch
@@ -20,7 +20,7 @@ from vpbench.core.records import Subset
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire_earlier_scores
 from vpbench.core.rundir import RunDir, write_sealed
-from vpbench.core.tasks import Item, Task
+from vpbench.core.tasks import Item, Task, clip_of
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
 from vpbench.harness.scoring.score_record import score_record
@@ -47,6 +47,19 @@ class Wanted:
         """Whether it comes with vpbench; a plugin's metric has a worker of its own."""
         return self.spec.factory.startswith("vpbench.")
 
+    @property
+    def has_features(self) -> bool:
+        """Whether it may have features of clips that several workers compute side by side."""
+        return self.spec.kind == "set" or self.spec.needs_training
+
+    def lacks(self, absent: Collection[str]) -> bool:
+        """Whether weights that it needs are among those that are not here."""
+        return any(weights.name in absent for weights in self.spec.weights)
+
+    def suits(self, classes: int) -> bool:
+        """Whether a dataset with so many classes can have such a column."""
+        return classes > 1 or not self.spec.needs_labels
+
     def check(self, frames: int, n: int) -> None:
         """Refuse too few frames or clips.
 
@@ -62,8 +75,14 @@ class Wanted:
             raise UsageError(f"{spec.name} needs at least {spec.min_clips} clips, there are {n}.")
 
 
-def wanted_metrics(names: Sequence[str] | None, registry: Registry) -> list[Wanted]:
+def wanted_metrics(
+    names: Sequence[str] | None, registry: Registry, classes: int | None = None
+) -> list[Wanted]:
     """The requested metrics, or all default ones.
+
+    Args:
+        classes: of the dataset; default metrics that need classes are left out where it has none.
+            None keeps them.
 
     Raises:
         UnknownName: no such metric or recipe.
@@ -71,7 +90,8 @@ def wanted_metrics(names: Sequence[str] | None, registry: Registry) -> list[Want
     if names is None:
         rows = [e.spec for e in registry.of("metric") if e.status == "ok"]
         defaults = [s for s in rows if isinstance(s, MetricSpec) and s.default]
-        return [Wanted(s, "") for s in defaults]
+        own = [Wanted(s, "") for s in defaults]
+        return own if classes is None else [w for w in own if w.suits(classes)]
     wanted: list[Wanted] = []
     for name in names:
         base, _, recipe = name.partition("@")
@@ -290,9 +310,3 @@ def update_all(running: Sequence[Running], fake: Frames, real: Frames | None, it
             continue
         cut = None if real is None else real[: metric.frames]
         metric.instance.update(fake[:, : metric.frames], cut, clip_of(item))
-
-
-def clip_of(item: Item) -> ClipInfo:
-    """The clip as metrics know it: named by its item; windows of one clip are one group."""
-    group = item.clip.group or (item.clip.id if item.id != item.clip.id else "")
-    return replace(item.clip, id=item.id, group=group)

@@ -12,6 +12,7 @@ from vpbench.api.types import Floor, Score
 from vpbench.core import schema, stats
 from vpbench.core.intervals import MIN_CLUSTERS
 from vpbench.core.jackknife import jackknife
+from vpbench.core.recognition import proportion, recognition_record
 from vpbench.core.records import ScoreRecord, completed, correction
 from vpbench.core.rundir import is_close, mean_of
 
@@ -62,6 +63,8 @@ def score_record(metric: Running, result: Score, clusters: Mapping[str, str]) ->
     }
     if shares is not None and strata is None:
         record["shares"] = shares
+    if score.recognition is not None:
+        record["recognition"] = recognition_record(score.recognition)
     if metric.subset is not None:
         record["subset"] = metric.subset
     return record
@@ -91,8 +94,12 @@ class _Error:
 
 
 def _clip_error(score: Score, clusters: Mapping[str, str]) -> _Error:
-    """By the bootstrap over clusters of clips."""
+    """By the bootstrap over clusters of clips; of shares of independent clips, Wilson's."""
     known = [(k, v) for k, v in sorted(score.per_clip.items()) if v is not None]
+    if score.recognition is not None:
+        own = proportion([v for _, v in known], [clusters.get(k, "") for k, _ in known])
+        if own is not None:
+            return _Error(own.se, own.low, own.high, score.reason)
     interval, few = clip_interval([v for _, v in known], [clusters.get(k, "") for k, _ in known])
     reason = "; ".join(filter(None, (score.reason, few))) or None
     return _Error(interval.se, interval.low, interval.high, reason)

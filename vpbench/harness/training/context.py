@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vpbench.api.errors import Corrupt, UsageError
+from vpbench.api.protocols import TrainingClips
 from vpbench.api.specs import WeightSpec
 from vpbench.api.types import Frames, TaskInfo
 from vpbench.core.acceptance import Check, StageNotes
@@ -202,6 +203,8 @@ class ScoreContext:
     features: Path | None = None
     declared: Sequence[WeightSpec] = ()
     """The pretrained files that the metric's spec names."""
+    training: TrainingClips | None = None
+    """The training clips of the task; None without a task."""
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""

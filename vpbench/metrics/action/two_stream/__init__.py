@@ -1,0 +1,1 @@
+"""The two-stream recogniser of Simonyan and Zisserman (NeurIPS 2014): frames and optical flow."""
