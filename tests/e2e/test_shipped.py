@@ -1,11 +1,13 @@
-"""The features that come with vpbench are those of the reference rows as they are made here."""
+"""Features of the reference rows and checkpoints of the main table come with vpbench."""
 
 import numpy as np
 import pytest
 
 from tests.unit.metrics.weights_here import i3d_path
 from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions
 from vpbench.core.paths import user_paths
+from vpbench.core.plan import make_plan
 from vpbench.core.registry import build
 from vpbench.core.resolve import resolve
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
@@ -52,3 +54,35 @@ def test_shipped_features_are_what_the_network_makes(puppets):
         made = network(frames[None])[0]
         stored = shipped.features[clip_hash(frames)]
         assert np.linalg.norm(made - stored) <= 1e-4 * np.linalg.norm(stored)
+
+
+ROWS = (
+    "ours",
+    "ours[label=off]",
+    "ours[preset=plus]",
+    "ours[motion=flow-matching]",
+    "villegas",
+    "villegas[label=on]",
+    "li",
+    "li[refiner=off]",
+    "wichers",
+    "wichers[variant=adversarial]",
+)
+
+
+@pytest.mark.parametrize("task", ["puppets", "puppets-moving"])
+def test_rows_of_the_main_table_come_trained(task, puppets):
+    registry, paths = build(), user_paths()
+    opened = open_task_data(TaskRef(dataset="puppets", task=task), registry, paths)
+    plan = make_plan(
+        [MethodRef.parse(name) for name in ROWS],
+        RunOptions(references=False),
+        opened.task,
+        registry,
+        paths.runs,
+        paths.cache,
+    )
+    assert not plan.refused and len(plan.runs) == len(ROWS)
+    origins = {run.name: {stage.origin for stage in run.stages} for run in plan.runs}
+    assert set(origins) == set(ROWS), "as tables write them"
+    assert all("bundled" in o and o <= {"bundled", "not needed"} for o in origins.values()), origins
