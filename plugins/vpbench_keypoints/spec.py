@@ -313,7 +313,7 @@ METHOD = MethodSpec(
     ),
     trials=18,
     costs=(
-        TrainingCost("keypoints", "paper", 128, 4.12, 6.0),
+        TrainingCost("keypoints", "paper", 128, 4.12, 7.8),
         TrainingCost("motion", "paper", 128, 0.365, 2.0, steps="motion_steps"),
     ),
 )
