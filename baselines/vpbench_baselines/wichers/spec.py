@@ -86,7 +86,7 @@ SPEC = MethodSpec(
     trials=11,
     costs=(
         TrainingCost("epva", "paper", 128, 11.4, 13.0),
-        TrainingCost("adversarial", "paper", 128, 0.0, 0.0, steps="adversarial_steps"),
+        TrainingCost("adversarial", "paper", 128, 62.1, 30.0, steps="adversarial_steps"),
     ),
     later=LATER,
 )
