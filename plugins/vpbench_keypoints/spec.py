@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from vpbench.api import Capabilities, Checkpoint, ComponentSpec, Effort, MethodSpec, StageSpec
+from vpbench.api import (
+    Capabilities,
+    Checkpoint,
+    ComponentSpec,
+    Effort,
+    MethodSpec,
+    StageSpec,
+    TrainingCost,
+)
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
 
 Value = str | int | float | bool
@@ -315,6 +323,10 @@ METHOD = MethodSpec(
         Checkpoint("fit", "abf00ed3ccca7d6e", "checkpoints/flow-matching.fit-abf00ed3ccca7d6e"),
     ),
     trials=18,
+    costs=(
+        TrainingCost("keypoints", "paper", 128, 4.12, 7.8),
+        TrainingCost("motion", "paper", 128, 0.365, 2.0, steps="motion_steps"),
+    ),
 )
 """Bundled for puppets: preset gpu, its motion model without labels, preset plus, and flow-matching
 of preset gpu. Of the trials 13 led to the networks, one was a wider M, four were of

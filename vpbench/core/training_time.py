@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from vpbench.api.specs import ComponentSpec, MethodSpec, Value
 from vpbench.core.stages import StageNode
 
-DEVICES: Mapping[str, float] = {"one CPU core": 0.06, "an H100": 50.0}
+DEVICES: Mapping[str, float] = {"one CPU core": 0.1, "an H100": 20.0}
 """Device -> 10^12 floating-point operations a second that a training sustains there.
 
-The core is measured: `benchmarks/published_step.py` on the 128-px networks, one thread of a 2.x GHz
-server processor. The GPU is not: a tenth of its peak in TF32 (NVIDIA's data sheet says 495 without
-sparsity) is usual for convolutions of this size; recurrent networks, which launch many small
-kernels, stay below.
+The core is measured: `benchmarks/published_step.py`, one thread of an AMD EPYC, 0.06 to 0.15 for
+the networks of preset paper. The GPU is not: 20 is what convolutions of this size may be expected
+to sustain in TF32, of a peak of 495 (NVIDIA's data sheet, without sparsity). Small batches and
+recurrent networks, which launch many small kernels, may take several times as long.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec, WeightSpec
+from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec, TrainingCost, WeightSpec
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED, VGG19
 from vpbench_baselines.li.params import LATER, PARAMS, PRESETS, STAGES
 
@@ -123,5 +123,9 @@ SPEC = MethodSpec(
         Checkpoint("refiner", "a10df8efad2845fd", "checkpoints/li.refiner-a10df8efad2845fd"),
     ),
     trials=22,
+    costs=(
+        TrainingCost("flow", "paper", 128, 0.501, 4.4),
+        TrainingCost("refiner", "paper", 128, 0.408, 1.9, steps="refiner_steps"),
+    ),
     later=LATER,
 )

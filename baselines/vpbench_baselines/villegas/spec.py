@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, ComponentSpec, Effort, MethodSpec
+from vpbench.api import (
+    Capabilities,
+    Checkpoint,
+    ComponentSpec,
+    Effort,
+    MethodSpec,
+    TrainingCost,
+)
 from vpbench.kit import EFFICIENTNET_LITE0, VGG16_HED
 from vpbench_baselines.villegas import params
 
@@ -64,6 +71,7 @@ DETECTOR = ComponentSpec(
     licence=_LICENCE,
     params=params.DETECTOR,
     presets=params.DETECTOR_PRESETS,
+    costs=(TrainingCost("fit", "paper", 128, 0.991, 2.0),),
 )
 
 MOTION = ComponentSpec(
@@ -79,6 +87,7 @@ MOTION = ComponentSpec(
     presets=params.MOTION_PRESETS,
     overrides={"label=on": {"label": "required"}},
     later=params.LATER_MOTION,
+    costs=(TrainingCost("fit", "paper", 128, 0.278, 3.3),),
 )
 
 TRANSLATOR = ComponentSpec(
@@ -96,6 +105,7 @@ TRANSLATOR = ComponentSpec(
         VGG16_HED.needed_when(features="vgg16-hed"),
         EFFICIENTNET_LITE0.needed_when(features="efficientnet-lite0"),
     ),
+    costs=(TrainingCost("fit", "paper", 128, 1.19, 2.6),),
 )
 
 SPEC = MethodSpec(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec
+from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec, TrainingCost
 from vpbench.kit import VGG16_HED
 from vpbench_baselines.wichers.params import LATER, PARAMS, PRESETS, STAGES
 
@@ -92,5 +92,9 @@ SPEC = MethodSpec(
         ),
     ),
     trials=12,
+    costs=(
+        TrainingCost("epva", "paper", 128, 11.4, 13.0),
+        TrainingCost("adversarial", "paper", 128, 62.1, 30.0, steps="adversarial_steps"),
+    ),
     later=LATER,
 )

@@ -20,7 +20,14 @@ from vpbench_keypoints.spec import DETECTOR, PRESETS, TRANSLATOR
 from vpbench_keypoints.translator import KeypointTranslator
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-SCRIPTS = ("keypoints_speed", "learning_aids", "keypoints_acceptance", "puppets_first_frame")
+SCRIPTS = (
+    "keypoints_speed",
+    "learning_aids",
+    "keypoints_acceptance",
+    "keypoints_ablation",
+    "published_step",
+    "puppets_first_frame",
+)
 
 
 @pytest.fixture(autouse=True)
