@@ -195,3 +195,27 @@ def test_what_readers_decided_is_said(tmp_path):
     assert verified.code == 0 and "1 test" in verified.out
     shown = vpbench("data", "preview", "folder:fake[horizon=4]", cwd=tmp_path)
     assert "note: 1 of 1 clips: transparent, shown on white." in shown.out
+
+
+def test_messages_name_the_clips_and_keep_the_root(tmp_path):
+    for side, name, shape in (
+        ("real", "a", (9, 16, 16, 3)),
+        ("real", "long", (12, 16, 16, 3)),
+        ("fake", "a", (9, 16, 16, 3)),
+        ("fake", "wide", (9, 16, 24, 3)),
+    ):
+        (tmp_path / side).mkdir(exist_ok=True)
+        np.savez(tmp_path / side / f"{name}.npz", frames=np.zeros(shape, np.uint8))
+    done = vpbench("measure", "real", "fake", cwd=tmp_path)
+    assert done.code == 2 and "9 (" in done.err and "to 12 (real/long) frames" in done.err
+    done = vpbench("measure", "real", "fake", "--frames", "9", cwd=tmp_path)
+    assert done.code == 2 and "16x16 px, fake/wide 24x16 px" in done.err
+    done = vpbench("data", "verify", "penn", cwd=tmp_path, env={"VPBENCH_DATA": ""})
+    assert done.code == 4 and "error: penn needs the folder" in done.out
+    (tmp_path / "nemo").mkdir()
+    for part in ("train", "test"):
+        (tmp_path / "nemo" / part).mkdir()
+        for k in range(2):
+            (tmp_path / "nemo" / part / f"00{k}_deliberate_smile_1.png").write_bytes(b"x")
+    done = vpbench("run", "copy-last", "--dataset", "nemo", "--root", "nemo", cwd=tmp_path)
+    assert done.code == 4 and "more: vpbench data verify nemo --root" in done.err

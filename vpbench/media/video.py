@@ -221,15 +221,24 @@ def squared(frame: Frames, aspect: Fraction) -> Frames:
     height, width = squared_size(frame.shape[0], frame.shape[1], aspect)
     if (height, width) == frame.shape[:2]:
         return frame
-    axis, size = (0, height) if height != frame.shape[0] else (1, width)
-    n = frame.shape[axis]
+    if width != frame.shape[1]:
+        return _stretched(frame, width)
+    return np.ascontiguousarray(_stretched(frame.swapaxes(0, 1), height).swapaxes(0, 1))
+
+
+def _stretched(frame: Frames, size: int) -> Frames:
+    """uint8 [H,W,3] to [H,size,3]."""
+    n = frame.shape[1]
     # Positions are multiples of 1 / (2 size), so that all of this is exact.
     place = np.clip((2 * np.arange(size) + 1) * n - size, 0, (n - 1) * 2 * size)
     first = place // (2 * size)
-    share = (place - first * 2 * size).astype(np.uint32).reshape((-1, 1) if axis else (-1, 1, 1))
-    low = np.take(frame, first, axis).astype(np.uint32)
-    high = np.take(frame, np.minimum(first + 1, n - 1), axis)
-    return ((low * (2 * size - share) + high * share + size) // (2 * size)).astype(np.uint8)
+    second = np.minimum(first + 1, n - 1)
+    share = (place - first * 2 * size).astype(np.uint64)[:, None]
+    out = np.empty((len(frame), size, 3), np.uint8)
+    for row, pixels in enumerate(frame):
+        mixed = pixels[first] * (np.uint64(2 * size) - share) + pixels[second] * share
+        out[row] = (mixed + np.uint64(size)) // np.uint64(2 * size)
+    return out
 
 
 def _has_alpha(form: VideoFormat) -> bool:
