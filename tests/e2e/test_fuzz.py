@@ -34,7 +34,7 @@ def hang(path):
 
 def eat(path):
     if path.read_bytes() != b"seed":
-        bytes((1 << 30) + (1 << 26)).count(1)
+        b"x" * ((1 << 30) + (1 << 26))  # written to, unlike zeros
 
 
 def execute(path):

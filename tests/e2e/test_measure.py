@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from tests.e2e.helpers import start, vpbench
+from tests.e2e.media_matrix.cell import alpha_scene
+from tests.e2e.media_matrix.making import Film, write
 
 pytestmark = pytest.mark.e2e
 
@@ -172,3 +174,48 @@ def test_an_interrupt_leaves_no_process_and_no_partial_file(sides, plugin, times
     (sides / "metrics.py").unlink()
     again = measure(sides, env={"VPBENCH_HOME": env["VPBENCH_HOME"]})
     assert json.loads(again.out)["scores"]["psnr"]["n"] == CLIPS
+
+
+def test_what_readers_decided_is_said(tmp_path):
+    for side, fps, alpha in (("real [v2]", 30, 255), ("fake", 8, 100)):
+        (tmp_path / side).mkdir()
+        frames = alpha_scene(9, 16, 16)
+        frames[..., 3] = alpha
+        write(tmp_path / side / "a.mov", Film(frames, "qtrle", "argb", fps))
+    done = vpbench("measure", "real [v2]", "fake", "--metrics", "psnr", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    notes = json.loads(done.out)["notes"]
+    assert notes[0] == "FAKE: 1 of 1 clips: transparent, shown on white."
+    assert notes[1].startswith("REAL has 30 frames a second and FAKE 8:")
+    assert all(f"note: {note}" in done.err for note in notes)
+    words = ("folder:fake[ground=none,rate=30]", "folder:fake[ground=none,rate=30]")
+    again = vpbench("measure", *words, "--metrics", "psnr", "--json", cwd=tmp_path)
+    assert json.loads(again.out)["frames"] == -(-9 * 30 // 8)
+    verified = vpbench("data", "verify", 'folder:"real [v2]"[horizon=4]', cwd=tmp_path)
+    assert verified.code == 0 and "1 test" in verified.out
+    shown = vpbench("data", "preview", "folder:fake[horizon=4]", cwd=tmp_path)
+    assert "note: 1 of 1 clips: transparent, shown on white." in shown.out
+
+
+def test_messages_name_the_clips_and_keep_the_root(tmp_path):
+    for side, name, shape in (
+        ("real", "a", (9, 16, 16, 3)),
+        ("real", "long", (12, 16, 16, 3)),
+        ("fake", "a", (9, 16, 16, 3)),
+        ("fake", "wide", (9, 16, 24, 3)),
+    ):
+        (tmp_path / side).mkdir(exist_ok=True)
+        np.savez(tmp_path / side / f"{name}.npz", frames=np.zeros(shape, np.uint8))
+    done = vpbench("measure", "real", "fake", cwd=tmp_path)
+    assert done.code == 2 and "9 (" in done.err and "to 12 (real/long) frames" in done.err
+    done = vpbench("measure", "real", "fake", "--frames", "9", cwd=tmp_path)
+    assert done.code == 2 and "16x16 px, fake/wide 24x16 px" in done.err
+    done = vpbench("data", "verify", "penn", cwd=tmp_path, env={"VPBENCH_DATA": ""})
+    assert done.code == 4 and "error: penn needs the folder" in done.out
+    (tmp_path / "nemo").mkdir()
+    for part in ("train", "test"):
+        (tmp_path / "nemo" / part).mkdir()
+        for k in range(2):
+            (tmp_path / "nemo" / part / f"00{k}_deliberate_smile_1.png").write_bytes(b"x")
+    done = vpbench("run", "copy-last", "--dataset", "nemo", "--root", "nemo", cwd=tmp_path)
+    assert done.code == 4 and "more: vpbench data verify nemo --root" in done.err

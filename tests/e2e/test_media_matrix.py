@@ -6,15 +6,13 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from tests.e2e.media_matrix import array_files, layouts, pictures, videos
+from tests.e2e.media_matrix.__main__ import all_cells
 from tests.e2e.media_matrix.cell import REFUSALS, Cell, check
 from vpbench.media import ground, streams, video
 
 pytestmark = pytest.mark.e2e
 
-CELLS: tuple[Cell, ...] = tuple(
-    cell for group in (videos, layouts, pictures, array_files) for cell in group.cells()
-)
+CELLS: tuple[Cell, ...] = tuple(all_cells())
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,8 +70,17 @@ def probe(path: StrPath, how: Reading = _PLAIN) -> Probe:
     return replace(found, frames=frames, fps=float(how.rate), changes=changes)
 
 
-def read(path: StrPath, indices: Sequence[int] | None = None, how: Reading = _PLAIN) -> Frames:
+def read(
+    path: StrPath,
+    indices: Sequence[int] | None = None,
+    how: Reading = _PLAIN,
+    each: Callable[[Frames], Frames] | None = None,
+) -> Frames:
     """Frames of a clip in the order of `indices` (all for None), uint8 [T,H,W,3].
+
+    Args:
+        each: done to each frame [H,W,3]; of a video as soon as it is decoded, so that a long one of
+            many pixels fits into memory when it is made smaller.
 
     Raises:
         MissingData: it is not there.
@@ -90,16 +99,22 @@ def read(path: StrPath, indices: Sequence[int] | None = None, how: Reading = _PL
     if what in ("mov", "avi", "matroska"):
         from vpbench.media import video
 
-        return video.read(where, what, indices, how.ground)
+        return video.read(where, what, indices, how.ground, each)
+    frames = _read_still(where, what, how, indices)
+    return frames if each is None or not len(frames) else np.stack([each(f) for f in frames])
+
+
+def _read_still(path: Path, what: Kind, how: Reading, indices: Sequence[int] | None) -> Frames:
+    """Frames of anything but a video."""
     if what in ("npz", "npy"):
         from vpbench.media import arrays
 
-        frames = arrays.read(where, what, how)[0]
-        _check_range(where, len(frames), indices)
+        frames = arrays.read(path, what, how)[0]
+        _check_range(path, len(frames), indices)
         return np.array(frames if indices is None else frames[indices])
     if what == "folder":
-        return _read_folder(where, how, indices)
-    return _read_image_clip(where, what, how, indices)
+        return _read_folder(path, how, indices)
+    return _read_image_clip(path, what, how, indices)
 
 
 def read_image(path: StrPath, ground: Ground | None = WHITE) -> Frames:

@@ -51,6 +51,11 @@ _FORMATS = (
     *("JPEG2000", "TGA", "ICO", "PCX", "AVIF", "QOI"),
 )
 """Pictures are read from these formats only; some of Pillow's others run programs."""
+_PER_BYTE = 8192
+"""Pixels that one byte of a file may stand for; deflate makes 1032 bytes of one."""
+_FREE_AREA = 1 << 24
+_FREE_AREA_OF_MANY = 1 << 21
+"""Up to so many pixels (4096 x 4096, or full HD in animations) any file is believed."""
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _STILL = frozenset({"MPO"})
 """Stereo pictures: several views, but no animation."""
@@ -99,6 +104,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """The image, closed afterwards; every failure of Pillow becomes BadData."""
     try:
         with Image.open(path, formats=_formats()) as image:
+            _check_claim(image, path)
             yield image
     except FileNotFoundError:
         raise MissingData(f"{path} is not there.") from None
@@ -108,6 +114,23 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise BadData(
             f"{path} is not a readable image: {error}.", fix="Copy or download it again."
         ) from error
+
+
+def _check_claim(image: Image.Image, path: Path) -> None:
+    """Refuse a file that claims more pixels than it can mean.
+
+    Few bytes can claim any number of pixels, and a picture of one colour needs few bytes; so only
+    what would take seconds is weighed against the size of the file.
+    """
+    width, height = image.size
+    area, frames = width * height, int(getattr(image, "n_frames", 1))
+    free = _FREE_AREA if frames == 1 else _FREE_AREA_OF_MANY
+    most = _PER_BYTE * path.stat().st_size // max(1, frames)
+    if area > kinds.MAX_PIXELS or (area > free and area > most):
+        raise BadData(
+            f"{path} claims {frames} x {width}x{height} px, too many for its size.",
+            fix="Copy or download it again, or make it smaller.",
+        )
 
 
 def _not_a_picture(path: Path) -> BadData:

@@ -34,6 +34,9 @@ IMAGE_SUFFIXES = frozenset(
 ARRAY_SUFFIXES = frozenset({".npz", ".npy"})
 CLIP_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES | ARRAY_SUFFIXES | {".gif"}
 
+MAX_PIXELS = 1 << 25
+"""No larger frame or picture is read: 8K. A file of some bytes can claim any size."""
+
 _MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 _IMAGES = (

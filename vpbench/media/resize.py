@@ -34,6 +34,11 @@ _ONE = 1 << _BITS
 _CHUNK = 1 << 22
 """Source values that are held as float64 at a time: 32 MiB."""
 
+_LARGE = 256
+"""Source pixels of a side from which on an output pixel sees only a small part of them."""
+_BAND = 16
+"""Output pixels that are computed together."""
+
 Fractions = npt.NDArray[np.int64]
 
 
@@ -119,12 +124,29 @@ def _two_passes(
     frames: Frames, rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
 ) -> Frames:
     n, height, width, _ = frames.shape
-    tall = rows @ frames.reshape(n, height, width * 3).astype(np.float64)
+    tall = _product(rows, frames.reshape(n, height, width * 3))
     tall = tall.reshape(n, len(rows), width, 3).transpose(0, 2, 1, 3)
-    both = columns @ tall.reshape(n, width, len(rows) * 3)
+    both = _product(columns, tall.reshape(n, width, len(rows) * 3))
     # At most 255 * 2^32: a whole number that float64 holds exactly.
     whole = both.reshape(n, len(columns), len(rows), 3).transpose(0, 2, 1, 3).astype(np.int64)
     return ((whole + (1 << (2 * _BITS - 1))) >> (2 * _BITS)).astype(np.uint8)
+
+
+def _product(
+    matrix: npt.NDArray[np.float64], values: npt.NDArray[np.uint8] | npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """matrix [o,i] @ values [n,i,m], without most of what would be multiplied by 0."""
+    outputs, inputs = matrix.shape
+    if inputs < _LARGE:
+        return matrix @ values.astype(np.float64)
+    product = np.empty((len(values), outputs, values.shape[2]))
+    for start in range(0, outputs, _BAND):
+        band = matrix[start : start + _BAND]
+        used = np.flatnonzero(band.any(axis=0))
+        first, last = used[0], used[-1] + 1
+        part = values[:, first:last].astype(np.float64)
+        product[:, start : start + _BAND] = band[:, first:last] @ part
+    return product
 
 
 @lru_cache(maxsize=16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,8 +23,7 @@ from vpbench.api.errors import BadData
 from vpbench.api.types import Frames
 from vpbench.media.containers import cut_off
 from vpbench.media.ground import Composer
-from vpbench.media.kinds import WHITE, Change, Ground, Kind, Probe
-from vpbench.media.resize import resize
+from vpbench.media.kinds import MAX_PIXELS, WHITE, Change, Ground, Kind, Probe
 from vpbench.media.streams import film_stream
 from vpbench.media.timing import Timeline, steady
 
@@ -93,8 +92,7 @@ class _Film:
         else:
             self.composer.opaque()
             pixels = frame.to_ndarray(format="rgb24", interpolation=_EXACT, threads=1)
-        height, width = squared_size(frame.height, frame.width, self.aspect)
-        pixels = resize(pixels.astype(np.uint8, copy=False), height, width, "half-pixel")
+        pixels = squared(pixels.astype(np.uint8, copy=False), self.aspect)
         return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame, self.path)))
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
@@ -166,16 +164,25 @@ def timeline(path: Path, kind: Kind) -> Timeline:
 
 
 def read(
-    path: Path, kind: Kind, indices: Sequence[int] | None, ground: Ground | None = WHITE
+    path: Path,
+    kind: Kind,
+    indices: Sequence[int] | None,
+    ground: Ground | None = WHITE,
+    each: Callable[[Frames], Frames] | None = None,
 ) -> Frames:
     """Frames in the order of `indices` (all for None), uint8 [T,H,W,3]; decodes from the start.
+
+    Args:
+        each: done to each frame [H,W,3] as soon as it is decoded, so that no more than one is held
+            at its own size.
 
     Raises:
         BadData: as `probe`, or a frame that the file does not have.
     """
     if indices is not None and not len(indices):
         whole = probe(path, kind, ground)
-        return np.empty((0, whole.height, whole.width, 3), np.uint8)
+        blank = np.zeros((whole.height, whole.width, 3), np.uint8)
+        return (blank if each is None else each(blank))[None][:0]
     wanted = None if indices is None else set(indices)
     last = None if wanted is None else max(wanted)
     kept: dict[int, Frames] = {}
@@ -183,7 +190,8 @@ def read(
     with _opened(path, kind, ground) as film:
         for frame in _decoded(film):
             if wanted is None or count in wanted:
-                kept[count] = film.rgb(frame)
+                pixels = film.rgb(frame)
+                kept[count] = pixels if each is None else each(pixels)
             count += 1
             if count - 1 == last:
                 break
@@ -208,6 +216,31 @@ def squared_size(height: int, width: int, aspect: Fraction) -> tuple[int, int]:
     return int(height / aspect + Fraction(1, 2)), width
 
 
+def squared(frame: Frames, aspect: Fraction) -> Frames:
+    """A frame uint8 [H,W,3] in square pixels: two neighbours, pixel centres, rounded half up."""
+    height, width = squared_size(frame.shape[0], frame.shape[1], aspect)
+    if (height, width) == frame.shape[:2]:
+        return frame
+    if width != frame.shape[1]:
+        return _stretched(frame, width)
+    return np.ascontiguousarray(_stretched(frame.swapaxes(0, 1), height).swapaxes(0, 1))
+
+
+def _stretched(frame: Frames, size: int) -> Frames:
+    """uint8 [H,W,3] to [H,size,3]."""
+    n = frame.shape[1]
+    # Positions are multiples of 1 / (2 size), so that all of this is exact.
+    place = np.clip((2 * np.arange(size) + 1) * n - size, 0, (n - 1) * 2 * size)
+    first = place // (2 * size)
+    second = np.minimum(first + 1, n - 1)
+    share = (place - first * 2 * size).astype(np.uint64)[:, None]
+    out = np.empty((len(frame), size, 3), np.uint8)
+    for row, pixels in enumerate(frame):
+        mixed = pixels[first] * (np.uint64(2 * size) - share) + pixels[second] * share
+        out[row] = (mixed + np.uint64(size)) // np.uint64(2 * size)
+    return out
+
+
 def _has_alpha(form: VideoFormat) -> bool:
     return form.name == "pal8" or any(component.is_alpha for component in form.components)
 
@@ -222,6 +255,7 @@ def _opened(path: Path, kind: Kind, ground: Ground | None) -> Iterator[_Film]:
         with av.open(f"file:{path.resolve()}", format=kind, metadata_errors="replace") as container:
             stream, several = film_stream(container, path, kind)
             stream.thread_count = 1
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             changes: set[Change] = {"streams"} if several else set()
             yield _Film(
                 path,
@@ -253,6 +287,7 @@ def _alpha_decoder(stream: VideoStream, path: Path) -> VideoCodecContext | None:
     assert isinstance(context, VideoCodecContext)
     context.extradata = stream.codec_context.extradata
     context.thread_count = 1
+    context.options = {"max_pixels": str(MAX_PIXELS)}
     return context
 
 
@@ -289,6 +324,12 @@ def _decoded(film: _Film) -> Iterator[VideoFrame]:
             )
         if size is None:
             size, film.aspect = (frame.width, frame.height), _pixel_aspect(film)
+        height, width = squared_size(frame.height, frame.width, film.aspect)
+        if height * width > MAX_PIXELS:
+            raise BadData(
+                f"{path} has frames of {width}x{height} px, which is more than vpbench reads.",
+                fix="Make it smaller.",
+            )
         if (frame.width, frame.height) != size:
             raise BadData(
                 f"{path} changes its frame size from {size[0]}x{size[1]} to "

@@ -238,6 +238,39 @@ def test_read_image_takes_any_picture(tmp_path):
         read_image(tmp_path / "b.png")
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("x.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC picture"),
+        ("v.mp4", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "is a video, not a picture"),
+        ("v.mkv", b"\x1a\x45\xdf\xa3" + bytes(20), "is a video, not a picture"),
+        ("a.npz", b"PK\3\4" + bytes(30), "is an array, not a picture"),
+        ("a.pdf", b"%PDF-1.7 and so on", "PDF document"),
+        ("a.ps", b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript file"),
+        ("a.txt", b"some words", "does not read"),
+    ],
+)
+def test_a_file_of_another_type_is_not_called_damaged(tmp_path, name, data, says):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(BadData, match=says) as error:
+        read_image(path)
+    assert "again" not in error.value.fix and ("png" in error.value.fix)
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    with pytest.raises(BadData, match="Copy or download it again"):
+        read_image(tmp_path / "b.png")
+
+
+def test_frames_are_made_smaller_one_by_one(tmp_path, clip):
+    frames = clip(4, 9, 13)
+    np.savez(tmp_path / "a.npz", frames=frames)
+    save_gif(tmp_path / "b.gif", frames // 64 * 64, duration=100)
+    for path in (tmp_path / "a.npz", tmp_path / "b.gif"):
+        whole = read(path, [3, 0, 0])
+        half = read(path, [3, 0, 0], each=lambda frame: frame[:5, ::2])
+        assert np.array_equal(half, whole[:, :5, ::2])
+
+
 @pytest.mark.parametrize("name", ["{:06d}.png", "{}.png", "frame_{}.bmp", "x2_{}_left.png"])
 def test_folders_are_ordered_by_number(tmp_path, clip, name):
     frames = clip(12, 8, 10)

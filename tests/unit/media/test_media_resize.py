@@ -8,7 +8,16 @@ import pytest
 from PIL import Image
 
 from vpbench.api.errors import BadData, UnknownName, UsageError
-from vpbench.media.resize import RULES, centre_crop, fit, fitted, resize, weights
+from vpbench.media.resize import (
+    RULES,
+    _product,
+    _quantised,
+    centre_crop,
+    fit,
+    fitted,
+    resize,
+    weights,
+)
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 7), (7, 3), (16, 16), (64, 128), (128, 64), (5, 224), (97, 31)]
 
@@ -218,3 +227,13 @@ def test_wrong_arguments_are_refused():
         resize(frames, 4, 4, "antialiased")  # type: ignore[arg-type]
     with pytest.raises(UnknownName):
         weights("bicubic", 4, 4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("sizes", [(256, 17), (301, 300), (257, 1), (300, 640)])
+def test_leaving_out_zeros_changes_nothing(rule, sizes):
+    source, target = sizes
+    values = np.random.default_rng(source).integers(0, 256, (2, source, 5)).astype(np.uint8)
+    matrix = _quantised(rule, source, target)
+    whole = matrix @ values.astype(np.float64)
+    assert np.array_equal(_product(matrix, values), whole)

@@ -8,7 +8,7 @@ import re
 import shlex
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,19 @@ class FolderDataset:
         Raises:
             BadData: the clip changed or broke since it was scanned, or has no such frame.
         """
+        return self.read_each(clip, indices, None)
+
+    def read_each(
+        self, clip: ClipInfo, indices: Sequence[int], each: Callable[[Frames], Frames] | None
+    ) -> Frames:
+        """As `read`, with `each` done to each frame [H,W,3] while others are still encoded."""
         contents = self._read_folder()
         source = contents.sources.get(clip.id)
         if source is None:
             raise BadData(f"{self.path} has no clip {clip.id!r}.")
         self._check.check(source.rel, contents.hashes[clip.id])
-        return decode.read(self.path / source.rel, indices, source.reading(self._options.reading))
+        how = source.reading(self._options.reading)
+        return decode.read(self.path / source.rel, indices, how, each)
 
     def pose(self, clip: ClipInfo) -> Pose | None:
         """None: a folder has no joints."""

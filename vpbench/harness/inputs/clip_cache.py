@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,17 @@ Note = Callable[[str], None]
 
 def _no_note(text: str) -> None:
     """Discard it."""
+
+
+@runtime_checkable
+class ReadsEach(Protocol):
+    """A dataset of vpbench's own that hands out frames one at a time, to be made smaller."""
+
+    def read_each(
+        self, clip: ClipInfo, indices: Sequence[int], each: Callable[[Frames], Frames] | None
+    ) -> Frames:
+        """Frames of a clip, with `each` done to each [H,W,3] as it is decoded."""
+        ...
 
 
 class ClipCache:
@@ -140,13 +151,18 @@ class ClipCache:
         return self.folder / name[:2] / f"{name}.npy"
 
     def _convert(self, clip: ClipInfo, indices: tuple[int, ...] | None) -> Frames:
-        wanted = range(clip.frames) if indices is None else indices
-        native = self.dataset.read(clip, list(wanted))
+        wanted = list(range(clip.frames) if indices is None else indices)
+        if isinstance(self.dataset, ReadsEach):
+            return self.dataset.read_each(clip, wanted, self._uncropped)
+        native = self.dataset.read(clip, wanted)
         if native.dtype != np.uint8 or native.ndim != 4 or native.shape[3] != 3:
             raise BadData(
                 f"the clip {clip.id!r} was read as {native.dtype} {list(native.shape)}; "
                 "frames are uint8 [T,H,W,3]."
             )
+        return self._uncropped(native)
+
+    def _uncropped(self, native: Frames) -> Frames:
         return self.geometry.frames(native, crop=False)
 
 

@@ -64,8 +64,8 @@ class Pictured:
 def read_picture(path: Path, size: int) -> Picture:
     """Decode any picture and bring it to a task's size: short side, antialiased, centre crop.
 
-    Grey becomes RGB, alpha is dropped, EXIF rotation is applied, an animation gives its first
-    frame.
+    Grey becomes RGB, alpha is composed on white, EXIF rotation is applied, an animation gives its
+    first frame.
 
     Raises:
         MissingData: it does not exist.

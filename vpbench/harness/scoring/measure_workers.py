@@ -28,6 +28,7 @@ from vpbench.core.pools import in_processes
 from vpbench.core.progress import Event, Report
 from vpbench.core.registry import Registry, limited_registry
 from vpbench.core.tasks import Item, Task
+from vpbench.harness.inputs.clip_cache import ReadsEach
 from vpbench.harness.scoring.score import (
     Running,
     Wanted,
@@ -103,8 +104,11 @@ class Measurement:
         item = self.items[side].get(name)
         if item is None:
             return None
-        frames = self.datasets[side].read(item.clip, list(item.targets))
-        return frames if self.geometry is None else self.geometry.frames(frames)
+        dataset, geometry = self.datasets[side], self.geometry
+        if geometry is not None and isinstance(dataset, ReadsEach):
+            return dataset.read_each(item.clip, list(item.targets), geometry.frames)
+        frames = dataset.read(item.clip, list(item.targets))
+        return frames if geometry is None else geometry.frames(frames)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 MAX_DEPTH = 64
 """No deeper nesting is read."""
 
-MAX_ITEMS = 100_000
+MAX_ITEMS = 20_000
 """No tree with more items is read."""
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
