@@ -237,6 +237,7 @@ def server(tmp_path):
         found.shutdown()
 
 
+@pytest.mark.e2e
 def test_checkpoints_are_fetched_from_their_address_once(clips, tmp_path, boxed, env, server):
     address, home, asked = server
     stages = trained(tmp_path, clips, env)

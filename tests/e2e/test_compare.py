@@ -47,6 +47,7 @@ def test_with_runs_of_one_of_them_the_others_are_dashes_with_the_exact_command(c
         ({"conditioning": 2}, "n_max: 1 against 2"),
     ],
 )
+@pytest.mark.e2e
 def test_tasks_that_differ_in_one_field_stand_apart_and_the_field_is_named(
     clips, tmp_path, change, field
 ):
@@ -169,6 +170,7 @@ def test_a_dataset_narrows_the_tables(clips, tmp_path):
     assert [g["task"]["size"] for g in done.json()["groups"]] == [20]
 
 
+@pytest.mark.e2e
 def test_seeds_and_fits_keep_their_error(ten_clips, tmp_path):
     """`--seeds 0-2` and `--fit-seeds 0-2` print ±; ranks come with the third fit."""
     env = {"VPBENCH_PLUGINS": str(PLUGINS / "tiny_method.py")}

@@ -39,6 +39,7 @@ def place(dataset):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.e2e
 def test_copy_last_with_all_references(dataset, env, tmp_path):
     done = vpbench(
         "run", "copy-last", *place(dataset), "--metrics", "psnr", "--json", cwd=tmp_path, env=env
@@ -108,6 +109,7 @@ def test_the_plan_of_the_plain_command(env, tmp_path):
     assert not list(tmp_path.glob("runs/penn/*/*/predictions"))
 
 
+@pytest.mark.e2e
 def test_subsets_are_scored_and_shown(env, tmp_path):
     done = vpbench(
         "run",
@@ -173,6 +175,7 @@ def test_scores_of_subsets_are_added_to_an_older_run(env, tmp_path):
     assert after == set(before)
 
 
+@pytest.mark.e2e
 def test_training_on_train_and_val_is_a_row_of_its_own(env, tmp_path):
     method = "tiny[steps=2]"
     common = ("--dataset", "penn-puppets", "--metrics", "psnr", "--no-references")

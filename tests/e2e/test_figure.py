@@ -87,6 +87,7 @@ def stored_frames(place, method, clip):
 SAFE = "tiny+translator-tiny-masked"
 
 
+@pytest.mark.e2e
 def test_predictions_show_the_stored_frames(place, tmp_path):
     clip = "test/down/clip03"
     words = (METHOD, "copy-last", "noise", "--clips", clip, "--sample", 1)

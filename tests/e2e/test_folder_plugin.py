@@ -1,10 +1,12 @@
 """Videos from another program, through the generated plugin of the kind `folder`."""
 
 import numpy as np
+import pytest
 
 from tests.e2e.helpers import folder, vpbench
 
 
+@pytest.mark.e2e
 def test_a_program_that_knows_nothing_of_vpbench_is_scored(clips, tmp_path):
     made = vpbench("new-plugin", "outside", "--kind", "folder", "--json", cwd=tmp_path)
     assert made.code == 0, made.err

@@ -96,6 +96,7 @@ def test_too_few_frames_are_refused_and_the_rest_is_scored(weights, clips, tmp_p
 
 
 @pytest.mark.weights
+@pytest.mark.e2e
 def test_measure_of_unequal_sets_with_a_floor(weights, tmp_path):
     for name, count in (("real", 6), ("fake", 4)):
         (tmp_path / name).mkdir()

@@ -18,6 +18,7 @@ def movies(tmp_path):
     )
 
 
+@pytest.mark.e2e
 def test_fit_predict_score_and_what_needs_no_second_training(movies, tmp_path):
     data = folder(movies, size=32, horizon=6)
     guided = "latent-flow[preset=smoke,sampler_steps=3,guidance=2.0]"
@@ -41,6 +42,7 @@ def test_fit_predict_score_and_what_needs_no_second_training(movies, tmp_path):
         assert len(list((stage / "pictures").glob("validation-*.png"))) == 2
 
 
+@pytest.mark.e2e
 def test_a_second_fit_gives_the_same_predictions(movies, tmp_path):
     words = ("run", SMOKE, "--dataset", folder(movies, size=32, horizon=6), *METRICS)
     for runs in ("one", "two"):

@@ -55,6 +55,7 @@ def test_oracles_are_exempt_and_say_so(name, clips, tmp_path, monkeypatch):
     assert report.exempt and report.clips and not report.leaks
 
 
+@pytest.mark.e2e
 def test_oracles_are_marked_in_tables(clips, tmp_path):
     env = {"VPBENCH_PLUGINS": CHEATS}
     done = vpbench("run", "peek", "--dataset", folder(clips), cwd=tmp_path, env=env)

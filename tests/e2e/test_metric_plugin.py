@@ -32,6 +32,7 @@ def distance(fakes, reals, colours):
     return abs(mean[0] - mean[1])
 
 
+@pytest.mark.e2e
 def test_a_strangers_set_metrics_in_run_and_score(eight_clips, tmp_path, env):
     clips = eight_clips
     words = ("--dataset", folder(clips), "--no-references", "--json")

@@ -49,6 +49,7 @@ def arrays(tmp_path):
     return found
 
 
+@pytest.mark.e2e
 def test_method_and_oracle_share_a_stage_and_say_what_they_are(movies, tmp_path):
     words = ("ours", "ours-oracle", "--preset", "smoke", "--dataset", dataset(movies), *METRICS)
     done = vpbench("run", *words, "--samples", 2, cwd=tmp_path)
@@ -83,6 +84,7 @@ def test_method_and_oracle_share_a_stage_and_say_what_they_are(movies, tmp_path)
     assert before and predictions(tmp_path / "runs", "ours+preset-smoke") == before
 
 
+@pytest.mark.e2e
 def test_parts_and_switches_share_what_they_have_in_common(movies, tmp_path):
     """At 32 px and three frames: parts are swapped without training the rest again."""
     names = {
@@ -121,6 +123,7 @@ def test_parts_and_switches_share_what_they_have_in_common(movies, tmp_path):
         assert (value == value[..., :1, :, :, :]).all()
 
 
+@pytest.mark.e2e
 def test_without_labels_at_another_size_and_horizon(tmp_path):
     place = tmp_path / "plain"
     for split, count in (("train", 4), ("test", 2)):

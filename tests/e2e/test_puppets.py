@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 from PIL import Image
 
 from tests.e2e.helpers import vpbench
 
 
+@pytest.mark.e2e
 def test_run_preview_and_verify(tmp_path):
     done = vpbench("run", "copy-last", "nearest-train", "--limit", 9, "--json", cwd=tmp_path)
     assert done.code == 0, done.err

@@ -106,6 +106,7 @@ def _root():
     return Path(__file__).parents[2]
 
 
+@pytest.mark.e2e
 def test_stages_are_shared_between_slots_and_swaps_retrain_only_what_depends(clips, tmp_path):
     env = {"VPBENCH_PLUGINS": TINY}
     words = ("--dataset", folder(clips), "--no-references", "--json")
@@ -150,6 +151,7 @@ def test_grid_of_components(clips, tmp_path):
     }
 
 
+@pytest.mark.e2e
 def test_seeds_fit_seeds_and_samples(eight_clips, tmp_path):
     clips = eight_clips
     env = {"VPBENCH_PLUGINS": TINY}
@@ -209,6 +211,7 @@ def test_thirty_two_frames_are_scored_over_sixteen_and_all(tmp_path):
     assert "frames: 16 against 32" in one_table.err
 
 
+@pytest.mark.e2e
 def test_fit_predict_score_one_after_the_other(clips, tmp_path):
     env = {"VPBENCH_PLUGINS": TINY}
     where = ("--dataset", folder(clips))
@@ -226,6 +229,7 @@ def test_fit_predict_score_one_after_the_other(clips, tmp_path):
     assert {k for k, v in values.items() if v is not None} == {"psnr", "ssim"}
 
 
+@pytest.mark.e2e
 def test_refit_makes_new_weights_and_new_predictions(clips, tmp_path):
     env = {"VPBENCH_PLUGINS": TINY}
     words = ("run", "tiny", "--dataset", folder(clips), "--no-references", "--threads", 1)
@@ -292,6 +296,7 @@ def test_single_file_plugin_on_the_command_line(clips, tmp_path):
     assert np.load(next(tmp_path.glob("runs/*/*/*/predictions/*.npz")))["frames"].max() == 9
 
 
+@pytest.mark.e2e
 def test_changed_source_of_a_method_is_probed_and_a_run_that_differs_is_made_anew(clips, tmp_path):
     source = (
         "import numpy as np\nfrom vpbench.api import MethodSpec\n"

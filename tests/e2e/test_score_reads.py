@@ -6,6 +6,8 @@ import sys
 import time
 from collections import Counter
 
+import pytest
+
 from tests.e2e.helpers import TINY, folder, vpbench
 
 COUNTED = """
@@ -38,6 +40,7 @@ def counted(*words, cwd, env):
     return Counter(line.removeprefix("OPENED ") for line in lines), done
 
 
+@pytest.mark.e2e
 def test_a_finished_table_reads_each_score_once_and_starts_nothing(finished_place, tmp_path):
     env = {"VPBENCH_PLUGINS": TINY, "VPBENCH_HOME": str(tmp_path / "home")}
     where = ("--dataset", folder(finished_place / "clips"))

@@ -41,6 +41,7 @@ def test_a_missing_shard_is_found(finished):
     assert found.code == 4 and path.name in found.err
 
 
+@pytest.mark.e2e
 def test_a_score_of_other_predictions_does_not_count(finished, finished_clips):
     """Scores name the manifest that they belong to."""
     (run,) = finished.glob("runs/*/noise/*")

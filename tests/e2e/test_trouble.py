@@ -49,6 +49,7 @@ def test_no_memory_says_what_to_lower_and_lowers_nothing(clips, tmp_path):
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
+@pytest.mark.e2e
 def test_batches_made_ahead_give_the_same_weights_also_after_a_kill(clips, tmp_path, ahead):
     def weights(runs):
         return (stage(tmp_path, runs) / "checkpoint" / "tensors.safetensors").read_bytes()

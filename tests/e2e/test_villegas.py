@@ -28,6 +28,7 @@ def home(tmp_path_factory):
     return {"VPBENCH_HOME": str(place), "VPBENCH_PLUGINS": f"{plugin}:SPEC"}
 
 
+@pytest.mark.e2e
 def test_fit_predict_score_and_the_marks_of_the_row(home, tmp_path):
     words = ("--dataset", "few", *METRICS, "--workers", 1)
     done = vpbench("run", SMOKE, *words, cwd=tmp_path, env=home)
@@ -75,6 +76,7 @@ def test_a_dataset_without_poses_is_not_applicable(tmp_path):
     assert not list(tmp_path.glob("runs/*/stages/*"))
 
 
+@pytest.mark.e2e
 def test_unsupervised_keypoints_take_the_place_of_poses(tmp_path):
     movies = write_clips(tmp_path / "movies", (("train", 4), ("val", 2), ("test", 2)), 12, 32)
     data = folder(movies, size=32, horizon=6)

@@ -31,6 +31,7 @@ def row(tmp_path, name, **more):
     return found
 
 
+@pytest.mark.e2e
 def test_fit_predict_score_and_the_marks_of_the_row(movies, tmp_path):
     done = vpbench("run", SMOKE, "--dataset", dataset(movies), *METRICS, cwd=tmp_path)
     assert done.code == 0, done.err
@@ -54,6 +55,7 @@ def test_fit_predict_score_and_the_marks_of_the_row(movies, tmp_path):
     assert len(list((stages["wichers.epva"] / "pictures").glob("validation-*.png"))) == 2
 
 
+@pytest.mark.e2e
 def test_variants_share_the_first_stage(movies, tmp_path):
     """EPVA alone is a row of its own that trains nothing again; e2e trains its own stage."""
     words = ("--dataset", dataset(movies, conditioning=3), *METRICS)

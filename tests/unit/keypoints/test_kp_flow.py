@@ -246,6 +246,7 @@ def test_stored_and_read_back_it_predicts_the_same(tmp_path):
         assert not torch.equal(made.rollout(*ask), component().rollout(*ask))
 
 
+@pytest.mark.e2e
 def test_it_learns_which_way_each_action_goes(tmp_path):
     """Points move right or down by the label, 0.05 a frame."""
     more = {"steps": 600, "width": 48, "blocks": 2, "batch": 64, "rate": 3e-3}

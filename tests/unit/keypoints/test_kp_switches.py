@@ -97,6 +97,7 @@ def test_without_labels_and_validation_clips(tmp_path):
     assert path.shape == (2, 7, 3, 3)
 
 
+@pytest.mark.e2e
 def test_the_motion_model_learns_two_actions(tmp_path):
     """Points move right or down by the label: a path is told from its label and first pose."""
     more = {

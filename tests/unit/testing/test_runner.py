@@ -96,6 +96,7 @@ def test_the_pytest_option(tmp_path):
     assert code == 0 and "future-probe PASSED" in out, out
 
 
+@pytest.mark.e2e
 def test_a_test_file_of_two_lines(tmp_path, monkeypatch):
     monkeypatch.setenv("VPBENCH_PLUGINS", str(MUTANTS))
     monkeypatch.setenv("PYTHONPATH", str(MUTANTS.parents[2]))  # the file imports its kit from there
