@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import print_json
+from vpbench.cli.show import Progress, print_json
 
 _EPILOG = """\b
 Examples:

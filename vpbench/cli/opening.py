@@ -11,7 +11,7 @@ import click
 
 from vpbench.api.optional import HasWarnings, KeepsIndex, ReportsProgress
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
+from vpbench.cli.show import Progress
 from vpbench.core.names import MethodRef, parse_seeds
 from vpbench.core.options import RunOptions, Step, TaskRef
 from vpbench.core.paths import Paths

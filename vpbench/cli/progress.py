@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
 from vpbench.api.errors import printable
 from vpbench.cli.bars import amount, bars, span
-from vpbench.cli.show import console
+from vpbench.cli.screen import console
 from vpbench.core.lock import announce_waits
 
 _LINE_EVERY = 30.0
@@ -82,11 +82,13 @@ class Progress:
         what: what the command is doing while no event says more.
 
     Attributes:
+        relay: takes the events instead, in a process that works for another one.
         debug: show what plugins print, and tracebacks.
     """
 
     what: str = "working"
     quiet: bool = False
+    relay: ClassVar[Callable[[dict[str, Any]], None] | None] = None
     interactive: bool = field(init=False)
     debug: bool = field(init=False)
     _rows: dict[_Key, _Shown] = field(init=False, default_factory=dict[_Key, _Shown])
@@ -130,6 +132,9 @@ class Progress:
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event."""
+        if Progress.relay is not None:
+            Progress.relay(event)
+            return
         with self._lock:
             self._show(event)
 

@@ -11,8 +11,7 @@ import click
 from vpbench.cli import options
 from vpbench.cli.hints import next_command
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import print_comparison, print_json
+from vpbench.cli.show import Progress, print_comparison, print_json
 from vpbench.core.options import RunOptions, Step, TaskRef
 
 _RUN_EPILOG = """\b

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import console, print_json
+from vpbench.cli.show import Progress, console, print_json
 from vpbench.core.paths import Paths
 from vpbench.metrics.weights.known import KnownWeights, Owner, find_known, known_weights
 from vpbench.metrics.weights.weight_file import WeightFile
