@@ -52,7 +52,7 @@ def measure(
     paths = options.folders(runs, offline)
     plugins = registry()
     wanted = wanted_metrics(options.split_names(metrics), plugins)
-    with Progress("measuring") as progress:
+    with Progress() as progress:
         fetch_metric_weights([w.spec for w in wanted], paths, progress)
         first, second = (open_side(x, plugins, paths, fresh=recompute) for x in (real, fake))
         result = work(
