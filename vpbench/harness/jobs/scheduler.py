@@ -333,10 +333,8 @@ class Scheduler:
         self.report({**event, "method": job.spec.run.method, "run": folder})
 
     def _reporter(self, run: RunPlan) -> Report:
-        def report(event: Event) -> None:
-            self.report({**event, "method": run.name, "run": str(run.folder.path)})
-
-        return report
+        whose = {"method": run.name, "run": str(run.folder.path)}
+        return lambda event: self.report({**event, **whose})
 
     def _note(self, run: RunPlan, text: str) -> None:
         self.report({"event": "note", "text": f"{run.name}: {text}"})
