@@ -63,7 +63,7 @@ class Terminal:
 
     def shown(self):
         """The end of what it has written, without colours and movements of the cursor."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[━\r]", "", self.text[-9000:])[-1500:]
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[━╸╺\r]", "", self.text[-9000:])[-1500:]
 
     def until(self, words, seconds=120):
         """Read until a regular expression matches what it shows."""

@@ -34,7 +34,7 @@ def test_a_whole_benchmark_runs_on_the_executor_of_a_third_party(tmp_path):
     assert there.code == 0, there.err
     jobs = (tmp_path / "log").read_text().split()
     kinds = {job.partition("-")[0] for job in jobs}
-    assert kinds == {"stage", "predict", "score"} and len(jobs) == len(set(jobs))
+    assert kinds == {"stage", "predict", "leak", "score"} and len(jobs) == len(set(jobs))
     assert checkpoints(tmp_path / "there") == checkpoints(tmp_path / "local") != {}
     for method in METHODS:
         assert predictions(tmp_path / "there", method) == predictions(tmp_path / "local", method)

@@ -62,7 +62,7 @@ PHASES = {
     "compare": Phase(("compare", "waits", "--dataset", "slow-clips"), "", "import", resumes=False),
     "measure": Phase(
         ("measure", "CLIPS/test/right", "CLIPS/test/right", "--metrics", "waiting"),
-        "measuring",
+        "working|measuring",
         "score",
     ),
     "figure": Phase(

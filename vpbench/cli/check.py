@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import console, print_json
+from vpbench.cli.show import Progress, console, print_json
 
 if TYPE_CHECKING:
     from vpbench.core.registry import Registry

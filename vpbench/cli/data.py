@@ -9,8 +9,7 @@ import click
 
 from vpbench.api.optional import HasPublishedCounts
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import console, print_json
+from vpbench.cli.show import Progress, console, print_json
 
 if TYPE_CHECKING:
     from vpbench.api.protocols import Dataset

@@ -11,8 +11,7 @@ import click
 from vpbench.cli import options
 from vpbench.cli.confusion import confusion
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import print_json
+from vpbench.cli.show import Progress, print_json
 from vpbench.core.options import RunOptions
 from vpbench.core.surroundings import plugin_output
 

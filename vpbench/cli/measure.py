@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import print_json
+from vpbench.cli.show import Progress, print_json
 
 if TYPE_CHECKING:
     from vpbench.core.registry import Registry

@@ -10,9 +10,8 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.progress import Progress
 from vpbench.cli.run import execute
-from vpbench.cli.show import print_json
+from vpbench.cli.show import Progress, print_json
 from vpbench.core.options import RunOptions
 from vpbench.core.surroundings import plugin_output
 

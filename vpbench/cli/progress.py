@@ -18,7 +18,7 @@ import click
 
 from vpbench.api.errors import printable
 from vpbench.cli.bars import amount, bars, span
-from vpbench.cli.show import console
+from vpbench.cli.screen import console
 from vpbench.core.lock import announce_waits
 
 _LINE_EVERY = 30.0
@@ -82,6 +82,7 @@ class Progress:
         what: what the command is doing while no event says more.
 
     Attributes:
+        relay: takes the events instead, in a process that works for another one.
         debug: show what plugins print, and tracebacks.
         relay: takes the events instead, in a process that works for another one.
     """
@@ -90,6 +91,7 @@ class Progress:
 
     what: str = "working"
     quiet: bool = False
+    relay: ClassVar[Callable[[dict[str, Any]], None] | None] = None
     interactive: bool = field(init=False)
     debug: bool = field(init=False)
     _rows: dict[_Key, _Shown] = field(init=False, default_factory=dict[_Key, _Shown])

@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.progress import Progress
-from vpbench.cli.show import console, print_json
+from vpbench.cli.show import Progress, console, print_json
 from vpbench.core.surroundings import plugin_output
 
 _EPILOG = """\b

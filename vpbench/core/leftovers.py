@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from vpbench.api.errors import VpbenchError
 from vpbench.core.files import TEMPORARY
 from vpbench.core.lock import LockWatch
 
@@ -47,11 +48,10 @@ def _remove_old(path: Path) -> bool:
 
 def _free(path: Path) -> bool:
     """Take over the lock of a process that is gone, and give it up."""
-    if not path.read_bytes().startswith(b"{"):
-        return False  # another program's
     try:
-        lock = LockWatch(path).try_lock(tell=False)
-    except Exception:  # noqa: BLE001 - a read-only folder, a full disk: nothing depends on it
+        ours = path.read_bytes().startswith(b"{")
+        lock = LockWatch(path).try_lock(tell=False) if ours else None
+    except (OSError, VpbenchError):  # gone by now, a read-only folder: nothing depends on it
         return False
     if lock is None:
         return False

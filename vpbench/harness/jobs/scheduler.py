@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import VpbenchError
-from vpbench.core import provenance
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import Plan, RunPlan
 from vpbench.core.progress import Event, Report, silent
+from vpbench.core.provenance import cores
 from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire
 from vpbench.harness.inputs.fetch import fetch_for_run
@@ -60,7 +60,6 @@ class Scheduler:
         self.options, self.report = options, report
         self.metrics = [w for w in metrics if options.until == "score"]
         self.absent_weights = absent_weights or {}
-        self.threads = options.threads or provenance.cores()
         self.results = {str(r.folder.path): RunResult(r) for r in plan.runs}
         self.dispatch = Dispatcher(
             registry.factory("executor", options.executor),
@@ -141,8 +140,9 @@ class Scheduler:
             retire(stage.folder.path)
             self.refits.begun(stage)
         needs = run.method.capabilities
-        spec = self._spec("stage", run, stage=stage.node.key, threads=self.threads)
-        job = Job(spec, (self.threads, needs.gpus, needs.memory_gib), [run], stage)
+        threads = self.options.threads or cores()
+        spec = self._spec("stage", run, stage=stage.node.key, threads=threads)
+        job = Job(spec, (threads, needs.gpus, needs.memory_gib), [run], stage)
         self.overall.plan("fit", str(stage.folder.path))
         self.dispatch.add(job, start=False)
         self._start_ready()
@@ -202,7 +202,7 @@ class Scheduler:
             self._submit(self._spec("predict", run), run, needs_of(run))
 
     def _leaks_probed(self, result: RunResult, job: Job) -> None:
-        """The leak probe has answered, or could not be made."""
+        """The leak probe has answered."""
         if not result.run.folder.manifest.is_file():  # as if another process was faster
             result.leaks = judge_leaks(result.run, job.answers, job.trouble)
         self._predicted(result)
@@ -325,7 +325,7 @@ class Scheduler:
 
     def _on_event(self, job: Job, event: Event) -> None:
         folder = job.spec.run.folder
-        if job.spec.side != "real":
+        if job.spec.side in ("", "fake"):  # others are work for all runs
             of = job.stage.folder.path if job.stage is not None else folder
             self.overall.hear(job.spec.kind, str(of), event)
         if event["event"] == "missing" and folder in self.results:
@@ -333,10 +333,8 @@ class Scheduler:
         self.report({**event, "method": job.spec.run.method, "run": folder})
 
     def _reporter(self, run: RunPlan) -> Report:
-        def report(event: Event) -> None:
-            self.report({**event, "method": run.name, "run": str(run.folder.path)})
-
-        return report
+        whose = {"method": run.name, "run": str(run.folder.path)}
+        return lambda event: self.report({**event, **whose})
 
     def _note(self, run: RunPlan, text: str) -> None:
         self.report({"event": "note", "text": f"{run.name}: {text}"})
