@@ -32,7 +32,8 @@ class View:
     Attributes:
         references: "few" leaves out those that say little: the same clips, noise, blurred copies.
         names: rows that were asked for by name, which are always shown.
-        all_groups: also the tables of other horizons than the task's own.
+        all_groups: also the tables of other horizons than the task's own, and those of subsets
+            with references and all that is said below.
     """
 
     references: Literal["few", "all"] = "few"
@@ -178,6 +179,9 @@ def table_model(group: GroupJson, view: View = EVERYTHING) -> TableModel:
     """
     ordered = sorted(group["rows"], key=lambda row: _SECTION.get(row["kind"], 0))
     rows = [row for row in ordered if view.shows(row)]
+    short = _is_short(group, view)
+    if short:
+        rows = [row for row in rows if _is_method(row) or row["method"] in view.names] or rows
     columns = _columns(group, rows)
     best, errors = best_figures(group, rows), _usual_errors(group, rows)
     drawn = tuple(
@@ -194,10 +198,15 @@ def table_model(group: GroupJson, view: View = EVERYTHING) -> TableModel:
         label=_label(group),
         columns=columns,
         rows=drawn,
-        legend=tuple(legend_lines(group, rows)),
+        legend=() if short else tuple(legend_lines(group, rows)),
         notes=tuple(table_notes(group, ordered)),
         hidden=len(ordered) - len(rows),
     )
+
+
+def _is_short(group: GroupJson, view: View) -> bool:
+    """Whether a table stands below that of all clips, which explains it and has the references."""
+    return bool(group["task"].get("subset")) and not view.all_groups
 
 
 def _is_method(row: RowJson) -> bool:
