@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from vpbench.cli.catalogue import list_
+from vpbench.cli.data import data
 from vpbench.cli.info import info
 from vpbench.cli.pages import beside
 from vpbench.cli.weights import weights
@@ -24,6 +25,7 @@ def shown(verb, *words, columns="80"):
         (list_, ()),
         (list_, ("metrics",)),
         (weights, ("list",)),
+        (data, ("list",)),
         *((info, (name,)) for name in ("ours", "villegas", "fvd", "folder", "ours-motion")),
     ],
 )
