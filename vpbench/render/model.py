@@ -13,7 +13,7 @@ from vpbench.render.flags import RARELY_SHOWN, row_flags, row_title
 from vpbench.render.legend import Line, legend_lines
 from vpbench.render.notes import Note, table_notes, trained
 from vpbench.render.statistics import best_figures, mark, shown_p
-from vpbench.render.text import DASH, clean, column_title, error_text, format_p, rounded
+from vpbench.render.text import DASH, clean, column_title, error_text, rounded, short_p
 
 _SECTION = {"floor": 1, "ceiling": 2, "reference": 3, "null": 4}
 """Order of the kinds below the methods, which stand in the order given."""
@@ -326,7 +326,7 @@ def _score_cell(
     return Cell(
         rounded(value, score["se"] if p is None else errors.get(metric), metric),
         error="" if p is not None else error_text(score["se"], metric),
-        p="" if p is None else format_p(p),
+        p="" if p is None else short_p(p),
         rank=score["rank"] or "",
         mark=mark(row, metric),
         bold=first,
