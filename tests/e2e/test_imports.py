@@ -52,7 +52,7 @@ def test_compare_imports_neither_torch_nor_pandas(clips, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
     )
-    assert "copy-last" in done.stdout
+    assert "copy last frame" in done.stdout
     assert not set(done.stderr.split()) & {"torch", "pandas"}
 
 
