@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from vpbench.api.errors import Corrupt, Unwritable
 from vpbench.core.hashing import plain
+from vpbench.core.paths import cache_folder
 
 Guard = Callable[[], None]
 """Called right before a rename; raises when the writer may no longer write."""
@@ -36,23 +37,25 @@ _REASONS = {
 
 
 @contextmanager
-def storage(path: Path) -> Generator[None]:
-    """Turn the operating system's error of a failed write into one sentence."""
+def storage(path: Path, fix: str = "") -> Generator[None]:
+    """Turn the operating system's error of a failed write into one sentence.
+
+    Args:
+        fix: what helps; by default how to move the cache, or the runs.
+    """
     try:
         yield
     except OSError as error:
         what = _REASONS.get(error.errno or 0)
         if what is None:
             raise
-        raise Unwritable(f"cannot write {path}: {what}.", fix=_remedy(path)) from error
+        raise Unwritable(f"cannot write {path}: {what}.", fix=fix or _remedy(path)) from error
 
 
 def _remedy(path: Path) -> str:
-    """What helps where a path cannot be written: cache and results have a switch each."""
-    from vpbench.core.paths import cache_folder
-
+    """Which switch moves the folder that cannot be written."""
     if path.absolute().is_relative_to(cache_folder()):
-        return "Free space, or name another cache with VPBENCH_HOME."
+        return "Free space or choose another cache with VPBENCH_HOME."
     return "Free space or choose another folder with --runs DIR."
 
 
