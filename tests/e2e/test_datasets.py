@@ -123,7 +123,7 @@ def test_subsets_are_scored_and_shown(env, tmp_path):
         env=env,
     )
     assert done.code == 0, done.err
-    assert "penn, subset long, 32 frames" in done.out and "subset no-neighbour" not in done.out
+    assert "penn · subset long · " in done.out and "subset no-neighbour" not in done.out
     assert "1 test clip shorter than the window: each future frame shown twice" in done.out
     groups = vpbench("compare", "copy-last", "--subset", "all", "--json", cwd=tmp_path).json()
     by_name = {(g["task"].get("subset"), g["frames"]): g for g in groups["groups"]}

@@ -89,7 +89,7 @@ def test_clips_that_come_back_find_their_run_and_their_score(mutable):
     done = copy_last(mutable)
     assert nothing_done(done, "copy-last")
     value = psnr_of_copy_last(mutable.clips)
-    assert re.search(rf"copy-last .* {value:.1f}\d* ", done.out)
+    assert re.search(rf"copy last frame .* {value:.1f}\d*\s", done.out)
 
 
 def test_a_label_that_changed(mutable):

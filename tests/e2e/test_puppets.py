@@ -17,7 +17,7 @@ def test_run_preview_and_verify(tmp_path):
     assert runs["copy-last"]["scores"]["psnr"]["value"] > runs["noise"]["scores"]["psnr"]["value"]
     assert "warning" not in done.err
     shown = vpbench("compare", "copy-last", cwd=tmp_path).out
-    assert "rendered figures: says nothing about photographic video" in shown
+    assert "Rendered figures: says nothing about photographic video" in shown
     drawn = vpbench("data", "preview", "puppets", "--out", "look", cwd=tmp_path)
     assert drawn.code == 0, drawn.err
     with Image.open(tmp_path / "look" / "sheet.png") as sheet:

@@ -45,7 +45,7 @@ def test_fit_predict_score_and_the_marks_of_the_row(movies, tmp_path):
     assert any(
         m.startswith("acceptance check missed by wichers:epva: decoder on true") for m in marks
     )
-    assert "adapted n=1" in done.out and "acceptance check missed by wichers:epva" in done.out
+    assert "ᵃ adapted n=1" in done.out and "▲ training checks missed" in done.out
     stages = {p.name.partition("-")[0]: p for p in tmp_path.glob("runs/*/stages/*")}
     assert set(stages) == {"wichers.epva", "wichers.adversarial"}
     record = json.loads((stages["wichers.adversarial"] / "stage.json").read_text())

@@ -75,7 +75,9 @@ Examples:
 )
 @click.option("--no-references", is_flag=True, help="The same as --references none.")
 @click.option(
-    "--all-groups", is_flag=True, help="Also the tables of other horizons than the task's own."
+    "--all-groups",
+    is_flag=True,
+    help="Also the tables of other horizons than the task's own, and those of subsets in full.",
 )
 @click.option(
     "--subset",

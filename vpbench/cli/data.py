@@ -9,7 +9,8 @@ import click
 
 from vpbench.api.optional import HasPublishedCounts
 from vpbench.cli import options
-from vpbench.cli.show import Progress, console, print_json
+from vpbench.cli.pages import beside
+from vpbench.cli.show import Progress, print_json
 
 if TYPE_CHECKING:
     from vpbench.api.protocols import Dataset
@@ -54,17 +55,10 @@ def list_(as_json: bool, debug: bool) -> int:
     if as_json:
         print_json({"schema": "vpbench.list/1", "items": rows})
         return 0
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("dataset", "tasks", "what it is"):
-        table.add_column(name)
+    wide = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        tasks = ", ".join(row["tasks"]) or "from its options"
-        table.add_row(*(Text(c) for c in (row["name"], tasks, row["reason"] or row["summary"])))
-    console().print(table)
+        tasks = ", ".join(row["tasks"]) or "made from its options"
+        beside(row["name"], [row["reason"] or row["summary"], f"tasks: {tasks}"], wide)
     return 0
 
 

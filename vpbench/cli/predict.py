@@ -28,6 +28,7 @@ _CLIPS_ONLY = {
     "workers": "--workers",
     "threads": "--threads",
     "train_on": "--train-on",
+    "yes": "--yes",
 }
 
 
@@ -58,6 +59,7 @@ _CLIPS_ONLY = {
 @click.option("--force", is_flag=True, help="With --image: overwrite an earlier prediction in DIR.")
 @options.task
 @options.effort
+@options.yes
 @options.storage
 @options.output
 @click.pass_context

@@ -280,7 +280,11 @@ def plan(
             }
         )
     else:
+        from vpbench.harness.training.estimate import training_estimates
+
         _print_plan(task, rows)
+        for estimate in training_estimates(made, chosen.device):
+            click.echo(estimate.text())
     return 2 if any(r.requested for r in made.refused) else 0
 
 

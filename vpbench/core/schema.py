@@ -94,7 +94,7 @@ class ComparisonsJson(TypedDict):
     level: float
 
 
-class PairJson(TypedDict):
+class DifferenceJson(TypedDict):
     """A row against one chosen row in one metric, over the same clips.
 
     `difference` is the row less the chosen one, without bias; `se` and `ci95` are its own. `claim`
@@ -122,7 +122,7 @@ class VersusJson(TypedDict):
     method: str
     comparisons: int
     level: float
-    pairs: list[PairJson]
+    pairs: list[DifferenceJson]
 
 
 class RowJson(TypedDict):

@@ -13,6 +13,7 @@ from vpbench.render.text import clean
 TITLES = {
     "real": "same clips",
     "real-other": "other real clips",
+    "real-shuffled": "shuffled real clips",
     "nearest-train": "nearest train clip",
     "class-random": "random class clip",
     "copy-last": "copy last frame",
@@ -22,7 +23,7 @@ TITLES = {
 }
 """Names of references that say what they are, as readers of a table see them."""
 
-RARELY_SHOWN = ("real", "blur-copy", "noise")
+RARELY_SHOWN = ("real", "real-shuffled", "blur-copy", "noise")
 """References that tables show only when asked: what they say is known before."""
 
 RAISED = {"r": "ʳ", "c": "ᶜ", "a": "ᵃ", "t": "ᵗ", "x": "ˣ", "o": "ᵒ", "?": "?"}

@@ -93,8 +93,18 @@ def _limits(group: GroupJson, rows: Sequence[RowJson]) -> Iterable[Line]:
         floor = real_clips_line(metric, rows)
         if floor:
             yield Line(f"{floor}.", weight=_USUALLY)
+    for note in task_notes(group):
+        yield Line(f"{note[0].upper()}{note[1:]}.", weight=_USUALLY)
     if group["task"].get("rendered"):
         yield Line("Rendered figures: says nothing about photographic video.")
+
+
+def task_notes(group: GroupJson) -> list[str]:
+    """What is said of the task's test clips, such as how many are too short."""
+    return [
+        f"{count} test clip{'s' * (count != 1)} {clean(what)}"
+        for what, count in (group["task"].get("notes") or {}).items()
+    ]
 
 
 def _missing(group: GroupJson, rows: Sequence[RowJson]) -> list[Line]:

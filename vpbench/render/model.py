@@ -13,7 +13,7 @@ from vpbench.render.flags import RARELY_SHOWN, row_flags, row_title
 from vpbench.render.legend import Line, legend_lines
 from vpbench.render.notes import Note, table_notes, trained
 from vpbench.render.statistics import best_figures, mark, shown_p
-from vpbench.render.text import DASH, clean, column_title, error_text, format_p, rounded
+from vpbench.render.text import DASH, clean, column_title, error_text, rounded, short_p
 
 _SECTION = {"floor": 1, "ceiling": 2, "reference": 3, "null": 4}
 """Order of the kinds below the methods, which stand in the order given."""
@@ -32,7 +32,8 @@ class View:
     Attributes:
         references: "few" leaves out those that say little: the same clips, noise, blurred copies.
         names: rows that were asked for by name, which are always shown.
-        all_groups: also the tables of other horizons than the task's own.
+        all_groups: also the tables of other horizons than the task's own, and those of subsets
+            with references and all that is said below.
     """
 
     references: Literal["few", "all"] = "few"
@@ -178,6 +179,9 @@ def table_model(group: GroupJson, view: View = EVERYTHING) -> TableModel:
     """
     ordered = sorted(group["rows"], key=lambda row: _SECTION.get(row["kind"], 0))
     rows = [row for row in ordered if view.shows(row)]
+    short = _is_short(group, view)
+    if short:
+        rows = [row for row in rows if _is_method(row) or row["method"] in view.names] or rows
     columns = _columns(group, rows)
     best, errors = best_figures(group, rows), _usual_errors(group, rows)
     drawn = tuple(
@@ -194,10 +198,15 @@ def table_model(group: GroupJson, view: View = EVERYTHING) -> TableModel:
         label=_label(group),
         columns=columns,
         rows=drawn,
-        legend=tuple(legend_lines(group, rows)),
+        legend=() if short else tuple(legend_lines(group, rows)),
         notes=tuple(table_notes(group, ordered)),
         hidden=len(ordered) - len(rows),
     )
+
+
+def _is_short(group: GroupJson, view: View) -> bool:
+    """Whether a table stands below that of all clips, which explains it and has the references."""
+    return bool(group["task"].get("subset")) and not view.all_groups
 
 
 def _is_method(row: RowJson) -> bool:
@@ -317,7 +326,7 @@ def _score_cell(
     return Cell(
         rounded(value, score["se"] if p is None else errors.get(metric), metric),
         error="" if p is not None else error_text(score["se"], metric),
-        p="" if p is None else format_p(p),
+        p="" if p is None else short_p(p),
         rank=score["rank"] or "",
         mark=mark(row, metric),
         bold=first,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vpbench.core.intervals import MIN_FITS
 from vpbench.core.schema import GroupJson, RowJson
 from vpbench.render.flags import TITLES, row_title
-from vpbench.render.legend import why_missing
+from vpbench.render.legend import task_notes, why_missing
 from vpbench.render.statistics import explained_by_marks, statistics_notes
 from vpbench.render.text import clean, column_title
 
@@ -84,10 +84,7 @@ def _task_notes(group: GroupJson) -> list[str]:
     task = group["task"]
     if task.get("subset"):
         return [f"subset {clean(str(task['subset']))}: split hash {str(task['split_hash'])[:8]}"]
-    return [
-        f"{count} test clip{'s' * (count != 1)} {clean(what)}"
-        for what, count in (task.get("notes") or {}).items()
-    ]
+    return task_notes(group)
 
 
 def trained(row: RowJson) -> bool:

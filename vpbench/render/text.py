@@ -55,10 +55,13 @@ def error_text(se: float | None, metric: str) -> str:
 
 
 def format_p(p: float) -> str:
-    """`p=.43`, and `p<.001` below that."""
-    if p < 0.001:
-        return "p<.001"
-    return f"p={p:.{2 if p >= 0.1 else 3}f}".replace("=0.", "=.")
+    """`p = 0.43`, and `p < 0.001` below that."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{2 if p >= 0.1 else 3}f}"
+
+
+def short_p(p: float) -> str:
+    """`p=.43`, and `p<.001` below that: as `format_p`, where there is little room."""
+    return format_p(p).replace(" ", "").replace("0.", ".")
 
 
 def column_title(metric: str, direction: str, fingerprint: str = "", unit: str = "") -> str:

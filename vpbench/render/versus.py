@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vpbench.core.schema import GroupJson, PairJson, RowJson
+from vpbench.core.schema import DifferenceJson, GroupJson, RowJson
 from vpbench.render.flags import row_title
 from vpbench.render.legend import Line
 from vpbench.render.model import EVERYTHING, Cell, Column, TableModel, TableRow, View
@@ -22,7 +22,7 @@ def versus_model(group: GroupJson, view: View = EVERYTHING) -> TableModel | None
     against = group.get("versus")
     if against is None:
         return None
-    by_row: dict[str, dict[str, PairJson]] = {}
+    by_row: dict[str, dict[str, DifferenceJson]] = {}
     for pair in against["pairs"]:
         by_row.setdefault(pair["method"], {})[pair["metric"]] = pair
     shown = [r for r in group["rows"] if r["method"] in by_row and view.shows(r)]
@@ -54,7 +54,7 @@ def versus_model(group: GroupJson, view: View = EVERYTHING) -> TableModel | None
     )
 
 
-def _cells(pairs: dict[str, PairJson], columns: Sequence[Column]) -> Iterable[Cell]:
+def _cells(pairs: dict[str, DifferenceJson], columns: Sequence[Column]) -> Iterable[Cell]:
     for column in columns:
         pair = pairs.get(column.metric)
         if pair is None or pair["difference"] is None:
@@ -70,7 +70,7 @@ def _cells(pairs: dict[str, PairJson], columns: Sequence[Column]) -> Iterable[Ce
 
 
 def _legend(
-    group: GroupJson, pairs: Sequence[PairJson], shown: Sequence[RowJson], name: str
+    group: GroupJson, pairs: Sequence[DifferenceJson], shown: Sequence[RowJson], name: str
 ) -> Iterable[Line]:
     claims = {pair["claim"] for pair in pairs}
     if "not told apart" in claims:
@@ -89,7 +89,7 @@ def _legend(
         yield Line("Training variance is part of it from 3 training runs a side on.", weight=1)
 
 
-def _detectable(group: GroupJson, pairs: Sequence[PairJson], methods: set[str]) -> str:
+def _detectable(group: GroupJson, pairs: Sequence[DifferenceJson], methods: set[str]) -> str:
     """`Found in four of five repeats at n = 90: true differences of FVD 290, PSNR 0.4 dB.`"""
     parts: list[str] = []
     for name, metric in group["metrics"].items():
@@ -108,7 +108,7 @@ def _detectable(group: GroupJson, pairs: Sequence[PairJson], methods: set[str]) 
     return f"Found 4 times in 5 at {n}: true differences of {', '.join(parts)}." if parts else ""
 
 
-def _notes(group: GroupJson, pairs: Sequence[PairJson]) -> Iterable[Note]:
+def _notes(group: GroupJson, pairs: Sequence[DifferenceJson]) -> Iterable[Note]:
     titles = {row["method"]: row_title(row) for row in group["rows"]}
     for pair in pairs:
         title = clean(column_title(pair["metric"], ""))

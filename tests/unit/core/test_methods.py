@@ -16,7 +16,7 @@ from core_toys import (
     registry,
 )
 
-from vpbench.api import Capabilities, Refused, UnknownName, UsageError
+from vpbench.api import Capabilities, Effort, Refused, UnknownName, UsageError
 from vpbench.core.names import MethodRef
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import default_preset, expand, resolve, trainer_of
@@ -293,7 +293,7 @@ def test_identity_changes_with_every_input():
     assert identity(made("toy", replace=[version])) != identity(made("toy"))
     factory = replace(DETECTOR, factory="elsewhere:Part")
     assert identity(made("toy", replace=[factory])) != identity(made("toy"))
-    words = replace(TOY, summary="other words", citation="me", trials=3)
+    words = replace(TOY, summary="other words", citation="me", trials=3, effort={"": Effort(9)})
     assert identity(made("toy", replace=[words])) == identity(made("toy"))
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.render.test_tables import compare, figure, group, legend, row, table_notes
 from vpbench.render.model import table_model
 from vpbench.render.tables import to_csv, to_latex, to_markdown
-from vpbench.render.text import format_p
+from vpbench.render.text import format_p, short_p
 
 
 def fvd(value, se, bias, n=90, **more):
@@ -173,8 +173,14 @@ def test_real_clips_have_a_p_value_in_place_of_an_error():
         "method": "7 ± 12",
     }
     assert any(note.text.startswith("p: ") for note in model.notes)
-    assert format_p(0.00012) == "p<.001"
-    assert [format_p(p) for p in (0.04321, 0.1, 1.0)] == ["p=.043", "p=.10", "p=1.00"]
+    assert format_p(0.00012) == "p < 0.001"
+    assert [format_p(p) for p in (0.04321, 0.1, 1.0)] == ["p = 0.043", "p = 0.10", "p = 1.00"]
+    assert [short_p(p) for p in (0.00012, 0.04321, 0.1, 1.0)] == [
+        "p<.001",
+        "p=.043",
+        "p=.10",
+        "p=1.00",
+    ]
 
 
 def test_csv_has_bias_and_rank():

@@ -222,6 +222,17 @@ def test_the_own_horizon_is_shown_and_other_tables_on_request():
     assert shown_groups(obj, View()) == obj["groups"][1:]
 
 
+def test_the_table_of_a_subset_is_short_below_that_of_all_clips():
+    rows = [row("ours"), row("copy-last", "null"), row("real-other", "floor")]
+    part = group(*rows, subset="long", split_hash="ab")
+    short, whole = table_model(part, View()), table_model(part)
+    assert (names(short), short.legend) == (["ours"], ())
+    assert len(whole.rows) == 3 and whole.legend
+    assert names(table_model(part, View(names=("copy-last",)))) == ["ours", "copy-last"]
+    alone = group(row("copy-last", "null"), subset="long", split_hash="ab")
+    assert names(table_model(alone, View())) == ["copy-last"]
+
+
 def test_the_ceiling_against_itself_is_a_dash():
     scores = {"fvd": figure(-34.0, "fvd", p=1.0), "psnr": figure(107.0)}
     model = table_model(group(row("real", "ceiling", scores=scores)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,13 @@ from vpbench.api.errors import Incomparable, UnknownName
 from vpbench.core import schema
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions, TaskRef
-from vpbench.core.paths import Paths, user_paths
+from vpbench.core.paths import Paths
 from vpbench.core.plan import REFERENCES
 from vpbench.core.records import RunInputs, ScoreRecord, Subset
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import expand
 from vpbench.harness.inputs.task_data import absolute
+from vpbench.harness.results.apart import between
 from vpbench.harness.results.finished_runs import (
     FinishedRun,
     Key,
@@ -33,7 +33,7 @@ from vpbench.harness.results.finished_runs import (
 from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.recognition import recognition_json
-from vpbench.harness.results.rows import fill_floors, row_json, run_command
+from vpbench.harness.results.rows import command_words, fill_floors, row_json, run_command
 from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
 from vpbench.harness.results.versus import versus
@@ -64,25 +64,6 @@ class _Query:
     failed: Mapping[str, str]
     folders: Collection[Path]
     versus: MethodRef | None
-
-    def words(self, runs: Runs) -> list[str]:
-        """Options that a command for a missing run repeats.
-
-        Args:
-            runs: of the same task; the dataset's folder is theirs where the command names none.
-        """
-        words: list[str] = []
-        one = next(iter(runs.values()), None)
-        root = self.task.root or (one.folder.read_record()["task_ref"].get("root") if one else None)
-        if root:
-            words += ["--root", str(root)]
-        if self.options.preset:
-            words += ["--preset", self.options.preset]
-        if self.options.metrics is not None:
-            words += ["--metrics", ",".join(self.options.metrics)]
-        if self.paths.runs != user_paths().runs:
-            words += ["--runs", str(self.paths.runs)]
-        return words
 
 
 def compare(
@@ -151,7 +132,7 @@ def compare(
             }
             comparison.groups += _groups(query, own, part, comparison)
     _check_versus(query, comparison)
-    comparison.differences = [*_between(comparison.groups), *comparison.differences]
+    comparison.differences = [*between(comparison.groups), *comparison.differences]
     return comparison
 
 
@@ -253,7 +234,7 @@ def _groups(
     for row in rows:
         doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
         row.doubts = [text for text in doubts if text]
-    words = query.words(runs)
+    words = command_words(query.task, query.options, query.paths, runs)
     horizon = task["horizon"]
     mark_implausible(rows, horizon, _columns(rows, horizon, ["psnr"], Comparison()))
     counts = sorted({f for r in rows for run in r.runs for _, f in run.scores})
@@ -365,27 +346,6 @@ def _group(
     if recognition:
         group["recognition"] = recognition
     return group
-
-
-def _between(groups: Sequence[schema.GroupJson]) -> list[str]:
-    """One line for each neighbouring pair of groups: the fields that keep them apart."""
-    lines: list[str] = []
-    for a, b in itertools.pairwise(groups):
-        one, other = ({**g["task"], "frames": g["frames"]} for g in (a, b))
-        if one.get("subset") != other.get("subset"):  # then these differ, too
-            one, other = ({k: v for k, v in g.items() if k not in _OF_SUBSET} for g in (one, other))
-        fields = differing(one, other)
-        if fields:
-            lines.append(f"{_title(a)} and {_title(b)} differ in {'; '.join(fields)}")
-    return lines
-
-
-_OF_SUBSET = ("n", "split_hash", "notes")
-
-
-def _title(group: schema.GroupJson) -> str:
-    part = f" {group['task']['subset']}" if group["task"].get("subset") else ""
-    return f"{group['task']['id']}{part} over {group['frames']} frames"
 
 
 def one_table(comparison: Comparison) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
-from vpbench.core.options import TRAIN
+from vpbench.core.options import TRAIN, RunOptions, TaskRef
+from vpbench.core.paths import Paths, user_paths
 from vpbench.core.records import RunInputs
 from vpbench.core.samples import Difference, figure
 from vpbench.harness.results.finished_runs import FinishedRun, training
@@ -125,6 +127,28 @@ def command_of(
     if limit:
         command += ["--limit", str(limit)]
     return shlex.join([*command, *words])
+
+
+def command_words(
+    task: TaskRef, options: RunOptions, paths: Paths, runs: Mapping[Any, FinishedRun]
+) -> list[str]:
+    """Options of a command that one for a missing run repeats.
+
+    Args:
+        runs: of the same task; the dataset's folder is theirs where the command names none.
+    """
+    words: list[str] = []
+    one = next(iter(runs.values()), None)
+    root = task.root or (one.folder.read_record()["task_ref"].get("root") if one else None)
+    if root:
+        words += ["--root", str(root)]
+    if options.preset:
+        words += ["--preset", options.preset]
+    if options.metrics is not None:
+        words += ["--metrics", ",".join(options.metrics)]
+    if paths.runs != user_paths().runs:
+        words += ["--runs", str(paths.runs)]
+    return words
 
 
 def _notes(row: Row, words: Sequence[str]) -> list[str]:

@@ -70,7 +70,7 @@ def detectable(of: Difference, power: float = POWER, level: float = 0.05) -> flo
     return of.se * (student_quantile(of.df, 1 - level / 2) + student_quantile(of.df, power))
 
 
-def _pair_json(row: schema.RowJson, metric: str, test: PairTest) -> schema.PairJson:
+def _pair_json(row: schema.RowJson, metric: str, test: PairTest) -> schema.DifferenceJson:
     ends = test.difference.interval()
     return {
         "metric": metric,

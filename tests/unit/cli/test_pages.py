@@ -1,0 +1,62 @@
+"""Pages for a person fit 80 columns and lose nothing."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from vpbench.cli.catalogue import list_
+from vpbench.cli.data import data
+from vpbench.cli.info import info
+from vpbench.cli.pages import beside
+from vpbench.cli.weights import weights
+
+
+def shown(verb, *words, columns="80"):
+    done = CliRunner(env={"COLUMNS": columns}).invoke(verb, words, standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done.output
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        (list_, ()),
+        (list_, ("metrics",)),
+        (weights, ("list",)),
+        (data, ("list",)),
+        *((info, (name,)) for name in ("ours", "villegas", "fvd", "folder", "ours-motion")),
+    ],
+)
+def test_no_line_is_wider_than_80_columns(verb, words):
+    lines = shown(verb, *words).splitlines()
+    assert lines and max(map(len, lines)) <= 80
+
+
+def test_the_list_names_every_plugin_and_says_whence_others_come(monkeypatch):
+    items = json.loads(shown(list_, "--json"))["items"]
+    text = shown(list_)
+    assert all(f"  {item['name']}" in text for item in items)
+    assert text.index("methods\n") < text.index("\ndatasets\n") < text.index("\nmetrics\n")
+    assert "from builtin" not in text and "from vpbench" not in text
+
+
+def test_the_page_of_a_method_says_what_it_costs():
+    page = shown(info, "ours")
+    for text in ("presets ", "2 CPU cores", "600,000", "at least 48 h", "up to 64 px", "run it "):
+        assert text in page
+    assert "n_keypoints=" in page and "keypoints -> motion" in page
+    assert "BibTeX: vpbench info ours --bibtex" in page
+
+
+def test_bibtex_can_be_pasted():
+    got = shown(info, "ours", "--bibtex")
+    assert got.startswith("@inproceedings{kim2019unsupervised,\n") and got.endswith("}\n")
+    assert "has no citation" in shown(info, "copy-last", "--bibtex")
+
+
+def test_a_long_name_stands_above_its_text(capsys):
+    beside("a name that is long", "text", 6)
+    beside("name", "text", 6)
+    assert capsys.readouterr().out == "a name that is long\n        text\nname    text\n"
