@@ -130,6 +130,7 @@ def _measure(request: Request, send: Report) -> Answer:
         send,
         workers=request["workers"],
         device=request["device"],
+        here=True,
     )
     per_clip = {name: score.per_clip for name, score in result.scores.items()}
     return {**result.json(), "per_clip": per_clip}, b""

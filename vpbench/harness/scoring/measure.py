@@ -152,12 +152,14 @@ def measure(
     *,
     workers: int | None = None,
     device: str = "cpu",
+    here: bool = False,
 ) -> Measured:
     """Score two sets in worker processes.
 
     Args:
         workers: processes at once; None is one a core. The scores are the same for any number.
         device: torch device of the networks of set metrics.
+        here: this process was made for the work, and may do alone what one process does.
 
     Raises:
         BadData: clips that are too short.
@@ -181,6 +183,7 @@ def measure(
         geometry=geometry,
         cache=paths.cache,
         device=device,
+        here=here,
     )
     scores = _unpaired(sides, items, wanted)
     todo = [w for w in wanted if w.name not in scores]

@@ -79,6 +79,8 @@ class Measurement:
         datasets, items: of the real and of the generated clips.
         geometry: how clips are brought to size; None takes them as they are.
         device: torch device of networks.
+        here: this process may compute what one process does alone: it was made for that, and loads
+            no plugin's metric.
     """
 
     datasets: tuple[Dataset, Dataset]
@@ -87,6 +89,7 @@ class Measurement:
     geometry: Geometry | None
     cache: Path
     device: str
+    here: bool = False
 
     @property
     def parts(self) -> list[Names]:
@@ -191,12 +194,18 @@ def _run(
     group: _Group,
 ) -> Iterator[Result]:
     """Results in order; errors come as values, because not all of them survive a pickle."""
-    for result in in_processes(
-        work, items, workers, "scores clips", begin=_begin, arguments=(measurement, group)
-    ):
+    if workers == 1 and measurement.here and not group.foreign:
+        _worker[:] = [_Worker(measurement, group)]
+        results = map(work, items)
+    else:
+        results = in_processes(
+            work, items, workers, "scores clips", begin=_begin, arguments=(measurement, group)
+        )
+    for result in results:
         if isinstance(result, VpbenchError):
             raise result
         yield result
+    _worker.clear()  # frames and features of one call are not kept for the next
 
 
 # in a worker -------------------------------------------------------------------------------------
