@@ -33,6 +33,12 @@ def test_columns_of_recognised_actions_are_for_datasets_with_classes(clips, tmp_
     short = vpbench(*words, folder(clips), "--metrics", "action-2s", cwd=tmp_path)
     reason = short.json()["runs"][0]["scores"]["action-2s"]["reason"]
     assert short.code == 5 and "at least 11 frames" in reason
+    long = vpbench(*words, folder(clips, horizon=12), "--metrics", "action-2s", cwd=tmp_path)
+    reason = long.json()["runs"][0]["scores"]["action-2s"]["reason"]
+    assert reason == (
+        "not scored: no two-stream recogniser: vpbench recogniser train --dataset "
+        f"'{folder(clips, horizon=12)}'"
+    )
     measured = vpbench("measure", clips / "test" / "right", clips / "test" / "right", cwd=tmp_path)
     assert measured.code == 0 and "action" not in measured.out
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from vpbench.api.errors import Missing, UsageError
@@ -58,15 +59,15 @@ def inspect_scores(
         if absent:
             state.missing[wanted.name] = f"not scored: {absent[0]}"
             continue
+        due, reason = _due(wanted, task)
         try:
-            learned = _learned(wanted, task, paths)
+            learned = _learned(wanted, task, paths) if due else dict[str, str]()
         except Missing as error:
             state.missing[wanted.name] = f"not scored: {error.message}"
             continue
         own = [s for s in stored if s["metric"] == wanted.name and _current(s, wanted, task)]
         own = [s for s in own if learned.items() <= s["fingerprint"].items()]
         there = {(s["frames"], s.get("subset", {}).get("name", "")) for s in own}
-        due, reason = _due(wanted, task)
         if reason is not None:
             state.missing[wanted.name] = f"not scored: {reason}"
         if not due <= there:
@@ -114,7 +115,10 @@ def _learned(wanted: Wanted, task: Task, paths: Paths) -> Mapping[str, str]:
         return {}
     function = load_object(wanted.spec.learned)
     cache = partial(cache_folder, paths.cache)
-    return function(task.info, TrainingList(task), cache, wanted.recipe)
+    own = "" if task.name == task.dataset or ":" in task.dataset else f" --task {task.name}"
+    # What the command line calls the task, for the sentence on what is missing.
+    info = replace(task.info, id=f"{shlex.quote(task.dataset)}{own}")
+    return function(info, TrainingList(task), cache, wanted.recipe)
 
 
 def _has(task: Task, subset: str) -> bool:
