@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from vpbench.api.capabilities import Capabilities as Capabilities
     from vpbench.api.capabilities import Need as Need
     from vpbench.api.capabilities import unmet as unmet
+    from vpbench.api.costs import Effort as Effort
+    from vpbench.api.costs import TrainingCost as TrainingCost
     from vpbench.api.errors import BadData as BadData
     from vpbench.api.errors import Corrupt as Corrupt
     from vpbench.api.errors import HashMismatch as HashMismatch
@@ -59,7 +61,6 @@ if TYPE_CHECKING:
     from vpbench.api.specs import Checkpoint as Checkpoint
     from vpbench.api.specs import ComponentSpec as ComponentSpec
     from vpbench.api.specs import DatasetSpec as DatasetSpec
-    from vpbench.api.specs import Effort as Effort
     from vpbench.api.specs import ExecutorSpec as ExecutorSpec
     from vpbench.api.specs import HttpsSource as HttpsSource
     from vpbench.api.specs import MethodSpec as MethodSpec
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from vpbench.api.specs import PyPISource as PyPISource
     from vpbench.api.specs import StageSpec as StageSpec
     from vpbench.api.specs import TaskSpec as TaskSpec
-    from vpbench.api.specs import TrainingCost as TrainingCost
     from vpbench.api.specs import WeightSpec as WeightSpec
     from vpbench.api.types import NO_AUGMENT as NO_AUGMENT
     from vpbench.api.types import Augment as Augment
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "capabilities": "Capabilities Need unmet",
+    "costs": "Effort TrainingCost",
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
     "executors": "Executor Handle StreamsEvents",
@@ -98,8 +99,8 @@ _HOME = {
     "HasPublishedCounts HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
     "Metric MetricContext MotionModel OracleMethod Trainable TrainingClips TrainView Translator",
-    "specs": "Checkpoint ComponentSpec DatasetSpec Effort ExecutorSpec HttpsSource MethodSpec "
-    "MetricSpec PyPISource StageSpec TaskSpec TrainingCost WeightSpec",
+    "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
+    "PyPISource StageSpec TaskSpec WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "
     "Problem Recognition Score Seeds TaskInfo",
     "version": "API check_api",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from vpbench.api.specs import ComponentSpec, MethodSpec, Value
 from vpbench.core.stages import StageNode
 
-DEVICES: Mapping[str, float] = {"one CPU core": 0.1, "an H100": 20.0}
+CORE, GPU = "one CPU core", "an H100"
+DEVICES: Mapping[str, float] = {CORE: 0.1, GPU: 20.0}
 """Device -> 10^12 floating-point operations a second that a training sustains there.
 
 The core is measured: `benchmarks/published_step.py`, one thread of an AMD EPYC, 0.06 to 0.15 for

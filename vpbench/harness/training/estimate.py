@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vpbench.api.costs import Effort
 from vpbench.api.errors import VpbenchError
-from vpbench.api.specs import Effort, MethodSpec
+from vpbench.api.specs import MethodSpec
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.plan import Plan, RunPlan
 from vpbench.core.rundir import read_object
+from vpbench.core.training_time import CORE, GPU, training_time
 
 Basis = Literal["here", "declared", "at least", ""]
 """Measured on this machine; as the plugin declares it; a bound by its steps; not known."""
@@ -76,7 +78,8 @@ def training_estimates(plan: Plan, device: str) -> list[TrainingEstimate]:
         if any(stage.origin == "to fit" for stage in run.stages):
             by_method.setdefault(run.name, []).append(run)
     on_gpu = device.startswith("cuda") or (device == "auto" and _has_gpu())
-    return [_estimate(runs, on_gpu=on_gpu) for runs in by_method.values()]
+    size = plan.task.spec.size
+    return [_estimate(runs, size, on_gpu=on_gpu) for runs in by_method.values()]
 
 
 def preset_costs(spec: MethodSpec) -> list[tuple[str, str, str, str]]:
@@ -93,7 +96,7 @@ def preset_costs(spec: MethodSpec) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _estimate(runs: Sequence[RunPlan], *, on_gpu: bool) -> TrainingEstimate:
+def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEstimate:
     method = runs[0].method
     todo = {s.folder.path: s for run in runs for s in run.stages if s.origin == "to fit"}
     seeds = len({run.fit_seed for run in runs})
@@ -103,6 +106,8 @@ def _estimate(runs: Sequence[RunPlan], *, on_gpu: bool) -> TrainingEstimate:
     hours, basis, where = None, "", _GPU if on_gpu else _CORES
     if seconds is not None:
         hours, basis, where = seconds / 3600, "here", "this machine"
+    elif (counted := _counted(list(todo.values()), size, on_gpu=on_gpu)) is not None:
+        hours, basis = counted, "declared"
     elif effort is not None:
         hours, basis = _declared(effort, method.spec, on_gpu=on_gpu)
         hours = None if hours is None else hours * seeds
@@ -116,6 +121,15 @@ def _estimate(runs: Sequence[RunPlan], *, on_gpu: bool) -> TrainingEstimate:
         runs=seeds,
         other=_shorter(method.spec, method.preset, hours, on_gpu=on_gpu),
     )
+
+
+def _counted(stages: Sequence[StagePlan], size: int, *, on_gpu: bool) -> float | None:
+    """Hours by the operations of a step; None unless all stages say what one takes."""
+    times = [training_time(stage.node, size) for stage in stages if stage.node.mode != "labels"]
+    known = [time.hours for time in times if time is not None]
+    if not known or len(known) < len(times):
+        return None
+    return sum(h[GPU] for h in known) if on_gpu else sum(h[CORE] for h in known) / 2
 
 
 def _declared(
