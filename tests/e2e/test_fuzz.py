@@ -64,8 +64,7 @@ BAD = {
 
 @pytest.mark.parametrize("reader", BAD, ids=lambda reader: reader.__name__)
 def test_what_is_looked_for_is_found(reader, monkeypatch):
-    if reader is hang:
-        monkeypatch.setattr(run, "HANG", 1.0)
+    monkeypatch.setattr(run, "HANG", 1.0 if reader is hang else 60.0)
     target = Target("a.bin", one_seed, reader)
     outcome = fuzz("bad", 30, target=target)
     assert BAD[reader] in outcome.finding
