@@ -80,7 +80,8 @@ def test_puppets_are_recognised_and_copies_of_the_given_frame_are_not(name, home
     words = ("figure", "confusion", "copy-last", "--metric", name)
     drawn = vpbench(*words, cwd=tmp_path, env=home)
     assert drawn.code == 0, drawn.err
-    assert Image.open(tmp_path / "figures" / f"confusion-puppets-16-{name}.png").size[0] > 600
+    with Image.open(tmp_path / "figures" / f"confusion-puppets-16-{name}.png") as picture:
+        assert picture.size[0] > 600
     record = json.loads((tmp_path / "figures" / "confusion.json").read_text())
     assert record["panels"][0]["metric"] == name
 
@@ -163,7 +164,8 @@ def test_real_people_are_recognised_by_a_probe_that_has_not_seen_them():
     network = I3DFeatures(i3d_path())
     clips = []
     for row in rows:
-        strip = np.array(Image.open(root / row["file"]).convert("RGB"))
+        with Image.open(root / row["file"]) as picture:
+            strip = np.array(picture.convert("RGB"))
         side = strip.shape[0]
         frames = strip.reshape(side, -1, side, 3).swapaxes(0, 1)
         clips.append(np.ascontiguousarray(frames[: 16 * 3 : 3]))

@@ -269,6 +269,7 @@ def test_data_that_come_with_vpbench(tmp_path, monkeypatch):
     from vpbench.data.puppets import manifest
     from vpbench.metrics import video
     from vpbench.metrics.action import probe_store
+    from vpbench.metrics.action.two_stream import store
     from vpbench.metrics.weights import i3d
 
     own = shutil.copytree(
@@ -279,9 +280,13 @@ def test_data_that_come_with_vpbench(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(video, "SHIPPED", own / "metrics" / "shipped")
     monkeypatch.setattr(probe_store, "SHIPPED", own / "metrics" / "action" / "shipped")
+    recognisers = "metrics/action/recognisers"
+    monkeypatch.setattr(store, "SHIPPED", own / recognisers)
     readers = {
         "metrics/shipped/puppets.npz": video.shipped_features,
         "metrics/action/shipped/puppets.npz": lambda: probe_store.shipped_probe(""),
+        f"{recognisers}/puppets-cpu/recogniser.json": store.shipped_recognisers,
+        f"{recognisers}/puppets-cpu/weights.safetensors": store.shipped_recognisers,
         "data/puppets/manifest.json": manifest.load_manifest.__wrapped__,
         "data/splits/penn.json": lambda: splits.read.__wrapped__("penn"),
         "data/splits/penn-puppets.json": lambda: splits.read.__wrapped__("penn-puppets"),

@@ -16,7 +16,7 @@ from vpbench.metrics.action.two_stream.recogniser import RECORD, TwoStream
 
 SHIPPED = Path(__file__).parents[1] / "recognisers"
 """Folder of the recognisers that come with vpbench."""
-PINS: dict[str, str] = {}
+PINS = {"puppets-cpu": "a08f4f4206511e5b28d9dbeeb69bc22db76a3d0a9aa40496269dd673dc45205c"}
 """Name of each of them -> the seal of its record, which holds the hash of its weights."""
 
 Cache = Callable[[str, str], Path]
