@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -40,7 +41,8 @@ def planned(tmp_path, name="ours[preset=paper]", seeds=(0,), origin="to fit", ef
                 requested=True,
             )
         )
-    return Plan(None, tuple(runs), ())
+    task = SimpleNamespace(spec=SimpleNamespace(size=64))
+    return Plan(task, tuple(runs), ())
 
 
 def said(plan, device="cpu"):
