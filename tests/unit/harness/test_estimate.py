@@ -89,7 +89,7 @@ EFFORT = {
             "ours[preset=gpu]",
             (0,),
             "cpu",
-            "ours[preset=gpu]: trains preset gpu: no time is known for it; --preset cpu: 60 min",
+            "ours: trains preset gpu: no time is known for it; --preset cpu: 60 min",
         ),
     ],
 )
