@@ -10,8 +10,10 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.confusion import confusion
+from vpbench.cli.figure_options import method_names, target, tell
+from vpbench.cli.limits import limits
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.show import Progress, print_json
+from vpbench.cli.show import Progress
 from vpbench.core.options import RunOptions
 from vpbench.core.surroundings import plugin_output
 
@@ -40,54 +42,13 @@ def figure() -> None:
 
 
 figure.add_command(confusion)
-
-
-def _target(function: F) -> F:
-    """--out, --format, --background and what papers set."""
-    return options.chain(
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default="figures",
-            metavar="DIR",
-            show_default=True,
-            help="Output folder.",
-        ),
-        click.option(
-            "--format",
-            "kind",
-            type=click.Choice(["png", "pdf", "svg"]),
-            default="png",
-            show_default=True,
-            help="pdf and svg need the extra `figures`.",
-        ),
-        click.option(
-            "--background",
-            type=click.Choice(["light", "dark"]),
-            default="light",
-            show_default=True,
-            help="Background colour.",
-        ),
-        click.option(
-            "--titles/--no-titles", default=True, help="Title and caption; papers have their own."
-        ),
-        click.option(
-            "--dpi",
-            type=click.IntRange(10, 2400),
-            metavar="N",
-            help="Pixels for an inch in print: a higher number makes a smaller figure.",
-        ),
-    )(function)
-
-
-def _methods(function: F) -> F:
-    return click.argument("methods", nargs=-1, required=True, metavar="METHOD...")(function)
+figure.add_command(limits)
 
 
 def _shared(function: F) -> F:
     """Options of every figure of frames."""
     return options.chain(
-        _methods,
+        method_names,
         options.dataset,
         click.option(
             "--clips",
@@ -95,7 +56,7 @@ def _shared(function: F) -> F:
             metavar="a,b",
             help="Test clips by id.  [default: a few of different classes]",
         ),
-        _target,
+        target,
         click.option("--ids/--no-ids", default=True, help="Ids of the clips."),
         click.option(
             "--columns",
@@ -197,20 +158,7 @@ def _draw(make: Callable[[Any, Any], Any], methods: Sequence[str], **fields: Any
         drawn = make(studio, runs)
         style = Style(fields["background"], fields["titles"], fields["dpi"])
         record = write_figure(drawn, task_data.task, out, fields["kind"], style)
-    return _tell(record, out, fields["as_json"])
-
-
-def _tell(record: dict[str, Any], out: Path, as_json: bool) -> int:
-    """Print where a figure is, or its record."""
-    from vpbench.harness.figures.write import written
-
-    if as_json:
-        print_json({**record, "out": str(out)})
-        return 0
-    for path in written(out, record):
-        click.echo(f"Figure: {path}")
-    click.echo(f"What it shows: {out / (record['figure'] + '.json')}")
-    return 0
+    return tell(record, out, fields["as_json"])
 
 
 def _items(studio: Any, clips: Sequence[str], count: int) -> Any:
@@ -367,43 +315,3 @@ def failures(
         return work(studio, runs, by, count, only)
 
     return _draw(make, methods, **fields)
-
-
-@figure.command(
-    epilog="\b\nExample:\n  vpbench figure limits my-method 'my-method[label=off]' other-method"
-)
-@_methods
-@options.dataset
-@click.option(
-    "--metric", default="fvd", metavar="M", show_default=True, help="Which scores to show."
-)
-@_target
-@options.preset
-@options.storage
-@options.output
-def limits(methods: tuple[str, ...], debug: bool, metric: str, **fields: Any) -> int:
-    """Where each method's error arises, from the scores of finished runs; computes nothing.
-
-    For each method: its own row, its oracle (its renderer with the true motion), reference motions
-    where it has a slot for motion, and other variants that are named; real clips and nulls are
-    lines. Rows without a score stay, with the command that makes them.
-    """
-    from vpbench.harness.figures.limits import limits as work
-    from vpbench.harness.figures.write import Style, check_target, write_figure
-
-    out = fields["out"].expanduser().absolute()
-    check_target(out, fields["kind"])
-    opened = open_task(
-        methods,
-        task_ref(fields["dataset"], fields["task_name"], fields["root"]),
-        fields["runs"],
-        fields["offline"],
-    )
-    task, chosen = opened.task_data.task, RunOptions(preset=fields["preset"])
-    drawn = work(opened.methods, task, metric, chosen, opened.registry, opened.paths)
-    style = Style(fields["background"], fields["titles"], fields["dpi"])
-    record = write_figure(drawn, task, out, fields["kind"], style)
-    for row in record["missing"]:
-        made = f" Run: {row['command']}" if row["command"] else ""
-        click.echo(f"{row['method']}: {row['reason']}.{made}", err=True)
-    return _tell(record, out, fields["as_json"])

@@ -333,8 +333,7 @@ class Scheduler:
         self.report({**event, "method": job.spec.run.method, "run": folder})
 
     def _reporter(self, run: RunPlan) -> Report:
-        whose = {"method": run.name, "run": str(run.folder.path)}
-        return lambda event: self.report({**event, **whose})
+        return lambda event: self.report({**event, "method": run.name, "run": str(run.folder.path)})
 
     def _note(self, run: RunPlan, text: str) -> None:
         self.report({"event": "note", "text": f"{run.name}: {text}"})
@@ -372,9 +371,8 @@ class Scheduler:
         if self._shared_work():
             return
         waiting, self._waiting = self._waiting, []
-        for result in waiting:
-            if result.status == "ok":
-                self._warm(result.run, "fake", result.todo)
+        for result in (r for r in waiting if r.status == "ok"):
+            self._warm(result.run, "fake", result.todo)
 
     def _next(self, job: Job) -> Callable[[RunResult], None]:
         steps: dict[Kind, Callable[[RunResult], None]] = {
