@@ -10,8 +10,9 @@ from scipy.stats import wasserstein_distance
 from vpbench.api.errors import BadData, UsageError
 from vpbench.api.types import ClipInfo
 from vpbench.data.puppets.clips import render_clip
+from vpbench.metrics.flow import flow_fields
 from vpbench.metrics.motion import extract
-from vpbench.metrics.motion.flow import clip_flow, sample, tracks, warping_error
+from vpbench.metrics.motion.flow import sample, tracks, warping_error
 from vpbench.metrics.motion.metric import Motion, MotionMmd
 from vpbench.metrics.motion.specs import BUILTIN
 
@@ -79,7 +80,7 @@ def scored(kind, ctx, fakes, reals, recipe=None, order=None):
 
 @pytest.mark.parametrize("step", [(3, 0), (0, -2), (1.5, 1.5)])
 def test_flow_and_tracks_of_a_moving_texture(step):
-    flow = clip_flow(moved(line(step)))
+    flow = flow_fields(moved(line(step)))
     assert flow.shape == (5, SIDE, SIDE, 2) and flow.dtype == np.float32
     inner = flow[:, 20:-20, 20:-20]
     assert np.median(inner[..., 0]) == pytest.approx(step[0], abs=0.05)
@@ -100,14 +101,15 @@ def test_bilinear_values_are_those_of_a_plane():
     )
 
 
-def test_flow_does_not_depend_on_threads():
+@pytest.mark.parametrize("kind", ["farneback", "dis"])
+def test_flow_does_not_depend_on_threads(kind):
     frames = moved(line((2, 1)))
     before = cv2.getNumThreads()
     try:
         cv2.setNumThreads(1)
-        one = clip_flow(frames)
+        one = flow_fields(frames, kind)
         cv2.setNumThreads(3)
-        assert np.array_equal(clip_flow(frames), one) and cv2.getNumThreads() == 3
+        assert np.array_equal(flow_fields(frames, kind), one) and cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
 
@@ -145,8 +147,8 @@ def test_error_of_warping_is_low_for_motion_and_high_for_flicker():
     frames = moved(line((2, 0)))
     flicker = frames.copy()
     flicker[1::2] = 255 - flicker[1::2]
-    assert warping_error(frames, clip_flow(frames)) < 12
-    assert warping_error(flicker, clip_flow(flicker)) > 30
+    assert warping_error(frames, flow_fields(frames)) < 12
+    assert warping_error(flicker, flow_fields(flicker)) > 30
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -156,7 +158,8 @@ def test_w1_is_scipys_over_all_pixels(ctx, seed):
         [moved(line(random.uniform(-3, 3, 2)), seed=k + s) for k in range(3)] for s in (0, 90)
     )
     lengths = [
-        np.concatenate([np.hypot(*np.moveaxis(clip_flow(c), -1, 0)).ravel() for c in clips]) / SIDE
+        np.concatenate([np.hypot(*np.moveaxis(flow_fields(c), -1, 0)).ravel() for c in clips])
+        / SIDE
         for clips in (fakes, reals)
     ]
     metric = scored(Motion, ctx, fakes, reals)

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from vpbench.api.errors import BadData
 from vpbench.api.specs import Value
 from vpbench.api.types import Frames
-from vpbench.metrics.motion.flow import FARNEBACK, clip_flow, tracks, warping_error
+from vpbench.metrics.flow import FARNEBACK, flow_fields
+from vpbench.metrics.motion.flow import tracks, warping_error
 
 SPEEDS = 1024
 """Bins of the speed of pixels, up to `FASTEST`; what is faster counts as that."""
@@ -91,7 +92,7 @@ def _of_clip(frames: Frames) -> npt.NDArray[np.float64]:
         raise BadData(
             f"motion needs frames of at least 16 px, not {frames.shape[2]} x {frames.shape[1]}."
         )
-    flow = clip_flow(frames)
+    flow = flow_fields(frames)
     side = min(frames.shape[1:3])
     length = np.hypot(flow[..., 0], flow[..., 1], dtype=np.float64).ravel() / side
     bins = np.minimum(length / STEP + 0.5, SPEEDS).astype(np.intp)

@@ -1,8 +1,6 @@
-"""Dense optical flow of a clip, tracks of points through it, and what it leaves unexplained."""
+"""Tracks of points through the optical flow of a clip, and what the flow leaves unexplained."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -10,51 +8,6 @@ import numpy.typing as npt
 from vpbench.api.types import Frames
 
 Floats = npt.NDArray[np.float32]
-
-FARNEBACK = {
-    "pyr_scale": 0.5,
-    "levels": 3,
-    "winsize": 15,
-    "iterations": 3,
-    "poly_n": 5,
-    "poly_sigma": 1.2,
-    "flags": 0,
-}
-"""Parameters of Farneback's method (SCIA 2003), those of OpenCV's own example."""
-
-
-def clip_flow(frames: Frames) -> Floats:
-    """Flow from each frame to the next.
-
-    Args:
-        frames: uint8 [T,H,W,3], RGB, T at least 2.
-
-    Returns:
-        float32 [T-1,H,W,2], px to the right and down. On one thread whatever the process has, so
-        that the bits are those of OpenCV's version alone.
-    """
-    import cv2
-
-    grey = [
-        np.asarray(cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2GRAY), np.uint8)
-        for f in frames
-    ]
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        flows = [_between(before, after) for before, after in pairwise(grey)]
-    finally:
-        cv2.setNumThreads(threads)
-    return np.stack(flows)
-
-
-def _between(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Floats:
-    import cv2
-
-    if np.array_equal(before, after):  # of which rounding would make some hundredths of a pixel
-        return np.zeros((*before.shape, 2), np.float32)
-    flow = cv2.calcOpticalFlowFarneback(before, after, np.empty(0), **FARNEBACK)
-    return np.asarray(flow, np.float32)
 
 
 def sample(plane: Floats, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

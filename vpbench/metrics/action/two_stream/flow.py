@@ -1,72 +1,18 @@
-"""Optical flow between neighbouring frames, and stacks of it as a network sees them."""
+"""Stacks of optical flow as a network sees them."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.api.errors import UsageError
-from vpbench.api.types import Frames
-
-Flow = npt.NDArray[np.float32]
-"""float32 [...,H,W,2]: x to the right and y down, in pixels from one frame to the next."""
-
-Kind = Literal["farneback", "dis"]
+from vpbench.metrics.flow import Flow
 
 STACK = 10
 """Flow fields in one stack."""
 LONGEST = 20.0
 """Pixels at which a component is clipped; it becomes 1."""
-FARNEBACK = {
-    "pyr_scale": 0.5,
-    "levels": 3,
-    "winsize": 15,
-    "iterations": 3,
-    "poly_n": 5,
-    "poly_sigma": 1.2,
-    "flags": 0,
-}
-"""Settings of Farneback's method, those of OpenCV's own example."""
-SMALLEST = 12
-"""Side in pixels under which DIS cannot be computed."""
-
-
-def flow_fields(frames: Frames, kind: Kind = "farneback") -> Flow:
-    """The flow from each frame to the next.
-
-    Args:
-        frames: uint8 [T,H,W,3], RGB, T at least 2.
-        kind: Farneback (SCIA 2003), or DIS (Kroeger et al., ECCV 2016) at its preset "medium".
-
-    Returns:
-        float32 [T-1,H,W,2].
-
-    Raises:
-        UsageError: fewer than two frames, or frames too small for DIS.
-    """
-    import cv2
-
-    if len(frames) < 2:
-        raise UsageError(f"flow needs two frames, there is {len(frames)}.")
-    if kind == "dis" and min(frames.shape[1:3]) < SMALLEST:
-        raise UsageError(f"DIS flow needs frames of {SMALLEST} px.")
-    # DIS refuses arrays that are not contiguous.
-    grey = [np.ascontiguousarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)) for f in frames]
-    dis: Any = None
-    if kind == "dis":
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    fields: list[Flow] = []
-    for one, other in pairwise(grey):
-        if dis is None:
-            empty: Any = None
-            field = cv2.calcOpticalFlowFarneback(one, other, empty, **FARNEBACK)
-        else:
-            field = dis.calc(one, other, None)
-        fields.append(np.asarray(field, np.float32))
-    return np.stack(fields)
 
 
 def encode(flow: Flow) -> Flow:

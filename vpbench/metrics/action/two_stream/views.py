@@ -12,12 +12,12 @@ from vpbench.api.types import Frames
 from vpbench.metrics.action.two_stream.flow import (
     STACK,
     encode,
-    flow_fields,
     mirrored,
     spaced,
     stack,
 )
 from vpbench.metrics.action.two_stream.settings import Settings
+from vpbench.metrics.flow import flow_fields
 
 Images = npt.NDArray[Any]
 """[N,H,W,C]."""
