@@ -71,14 +71,18 @@ def test_references_run_without_importing_torch(clips, tmp_path):
     assert ends and max(e["peak_mib"] for e in ends) < 200
 
 
+GROUPS = ("data", "weights", "figure", "bundle", "study", "recogniser")
+
+
 def test_every_verb_has_help_with_an_example(tmp_path):
     from vpbench.cli.main import VERBS
 
-    words = [[v] for v in VERBS if v not in ("data", "weights", "figure", "bundle", "study")]
+    words = [[v] for v in VERBS if v not in GROUPS]
     words += [["data", v] for v in ("list", "prepare", "verify", "preview")]
     words += [["bundle", "add"], ["bundle", "attest"]]
     words += [["study", v] for v in ("export", "import", "analyse")]
-    kinds = ("predictions", "sweep", "translation", "ablation", "failures")
+    words += [["recogniser", v] for v in ("train", "list", "publish", "install")]
+    kinds = ("predictions", "sweep", "translation", "ablation", "failures", "limits", "confusion")
     words += [["figure", v] for v in kinds]
     for verb in words:
         done = vpbench(*verb, "--help", cwd=tmp_path)

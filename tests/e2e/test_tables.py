@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 def test_no_run_at_all_shows_the_command_with_all_options(tmp_path):
     done = vpbench("compare", cwd=tmp_path)
-    assert done.code == 5 and "vpbench run ours --dataset puppets\n" in done.err
+    assert done.code == 5 and "vpbench run METHOD --dataset puppets\n" in done.err
     words = ("--dataset", "penn", "--task", "penn-context", "--root", "/a b", "--preset", "cpu")
     words += ("--metrics", "psnr,fvd", "--runs", "other")
     asked = vpbench("compare", "ours[n_keypoints=9]", "li", *words, cwd=tmp_path)

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Examples:
   vpbench compare
-  vpbench compare ours copy-last --notes
-  vpbench compare ours villegas --vs ours
-  vpbench compare ours villegas --dataset folder:clips --format tex > table.tex
-  vpbench compare ours copy-last --one-table --json
-  vpbench compare ours real copy-last --metrics action --per-class
-  vpbench compare ours --dataset penn --subset villegas70,no-neighbour"""
+  vpbench compare my-method copy-last --notes
+  vpbench compare my-method other-method --vs my-method
+  vpbench compare my-method other-method --dataset folder:clips --format tex > table.tex
+  vpbench compare my-method copy-last --one-table --json
+  vpbench compare my-method real copy-last --metrics action --per-class
+  vpbench compare my-method --dataset penn --subset villegas70,no-neighbour"""
 
 
 @click.command(epilog=_EPILOG)
@@ -176,7 +176,7 @@ def compare(
 def _report_no_runs(
     methods: tuple[str, ...], ref: TaskRef, preset: str | None, metrics: str | None, paths: Paths
 ) -> None:
-    command = ["vpbench", "run", *(methods or ("ours",)), "--dataset", ref.dataset or "puppets"]
+    command = ["vpbench", "run", *(methods or ("METHOD",)), "--dataset", ref.dataset or "puppets"]
     given = {"--task": ref.task, "--root": ref.root, "--preset": preset, "--metrics": metrics}
     for option, value in given.items():
         command += [option, value] if value else []

@@ -14,9 +14,9 @@ from vpbench.core.options import RunOptions
 
 _EPILOG = """\b
 Examples:
-  vpbench controllability ours --dataset puppets
-  vpbench controllability ours --labels all
-  vpbench compare ours --metrics action,controllability --per-class"""
+  vpbench controllability my-method --dataset puppets
+  vpbench controllability my-method --labels all
+  vpbench compare my-method --metrics action,controllability --per-class"""
 
 
 @click.command(epilog=_EPILOG)

@@ -40,25 +40,23 @@ def watch_interrupts(first: Callable[[], None], last: str) -> None:
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return  # in the background of a shell script: interrupts are ignored, or somebody else's
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.setblocking(False)
+    signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
     # the thread keeps both ends open
-    arguments = (ours, theirs, first, last)
+    arguments = (near, far, first, last)
     threading.Thread(target=_watch, args=arguments, daemon=True, name="interrupts").start()
 
 
-def _watch(
-    ours: socket.socket, theirs: socket.socket, first: Callable[[], None], last: str
-) -> None:
+def _watch(near: socket.socket, far: socket.socket, first: Callable[[], None], last: str) -> None:
     seen, deadline = 0, float("inf")
     while seen < 2 and time.monotonic() < deadline:
         wait = None if seen == 0 else max(0.0, deadline - time.monotonic())
-        if not select.select([ours], [], [], wait)[0]:
+        if not select.select([near], [], [], wait)[0]:
             continue
         with contextlib.suppress(BlockingIOError):
-            count = ours.recv(64).count(signal.SIGINT)
+            count = near.recv(64).count(signal.SIGINT)
             if count and not seen:
                 deadline = time.monotonic() + GRACE_S
                 _later(first)

@@ -49,8 +49,8 @@ def _remove_old(path: Path) -> bool:
 def _free(path: Path) -> bool:
     """Take over the lock of a process that is gone, and give it up."""
     try:
-        ours = path.read_bytes().startswith(b"{")
-        lock = LockWatch(path).try_lock(tell=False) if ours else None
+        own = path.read_bytes().startswith(b"{")
+        lock = LockWatch(path).try_lock(tell=False) if own else None
     except (OSError, VpbenchError):  # gone by now, a read-only folder: nothing depends on it
         return False
     if lock is None:

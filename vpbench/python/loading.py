@@ -306,13 +306,13 @@ def load_method(
     """Load a trained method: its bundled checkpoint, or one of `vpbench fit`.
 
         >>> import vpbench
-        >>> method = vpbench.load_method("ours", dataset="puppets")  # doctest: +SKIP
+        >>> method = vpbench.load_method("my-method", dataset="puppets")  # doctest: +SKIP
         >>> videos = method.predict("me.png", label="squats", samples=4)  # doctest: +SKIP
         >>> videos.shape  # doctest: +SKIP
         (4, 16, 64, 64, 3)
 
     Args:
-        name: as on the command line: "ours", "ours[n_keypoints=20]", "./mine.py:SPEC".
+        name: as on the command line: "my-method", "my-method[n_keypoints=20]", "./mine.py:SPEC".
         dataset, task, root: what it was trained on.
         preset, checkpoint, fit_seed: which training.
         device: "auto", "cpu" or "cuda:N".

@@ -48,8 +48,8 @@ def run(
     Finished runs are skipped, interrupted ones resume.
 
         >>> import vpbench
-        >>> results = vpbench.run(["ours", "copy-last"], "puppets")  # doctest: +SKIP
-        >>> print(results["ours"]["fvd"])  # doctest: +SKIP
+        >>> results = vpbench.run(["my-method", "copy-last"], "puppets")  # doctest: +SKIP
+        >>> print(results["my-method"]["fvd"])  # doctest: +SKIP
         988 ± 96 (n = 90, corrected 715)
         >>> results.table  # doctest: +SKIP
 
@@ -131,7 +131,7 @@ def compare(
     """The scores of finished runs side by side, as `vpbench compare` does; computes nothing.
 
         >>> import vpbench
-        >>> table = vpbench.compare(["ours", "li"])  # doctest: +SKIP
+        >>> table = vpbench.compare(["my-method", "li"])  # doctest: +SKIP
         >>> print(table.to_latex())  # doctest: +SKIP
 
     Args:

@@ -162,7 +162,7 @@ def _with_broken_names(model: TableModel) -> TableModel:
 
 
 def break_name(name: str, longest: int) -> list[str]:
-    """`ours[preset=gpu,motion=x]` in lines that end at brackets, commas, blanks, or where full."""
+    """`mine[preset=gpu,motion=x]` in lines that end at brackets, commas, blanks, or where full."""
     parts = re.sub(r"([\[, ])", "\\1\n", name).split("\n")
     pieces = [part[k : k + longest] for part in parts for k in range(0, len(part) or 1, longest)]
     lines = [""]

@@ -60,8 +60,9 @@ def test_the_list_names_what_plugins_use_and_by_whom(net):
     for name in ("lpips-alex", "alexnet", "squeezenet", "vgg16 ", "inception-fid"):
         assert f" {name}" not in out  # nothing uses them
     assert "about 575 MB" in out and "toy (toy:TOY)" in out.replace("\n", " ")
-    (line,) = (line for line in out.splitlines() if line.startswith(" i3d "))
-    assert "action" in line and "fvd" in line
+    lines = out.splitlines()
+    (place,) = (k for k, line in enumerate(lines) if line.startswith(" i3d "))
+    assert lines[place + 1].split() == ["used", "by", "action,", "fvd,", "kvd"]
     assert "spynet-5, vgg19" in out  # of which 8 digits are published
 
 

@@ -9,6 +9,7 @@ from vpbench.api import MethodFailed, UsageError
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.harness.inputs.task_data import TaskRef, open_task_data
+from vpbench.harness.inputs.train_only import train_only
 from vpbench.harness.jobs.leaks import judge_leaks
 from vpbench.harness.prediction.leaks import without_futures
 from vpbench.harness.training.stage import train_view
@@ -79,3 +80,15 @@ def test_a_training_cannot_read_test_clips_through_its_view(task_data):
     ):
         with pytest.raises(UsageError, match="a training "):
             attempt()
+
+
+def test_a_training_view_hands_out_no_other_frames_by_any_way(task_data):
+    own = {split: list(task_data.dataset.clips(split)) for split in ("train",)}
+    view = train_only(task_data.clip_cache, own)
+    (item, *_), seen = task_data.task.test, task_data.task.items["train"][0]
+    assert np.array_equal(
+        view.window(seen.clip, seen.targets), task_data.clip_cache.window(seen.clip, seen.targets)
+    )
+    assert hasattr(task_data.dataset, "read_each") and not hasattr(view.dataset, "read_each")
+    with pytest.raises(UsageError, match="does not see the clip"):
+        view.dataset.read(item.clip, [0])

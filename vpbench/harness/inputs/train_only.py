@@ -26,6 +26,8 @@ class TrainOnly:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # while it is copied or unpickled
             raise AttributeError(name)
+        if name == "read_each":  # frames go through `read` and no other way
+            raise AttributeError(name)
         return getattr(self._dataset, name)
 
     def splits(self) -> tuple[str, ...]:

@@ -130,6 +130,8 @@ class _Blinded:
         self._dataset, self._given = dataset, given
 
     def __getattr__(self, name: str) -> Any:
+        if name == "read_each":  # frames go through `read` and no other way
+            raise AttributeError(name)
         return getattr(self._dataset, name)
 
     def read(self, clip: ClipInfo, indices: Sequence[int]) -> Frames:

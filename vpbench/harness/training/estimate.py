@@ -44,7 +44,7 @@ class TrainingEstimate:
     other: tuple[str, float] | None = None
 
     def text(self) -> str:
-        """`ours: trains preset paper: 600,000 steps, at least 48 h on 2 CPU cores; ...`."""
+        """`my-method: trains preset paper: 600,000 steps, at least 48 h on 2 CPU cores; ...`."""
         what = f"{self.method}: trains {f'preset {self.preset}' if self.preset else 'it first'}"
         what += f" {self.runs} times" if self.runs > 1 else ""
         steps = f"{self.steps:,} steps" if self.steps else ""

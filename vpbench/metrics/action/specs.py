@@ -18,9 +18,8 @@ ACTION = MetricSpec(
     learned="vpbench.metrics.action.learned:probe",
     min_frames=MIN_FRAMES,
     weights=(I3D,),
-    citation="I3D: Carreira, Zisserman. Quo Vadis, Action Recognition? CVPR 2017. Protocol: Kim, "
-    "Nam, Cho, Kim. Unsupervised Keypoint Learning for Guiding Class-Conditional Video "
-    "Prediction. NeurIPS 2019.",
+    citation="Carreira, Zisserman: Quo Vadis, Action Recognition?, CVPR 2017; Kim, Nam, Cho, Kim: "
+    "Unsupervised Keypoint Learning for Guiding Class-Conditional Video Prediction, NeurIPS 2019",
     expected_failures={
         "optimum": "a clip is recognised or not: noise may leave the answer as it is",
         "monotone": "a clip is recognised or not: more noise may leave the answer as it is",
@@ -41,8 +40,8 @@ ACTION_2S = MetricSpec(
     learned="vpbench.metrics.action.learned:two_stream",
     recipes=("paper", "cpu"),
     min_frames=11,
-    citation="Simonyan, Zisserman. Two-Stream Convolutional Networks for Action Recognition in "
-    "Videos. NeurIPS 2014.",
+    citation="Simonyan, Zisserman: Two-Stream Convolutional Networks for Action Recognition in "
+    "Videos, NeurIPS 2014",
     expected_failures=ACTION.expected_failures,
 )
 """The recogniser of Kim et al.'s table 2, whose weights differ from one training to the next."""

@@ -57,12 +57,12 @@ class Motion(_MotionMetric):
     def _figures(
         self, fake: Rows, real: Rows, in_fake: Sequence[str], in_real: Sequence[str]
     ) -> Figures:
-        ours, theirs = _Means.of(self._of(fake), in_fake), _Means.of(self._of(real), in_real)
+        predicted, true = _Means.of(self._of(fake), in_fake), _Means.of(self._of(real), in_real)
         left = {
-            name: _maybe(self._between, ours.without(name), theirs.without(name))
+            name: _maybe(self._between, predicted.without(name), true.without(name))
             for name in sorted({*in_fake, *in_real})
         }
-        return Figures(self._between(ours.mean, theirs.mean), left)
+        return Figures(self._between(predicted.mean, true.mean), left)
 
     def _of(self, rows: Rows) -> Floats:
         """What is averaged over clips, [n,k]."""

@@ -18,8 +18,7 @@ MOTION = MetricSpec(
     min_frames=3,
     min_clips=2,
     params={"recipe": "speed"},
-    citation="Of the flow: Farneback. Two-Frame Motion Estimation Based on Polynomial Expansion. "
-    "SCIA 2003.",
+    citation="Farneback: Two-Frame Motion Estimation Based on Polynomial Expansion, SCIA 2003",
 )
 
 MOTION_MMD = MetricSpec(
@@ -33,7 +32,7 @@ MOTION_MMD = MetricSpec(
     default=False,
     min_frames=3,
     min_clips=2,
-    citation="The idea: Liu et al. Frechet Video Motion Distance. arXiv:2407.16124, 2024.",
+    citation="Liu et al.: Frechet Video Motion Distance, arXiv:2407.16124 2024",
 )
 
 BUILTIN = (MOTION, MOTION_MMD)
