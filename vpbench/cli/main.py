@@ -158,6 +158,7 @@ def _threads_of(words: list[str]) -> int:
 def _run(words: list[str]) -> int:
     debug = "--debug" in words
     _prepare_streams()
+    output = sys.stdout
     watch_interrupts(_stopping, _INTERRUPTED)
     try:
         result: Any = cli.main(words, prog_name="vpbench", standalone_mode=False)
@@ -174,6 +175,11 @@ def _run(words: list[str]) -> int:
         return EXIT_CODE
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _drop_output()
+        return 0
+    except SystemExit:
+        if sys.stdout is output:
+            raise
+        _drop_output()  # click wraps it where the reader has seen enough, and would end with 1
         return 0
     except OSError as error:
         if not _output_is_lost(error):
