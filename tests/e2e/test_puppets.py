@@ -13,7 +13,7 @@ def test_run_preview_and_verify(tmp_path):
     done = vpbench("run", "copy-last", "nearest-train", "--limit", 9, "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     runs = {r["method"]: r for r in json.loads(done.out)["runs"]}
-    assert len(runs) == 8 and all(r["task"] == "puppets" for r in runs.values())
+    assert len(runs) == 9 and all(r["task"] == "puppets" for r in runs.values())
     assert runs["copy-last"]["scores"]["psnr"]["value"] > runs["noise"]["scores"]["psnr"]["value"]
     assert "warning" not in done.err
     shown = vpbench("compare", "copy-last", cwd=tmp_path).out
