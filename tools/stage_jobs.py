@@ -173,7 +173,7 @@ class Stages:
         assert job.process.stdin is not None and job.process.stdout is not None  # both are pipes
         with contextlib.suppress(BrokenPipeError):  # it has ended already: seen at the next look
             job.process.stdin.write(f"{path}\n".encode())
-            job.process.stdin.close()  # it ends after this one job
+            job.process.stdin.flush()  # closed after this one job: it ends with who holds it open
         job.reader = threading.Thread(target=_read, args=(job, job.process.stdout), daemon=True)
         job.reader.start()
         job.status, job.started = "running", time.time()
@@ -230,6 +230,10 @@ class Stages:
 def _read(job: StageJob, stream: IO[bytes]) -> None:
     for line in stream:
         try:
-            job.take(json.loads(line))
+            event = json.loads(line)
+            job.take(event)
         except (ValueError, KeyError):
             continue  # cut short by a kill
+        if event["event"] == "end" and job.process is not None and job.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                job.process.stdin.close()

@@ -48,7 +48,7 @@ def test_a_finished_table_reads_each_score_once_and_starts_nothing(finished_plac
     assert vpbench(*words, cwd=tmp_path, env=env).code == 0  # with all references
     scores = sorted(map(str, (tmp_path / "runs").glob("*/*/*/scores/*.json")))
     events = sorted((tmp_path / "runs").rglob("events/*"))
-    assert len(scores) == 16
+    assert len(scores) == 18
     time.sleep(2.1)  # files that have only just been written may be looked at again
     for command in (words, ("compare", "noise", "tiny"), ("compare", "tiny", "--json")):
         opened, _ = counted(*command, cwd=tmp_path, env=env)

@@ -102,7 +102,7 @@ def test_from_runs_to_compare(place):
     assert scores["noise"]["value"] == 3 and scores["noise"]["n"] == 6
     references = [row for row in group["rows"] if row["method"] not in METHODS]
     assert all(row["scores"]["study"]["value"] is None for row in references)
-    shown = vpbench("compare", *METHODS, "--dataset", dataset, cwd=base, env=env)
+    shown = vpbench("compare", *METHODS, "--dataset", dataset, "--notes", cwd=base, env=env)
     assert "study" in shown.out and "mean rank by 6 raters on 6 clips" in shown.out
     without = vpbench("compare", *METHODS, "--metrics", "psnr", "--json", cwd=base, env=env).json()
     assert "study" not in without["groups"][0]["metrics"]
