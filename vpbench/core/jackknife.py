@@ -25,7 +25,7 @@ from vpbench.core.intervals import (
 )
 from vpbench.core.student import student_quantile
 
-_ROUNDING = 1e-12
+_ROUNDING = 1e-10
 """Relative to the values, a bias that is none: what rounding leaves of an unbiased statistic."""
 
 
