@@ -101,7 +101,13 @@ def _biased(metric: str, rows: Sequence[RowJson]) -> list[tuple[RowJson, ScoreJs
     shown = [row for row in rows if row["kind"] != "ceiling" and metric in row["scores"]]
     scored = [(row, row["scores"][metric]) for row in shown]
     biased = [(row, s) for row, s in scored if s["bias"] is not None and s["value"] is not None]
-    return biased if any((s["bias"] or 0.0) > (s["se"] or 0.0) for _, s in biased) else []
+    return biased if any(_is_biased(s) for _, s in biased) else []
+
+
+def _is_biased(score: ScoreJson) -> bool:
+    """Whether a bias is more than noise, and than what rounding leaves of none."""
+    bias, value = score["bias"] or 0.0, score["value"] or 0.0
+    return bias > max(score["se"] or 0.0, 1e-6 * abs(value))
 
 
 def real_clips_line(metric: str, rows: Sequence[RowJson]) -> str:
