@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import figure_options, options
 from vpbench.cli.opening import parse_methods
 from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions, TaskRef
@@ -32,21 +32,8 @@ Examples:
 )
 @click.option("--frames", type=click.IntRange(1), metavar="T", help="Scores over T frames.")
 @click.option("--no-references", is_flag=True, help="Omit the reference rows.")
-@click.option(
-    "--background",
-    type=click.Choice(["light", "dark"]),
-    default="light",
-    show_default=True,
-    help="Background colour.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="figures",
-    metavar="DIR",
-    show_default=True,
-    help="Output folder.",
-)
+@figure_options.background
+@figure_options.out_folder
 @options.storage
 @options.output
 def confusion(

@@ -14,17 +14,28 @@ from vpbench.cli.show import print_json
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+out_folder = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="figures",
+    metavar="DIR",
+    show_default=True,
+    help="Output folder.",
+)
+
+background = click.option(
+    "--background",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="Background colour.",
+)
+
+
 def target(function: F) -> F:
     """--out, --format, --background and what papers set."""
     return options.chain(
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default="figures",
-            metavar="DIR",
-            show_default=True,
-            help="Output folder.",
-        ),
+        out_folder,
         click.option(
             "--format",
             "kind",
@@ -33,13 +44,7 @@ def target(function: F) -> F:
             show_default=True,
             help="pdf and svg need the extra `figures`.",
         ),
-        click.option(
-            "--background",
-            type=click.Choice(["light", "dark"]),
-            default="light",
-            show_default=True,
-            help="Background colour.",
-        ),
+        background,
         click.option(
             "--titles/--no-titles", default=True, help="Title and caption; papers have their own."
         ),

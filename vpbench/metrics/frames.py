@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vpbench.api.errors import BadData, UsageError
 from vpbench.api.types import ClipInfo, Frames, Score, TaskInfo
+from vpbench.metrics.frame_arrays import check_frames
 from vpbench.metrics.specs import PSNR, SSIM
 
 if TYPE_CHECKING:
@@ -291,14 +292,7 @@ def _gaussian(planes: _Floats) -> _Floats:
 
 def _check_arrays(name: str, fake: Any, real: Any, clip_id: str) -> None:
     for side, array, axes in (("predicted", fake, "STHWC"), ("real", real, "THWC")):
-        shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
-        if shape is None or dtype != np.uint8:
-            raise BadData(f"{name}: the {side} clip {clip_id!r} is {dtype}, it must be uint8.")
-        if len(shape) != len(axes) or shape[-1] != 3 or 0 in shape:
-            raise BadData(
-                f"{name}: the {side} clip {clip_id!r} has shape {tuple(shape)}, "
-                f"it must be [{','.join(axes[:-1])},3]."
-            )
+        check_frames(name, array, side, axes, clip_id)
     if fake.shape[1:] != real.shape:
         raise BadData(
             f"{name}: clip {clip_id!r} has predicted samples of shape {fake.shape[1:]} "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from vpbench.api.errors import BadData, UsageError
+from vpbench.api.errors import UsageError
 from vpbench.api.types import ClipInfo, Floor, Frames, Score, TaskInfo
 from vpbench.core.hashing import digest
 from vpbench.metrics.features import (
@@ -24,6 +24,7 @@ from vpbench.metrics.features import (
     Shipped,
     real_floor,
 )
+from vpbench.metrics.frame_arrays import check_frames
 from vpbench.metrics.frechet import Rows
 from vpbench.metrics.sample_sets import mean, mean_over_sets, p_of, stratified_se
 
@@ -246,14 +247,8 @@ class SetMetric(ABC):
         """A caveat for a value from n < `FEW` clips."""
 
     def _check(self, array: Any, side: str, axes: str, clip: str) -> None:
-        shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
-        if shape is None or dtype != np.uint8:
-            raise BadData(f"{self.name}: the {side} clip {clip!r} is {dtype}, it must be uint8.")
-        if len(shape) != len(axes) or shape[-1] != 3 or 0 in shape:
-            raise BadData(
-                f"{self.name}: the {side} clip {clip!r} has shape {tuple(shape)}, "
-                f"it must be [{','.join(axes[:-1])},3]."
-            )
+        check_frames(self.name, array, side, axes, clip)
+        shape = array.shape
         frames, least = shape[-4], max(self.spec.min_frames, self._extractor.min_frames)
         if frames < least:
             raise UsageError(

@@ -7,11 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from vpbench.api.errors import BadData, UsageError
 from vpbench.api.types import ClipInfo, Frames, Recognition, Score, TaskInfo
 from vpbench.core.recognition import best_class, correct
+from vpbench.metrics.frame_arrays import check_frames
 
 if TYPE_CHECKING:
     from vpbench.api.specs import MetricSpec, Value
@@ -124,14 +123,8 @@ class Recogniser(ABC):
 
     def _check(self, fake: Any, real: Any, clip: str) -> None:
         name = self.spec.name
-        shape, dtype = getattr(fake, "shape", None), getattr(fake, "dtype", None)
-        if shape is None or dtype != np.uint8:
-            raise BadData(f"{name}: the predicted clip {clip!r} is {dtype}, it must be uint8.")
-        if len(shape) != 5 or shape[-1] != 3 or 0 in shape:
-            raise BadData(
-                f"{name}: the predicted clip {clip!r} has shape {tuple(shape)}, "
-                "it must be [S,T,H,W,3]."
-            )
+        check_frames(name, fake, "predicted", "STHWC", clip)
+        shape = fake.shape
         if real is not None and tuple(getattr(real, "shape", ())) != tuple(shape[1:]):
             raise BadData(
                 f"{name}: clip {clip!r} has predicted samples of shape {tuple(shape[1:])} and real "
