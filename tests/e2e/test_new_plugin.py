@@ -149,7 +149,7 @@ def test_a_plugin_from_its_readme(kind, place):
         place.install(place.package("detector"))
     table = follow(place, package)
     assert place.listed(name) == [(KINDS[kind].registry, "ok")]
-    assert (name if kind in METHODS or kind in PARTS else "copy-last") in table
+    assert (name if kind in METHODS or kind in PARTS else "copy last frame") in table
     assert kind not in METRICS or name in table.lower()
     assert place.run("vpbench", "list", "--broken", "--json").count('"name"') == 0
     tests = place.run("pytest", "-q", "-p", "no:cacheprovider", cwd=package)

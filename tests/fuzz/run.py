@@ -10,7 +10,6 @@ import contextlib
 import faulthandler
 import multiprocessing
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from typing import Any
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import TARGETS, Target
 from vpbench.api.errors import VpbenchError
+from vpbench.core.provenance import peak_memory_mib
 
 HANG = 5.0
 """Seconds that one input may take."""
@@ -123,7 +123,7 @@ def _loop(
         faulthandler.cancel_dump_traceback_later()
         inputs += 1
         refused += finding == "refused"
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        memory = int(peak_memory_mib() * 2**20)
         if memory > MEMORY:
             finding = f"{memory >> 20} MiB of memory"
         if finding not in ("", "refused"):

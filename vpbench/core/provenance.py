@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
 import platform
+import re
 import site
 import subprocess
 import sys
@@ -154,8 +156,18 @@ def _processor() -> str:
 
 
 def peak_memory_mib() -> float:
-    """Largest resident size of this process so far, in MiB."""
+    """Largest resident size of this process so far, in MiB.
+
+    Linux hands `ru_maxrss` on from the process that started this one, across exec; the high-water
+    mark of the address space starts anew.
+    """
     import resource
 
+    with contextlib.suppress(OSError):
+        found = re.search(
+            r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE
+        )
+        if found:
+            return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -98,6 +98,18 @@ def test_the_machine_in_plain_json():
     assert peak_memory_mib() > 10
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the peak is handed on")
+def test_the_peak_of_a_large_parent_is_not_its_childs():
+    """A process of a few MiB, begun by one of 400."""
+    inner = "from vpbench.core.provenance import peak_memory_mib as p; print(p())"
+    outer = (
+        "import subprocess, sys; eaten = b'x' * (400 << 20); "
+        f"print(subprocess.check_output([sys.executable, '-c', {inner!r}], text=True))"
+    )
+    peak = float(subprocess.check_output([sys.executable, "-c", outer], text=True))
+    assert 2 < peak < 300
+
+
 def test_git_state(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     assert git_state(tmp_path) is None
