@@ -1,0 +1,217 @@
+"""What stands on the pages of the site, ready to be drawn; texts are not escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vpbench.board.reported import Paper, Reported
+from vpbench.board.reproduction import Reproduction
+from vpbench.render.legend import Line
+from vpbench.render.model import Cell, Column
+
+LEVELS = {
+    "self-reported": "the submitter's own figures",
+    "rescored": "the stored predictions were scored again and agree",
+    "rerun": "the method was run again and agrees",
+}
+"""How far an entry was checked by others, from the least to the most."""
+
+TIERS = {
+    "reimplementation": "written anew for vpbench",
+    "wrapped": "the authors' code, run as it is",
+    "folder": "predictions that the submitter made outside vpbench",
+    "reference": "a trivial baseline, or real clips",
+}
+"""What an entry's predictions come from."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of a list of facts; `link` is an https address, "" for none."""
+
+    name: str
+    value: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Facts under a heading."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An entry as pages show it.
+
+    Attributes:
+        base: the method's name without its parameters; all its variants share one page.
+        recalled: metric -> why its figure does not count any more; "*" is every metric.
+        source: the entry's file, byte for byte.
+    """
+
+    id: str
+    task: str
+    dataset: str
+    method: str
+    base: str
+    level: str
+    tier: str
+    created: str = ""
+    notes: tuple[str, ...] = ()
+    errata: tuple[str, ...] = ()
+    recalled: Mapping[str, str] = field(default_factory=dict[str, str])
+    sections: tuple[Section, ...] = ()
+    source: bytes = b""
+
+    def recall(self, metric: str) -> str:
+        """Why a metric's figure does not count any more, "" if it does."""
+        return self.recalled.get(metric) or self.recalled.get("*", "")
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """An interval on its column's axis, in per cent of the axis.
+
+    Attributes:
+        cut: which ends lie off the axis: "", "low", "high", "both".
+    """
+
+    low: float
+    at: float
+    high: float
+    cut: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A cell of a metric.
+
+    Attributes:
+        order: by which rows are sorted, without bias; None comes last.
+        interval: "95 % interval 796 to 1180", "" for none.
+        corrected: "715 without bias", "" where a metric has none.
+        reason: why it is a dash.
+        recalled: why it is struck through.
+    """
+
+    cell: Cell
+    order: float | None
+    whisker: Whisker | None = None
+    interval: str = ""
+    corrected: str = ""
+    reason: str = ""
+    recalled: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        name: for readers.
+        cells: the texts of columns before and after the metrics, None where a figure stands.
+        anchor: where links to it lead.
+        given: "1", "2+" or "" for what has no given frames.
+        label: whether the action label is used.
+        rare: a reference that says little and is hidden at first.
+    """
+
+    name: str
+    entry: Listed
+    flags: tuple[str, ...]
+    cells: tuple[Cell | Figure, ...]
+    anchor: str
+    given: str
+    label: bool
+    reference: bool
+    rare: bool
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The axis of a column's whiskers, in the metric's unit, with its ends as text."""
+
+    low: float
+    high: float
+    ends: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that may share columns: one task, one number of frames.
+
+    Attributes:
+        sorted_by: place of the column that rows are sorted by at first, None for none.
+        methods, references: rows in that order.
+        axes: one a column, None for those without whiskers.
+        recalled: what is struck through, each reason once.
+    """
+
+    key: str
+    title: tuple[str, ...]
+    columns: tuple[Column, ...]
+    directions: tuple[str, ...]
+    axes: tuple[Axis | None, ...]
+    methods: tuple[Row, ...]
+    references: tuple[Row, ...]
+    sorted_by: int | None
+    legend: tuple[Line, ...]
+    notes: tuple[str, ...]
+    fingerprints: tuple[tuple[str, str], ...]
+    recalled: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows."""
+        return (*self.methods, *self.references)
+
+
+@dataclass(frozen=True)
+class ReportedRow:
+    """A paper's figure, and whether it is reproduced."""
+
+    figure: Reported
+    value: str
+    reproduction: Reproduction
+    measured: str
+    delta: str
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """All that is known of one task."""
+
+    id: str
+    dataset: str
+    summary: str
+    facts: tuple[Fact, ...]
+    tables: tuple[Table, ...]
+    apart: tuple[str, ...]
+    reported: tuple[ReportedRow, ...]
+    papers: tuple[Paper, ...]
+    entries: tuple[Listed, ...]
+    file: str
+    csv: str = ""
+
+
+@dataclass(frozen=True)
+class MethodPage:
+    """All entries of a method and its variants, and what papers report of it."""
+
+    name: str
+    file: str
+    entries: tuple[Listed, ...]
+    reported: tuple[ReportedRow, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The whole site; `files` are further ones to write, such as tables as CSV."""
+
+    tasks: tuple[TaskPage, ...]
+    methods: tuple[MethodPage, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
