@@ -1,0 +1,1 @@
+"""The public record of results: bundles of runs, entries of leaderboards, and their checks."""
