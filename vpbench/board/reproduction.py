@@ -16,7 +16,7 @@ class Measured:
     """A figure of an entry.
 
     Attributes:
-        entry: id of the entry.
+        entry: task and id of the entry, as `puppets/mine`.
         ci95: its interval, None where there is none.
         settings: the conditions it was measured under.
         recalled: why it does not count any more, "" if it does.

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vpbench.board.reported import Paper, Reported
 from vpbench.board.reproduction import Reproduction
+from vpbench.core.schema import ScoreJson
 from vpbench.render.legend import Line
 from vpbench.render.model import Cell, Column
 
 LEVELS = {
-    "self-reported": "the submitter's own figures",
-    "rescored": "the stored predictions were scored again and agree",
-    "rerun": "the method was run again and agrees",
+    "self-reported": "the authors alone",
+    "rescored": "somebody who scored the stored predictions again",
+    "rerun": "somebody who predicted again",
 }
-"""How far an entry was checked by others, from the least to the most."""
+"""Who vouches for an entry's scores, from the least to the most."""
+
+REFERENCE = "reference"
+"""Tier of what comes with vpbench."""
 
 TIERS = {
-    "reimplementation": "written anew for vpbench",
-    "wrapped": "the authors' code, run as it is",
-    "folder": "predictions that the submitter made outside vpbench",
-    "reference": "a trivial baseline, or real clips",
+    "original": "the authors' own plugin",
+    "reimplementation": "rewritten from the paper",
+    "wrapped": "the authors' program, unchanged, in a process of its own",
+    "folder": "videos that were made elsewhere",
+    REFERENCE: "a trivial baseline, or real clips; comes with vpbench",
 }
-"""What an entry's predictions come from."""
+"""Whose code predicted."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,11 @@ class Listed:
     sections: tuple[Section, ...] = ()
     source: bytes = b""
 
+    @property
+    def path(self) -> str:
+        """Task and id, which together are unique."""
+        return f"{self.task}/{self.id}"
+
     def recall(self, metric: str) -> str:
         """Why a metric's figure does not count any more, "" if it does."""
         return self.recalled.get(metric) or self.recalled.get("*", "")
@@ -96,6 +107,7 @@ class Figure:
         corrected: "715 without bias", "" where a metric has none.
         reason: why it is a dash.
         recalled: why it is struck through.
+        score: the figure in full precision.
     """
 
     cell: Cell
@@ -105,6 +117,7 @@ class Figure:
     corrected: str = ""
     reason: str = ""
     recalled: str = ""
+    score: ScoreJson | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +126,11 @@ class Row:
 
     Attributes:
         name: for readers.
-        cells: the texts of columns before and after the metrics, None where a figure stands.
-        anchor: where links to it lead.
+        cells: one a column; a metric's is a `Figure`.
+        anchor: where links to it lead, "" where another table of the page has it.
         given: "1", "2+" or "" for what has no given frames.
         label: whether the action label is used.
+        part: of the table.
         rare: a reference that says little and is hidden at first.
     """
 
@@ -127,7 +141,7 @@ class Row:
     anchor: str
     given: str
     label: bool
-    reference: bool
+    part: Literal["methods", "unranked", "references"]
     rare: bool
 
 
@@ -146,17 +160,22 @@ class Table:
 
     Attributes:
         sorted_by: place of the column that rows are sorted by at first, None for none.
-        methods, references: rows in that order.
+        heading: "16 predicted frames", with the subset where it is one.
+        title: what was measured, in parts.
+        methods: rows that may be compared, in that order; below them `unranked`, oracles and what
+            else may not be ranked, and `references`.
         axes: one a column, None for those without whiskers.
         recalled: what is struck through, each reason once.
     """
 
     key: str
+    heading: str
     title: tuple[str, ...]
     columns: tuple[Column, ...]
     directions: tuple[str, ...]
     axes: tuple[Axis | None, ...]
     methods: tuple[Row, ...]
+    unranked: tuple[Row, ...]
     references: tuple[Row, ...]
     sorted_by: int | None
     legend: tuple[Line, ...]
@@ -167,15 +186,16 @@ class Table:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows."""
-        return (*self.methods, *self.references)
+        return (*self.methods, *self.unranked, *self.references)
 
 
 @dataclass(frozen=True)
 class ReportedRow:
-    """A paper's figure, and whether it is reproduced."""
+    """A paper's figure, and whether it is reproduced; figures as text, with their units."""
 
     figure: Reported
     value: str
+    spread: str
     reproduction: Reproduction
     measured: str
     delta: str

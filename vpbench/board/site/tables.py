@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from vpbench.board.site.pages import Axis, Figure, Listed, Row, Table, Whisker
+from vpbench.board.site.places import file_name
 from vpbench.core.names import safe_name
 from vpbench.core.schema import GroupJson, RowJson, ScoreJson, compared
 from vpbench.render.flags import RARELY_SHOWN, row_flags
+from vpbench.render.legend import Line
 from vpbench.render.model import EVERYTHING, Cell, Column, TableModel, TableRow, table_model
 from vpbench.render.text import clean, figure_range, rounded
 
@@ -17,13 +20,17 @@ _MARGIN = 0.04
 """Room at both ends of an axis, as a part of it."""
 
 
-def site_table(group: GroupJson, listed: Mapping[str, Listed]) -> Table:
+_RECALLED = "recalled: "
+
+
+def site_table(group: GroupJson, listed: Mapping[str, Listed], *, anchors: bool = True) -> Table:
     """Lay out one group of a comparison of entries.
 
     Figures that were recalled take no part: they are neither best, nor sorted, nor on an axis.
 
     Args:
         listed: the entry of each row by the row's name.
+        anchors: whether links to entries lead to this table.
     """
     counted, recalled = _without_recalled(group, listed)
     model, struck = table_model(counted, EVERYTHING), table_model(group, EVERYTHING)
@@ -33,26 +40,43 @@ def site_table(group: GroupJson, listed: Mapping[str, Listed]) -> Table:
     )
     old = {row.source["method"]: row for row in struck.rows}
     rows = [
-        _row(row, old[row.source["method"]], model, struck, axes, listed[row.source["method"]])
+        _row(
+            row, old[row.source["method"]], model, struck, axes, listed[row.source["method"]], anchors
+        )
         for row in model.rows
     ]
     first = next((k for k, d in enumerate(directions) if d in ("up", "down")), None)
     down = first is not None and directions[first] == "down"
-    task = group["task"]
+    subset, frames = group["task"].get("subset"), group["frames"]
+    part = f", subset {clean(str(subset))}" if subset else ""
     return Table(
         key=_key(group),
+        heading=f"{frames} predicted frame{'s' * (frames != 1)}{part}",
         title=model.title,
         columns=model.columns,
         directions=directions,
         axes=axes,
-        methods=_sorted([r for r in rows if not r.reference], first, down),
-        references=_sorted([r for r in rows if r.reference], first, down),
+        methods=_sorted([r for r in rows if r.part == "methods"], first, down),
+        unranked=_sorted([r for r in rows if r.part == "unranked"], first, down),
+        references=_sorted([r for r in rows if r.part == "references"], first, down),
         sorted_by=first,
-        legend=tuple(line for line in model.legend if "--notes" not in line.text),
+        legend=tuple(line for line in model.legend if _is_for_pages(line)),
         notes=tuple(note.plain for note in model.notes),
         fingerprints=tuple((name, m["fingerprint"]) for name, m in group["metrics"].items()),
         recalled=tuple(recalled),
     )
+
+
+def _is_for_pages(line: Line) -> bool:
+    """Lines on options of the command, and on recalled figures, which stand apart."""
+    return "--notes" not in line.text and f": {_RECALLED}" not in line.text
+
+
+def _part(row: TableRow) -> Literal["methods", "unranked", "references"]:
+    if row.dimmed:
+        return "references"
+    ranked = row.source["kind"] == "method" and not row.source["not_comparable"]
+    return "methods" if ranked else "unranked"
 
 
 def _without_recalled(
@@ -67,7 +91,7 @@ def _without_recalled(
             reason = entry.recall(name.partition("#")[0])
             if reason and score["value"] is not None:
                 said[f"{clean(row['method'])}, {name}: {reason}"] = None
-                scores[name] = _dash(score, f"recalled: {reason}")
+                scores[name] = _dash(score, f"{_RECALLED}{reason}")
         gone = {name for name, score in scores.items() if score["value"] is None}
         rows.append(
             {
@@ -103,6 +127,7 @@ def _row(
     old: TableModel,
     axes: Sequence[Axis | None],
     entry: Listed,
+    anchors: bool,
 ) -> Row:
     cells: list[Cell | Figure] = []
     for k, column in enumerate(model.columns):
@@ -118,10 +143,10 @@ def _row(
         entry=entry,
         flags=row_flags(source),
         cells=tuple(cells),
-        anchor=f"entry-{safe_name(entry.id)}",
+        anchor=f"entry-{file_name(entry.id)}" if anchors else "",
         given="" if not given else "1" if given == 1 else "2+",
         label=any(use.startswith("label") for use in source["uses"]),
-        reference=row.dimmed,
+        part=_part(row),
         rare=source["method"] in RARELY_SHOWN,
     )
 
@@ -133,7 +158,8 @@ def _figure(
     score = row.source["scores"].get(metric)
     recalled = entry.recall(metric.partition("#")[0])
     if recalled:
-        return Figure(replace(struck, bold=False, underlined=False), None, recalled=recalled)
+        old = replace(struck, bold=False, underlined=False, mark="", rank="")
+        return Figure(old, None, recalled=recalled)
     if score is None or score["value"] is None:
         return Figure(cell, None, reason="" if score is None else clean(score["reason"] or ""))
     ends, value, interval = score["ci95"], score["value"], ""
@@ -148,6 +174,7 @@ def _figure(
         whisker=None if axis is None or cell.text == "—" else _whisker(axis, value, ends),
         interval=interval,
         corrected=rounded(corrected, score["se"], metric) if noted and corrected is not None else "",
+        score=score,
     )
 
 

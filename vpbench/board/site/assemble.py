@@ -1,0 +1,213 @@
+"""From entries and papers' figures to the pages of the site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vpbench.board.entry import Entry
+from vpbench.board.reported import Reported, ReportedFigures, Settings, papers_of
+from vpbench.board.reproduction import Measured, reproduction
+from vpbench.board.site.csv_file import to_csv
+from vpbench.board.site.facts import listed
+from vpbench.board.site.pages import Fact, Listed, MethodPage, ReportedRow, Site, Table, TaskPage
+from vpbench.board.site.places import file_name, method_file, task_file
+from vpbench.board.site.tables import site_table
+from vpbench.core.names import MethodRef
+from vpbench.core.plan import REFERENCES
+from vpbench.core.schema import CompareJson, GroupJson
+from vpbench.data.specs import BUILTIN
+from vpbench.render.model import View, shown_groups
+from vpbench.render.text import rounded
+
+
+@dataclass(frozen=True)
+class Source:
+    """An entry, its file, and what was recalled of it.
+
+    Attributes:
+        content: the file, byte for byte.
+        recalled: metric, or "*" for all -> why its figures do not count any more.
+    """
+
+    entry: Entry
+    content: bytes
+    recalled: Mapping[str, str]
+
+
+Compare = Callable[[Sequence[Entry]], tuple[CompareJson, Mapping[str, str]]]
+"""Compares entries of one task: the comparison, and row name -> id of its entry."""
+
+
+def assemble(sources: Sequence[Source], reported: ReportedFigures, compare: Compare) -> Site:
+    """All pages: a task for each task of an entry and each dataset of a paper's figure."""
+    by_task: dict[str, list[Source]] = {}
+    for source in sorted(sources, key=lambda s: (s.entry.task.id, s.entry.id)):
+        by_task.setdefault(source.entry.task.id, []).append(source)
+    figures = [figure for source in sources for figure in _measured(source)]
+    of_papers = {
+        dataset: tuple(_reported_row(row, figures) for row in reported.on(dataset))
+        for dataset in reported.datasets
+    }
+    tasks = [_task_page(own, of_papers, compare) for own in by_task.values()]
+    tasks += [
+        _empty_page(dataset, rows)
+        for dataset, rows in of_papers.items()
+        if all(dataset not in (page.id, page.dataset) for page in tasks)
+    ]
+    files = {page.csv: to_csv(page) for page in tasks if page.csv}
+    return Site(tuple(tasks), _method_pages(tasks, of_papers), files)
+
+
+def _task_page(
+    sources: Sequence[Source], of_papers: Mapping[str, tuple[ReportedRow, ...]], compare: Compare
+) -> TaskPage:
+    task = sources[0].entry.task
+    entries = tuple(
+        listed(s.entry, s.content, _errata(s.recalled), s.recalled) for s in sources
+    )
+    by_id = {entry.id: entry for entry in entries}
+    comparison, ids = compare([s.entry for s in sources])
+    rows = {name: by_id[own] for name, own in ids.items()}
+    tables = _tables(comparison, rows)
+    papers = of_papers.get(task.dataset, ())
+    return TaskPage(
+        id=task.id,
+        dataset=task.dataset,
+        summary=_summary(task.dataset),
+        facts=_task_facts(sources[0].entry),
+        tables=tables,
+        apart=tuple(comparison["differences"]),
+        reported=papers,
+        papers=papers_of([row.figure for row in papers]),
+        entries=entries,
+        file=task_file(task.id),
+        csv=f"tasks/{file_name(task.id)}.csv",
+    )
+
+
+def _tables(comparison: CompareJson, rows: Mapping[str, Listed]) -> tuple[Table, ...]:
+    groups = shown_groups(comparison, View())
+    tables: list[Table] = []
+    for group in groups:
+        present = [row for row in group["rows"] if row["method"] in rows]
+        own: GroupJson = {**group, "rows": present, "to_run": ""}
+        table = site_table(own, rows, anchors=not tables)
+        taken = {t.key for t in tables}
+        key = table.key if table.key not in taken else f"{table.key}-{len(tables)}"
+        tables.append(replace(table, key=key))
+    return tuple(tables)
+
+
+def _empty_page(dataset: str, rows: tuple[ReportedRow, ...]) -> TaskPage:
+    return TaskPage(
+        id=dataset,
+        dataset=dataset,
+        summary=_summary(dataset),
+        facts=(),
+        tables=(),
+        apart=(),
+        reported=rows,
+        papers=papers_of([row.figure for row in rows]),
+        entries=(),
+        file=task_file(dataset),
+    )
+
+
+def _summary(dataset: str) -> str:
+    """What vpbench says of a dataset that comes with it; "" for those of others."""
+    return next((spec.summary for spec in BUILTIN if spec.name == dataset), "")
+
+
+def _task_facts(entry: Entry) -> tuple[Fact, ...]:
+    task = entry.task
+    pairs = (
+        ("dataset", task.dataset),
+        ("test clips", f"{task.n}"),
+        ("size", f"{task.size}x{task.size} px"),
+        ("given frames", f"up to {task.n_max}"),
+        ("predicted frames", f"{task.horizon}"),
+        ("stride", f"{task.stride}"),
+        ("figures", "rendered" if task.rendered else ""),
+        ("split", task.split_sha256[:8]),
+    )
+    return tuple(Fact(name, value) for name, value in pairs if value)
+
+
+def _errata(recalled: Mapping[str, str]) -> list[str]:
+    return [
+        reason if metric == "*" else f"{metric}: {reason}" for metric, reason in recalled.items()
+    ]
+
+
+def _measured(source: Source) -> list[Measured]:
+    """The figures of an entry over all test clips, means over its runs where these are several.
+
+    An interval is that of the only run; of several runs none is known here.
+    """
+    entry = source.entry
+    values: dict[tuple[str, int], list[float]] = {}
+    ends: dict[tuple[str, int], tuple[float, float] | None] = {}
+    for run in entry.runs:
+        for score in run.scores:
+            if score.subset is None and score.value is not None:
+                key = (score.metric, score.frames)
+                values.setdefault(key, []).append(score.value)
+                ends[key] = score.ci95 if len(entry.runs) == 1 else None
+    settings = Settings(entry.task.n, entry.method.conditioning_frames, entry.task.size)
+    return [
+        Measured(
+            entry=f"{entry.task.id}/{entry.id}",
+            dataset=entry.task.dataset,
+            method=entry.method.name,
+            metric=metric,
+            value=sum(own) / len(own),
+            ci95=ends[metric, frames],
+            settings=replace(settings, frames=frames),
+            recalled=source.recalled.get(metric) or source.recalled.get("*", ""),
+        )
+        for (metric, frames), own in values.items()
+    ]
+
+
+def _reported_row(figure: Reported, figures: Sequence[Measured]) -> ReportedRow:
+    found, metric = reproduction(figure, figures), figure.metric
+    unit = f" {metric.unit}" if metric.unit else ""
+    measured = delta = ""
+    if found.value is not None and found.delta is not None:
+        measured = f"{rounded(found.value, _error(found.measured, metric.factor), metric.key)}{unit}"
+        sign = "+" if found.delta > 0 else ""
+        change = rounded(found.delta, _error(found.measured, metric.factor), metric.key)
+        delta = f"{sign}{change}{unit}"
+    spread = "" if figure.sd is None else f"SD of votes {figure.sd:g}"
+    return ReportedRow(figure, f"{figure.value:g}{unit}", spread, found, measured, delta)
+
+
+def _error(measured: Measured | None, factor: float) -> float | None:
+    """About the standard error, by which a figure is rounded."""
+    if measured is None or measured.ci95 is None:
+        return None
+    return abs(factor) * (measured.ci95[1] - measured.ci95[0]) / (2 * 1.96)
+
+
+def _method_pages(
+    tasks: Sequence[TaskPage], of_papers: Mapping[str, tuple[ReportedRow, ...]]
+) -> tuple[MethodPage, ...]:
+    """A page for each method of an entry and each that papers report, references last."""
+    entries: dict[str, list[Listed]] = {}
+    papers: dict[str, list[ReportedRow]] = {}
+    for page in tasks:
+        for entry in page.entries:
+            entries.setdefault(entry.base, []).append(entry)
+    for rows in of_papers.values():
+        for row in rows:
+            if row.figure.measured:
+                base = MethodRef.parse(row.figure.measured).base
+                papers.setdefault(base, []).append(row)
+    names = sorted({*entries, *papers}, key=lambda name: (name in REFERENCES, name))
+    return tuple(
+        MethodPage(
+            name, method_file(name), tuple(entries.get(name, ())), tuple(papers.get(name, ()))
+        )
+        for name in names
+    )
