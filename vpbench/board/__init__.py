@@ -1,0 +1,1 @@
+"""Pages that show results: one comparison, one run."""
