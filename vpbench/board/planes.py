@@ -80,9 +80,7 @@ class Layout:
     def unpack(self, film: Planes) -> Planes:
         """The planes [P,H,W] in one picture."""
         down, right = self.pitch
-        corners = [
-            (p // self.columns * down, p % self.columns * right) for p in range(self.planes)
-        ]
+        corners = [(p // self.columns * down, p % self.columns * right) for p in range(self.planes)]
         return np.stack([film[y : y + self.height, x : x + self.width] for y, x in corners])
 
 
@@ -99,7 +97,9 @@ def colours(planes: Planes) -> Frames:
     luma, blue, red = np.moveaxis(planes.astype(np.float32), 1, 0)
     blue, red = 1.772 * (blue - 128), 1.402 * (red - 128)
     green = luma - (0.299 * red + 0.114 * blue) / 0.587
-    return np.clip(np.stack([luma + red, green, luma + blue], axis=-1) + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(np.stack([luma + red, green, luma + blue], axis=-1) + 0.5, 0, 255).astype(
+        np.uint8
+    )
 
 
 def check_encoder() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vpbench.api.errors import Corrupt
+from vpbench.board.decode import decode
+
+T = TypeVar("T")
 
 FILE = "reported.toml"
 
@@ -104,169 +106,124 @@ class ReportedFigures:
         return tuple(figure for figure in self.figures if figure.dataset == dataset)
 
 
-@dataclass
-class _Reader:
-    """Reads one file strictly; every fault is a sentence that names file and place."""
+@dataclass(frozen=True, kw_only=True)
+class _Paper:
+    title: str
+    authors: str
+    venue: str
+    caveats: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
-    path: Path
-    papers: dict[str, Paper] = field(default_factory=dict[str, Paper])
-    settings: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    metrics: dict[str, ReportedMetric] = field(default_factory=dict[str, ReportedMetric])
-    methods: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
-    def fault(self, place: str, what: str) -> Corrupt:
-        return Corrupt(f"{self.path}, {place}: {what}.")
+@dataclass(frozen=True, kw_only=True)
+class _Method:
+    title: str
+    measured: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def fields(self, table: Any, place: str, need: str, may: str = "") -> dict[str, Any]:
-        """A table whose keys are known, none of them missing."""
-        if not isinstance(table, dict):
-            raise self.fault(place, "is not a table")
-        needed, allowed = need.split(), {*need.split(), *may.split()}
-        missing = [key for key in needed if key not in table]
-        strange = [key for key in table if key not in allowed]
-        if missing or strange:
-            words = f"lacks {missing[0]!r}" if missing else f"has an unknown key {strange[0]!r}"
-            raise self.fault(place, words)
-        return table
 
-    def text(self, value: Any, place: str) -> str:
-        if not isinstance(value, str):
-            raise self.fault(place, f"{value!r} is not text")
-        return value
+@dataclass(frozen=True, kw_only=True)
+class _Metric:
+    title: str
+    direction: Literal["up", "down"]
+    unit: str = ""
+    factor: float = 1
+    irreproducible: str = ""
 
-    def texts(self, value: Any, place: str) -> tuple[str, ...]:
-        if not isinstance(value, list):
-            raise self.fault(place, f"{value!r} is not a list of texts")
-        return tuple(self.text(item, place) for item in value)
 
-    def number(self, value: Any, place: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.fault(place, f"{value!r} is not a finite number")
-        return float(value)
+@dataclass(frozen=True, kw_only=True)
+class _Figure:
+    paper: str
+    table: int
+    metric: str
+    dataset: str
+    method: str
+    value: float
+    variant: str = ""
+    n: int | None = None
+    sd: float | None = None
+    hits: int | None = None
+    tolerance: float = 0
+    inferred: tuple[str, ...] = ()
+    note: str = ""
 
-    def count(self, value: Any, place: str) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.fault(place, f"{value!r} is not a count")
-        return value
 
-    def known(self, key: Any, names: Mapping[str, Any], place: str, kind: str) -> str:
-        if not isinstance(key, str) or key not in names:
-            raise self.fault(place, f"{key!r} is not one of its {kind}: {', '.join(names) or 'none'}")
-        return key
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The file as it is written."""
+
+    papers: Mapping[str, _Paper] = field(default_factory=dict[str, _Paper])
+    methods: Mapping[str, _Method] = field(default_factory=dict[str, _Method])
+    metrics: Mapping[str, _Metric] = field(default_factory=dict[str, _Metric])
+    reported: tuple[_Figure, ...] = ()
 
 
 def read_reported(path: Path) -> ReportedFigures:
     """Read `reported.toml`; a file that is not there lists nothing.
 
     Raises:
-        Corrupt: the file is not TOML, or an entry is not what it should be; names the place.
+        Corrupt: the file is not TOML, or something in it is not what it should be; names the place.
     """
     if not path.is_file():
         return ReportedFigures()
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content: Any = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Corrupt(f"{path} is not TOML: {error}.") from error
-    reader = _Reader(path)
-    tables = reader.fields(content, "the file", "", "papers methods metrics reported")
-    _read_papers(reader, tables.get("papers", {}))
-    _read_metrics(reader, tables.get("metrics", {}))
-    _read_methods(reader, tables.get("methods", {}))
-    rows = tables.get("reported", [])
-    if not isinstance(rows, list):
-        raise reader.fault("reported", "is not a list of tables: write [[reported]]")
-    return ReportedFigures(tuple(_figure(reader, row, k) for k, row in enumerate(rows, start=1)))
-
-
-def _read_papers(reader: _Reader, tables: Any) -> None:
-    for key, table in reader.fields(tables, "papers", "", " ".join(tables)).items():
-        place = f"papers.{key}"
-        paper = reader.fields(table, place, "title authors venue", "caveats settings")
-        words = {name: reader.text(paper[name], place) for name in ("title", "authors", "venue")}
-        caveats = reader.texts(paper.get("caveats", []), place)
-        reader.papers[key] = Paper(key, caveats=caveats, **words)
-        reader.settings[key] = paper.get("settings", {})
-
-
-def _read_metrics(reader: _Reader, tables: Any) -> None:
-    for key, table in reader.fields(tables, "metrics", "", " ".join(tables)).items():
-        place = f"metrics.{key}"
-        metric = reader.fields(table, place, "title direction", "unit factor irreproducible")
-        direction = metric["direction"]
-        if direction not in ("up", "down"):
-            raise reader.fault(place, f"direction {direction!r} is neither up nor down")
-        reader.metrics[key] = ReportedMetric(
-            key,
-            reader.text(metric["title"], place),
-            direction,
-            reader.text(metric.get("unit", ""), place),
-            reader.number(metric.get("factor", 1), place),
-            reader.text(metric.get("irreproducible", ""), place),
-        )
-
-
-def _read_methods(reader: _Reader, tables: Any) -> None:
-    for key, table in reader.fields(tables, "methods", "", " ".join(tables)).items():
-        place = f"methods.{key}"
-        method = reader.fields(table, place, "title", "measured variants")
-        variants = method.get("variants", {})
-        if not isinstance(variants, dict):
-            raise reader.fault(place, "variants is not a table")
-        for text in (method["title"], method.get("measured", ""), *variants.values()):
-            reader.text(text, place)
-        reader.methods[key] = method
-
-
-def _figure(reader: _Reader, row: Any, number: int) -> Reported:
-    place = f"[[reported]] number {number}"
-    table = reader.fields(
-        row,
-        place,
-        "paper table metric dataset method value",
-        "variant n sd hits tolerance inferred note",
+        raise Corrupt(f"{path} is not valid TOML: {error}.") from error
+    file = decode(_File, content, path.name)
+    return ReportedFigures(
+        tuple(_figure(file, k, f"{path.name}: reported[{k}]") for k in range(len(file.reported)))
     )
-    paper = reader.papers[reader.known(table["paper"], reader.papers, place, "papers")]
-    metric = reader.metrics[reader.known(table["metric"], reader.metrics, place, "metrics")]
-    key = reader.known(table["method"], reader.methods, place, "methods")
-    method, variant = reader.methods[key], reader.text(table.get("variant", ""), place)
-    measured = method.get("variants", {}).get(variant, "") if variant else method.get("measured", "")
-    dataset = reader.text(table["dataset"], place)
-    sd = table.get("sd")
+
+
+def _figure(file: _File, number: int, place: str) -> Reported:
+    row = file.reported[number]
+    paper, method = (
+        _named(file.papers, row.paper, place, "paper"),
+        _named(file.methods, row.method, place, "method"),
+    )
+    metric = _named(file.metrics, row.metric, place, "metric")
+    measured = method.variants.get(row.variant, "") if row.variant else method.measured
     return Reported(
-        paper=paper,
-        table=reader.count(table["table"], place) or 0,
-        metric=metric,
-        dataset=dataset,
-        method=key,
-        title=f"{method['title']}, {variant}" if variant else method["title"],
+        paper=Paper(row.paper, paper.title, paper.authors, paper.venue, paper.caveats),
+        table=row.table,
+        metric=ReportedMetric(
+            row.metric,
+            metric.title,
+            metric.direction,
+            metric.unit,
+            metric.factor,
+            metric.irreproducible,
+        ),
+        dataset=row.dataset,
+        method=row.method,
+        title=f"{method.title}, {row.variant}" if row.variant else method.title,
         measured=measured,
-        value=reader.number(table["value"], place),
-        settings=_settings(reader, paper.key, key, dataset, table.get("n")),
-        sd=None if sd is None else reader.number(sd, place),
-        hits=reader.count(table.get("hits"), place),
-        tolerance=reader.number(table.get("tolerance", 0), place),
-        inferred=reader.texts(table.get("inferred", []), place),
-        note=reader.text(table.get("note", ""), place),
+        value=row.value,
+        settings=_settings(paper, row, place),
+        sd=row.sd,
+        hits=row.hits,
+        tolerance=row.tolerance,
+        inferred=row.inferred,
+        note=row.note,
     )
 
 
-def _settings(reader: _Reader, paper: str, method: str, dataset: str, n: Any) -> Settings:
+def _named(known: Mapping[str, T], name: str, place: str, kind: str) -> T:
+    if name not in known:
+        names = ", ".join(known) or "none"
+        raise Corrupt(f"{place} has the unknown {kind} {name!r}; the file defines {names}.")
+    return known[name]
+
+
+def _settings(paper: _Paper, row: _Figure, place: str) -> Settings:
     """What is known of a figure's conditions; sizes may differ by dataset (`size_penn`)."""
-    place = f"papers.{paper}.settings.{method}"
-    known: Any = reader.settings[paper].get(method, {})
-    if not isinstance(known, dict):
-        raise reader.fault(place, "is not a table")
-    strange = [k for k in known if k not in ("given", "frames") and not k.startswith("size_")]
-    if strange:
-        raise reader.fault(place, f"has an unknown key {strange[0]!r}")
-    return Settings(
-        n=reader.count(n, place),
-        given=reader.count(known.get("given"), place),
-        size=reader.count(known.get(f"size_{dataset}"), place),
-        frames=reader.count(known.get("frames"), place),
-    )
+    known = paper.settings.get(row.method, {})
+    for name in known:
+        if name not in ("given", "frames") and not name.startswith("size_"):
+            raise Corrupt(f"{place}: the settings of {row.method!r} have an unknown {name!r}.")
+    size = known.get(f"size_{row.dataset}")
+    return Settings(n=row.n, given=known.get("given"), size=size, frames=known.get("frames"))
 
 
 def papers_of(figures: Sequence[Reported]) -> tuple[Paper, ...]:

@@ -82,7 +82,9 @@ def reproduction(reported: Reported, figures: Sequence[Measured]) -> Reproductio
         return Reproduction("unknown", reason, chosen, value, delta)
     low, high = sorted(factor * end for end in chosen.ci95)
     inside = low - reported.tolerance <= reported.value <= high + reported.tolerance
-    words = f"the paper's figure lies {'inside' if inside else 'outside'} the measured 95 % interval"
+    words = (
+        f"the paper's figure lies {'inside' if inside else 'outside'} the measured 95 % interval"
+    )
     if reported.tolerance:
         words += f", widened by {reported.tolerance:g}"
     return Reproduction("reproduced" if inside else "off", words, chosen, value, delta)

@@ -10,14 +10,25 @@ from vpbench.board.reported import Reported, ReportedFigures, Settings, papers_o
 from vpbench.board.reproduction import Measured, reproduction
 from vpbench.board.site.csv_file import to_csv
 from vpbench.board.site.facts import listed
-from vpbench.board.site.pages import Fact, Listed, MethodPage, ReportedRow, Site, Table, TaskPage
+from vpbench.board.site.pages import (
+    Fact,
+    Figure,
+    FigureKey,
+    Listed,
+    MethodPage,
+    Recalled,
+    ReportedRow,
+    Site,
+    Table,
+    TaskPage,
+)
 from vpbench.board.site.places import file_name, method_file, task_file
 from vpbench.board.site.tables import site_table
 from vpbench.core.names import MethodRef
 from vpbench.core.plan import REFERENCES
 from vpbench.core.schema import CompareJson, GroupJson
 from vpbench.data.specs import BUILTIN
-from vpbench.render.model import View, shown_groups
+from vpbench.render.model import Column, View, shown_groups
 from vpbench.render.text import rounded
 
 
@@ -27,12 +38,12 @@ class Source:
 
     Attributes:
         content: the file, byte for byte.
-        recalled: metric, or "*" for all -> why its figures do not count any more.
+        recalled: figure -> why it does not count any more.
     """
 
     entry: Entry
     content: bytes
-    recalled: Mapping[str, str]
+    recalled: Recalled
 
 
 Compare = Callable[[Sequence[Entry]], tuple[CompareJson, Mapping[str, str]]]
@@ -63,9 +74,7 @@ def _task_page(
     sources: Sequence[Source], of_papers: Mapping[str, tuple[ReportedRow, ...]], compare: Compare
 ) -> TaskPage:
     task = sources[0].entry.task
-    entries = tuple(
-        listed(s.entry, s.content, _errata(s.recalled), s.recalled) for s in sources
-    )
+    entries = tuple(listed(s.entry, s.content, s.recalled) for s in sources)
     by_id = {entry.id: entry for entry in entries}
     comparison, ids = compare([s.entry for s in sources])
     rows = {name: by_id[own] for name, own in ids.items()}
@@ -134,24 +143,18 @@ def _task_facts(entry: Entry) -> tuple[Fact, ...]:
     return tuple(Fact(name, value) for name, value in pairs if value)
 
 
-def _errata(recalled: Mapping[str, str]) -> list[str]:
-    return [
-        reason if metric == "*" else f"{metric}: {reason}" for metric, reason in recalled.items()
-    ]
-
-
 def _measured(source: Source) -> list[Measured]:
     """The figures of an entry over all test clips, means over its runs where these are several.
 
     An interval is that of the only run; of several runs none is known here.
     """
     entry = source.entry
-    values: dict[tuple[str, int], list[float]] = {}
-    ends: dict[tuple[str, int], tuple[float, float] | None] = {}
+    values: dict[FigureKey, list[float]] = {}
+    ends: dict[FigureKey, tuple[float, float] | None] = {}
     for run in entry.runs:
         for score in run.scores:
             if score.subset is None and score.value is not None:
-                key = (score.metric, score.frames)
+                key = (score.metric, score.frames, score.fp8)
                 values.setdefault(key, []).append(score.value)
                 ends[key] = score.ci95 if len(entry.runs) == 1 else None
     settings = Settings(entry.task.n, entry.method.conditioning_frames, entry.task.size)
@@ -160,13 +163,13 @@ def _measured(source: Source) -> list[Measured]:
             entry=f"{entry.task.id}/{entry.id}",
             dataset=entry.task.dataset,
             method=entry.method.name,
-            metric=metric,
+            metric=key[0],
             value=sum(own) / len(own),
-            ci95=ends[metric, frames],
-            settings=replace(settings, frames=frames),
-            recalled=source.recalled.get(metric) or source.recalled.get("*", ""),
+            ci95=ends[key],
+            settings=replace(settings, frames=key[1]),
+            recalled=source.recalled.get(key, ""),
         )
-        for (metric, frames), own in values.items()
+        for key, own in values.items()
     ]
 
 
@@ -175,7 +178,9 @@ def _reported_row(figure: Reported, figures: Sequence[Measured]) -> ReportedRow:
     unit = f" {metric.unit}" if metric.unit else ""
     measured = delta = ""
     if found.value is not None and found.delta is not None:
-        measured = f"{rounded(found.value, _error(found.measured, metric.factor), metric.key)}{unit}"
+        measured = (
+            f"{rounded(found.value, _error(found.measured, metric.factor), metric.key)}{unit}"
+        )
         sign = "+" if found.delta > 0 else ""
         change = rounded(found.delta, _error(found.measured, metric.factor), metric.key)
         delta = f"{sign}{change}{unit}"
@@ -195,6 +200,7 @@ def _method_pages(
 ) -> tuple[MethodPage, ...]:
     """A page for each method of an entry and each that papers report, references last."""
     entries: dict[str, list[Listed]] = {}
+    figures = {path: row for page in tasks for path, row in _figures(page).items()}
     papers: dict[str, list[ReportedRow]] = {}
     for page in tasks:
         for entry in page.entries:
@@ -205,9 +211,26 @@ def _method_pages(
                 base = MethodRef.parse(row.figure.measured).base
                 papers.setdefault(base, []).append(row)
     names = sorted({*entries, *papers}, key=lambda name: (name in REFERENCES, name))
-    return tuple(
-        MethodPage(
-            name, method_file(name), tuple(entries.get(name, ())), tuple(papers.get(name, ()))
+    pages: list[MethodPage] = []
+    for name in names:
+        # The bare method before its variants.
+        own = sorted(entries.get(name, []), key=lambda e: (e.task, len(e.method), e.method, e.id))
+        shown = {e.path: figures[e.path] for e in own if e.path in figures}
+        rows = tuple(papers.get(name, ()))
+        pages.append(MethodPage(name, method_file(name), tuple(own), shown, rows))
+    return tuple(pages)
+
+
+def _figures(page: TaskPage) -> dict[str, tuple[tuple[Column, Figure], ...]]:
+    """The figures of each entry in the page's first table."""
+    if not page.tables:
+        return {}
+    table = page.tables[0]
+    return {
+        row.entry.path: tuple(
+            (column, cell)
+            for column, cell in zip(table.columns, row.cells, strict=True)
+            if isinstance(cell, Figure)
         )
-        for name in names
-    )
+        for row in table.rows
+    }

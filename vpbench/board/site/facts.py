@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from vpbench.board.entry import Entry, EntryRun, EntryStage
-from vpbench.board.site.pages import REFERENCE, Fact, Listed, Section
+from vpbench.board.site.pages import REFERENCE, Fact, Listed, Recalled, Section
 from vpbench.core.names import MethodRef
 
 
-def listed(
-    entry: Entry, source: bytes, errata: Iterable[str], recalled: Mapping[str, str]
-) -> Listed:
+def listed(entry: Entry, source: bytes, recalled: Recalled) -> Listed:
     """An entry for pages.
 
     Args:
         source: its file.
-        errata: sentences on what was recalled of it.
-        recalled: metric, or "*" -> why its figure does not count any more.
+        recalled: figure -> why it does not count any more.
     """
     method = entry.method
     return Listed(
@@ -32,7 +29,7 @@ def listed(
         tier=method.tier or REFERENCE,
         created=entry.created,
         notes=tuple(dict.fromkeys((*entry.notes, *method.notes))),
-        errata=tuple(errata),
+        errata=tuple(dict.fromkeys(f"{key[0]}: {reason}" for key, reason in recalled.items())),
         recalled=recalled,
         sections=tuple(part for part in _sections(entry) if part.facts),
         source=source,
@@ -44,8 +41,9 @@ def _sections(entry: Entry) -> list[Section]:
         Section("Method", _facts(_method(entry))),
         Section("Training", _facts(_training(entry))),
         Section("Trust", _facts(_trust(entry))),
-        Section("Evidence", _facts(_evidence(entry))),
+        Section("Evidence (sha256)", _facts(_evidence(entry))),
         Section("Cost and hardware", _facts(_cost(entry))),
+        Section("Parameters", _facts(sorted(entry.method.params.items())), folded=True),
     ]
 
 
@@ -70,8 +68,10 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _assignments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {_text(value)}" for key, value in values.items())
+def _component(declared: object) -> str:
+    """What a component is called."""
+    fields = cast("dict[str, Any]", declared) if isinstance(declared, dict) else {}
+    return _text(fields.get("name", declared))
 
 
 def _method(entry: Entry) -> list[tuple[str, object] | Fact]:
@@ -80,16 +80,12 @@ def _method(entry: Entry) -> list[tuple[str, object] | Fact]:
         ("version", method.version),
         ("distribution", method.dist),
         ("preset", method.preset),
-        ("parameters", _assignments(method.params)),
-        ("components", _assignments(method.slots)),
+        ("components", ", ".join(f"{slot} {_component(c)}" for slot, c in method.slots.items())),
         ("given frames", method.conditioning_frames),
         ("uses", ", ".join(method.uses) or "no label, no pose"),
         ("samples a clip", method.samples),
         ("licence", method.licence),
         ("citation", method.citation),
-        ("commit", f"{method.commit or ''}{' with changes' if method.dirty else ''}"),
-        ("source, sha256", method.source_sha256),
-        *((f"weights {name}, sha256", digest) for name, digest in method.weights.items()),
     ]
 
 
@@ -105,7 +101,10 @@ def _training(entry: Entry) -> list[tuple[str, object] | Fact]:
         texts = dict.fromkeys(_stage(run, stage) for run, stage in trained)
         facts.append((name, "; ".join(texts)))
         checks = dict.fromkeys(
-            f"missed: {check.name}" for _, stage in trained for check in stage.checks if not check.passed
+            f"missed: {check.name}"
+            for _, stage in trained
+            for check in stage.checks
+            if not check.passed
         )
         facts.append((f"{name}, checks", "; ".join(checks)))
     return facts
@@ -132,15 +131,19 @@ def _trust(entry: Entry) -> list[tuple[str, object] | Fact]:
 
 
 def _evidence(entry: Entry) -> list[tuple[str, object] | Fact]:
+    method = entry.method
     facts: list[tuple[str, object] | Fact] = [
         ("test clips", len(entry.clips)),
-        ("split, sha256", entry.task.split_sha256),
+        ("split", entry.task.split_sha256),
+        ("commit", f"{method.commit or ''}{' with changes' if method.dirty else ''}"),
+        ("source", method.source_sha256),
+        *((f"weights {name}", digest) for name, digest in method.weights.items()),
     ]
     for k, run in enumerate(entry.runs, start=1):
         which = f"run {k}: " if len(entry.runs) > 1 else ""
         facts += [
-            (f"{which}manifest, sha256", run.manifest_sha256),
-            (f"{which}predictions, sha256", run.predictions_sha256),
+            (f"{which}manifest", run.manifest_sha256),
+            (f"{which}predictions", run.predictions_sha256),
             _link(f"{which}bundle", run.predictions_url),
         ]
     return [*facts, ("vpbench", entry.vpbench)]
@@ -159,10 +162,16 @@ def _cost(entry: Entry) -> list[tuple[str, object] | Fact]:
     memory = f", {machine.memory_gib:.0f} GiB" if machine.memory_gib else ""
     return [
         ("training", _hours(cost.train_gpu_h, "GPU") or _hours(cost.train_cpu_h, "CPU")),
-        ("prediction", None if cost.predict_s_per_clip is None else f"{cost.predict_s_per_clip:.3g} s a clip"),
+        (
+            "prediction",
+            None if cost.predict_s_per_clip is None else f"{cost.predict_s_per_clip:.3g} s a clip",
+        ),
         ("parameters", None if cost.params_m is None else f"{cost.params_m:.3g} million"),
         ("peak memory", None if cost.peak_gib is None else f"{cost.peak_gib:.3g} GiB"),
-        ("predicted on", f"{run.device}, {machine.processor or machine.machine or 'unknown'}{cores}{memory}"),
+        (
+            "predicted on",
+            f"{run.device}, {machine.processor or machine.machine or 'unknown'}{cores}{memory}",
+        ),
         ("system", machine.system),
     ]
 

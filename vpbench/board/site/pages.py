@@ -43,10 +43,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Section:
-    """Facts under a heading."""
+    """Facts under a heading; long lists are `folded` away at first."""
 
     title: str
     facts: tuple[Fact, ...]
+    folded: bool = False
+
+
+FigureKey = tuple[str, int, str]
+"""Metric, predicted frames and short fingerprint of a figure."""
+
+Recalled = Mapping[FigureKey, str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Listed:
 
     Attributes:
         base: the method's name without its parameters; all its variants share one page.
-        recalled: metric -> why its figure does not count any more; "*" is every metric.
+        recalled: figure -> why it does not count any more.
         source: the entry's file, byte for byte.
     """
 
@@ -69,7 +76,7 @@ class Listed:
     created: str = ""
     notes: tuple[str, ...] = ()
     errata: tuple[str, ...] = ()
-    recalled: Mapping[str, str] = field(default_factory=dict[str, str])
+    recalled: Recalled = field(default_factory=dict[FigureKey, str])
     sections: tuple[Section, ...] = ()
     source: bytes = b""
 
@@ -77,10 +84,6 @@ class Listed:
     def path(self) -> str:
         """Task and id, which together are unique."""
         return f"{self.task}/{self.id}"
-
-    def recall(self, metric: str) -> str:
-        """Why a metric's figure does not count any more, "" if it does."""
-        return self.recalled.get(metric) or self.recalled.get("*", "")
 
 
 @dataclass(frozen=True)
@@ -220,11 +223,16 @@ class TaskPage:
 
 @dataclass(frozen=True)
 class MethodPage:
-    """All entries of a method and its variants, and what papers report of it."""
+    """All entries of a method and its variants, and what papers report of it.
+
+    Attributes:
+        figures: path of an entry -> its figures on the task's own horizon.
+    """
 
     name: str
     file: str
     entries: tuple[Listed, ...]
+    figures: Mapping[str, tuple[tuple[Column, Figure], ...]]
     reported: tuple[ReportedRow, ...]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from vpbench import __version__
-from vpbench.board.site.pages import LEVELS, TIERS, Row, Site
+from vpbench.board.site.pages import LEVELS, TIERS, Listed, Row, Site
 from vpbench.board.site.places import anchor, file_name, method_file, source_file, task_file
 from vpbench.core.plan import REFERENCES
 from vpbench.render.flags import TITLES
@@ -104,17 +104,31 @@ def _environment(site: Site) -> Environment:
         lstrip_blocks=True,
     )
     entries = {entry.path: entry for task in site.tasks for entry in task.entries}
-    environment.filters.update(
-        plain=plain,
-        shown=shown,
-        prose=prose,
-        search=search_text,
-        url=lambda path: quote(path, safe="/#+"),
-        task_file=task_file,
-        method_file=lambda entry: method_file(entry.base),
-        source_file=source_file,
-        anchor=anchor,
-        section_id=lambda entry: f"entry-{file_name(entry.path)}",
-        entry_link=lambda path: f"{task_file(entries[path].task)}#entry-{anchor(entries[path])}",
-    )
+
+    def url(path: str) -> str:
+        return quote(path, safe="/#+")
+
+    def page_of(entry: Listed) -> str:
+        return method_file(entry.base)
+
+    def section_id(entry: Listed) -> str:
+        return f"entry-{file_name(entry.path)}"
+
+    def row_of(path: str) -> str:
+        return f"{task_file(entries[path].task)}#entry-{anchor(entries[path])}"
+
+    filters: dict[str, Callable[..., object]] = {
+        "plain": plain,
+        "shown": shown,
+        "prose": prose,
+        "search": search_text,
+        "url": url,
+        "task_file": task_file,
+        "method_file": page_of,
+        "source_file": source_file,
+        "anchor": anchor,
+        "section_id": section_id,
+        "entry_link": row_of,
+    }
+    cast("dict[str, object]", environment.filters).update(filters)
     return environment

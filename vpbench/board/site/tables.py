@@ -41,7 +41,14 @@ def site_table(group: GroupJson, listed: Mapping[str, Listed], *, anchors: bool 
     old = {row.source["method"]: row for row in struck.rows}
     rows = [
         _row(
-            row, old[row.source["method"]], model, struck, axes, listed[row.source["method"]], anchors
+            row,
+            old[row.source["method"]],
+            model,
+            struck,
+            axes,
+            recalled,
+            listed[row.source["method"]],
+            anchors,
         )
         for row in model.rows
     ]
@@ -63,7 +70,9 @@ def site_table(group: GroupJson, listed: Mapping[str, Listed], *, anchors: bool 
         legend=tuple(line for line in model.legend if _is_for_pages(line)),
         notes=tuple(note.plain for note in model.notes),
         fingerprints=tuple((name, m["fingerprint"]) for name, m in group["metrics"].items()),
-        recalled=tuple(recalled),
+        recalled=tuple(
+            f"{clean(method)}, {name}: {reason}" for (method, name), reason in recalled.items()
+        ),
     )
 
 
@@ -81,16 +90,16 @@ def _part(row: TableRow) -> Literal["methods", "unranked", "references"]:
 
 def _without_recalled(
     group: GroupJson, listed: Mapping[str, Listed]
-) -> tuple[GroupJson, dict[str, None]]:
-    """The group with dashes where a figure was recalled, and what is said of these."""
-    said: dict[str, None] = {}
+) -> tuple[GroupJson, dict[tuple[str, str], str]]:
+    """The group with dashes where a figure was recalled, and the reasons by row and column."""
+    said: dict[tuple[str, str], str] = {}
     rows: list[RowJson] = []
     for row in group["rows"]:
         entry, scores = listed[row["method"]], dict(row["scores"])
         for name, score in scores.items():
-            reason = entry.recall(name.partition("#")[0])
+            reason = _recall(group, name, entry)
             if reason and score["value"] is not None:
-                said[f"{clean(row['method'])}, {name}: {reason}"] = None
+                said[row["method"], name] = reason
                 scores[name] = _dash(score, f"{_RECALLED}{reason}")
         gone = {name for name, score in scores.items() if score["value"] is None}
         rows.append(
@@ -102,6 +111,12 @@ def _without_recalled(
             }
         )
     return {**group, "rows": rows}, said
+
+
+def _recall(group: GroupJson, column: str, entry: Listed) -> str:
+    """Why a row's figure in some column does not count any more, "" if it does."""
+    short = group["metrics"][column]["fingerprint"]
+    return entry.recalled.get((column.partition("#")[0], group["frames"], short), "")
 
 
 def _dash(score: ScoreJson, reason: str) -> ScoreJson:
@@ -126,6 +141,7 @@ def _row(
     model: TableModel,
     old: TableModel,
     axes: Sequence[Axis | None],
+    recalled: Mapping[tuple[str, str], str],
     entry: Listed,
     anchors: bool,
 ) -> Row:
@@ -133,7 +149,8 @@ def _row(
     for k, column in enumerate(model.columns):
         if column.metric:
             place = old.columns.index(column)
-            cells.append(_figure(row, row.cells[k], struck.cells[place], column, axes[k], entry))
+            gone = recalled.get((row.source["method"], column.metric), "")
+            cells.append(_figure(row, row.cells[k], struck.cells[place], column, axes[k], gone))
         else:
             cells.append(row.cells[k])
     source = row.source
@@ -152,11 +169,10 @@ def _row(
 
 
 def _figure(
-    row: TableRow, cell: Cell, struck: Cell, column: Column, axis: Axis | None, entry: Listed
+    row: TableRow, cell: Cell, struck: Cell, column: Column, axis: Axis | None, recalled: str
 ) -> Figure:
     metric = column.metric
     score = row.source["scores"].get(metric)
-    recalled = entry.recall(metric.partition("#")[0])
     if recalled:
         old = replace(struck, bold=False, underlined=False, mark="", rank="")
         return Figure(old, None, recalled=recalled)
@@ -167,13 +183,17 @@ def _figure(
         low, high = (rounded(end, score["se"], metric) for end in ends)
         interval = f"95 % interval {low} to {high}"
     corrected, bias = score["corrected"], score["bias"]
-    noted = corrected is not None and bias and abs(bias) > max(score["se"] or 0.0, 1e-6 * abs(value))
+    noted = (
+        corrected is not None and bias and abs(bias) > max(score["se"] or 0.0, 1e-6 * abs(value))
+    )
     return Figure(
         cell,
         compared(score),
         whisker=None if axis is None or cell.text == "—" else _whisker(axis, value, ends),
         interval=interval,
-        corrected=rounded(corrected, score["se"], metric) if noted and corrected is not None else "",
+        corrected=rounded(corrected, score["se"], metric)
+        if noted and corrected is not None
+        else "",
         score=score,
     )
 
