@@ -1,1 +1,1 @@
-"""The static site of the leaderboards: entries become pages that open from disk or any web space."""
+"""The static site of the leaderboards: entries as pages that open from disk or any web space."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import resources
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from vpbench import __version__
@@ -130,5 +130,5 @@ def _environment(site: Site) -> Environment:
         "section_id": section_id,
         "entry_link": row_of,
     }
-    cast("dict[str, object]", environment.filters).update(filters)
+    cast("Any", environment).filters.update(filters)
     return environment
