@@ -35,6 +35,7 @@ from vpbench.board.parts import (
     Tier,
 )
 from vpbench.board.scores import entry_scores, labels_of
+from vpbench.board.structure import TIME_FORMAT
 from vpbench.core.hashing import digest
 from vpbench.core.names import MethodRef, format_name, parse_name, safe_name
 from vpbench.core.paths import Paths
@@ -125,7 +126,7 @@ def entry_id(runs: Sequence[FinishedRun]) -> str:
 
 def timestamp(seconds: float) -> str:
     """`2026-11-26T22:29:37Z`."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return time.strftime(TIME_FORMAT, time.gmtime(seconds))
 
 
 def group_key(run: FinishedRun) -> tuple[str, str, str, int, str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vpbench.board.entry import Entry, EntryRun
 from vpbench.board.scores import score_record
+from vpbench.board.structure import TIME_FORMAT
 from vpbench.core import schema
 from vpbench.core.records import Manifest, RunInputs, ScoreRecord
 from vpbench.core.rundir import RunDir
@@ -105,7 +106,7 @@ def _manifest(entry: Entry, run: EntryRun) -> Manifest:
         ],
         "inputs": [],
         "notes": [f"leaderboard entry, {entry.trust.level}", *run.notes],
-        "closed": float(calendar.timegm(time.strptime(run.closed, "%Y-%m-%dT%H:%M:%SZ"))),
+        "closed": float(calendar.timegm(time.strptime(run.closed, TIME_FORMAT))),
         "sha256": run.manifest_sha256,
     }
 

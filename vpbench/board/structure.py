@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 ENTRY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,119}")
 """What an entry or a task folder may be called: a file name on every system."""
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -20,6 +23,11 @@ def misfits(entry: Entry) -> Iterator[str]:
     for name, text in (("id", entry.id), ("task.id", entry.task.id)):
         if not ENTRY_ID.fullmatch(text):
             yield f"{name} {text!r} is not a file name of letters, digits and + . _ -"
+    times = [entry.created, *(r.closed for r in entry.runs)]
+    times += [v.when for v in entry.trust.verifications]
+    for text in times:
+        if not is_time(text):
+            yield f"{text!r} is not a time such as 2026-11-26T22:29:37Z"
     if not entry.runs:
         yield "it holds no run"
     if not entry.clips or list(entry.clips) != sorted(set(entry.clips)):
@@ -30,6 +38,14 @@ def misfits(entry: Entry) -> Iterator[str]:
         yield f"a label lies outside the {len(entry.classes)} classes"
     for k, run in enumerate(entry.runs):
         yield from _run(entry, run, f"runs[{k}]")
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a point in time as entries write it."""
+    try:
+        return datetime.strptime(text, TIME_FORMAT).strftime(TIME_FORMAT) == text
+    except ValueError:
+        return False
 
 
 def _run(entry: Entry, run: EntryRun, at: str) -> Iterator[str]:
