@@ -38,8 +38,8 @@ Examples:
 def build(out: Path, root: Path, force: bool, as_json: bool, debug: bool) -> int:
     """Build a static site of all entries: pages of tasks and methods, with papers' figures apart.
 
-    It opens from the disk and from any web space, asks nothing of the network, and is the same, byte
-    for byte, for the same entries. An entry that `board check` refuses is left out and named, and
+    It opens from the disk and from any web space and asks nothing of the network; the same entries
+    give the same bytes. An entry that `board check` refuses is left out and named, and
     the exit code is 4.
     """
     from vpbench.board.site.build import build_site

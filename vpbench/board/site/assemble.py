@@ -28,7 +28,7 @@ from vpbench.core.names import MethodRef
 from vpbench.core.plan import REFERENCES
 from vpbench.core.schema import CompareJson, GroupJson
 from vpbench.data.specs import BUILTIN
-from vpbench.render.model import Column, View, shown_groups
+from vpbench.render.model import Column
 from vpbench.render.text import rounded
 
 
@@ -96,9 +96,8 @@ def _task_page(
 
 
 def _tables(comparison: CompareJson, rows: Mapping[str, Listed]) -> tuple[Table, ...]:
-    groups = shown_groups(comparison, View())
     tables: list[Table] = []
-    for group in groups:
+    for group in comparison["groups"]:
         present = [row for row in group["rows"] if row["method"] in rows]
         own: GroupJson = {**group, "rows": present, "to_run": ""}
         table = site_table(own, rows, anchors=not tables)

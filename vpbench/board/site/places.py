@@ -33,6 +33,12 @@ def source_file(entry: Listed) -> str:
     return f"entries/{file_name(entry.task)}/{file_name(entry.id)}.json"
 
 
-def anchor(entry: Listed) -> str:
-    """The id of an entry's row, without `entry-`."""
-    return file_name(entry.id)
+def row_id(entry_id: str) -> str:
+    """What the row of an entry is called within its task's page."""
+    return f"entry-{file_name(entry_id)}"
+
+
+def row_link(path: str) -> str:
+    """Where the row of the entry `task/id` stands, below the site's root."""
+    task, _, entry_id = path.rpartition("/")
+    return f"{task_file(task)}#{row_id(entry_id)}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from vpbench import __version__
 from vpbench.board.site.pages import LEVELS, TIERS, Listed, Row, Site
-from vpbench.board.site.places import anchor, file_name, method_file, source_file, task_file
+from vpbench.board.site.places import file_name, method_file, row_link, source_file, task_file
 from vpbench.core.plan import REFERENCES
 from vpbench.render.flags import TITLES
 from vpbench.render.statistics import NOT_BETTER, WORSE
@@ -62,7 +62,7 @@ def search_text(row: Row) -> str:
 
 def render(site: Site) -> dict[str, bytes]:
     """All files of the site: path below its root -> content."""
-    environment = _environment(site)
+    environment = _environment()
     draw = partial(_draw, environment, site)
     files = {"index.html": draw("index.html.j2", "")}
     for task in site.tasks:
@@ -93,7 +93,8 @@ def _draw(environment: Environment, site: Site, template: str, root: str, **own:
     return ("\n".join(line for line in lines if line) + "\n").encode()
 
 
-def _environment(site: Site) -> Environment:
+@cache
+def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -103,7 +104,6 @@ def _environment(site: Site) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    entries = {entry.path: entry for task in site.tasks for entry in task.entries}
 
     def url(path: str) -> str:
         return quote(path, safe="/#+")
@@ -114,9 +114,6 @@ def _environment(site: Site) -> Environment:
     def section_id(entry: Listed) -> str:
         return f"entry-{file_name(entry.path)}"
 
-    def row_of(path: str) -> str:
-        return f"{task_file(entries[path].task)}#entry-{anchor(entries[path])}"
-
     filters: dict[str, Callable[..., object]] = {
         "plain": plain,
         "shown": shown,
@@ -126,9 +123,8 @@ def _environment(site: Site) -> Environment:
         "task_file": task_file,
         "method_file": page_of,
         "source_file": source_file,
-        "anchor": anchor,
         "section_id": section_id,
-        "entry_link": row_of,
+        "row_link": row_link,
     }
     cast("Any", environment).filters.update(filters)
     return environment

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from vpbench.board.site.pages import Axis, Figure, Listed, Row, Table, Whisker
-from vpbench.board.site.places import file_name
+from vpbench.board.site.places import row_id
 from vpbench.core.names import safe_name
 from vpbench.core.schema import GroupJson, RowJson, ScoreJson, compared
 from vpbench.render.flags import RARELY_SHOWN, row_flags
@@ -160,7 +160,7 @@ def _row(
         entry=entry,
         flags=row_flags(source),
         cells=tuple(cells),
-        anchor=f"entry-{file_name(entry.id)}" if anchors else "",
+        anchor=row_id(entry.id) if anchors else "",
         given="" if not given else "1" if given == 1 else "2+",
         label=any(use.startswith("label") for use in source["uses"]),
         part=_part(row),
