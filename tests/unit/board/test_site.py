@@ -83,6 +83,8 @@ def test_the_usual_entries_are_pages_that_point_at_each_other(tmp_path):
         assert len(set(ids)) == len(ids)
         for tag, attrs in page.elements:
             for address in filter(None, (attrs.get("href"), attrs.get("src"))):
+                if tag == "link" and address.startswith("data:image/svg+xml,"):
+                    continue
                 assert not re.match(r"[a-z]+:|/", address), (tag, address)  # nothing but relative
                 path, _, fragment = address.partition("#")
                 target = (root / name).parent / unquote(path) if path else root / name

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-ASSETS = ("board.css", "board.js", "icon.svg")
+ASSETS = ("board.css", "board.js")
 
 _LONGEST = 72
 """Characters of a name in a table; the page of the method has it in full."""

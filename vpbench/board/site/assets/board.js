@@ -117,10 +117,11 @@ function startFiltering(form) {
   };
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(update));
+  form.addEventListener("reset", () => setTimeout(update)); // the fields change after the event
   for (const button of document.querySelectorAll("[data-reset]")) {
     button.addEventListener("click", () => {
       form.reset();
+      update();
       form.elements.namedItem("q").focus();
     });
   }
