@@ -225,6 +225,9 @@ def evidence_faults(entry: Entry, folders: Sequence[RunDir]) -> list[str]:
     return faults
 
 
-def errors(problems: Sequence[ProblemJson]) -> list[str]:
-    """The problems for which an entry is refused."""
-    return [p["what"] for p in problems if p["level"] == "error"]
+def refusals(entry: Entry, root: Path, registry: Registry) -> list[str]:
+    """Why an entry that is to be written below a folder would be refused there."""
+    file = _File(root.absolute() / entry.task.id / f"{entry.id}.json", entry)
+    errata, tasks = read_errata(root / ERRATA), read_tasks(root / TASKS)
+    _check(file, entry, registry, errata, tasks)
+    return [problem["what"] for problem in file.problems if problem["level"] == "error"]

@@ -296,3 +296,13 @@ def with_verification(entry: Entry, verification: Verification) -> Entry:
     level = max(trust.level, verification.level, key=order.index)
     found = (*trust.verifications, verification)
     return replace(entry, trust=replace(trust, level=level, verifications=found))
+
+
+def same_claims(one: Entry, other: Entry) -> bool:
+    """Whether two entries say the same but for what others have verified."""
+    level: Level = "self-reported"
+    return _unverified(one, level) == _unverified(other, level)
+
+
+def _unverified(entry: Entry, level: Level) -> Entry:
+    return replace(entry, trust=replace(entry.trust, level=level, verifications=()))
