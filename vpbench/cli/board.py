@@ -9,6 +9,7 @@ import click
 SUBCOMMANDS = {
     "add": ("vpbench.cli.board_add:add", "Make an entry of finished runs or a bundle."),
     "check": ("vpbench.cli.board_check:check", "Check entries; says why one is refused."),
+    "build": ("vpbench.cli.board_build:build", "Build a static site of all entries."),
     "verify": ("vpbench.cli.board_verify:verify", "Score an entry's evidence again."),
 }
 
@@ -16,6 +17,7 @@ _EPILOG = """\b
 Examples:
   vpbench board add my-method --task puppets
   vpbench board check
+  vpbench board build
   vpbench board verify leaderboards/puppets/my-method-0f1e2d3c.json --bundle mine.vpb"""
 
 

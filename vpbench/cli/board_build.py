@@ -26,6 +26,7 @@ Examples:
 )
 @click.option(
     "--entries",
+    "--board",
     "root",
     type=click.Path(path_type=Path),
     default=Path("leaderboards"),

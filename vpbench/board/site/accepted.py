@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vpbench.board.check import check_board, errors
+from vpbench.board.check import check_board
 from vpbench.board.entry import Entry, EntryRun, read_entry
 from vpbench.board.errata import ERRATA, Recall, read_errata, struck
 from vpbench.board.problems import problems_of
@@ -41,7 +41,7 @@ def accepted_entries(root: Path, registry: Registry) -> Accepted:
     refused: dict[str, tuple[str, ...]] = {}
     for row in check_board(root, registry)["entries"]:
         path = root / row["path"]
-        faults = errors(row["problems"])
+        faults = [p["what"] for p in row["problems"] if p["level"] == "error"]
         if row["id"] is None:
             refused[row["path"]] = tuple(faults)
             continue
