@@ -22,7 +22,7 @@ from vpbench.core.files import TEMPORARY, atomic_file, json_bytes
 from vpbench.core.hashing import file_sha256, stored_digest
 from vpbench.core.rundir import RunDir, read_object
 
-BUNDLE = "vpbench.bundle/1"
+BUNDLE = "vpbench.run-bundle/1"
 INDEX = "bundle.json"
 ENDING = ".vpb"
 
@@ -63,7 +63,7 @@ class RunRow:
 class BundleIndex:
     """bundle.json."""
 
-    schema: Literal["vpbench.bundle/1"]
+    schema: Literal["vpbench.run-bundle/1"]
     vpbench: str
     runs: tuple[RunRow, ...]
     members: dict[str, MemberRow]
