@@ -30,8 +30,8 @@ _SEGMENT = r"[A-Za-z0-9+._-]{1,140}"
 MEMBER = re.compile(
     rf"runs/(?P<run>{_SEGMENT}/{_SEGMENT}/[0-9a-f]{{8}})/(?P<file>"
     r"run\.json|accepted\.json|env/(freeze\.txt|machine\.json|git\.json)|code/[0-9a-f]{16}\.json|"
-    rf"predictions/(MANIFEST\.json|[0-9]{{5}}\.(json|npz))|(scores|layers)/{_SEGMENT}\.json|"
-    rf"layers/{_SEGMENT}\.npz)"
+    rf"predictions/(MANIFEST\.json|[0-9]{{5}}\.(json|npz))|scores/{_SEGMENT}@[0-9a-f]{{8}}\.json|"
+    rf"layers/{_SEGMENT}\.(json|npz))"
 )
 """What may be in a bundle; events and previews, which say where somebody's home is, may not."""
 
