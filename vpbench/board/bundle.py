@@ -22,7 +22,7 @@ from vpbench.core.files import TEMPORARY, atomic_file, json_bytes
 from vpbench.core.hashing import file_sha256, stored_digest
 from vpbench.core.rundir import RunDir, read_object
 
-BUNDLE = "vpbench.bundle/1"
+BUNDLE = "vpbench.run-bundle/1"
 INDEX = "bundle.json"
 ENDING = ".vpb"
 
@@ -30,8 +30,8 @@ _SEGMENT = r"[A-Za-z0-9+._-]{1,140}"
 MEMBER = re.compile(
     rf"runs/(?P<run>{_SEGMENT}/{_SEGMENT}/[0-9a-f]{{8}})/(?P<file>"
     r"run\.json|accepted\.json|env/(freeze\.txt|machine\.json|git\.json)|code/[0-9a-f]{16}\.json|"
-    rf"predictions/(MANIFEST\.json|[0-9]{{5}}\.(json|npz))|(scores|layers)/{_SEGMENT}\.json|"
-    rf"layers/{_SEGMENT}\.npz)"
+    rf"predictions/(MANIFEST\.json|[0-9]{{5}}\.(json|npz))|scores/{_SEGMENT}@[0-9a-f]{{8}}\.json|"
+    rf"layers/{_SEGMENT}\.(json|npz))"
 )
 """What may be in a bundle; events and previews, which say where somebody's home is, may not."""
 
@@ -63,7 +63,7 @@ class RunRow:
 class BundleIndex:
     """bundle.json."""
 
-    schema: Literal["vpbench.bundle/1"]
+    schema: Literal["vpbench.run-bundle/1"]
     vpbench: str
     runs: tuple[RunRow, ...]
     members: dict[str, MemberRow]

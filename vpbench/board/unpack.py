@@ -20,7 +20,7 @@ import numpy as np
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData, UsageError
 from vpbench.board.bundle import BUNDLE, INDEX, MEMBER, BundleIndex, MemberRow
 from vpbench.board.decode import decode, text_fault
-from vpbench.core.files import make_folder, parse_json, storage, stored_bytes, write_bytes
+from vpbench.core.files import make_folder, parse_json, storage, stored_bytes
 from vpbench.core.hashing import stored_digest
 from vpbench.core.rundir import RunDir
 
@@ -125,8 +125,8 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         raise Corrupt(f"{path} holds {name!r}: {_why_not(name)}.")
     if any(part in (".", "..") for part in name.split("/")):
         raise Corrupt(f"{path} holds {name!r}: the name leads out of its folder.")
-    mode = info.external_attr >> 16
-    if info.is_dir() or (mode and not stat.S_ISREG(mode)):
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0: the archive does not say
+    if info.is_dir() or kind not in (0, stat.S_IFREG):
         raise Corrupt(f"{path} holds {name!r}, which is a link or no plain file.")
     if info.flag_bits & _ENCRYPTED:
         raise Corrupt(f"{path}: {name!r} is encrypted.")
@@ -170,7 +170,10 @@ def _extract(path: Path, archive: zipfile.ZipFile, name: str, row: MemberRow, ou
     data = archive.read(name)
     if len(data) != row.size or hashlib.sha256(data).hexdigest() != row.sha256:
         raise HashMismatch(f"{path}: {name!r} is not what was written.")
-    write_bytes(out / name.removeprefix("runs/"), data)
+    target = out / name.removeprefix("runs/")
+    make_folder(target.parent)
+    with storage(target), target.open("xb") as stream:  # a folder of our own: never over a file
+        stream.write(data)
 
 
 def _check_arrays(path: Path, folder: RunDir) -> None:
