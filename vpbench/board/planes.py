@@ -4,8 +4,8 @@ Browsers play 4:2:0 only: one value of chroma for 2 x 2 pixels, which on a clip 
 see (29 to 34 dB). So nothing is stored as chroma. Every picture is taken apart into its planes
 Y, Cb, Cr (ITU-T T.871, as in JPEG); all planes of all pictures lie beside each other as the luma of
 one film, whose chroma is constant and costs nothing. A page reads grey values, which no player's
-colour matrix changes, and puts the colours together. One film for all pictures of a clip is also why
-they cannot run apart.
+colour matrix changes, and puts the colours together. All pictures of a clip are one film,
+so they cannot run apart.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from vpbench.api.types import Frames
 
 Planes = npt.NDArray[np.uint8]
 """[T,P,H,W]"""
+Grey = npt.NDArray[np.uint8]
+"""[T,H,W]"""
 
 CODEC = "libx264"
 RATE = 10
@@ -80,9 +82,7 @@ class Layout:
     def unpack(self, film: Planes) -> Planes:
         """The planes [P,H,W] in one picture."""
         down, right = self.pitch
-        corners = [
-            (p // self.columns * down, p % self.columns * right) for p in range(self.planes)
-        ]
+        corners = [(p // self.columns * down, p % self.columns * right) for p in range(self.planes)]
         return np.stack([film[y : y + self.height, x : x + self.width] for y, x in corners])
 
 
@@ -99,7 +99,9 @@ def colours(planes: Planes) -> Frames:
     luma, blue, red = np.moveaxis(planes.astype(np.float32), 1, 0)
     blue, red = 1.772 * (blue - 128), 1.402 * (red - 128)
     green = luma - (0.299 * red + 0.114 * blue) / 0.587
-    return np.clip(np.stack([luma + red, green, luma + blue], axis=-1) + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(np.stack([luma + red, green, luma + blue], axis=-1) + 0.5, 0, 255).astype(
+        np.uint8
+    )
 
 
 def check_encoder() -> None:
@@ -153,7 +155,7 @@ def _write(path: Path, pictures: Sequence[Planes], crf: int) -> None:
 def decode_planes(film: bytes, layout: Layout) -> Planes:
     """The planes uint8 [T,P,H,W] of a film, as a page reads them."""
     pictures: list[Planes] = []
-    with av.open(io.BytesIO(film)) as source:
+    with av.open(io.BytesIO(film), "r") as source:
         for frame in source.decode(video=0):
             luma = frame.to_ndarray(format="yuv420p")[: frame.height].astype(np.float32)
             grey = np.clip((luma - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
