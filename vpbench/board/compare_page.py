@@ -30,7 +30,7 @@ from vpbench.render.versus import versus_model
 
 WEIGHT = 12_000_000
 """Bytes of a page, at most."""
-_TEXT = 400_000
+TEXT = 400_000
 """Bytes for everything on a page but its clips."""
 
 
@@ -55,7 +55,7 @@ def compare_page(
     obj = comparison.json()
     groups = shown_groups(obj, view)
     with_player = [g for g in groups if _plays(g, groups)]
-    each = (room.weight - _TEXT) // max(1, len(with_player))
+    each = (room.weight - TEXT) // max(1, len(with_player))
     sections: list[Section] = []
     blocks: list[str] = []
     outside = False

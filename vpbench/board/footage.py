@@ -33,26 +33,27 @@ class Footage:
         names: clips that every row has a prediction of, in the order in which they are stored.
         labels: clip -> class, "" without one.
         notes: what a reader must know of where the frames come from.
+        task_data: the dataset, where it is on this machine and unchanged.
     """
 
     names: list[str]
     labels: dict[str, str]
     fps: float | None
     notes: list[str]
+    task_data: TaskData | None
     _rows: list[Predictions]
     _truth: Predictions | None
-    _task_data: TaskData | None
     _items: Mapping[str, Item] = field(default_factory=dict[str, Item])
 
     @property
     def has_real(self) -> bool:
         """Whether the true future is known."""
-        return self._truth is not None or self._task_data is not None
+        return self._truth is not None or self.task_data is not None
 
     @property
     def has_given(self) -> bool:
         """Whether the given frames are known."""
-        return self._task_data is not None
+        return self.task_data is not None
 
     def tracks(self, name: str) -> list[Frames]:
         """uint8 [T,H,W,3]: the true future, if it is known, then each row's prediction.
@@ -63,15 +64,15 @@ class Footage:
         own = [predictions.frames(name) for predictions in self._rows]
         if self._truth is not None:
             return [self._truth.frames(name), *own]
-        if self._task_data is not None:
-            return [self._task_data.targets(self._items[name]), *own]
+        if self.task_data is not None:
+            return [self.task_data.targets(self._items[name]), *own]
         return own
 
     def given(self, name: str) -> Frames | None:
         """The last given frame, uint8 [H,W,3]."""
-        if self._task_data is None:
+        if self.task_data is None:
             return None
-        return self._task_data.given(self._items[name])[-1]
+        return self.task_data.given(self._items[name])[-1]
 
 
 def open_footage(
@@ -112,7 +113,7 @@ def open_footage(
         ):
             task_data, notes = None, [CHANGED]
     fps = None if task_data is None else task_data.task.info.fps
-    return Footage(names, labels, fps, notes, stored, truth, task_data, items)
+    return Footage(names, labels, fps, notes, task_data, stored, truth, items)
 
 
 def _dataset(

@@ -25,6 +25,7 @@ from vpbench.board.rows import ShownRow, clip_metrics, metric_title, per_clip, p
 from vpbench.board.tables import class_tables, confusions, main_table, plain_table, text
 from vpbench.core.progress import Report
 from vpbench.core.schema import GroupJson
+from vpbench.harness.results.ranking import NULLS
 from vpbench.render.model import TableModel
 from vpbench.render.text import column_title
 
@@ -87,7 +88,7 @@ def curve_section(group: GroupJson, rows: Sequence[ShownRow]) -> Section | None:
     figures: list[str] = []
     named: dict[str, str] = {}
     for metric in clip_metrics(group, rows):
-        curves = [_curve(row, group, metric) for row in rows]
+        curves = [_curve(row, group, metric) for row in rows if _drawn(row)]
         record = group["metrics"][metric]
         title = column_title(metric, record["direction"], unit=record.get("unit", ""))
         drawn = chart(curves, "predicted frame", title)
@@ -99,6 +100,11 @@ def curve_section(group: GroupJson, rows: Sequence[ShownRow]) -> Section | None:
     body = f'<div class="charts">{"".join(figures)}</div>{legend_of(named)}'
     said = "Means over clips; bands are 95 % intervals of the means, clip by clip alone."
     return Section("Error over time", f'{body}<p class="faint">{said}</p>')
+
+
+def _drawn(row: ShownRow) -> bool:
+    """Other real clips lie so far off that the methods would share one line with them."""
+    return row.row["kind"] in _KINDS or row.row["method"] in NULLS
 
 
 def legend_of(named: Mapping[str, str]) -> str:

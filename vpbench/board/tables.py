@@ -216,7 +216,7 @@ def _confusion(row: RecognisedJson, classes: Sequence[str], titles: Mapping[str,
             f'<td class="h{round(9 * n / total)}{own if j == k else ""}">{n or ""}</td>'
             for j, n in enumerate(counts)
         )
-        body += f'<tr><th scope="row">{k + 1} {_broken(classes[k])}</th>{cells}</tr>'
+        body += f'<tr><th scope="row">{k + 1} {text(classes[k])}</th>{cells}</tr>'
     return (
         f'<div class="confusion"><table><caption>{title}: {share} of {overall["n"]}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"

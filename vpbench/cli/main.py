@@ -25,6 +25,7 @@ VERBS = {
     "predict": ("vpbench.cli.predict:predict", "Predict the test clips, or from any image."),
     "score": ("vpbench.cli.score:score", "Score finished predictions; the method is not needed."),
     "compare": ("vpbench.cli.compare:compare", "Print the scores of finished runs as tables."),
+    "report": ("vpbench.cli.report:report", "Write a page about one finished run."),
     "measure": ("vpbench.cli.measure:measure", "Score one folder of clips against another."),
     "figure": (
         "vpbench.cli.figure:figure",

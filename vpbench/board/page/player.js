@@ -198,7 +198,7 @@
       const speed = el("select", { "aria-label": "Speed", onchange: () => { this.speed = Number(speed.value); } },
         ...SPEEDS.map((s) => el("option", { value: s, selected: s === 1, text: `${s}\u00d7` })));
       return el("div", { class: "transport" },
-        this.button("\u23ee", "First frame", () => this.jump(0)),
+        this.button("|\u2039", "First frame", () => this.jump(0)),
         this.button("\u2039", "Previous frame", () => this.step(-1)),
         this.toggle,
         this.button("\u203a", "Next frame", () => this.step(1)),
