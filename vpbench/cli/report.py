@@ -65,15 +65,12 @@ def report(
     ref, plugins, folder = None, (), None
     paths = options.folders(runs, offline)
     if (Path(what) / "run.json").is_file():
-        known = registry(())
-        found = find_run(
-            Path(what), None, task_ref(dataset or "", task_name, root), chosen, known, paths
-        )
+        folder = Path(what)
     else:
         (ref,), plugins = parse_methods([what])
-        name, own = local_dataset(dataset or "")
-        known = registry((*plugins, *own))
-        found = find_run(None, ref, task_ref(name, task_name, root), chosen, known, paths)
+    name, own = local_dataset(dataset or "")
+    known = registry((*plugins, *own))
+    found = find_run(folder, ref, task_ref(name, task_name, root), chosen, known, paths)
     target = out or Path(f"{found.stem}.html")
     room = room_of(target, clips, media_folder)
     with Progress("report") as progress, plugin_output():
