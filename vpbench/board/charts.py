@@ -11,8 +11,8 @@ from vpbench.board.rows import Spread
 from vpbench.render.dots import figure_text
 
 _WHISKER = (96, 14)
-_CHART = (640, 300)
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 40
+_CHART, _SMALL = (640, 300), (340, 190)
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 24, 16, 40
 _TICKS = 5
 
 
@@ -65,17 +65,25 @@ def whisker(
     if line is not None:
         x = scale.at(line)
         parts.append(f'<path class="null" d="M{x:.1f} 0V{height}"/>')
-    if ends is not None:
+    if ends is not None and ends[1] >= scale.low and ends[0] <= scale.high:
         a, b = scale.at(ends[0]), scale.at(ends[1])
         parts.append(
             f'<path class="bar" d="M{a:.1f} {middle:g}H{b:.1f}M{a:.1f} {middle - 3:g}v6'
             f'M{b:.1f} {middle - 3:g}v6"/>'
         )
-    parts.append(f'<circle class="dot" cx="{scale.at(value):.1f}" cy="{middle:g}" r="3.2"/>')
+    parts.append(_dot(value, scale, middle))
     return (
         f'<svg class="whisker" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
     )
+
+
+def _dot(value: float, scale: Scale, y: float) -> str:
+    """A dot; an arrow at the edge for a figure that lies outside."""
+    if scale.low <= value <= scale.high:
+        return f'<circle class="dot" cx="{scale.at(value):.1f}" cy="{y:g}" r="3.2"/>'
+    out = -4 if value < scale.low else 4
+    return f'<path class="dot" d="M{scale.at(value) + out:.1f} {y:g}l{-out} -4v8Z"/>'
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,9 @@ class Curve:
     dimmed: bool = False
 
 
-def chart(curves: Sequence[Curve], x_title: str, y_title: str, *, log: bool = False) -> str:
+def chart(
+    curves: Sequence[Curve], x_title: str, y_title: str, *, log: bool = False, small: bool = False
+) -> str:
     """Lines with their intervals as bands; "" where there is nothing to draw.
 
     Each line has a class `c1`, `c2`, ... for its colour; a page lists them beside the chart.
@@ -112,7 +122,7 @@ def chart(curves: Sequence[Curve], x_title: str, y_title: str, *, log: bool = Fa
 
     values = [f(v) for c in drawn for _, s in c.points for v in (s.mean, *(s.ends or ()))]
     xs = [x for curve in drawn for x, _ in curve.points]
-    width, height = _CHART
+    width, height = _SMALL if small else _CHART
     across = Scale(min(xs), max(xs), _LEFT, width - _RIGHT)
     up = Scale.over(values, height - _BOTTOM, _TOP)
     axis = _axes(across, up, x_title, y_title, log)
@@ -154,11 +164,19 @@ def _line(curve: Curve, name: str, across: Scale, up: Scale, f: Callable[[float]
     )
 
 
+def _log_ticks(up: Scale) -> list[float]:
+    """Logarithms of 1, 2, 5, 10, ... within a scale; powers of ten alone where these are many."""
+    powers = range(math.floor(up.low), math.ceil(up.high) + 1)
+    steps = (1, 2, 5) if up.high - up.low < 2 else (1,)
+    ticks = [p + math.log10(k) for p in powers for k in steps]
+    return [tick for tick in ticks if up.low <= tick <= up.high]
+
+
 def _axes(across: Scale, up: Scale, x_title: str, y_title: str, log: bool) -> str:
     parts: list[str] = []
-    for tick in up.ticks():
+    for tick in _log_ticks(up) if log else up.ticks():
         y = up.at(tick)
-        text = figure_text(10**tick if log else tick)
+        text = f"{10**tick:.3g}" if log else figure_text(tick)
         parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{across.end:g}"/>')
         parts.append(f'<text class="left" x="{_LEFT - 6}" y="{y + 4:.1f}">{escape(text)}</text>')
     for tick in across.ticks():

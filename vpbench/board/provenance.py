@@ -65,7 +65,8 @@ def _checks(stage: StageRow) -> str:
         )
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{h}</th>' for h in ("check", "value", "wanted", "result"))
+    head = "".join(f'<th scope="col">{h}</th>' for h in ("value", "wanted", "result"))
+    head = f'<th scope="col" class="left">check</th>{head}'
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Checks of training"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -86,7 +87,7 @@ def training_curves(path: Path) -> str:
             Curve(titles[n], [(step, Spread(value, None, 1)) for step, value in series[n]])
             for n in own
         ]
-        drawn = chart(curves, "step", own[0] if len(own) == 1 else name, log=True)
+        drawn = chart(curves, "step", own[0] if len(own) == 1 else name, log=True, small=True)
         if drawn:
             named = dict(zip([c.title for c in curves], curve_classes(curves), strict=True))
             charts.append(f"<figure>{drawn}{legend_of(named) if len(own) > 1 else ''}</figure>")

@@ -132,7 +132,8 @@ def report_page(
     room = replace(room, weight=room.weight - TEXT)
     played = player_section(group, [shown], footage, [own], room, "player0", report)
     sections.append(played.section)
-    nulls = shown_rows([r for r in group["rows"] if r["method"] in NULLS], found.known)
+    listed = [row.source for row in model.rows if row.source["method"] in NULLS]
+    nulls = shown_rows(listed, found.known)
     sections += details(group, [found.row, *nulls], footage.labels)
     parts = [training_section(run, registry), provenance_section(run, registry, paths)]
     sections += [part for part in parts if part is not None]

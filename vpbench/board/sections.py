@@ -67,7 +67,7 @@ def folded(summary: str, body: str, *, is_open: bool = False) -> str:
 def table_section(model: TableModel, group: GroupJson, title: str) -> Section:
     """The table, the lines below it, and its notes."""
     legend = [f"{line.flag} {line.text}".strip() for line in model.legend]
-    legend.append("whiskers: 95 % intervals of the values shown; dashed: copy-last")
+    legend.append("whiskers: 95 % intervals; dashed: copy-last; arrows: outside the scale")
     notes = [note.plain for note in model.notes]
     body = main_table(model, group) + listed(legend, "legend")
     body += folded(f"{len(notes)} notes", listed(notes, "notes"))
@@ -98,7 +98,10 @@ def curve_section(group: GroupJson, rows: Sequence[ShownRow]) -> Section | None:
     if not figures:
         return None
     body = f'<div class="charts">{"".join(figures)}</div>{legend_of(named)}'
-    said = "Means over clips; bands are 95 % intervals of the means, clip by clip alone."
+    said = (
+        "Means over clips; bands are their 95 % intervals. Methods share their clips, so bands "
+        "may overlap where the paired tests of the table tell them apart."
+    )
     return Section("Error over time", f'{body}<p class="faint">{said}</p>')
 
 
@@ -138,7 +141,8 @@ def class_section(
     body = "".join(folded(title, table, is_open=k == 0) for k, (title, table) in enumerate(tables))
     said = (
         "The better a mean within its class, the stronger its colour. Few clips stand behind each "
-        "figure: its interval is shown under the pointer."
+        "figure: its interval is shown under the pointer. References stronger than all methods "
+        "have the strongest colour, too."
     )
     return Section("By class", f'{body}<p class="faint">{said}</p>')
 

@@ -8,6 +8,7 @@ from html import escape
 from vpbench.board.charts import Scale, whisker, whisker_scale
 from vpbench.board.rows import ShownRow, Spread, clip_metrics, metric_title, per_class
 from vpbench.core.schema import GroupJson, RecognisedJson, RowJson, ScoreJson
+from vpbench.harness.results.ranking import NULLS
 from vpbench.render.dots import figure_text
 from vpbench.render.model import Cell, Column, TableModel, TableRow
 from vpbench.render.text import DASH, clean
@@ -39,8 +40,9 @@ def main_table(model: TableModel, group: GroupJson) -> str:
     )
     caption = text(" · ".join(model.title))
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Scores">'
-        f'<table class="sortable scores"><caption>{caption}</caption>'
+        f'<p class="faint">{caption}</p>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Scores: {caption}">'
+        f'<table class="sortable scores">'
         f"<thead><tr>{head}</tr></thead>{bodies}</table></div>"
     )
 
@@ -111,8 +113,12 @@ def _ends(score: ScoreJson) -> tuple[float, float] | None:
 
 
 def _scale(model: TableModel, metric: str) -> Scale | None:
+    """The scale of methods and trivial baselines: real clips lie so far off in many columns that
+    the methods would stand in one place.
+    """
+    near = [row for row in model.rows if not row.dimmed or row.source["method"] in NULLS]
     values: list[float] = []
-    for row in model.rows:
+    for row in near or model.rows:
         score = row.source["scores"].get(metric)
         if score is not None and score["value"] is not None:
             values += [score["value"], *(_ends(score) or ())]
@@ -166,23 +172,24 @@ def _class_table(
     found: Sequence[tuple[ShownRow, Sequence[Spread | None]]], classes: Sequence[str], up: bool
 ) -> str:
     head = "".join(f'<th scope="col">{_broken(name)}</th>' for name in classes)
-    columns = [[s.mean for s in column if s] for column in zip(*(f[1] for f in found), strict=True)]
+    near = [f for f in found if f[0].row["kind"] == "method"] or found
+    columns = [[s.mean for s in column if s] for column in zip(*(f[1] for f in near), strict=True)]
     body = ""
     for row, spreads in found:
         cells = "".join(_class_cell(spread, columns[k], up) for k, spread in enumerate(spreads))
         body += f'<tr><th scope="row">{text(row.title)}</th>{cells}</tr>'
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="Means by class"><table '
-        f'class="classes"><thead><tr><th scope="col">method</th>{head}</tr></thead>'
+        f'class="classes"><thead><tr><th scope="col" class="left">method</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
 
 def _class_cell(spread: Spread | None, column: Sequence[float], up: bool) -> str:
-    if spread is None:
-        return f"<td>{DASH}</td>"
+    if spread is None or not column:
+        return f"<td>{DASH if spread is None else figure_text(spread.mean)}</td>"
     low, high = min(column), max(column)
-    part = (spread.mean - low) / (high - low) if high > low else 0.0
+    part = min(1.0, max(0.0, (spread.mean - low) / (high - low))) if high > low else 0.0
     heat = round(9 * (part if up else 1 - part))
     said = f"n = {spread.n}"
     if spread.ends:

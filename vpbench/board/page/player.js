@@ -174,6 +174,7 @@
           el("figcaption", {}, el("b", { text: track.title }), value, note));
         return { picture, overlay, value, note, figure };
       });
+      this.section.classList.toggle("few", data.tracks.length < 5);
       this.stage = el("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Pictures; space plays, arrow keys step" },
         ...this.screens.map((screen) => screen.figure));
       this.state = el("p", { class: "state", role: "status" });
