@@ -34,7 +34,7 @@ class Scale:
     def over(values: Sequence[float], start: float, end: float, margin: float = 0.04) -> Scale:
         """A scale that holds all values, with a margin."""
         low, high = min(values), max(values)
-        more = (high - low) * margin or max(abs(high), 1.0) * margin
+        more = (high - low) * margin or abs(high) * margin or margin
         return Scale(low - more, high + more, start, end)
 
     def ticks(self) -> list[float]:
@@ -123,7 +123,7 @@ def chart(
     values = [f(v) for c in drawn for _, s in c.points for v in (s.mean, *(s.ends or ()))]
     xs = [x for curve in drawn for x, _ in curve.points]
     width, height = _SMALL if small else _CHART
-    across = Scale(min(xs), max(xs), _LEFT, width - _RIGHT)
+    across = Scale(min(xs), max(max(xs), min(xs) + 1), _LEFT, width - _RIGHT)
     up = Scale.over(values, height - _BOTTOM, _TOP)
     axis = _axes(across, up, x_title, y_title, log)
     places = curve_classes(curves)

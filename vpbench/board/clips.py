@@ -53,7 +53,7 @@ def choose_clips(
         known = sorted((value, name) for name, value in row.items() if name in clips)
         if known:
             extremes |= {known[0][1]: None, known[-1][1]: None}
-    rest = [name for name in _in_turn(clips) if name not in extremes]
+    rest = _in_turn({name: label for name, label in clips.items() if name not in extremes})
     return ClipChoice((*extremes, *rest), len(extremes), metric)
 
 

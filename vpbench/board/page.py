@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -43,7 +43,7 @@ def render_page(
     return _template().render(
         title=clean(title),
         lines=[clean(line) for line in lines],
-        sections=sections,
+        sections=[replace(section, title=clean(section.title)) for section in sections],
         style=style,
         scripts=scripts,
         blocks=list(blocks),
