@@ -4,8 +4,8 @@ Browsers play 4:2:0 only: one value of chroma for 2 x 2 pixels, which on a clip 
 see (29 to 34 dB). So nothing is stored as chroma. Every picture is taken apart into its planes
 Y, Cb, Cr (ITU-T T.871, as in JPEG); all planes of all pictures lie beside each other as the luma of
 one film, whose chroma is constant and costs nothing. A page reads grey values, which no player's
-colour matrix changes, and puts the colours together. One film for all pictures of a clip is also why
-they cannot run apart.
+colour matrix changes, and puts the colours together. All pictures of a clip are one film,
+so they cannot run apart.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from vpbench.api.types import Frames
 
 Planes = npt.NDArray[np.uint8]
 """[T,P,H,W]"""
+Grey = npt.NDArray[np.uint8]
+"""[T,H,W]"""
 
 CODEC = "libx264"
 RATE = 10
@@ -153,7 +155,7 @@ def _write(path: Path, pictures: Sequence[Planes], crf: int) -> None:
 def decode_planes(film: bytes, layout: Layout) -> Planes:
     """The planes uint8 [T,P,H,W] of a film, as a page reads them."""
     pictures: list[Planes] = []
-    with av.open(io.BytesIO(film)) as source:
+    with av.open(io.BytesIO(film), "r") as source:
         for frame in source.decode(video=0):
             luma = frame.to_ndarray(format="yuv420p")[: frame.height].astype(np.float32)
             grey = np.clip((luma - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)

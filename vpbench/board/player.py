@@ -18,15 +18,12 @@ from importlib import resources
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from vpbench.api.types import Frames, Pose
-from vpbench.board.planes import RATE, Layout, colour_planes, encode_planes
+from vpbench.board.planes import RATE, Grey, Layout, colour_planes, encode_planes
 from vpbench.render.text import clean
 
 Kind = Literal["real", "method", "oracle", "reference"]
-Grey = npt.NDArray[np.uint8]
-"""[T,H,W]"""
 
 _POINT_SCALE = 1000
 """Keypoints are whole thousandths of the frame; confidence is whole hundredths."""

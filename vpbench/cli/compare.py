@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vpbench.cli import options
 from vpbench.cli.confusion import print_recognition
+from vpbench.cli.html_page import media_options, room_of, write_page
 from vpbench.cli.opening import local_dataset, parse_methods, task_ref
-from vpbench.cli.show import print_json
+from vpbench.cli.show import Progress, print_json
 from vpbench.cli.tables import print_comparison
 from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths, user_paths
 from vpbench.core.schema import CompareJson
 
 if TYPE_CHECKING:
+    from vpbench.core.registry import Registry
+    from vpbench.harness.results.compare import Comparison
     from vpbench.render.latex import Notes
     from vpbench.render.model import View
 
@@ -27,6 +31,7 @@ Examples:
   vpbench compare my-method other-method --vs my-method
   vpbench compare my-method other-method --dataset folder:clips --format tex > table.tex
   vpbench compare my-method copy-last --one-table --json
+  vpbench compare my-method copy-last --format html --out results.html
   vpbench compare my-method real copy-last --metrics action --per-class
   vpbench compare my-method --dataset penn --subset villegas70,no-neighbour
   vpbench compare my-method theirs.vpb leaderboards/puppets/copy-last-9149719f.json"""
@@ -47,10 +52,10 @@ Examples:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["rich", "md", "tex", "csv", "json"]),
+    type=click.Choice(["rich", "md", "tex", "csv", "json", "html"]),
     default="rich",
     show_default=True,
-    help="Output format of the tables.",
+    help="Output format of the tables; html is a page with the clips, in one file.",
 )
 @click.option(
     "--vs",
@@ -100,6 +105,7 @@ Examples:
     help="Recognised actions in full: per class and stream, with McNemar tests of all pairs.",
 )
 @click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
+@media_options("standard output")
 @options.storage
 @options.output
 def compare(
@@ -120,6 +126,9 @@ def compare(
     fingerprints: bool,
     per_class: bool,
     one_table: bool,
+    out: Path | None,
+    clips: int | None,
+    media_folder: bool,
     runs: str | None,
     offline: bool,
     as_json: bool,
@@ -139,6 +148,8 @@ def compare(
     from vpbench.harness.results import compare as harness
     from vpbench.render.model import View
 
+    if form != "html" and (out or clips or media_folder):
+        raise click.UsageError("--out, --clips and --media-folder go with --format html.")
     given = [text for text in methods if is_source(text)]
     refs, plugins = parse_methods([text for text in methods if text not in given])
     chosen_row, more = parse_methods([versus] if versus else [])
@@ -153,17 +164,18 @@ def compare(
     )
     ref = task_ref(dataset, task_name, root)
     known = registry(chosen.plugins)
-    with open_sources(given) as more:
-        result = harness.compare(
-            refs,
-            chosen,
-            known,
-            paths,
-            ref,
-            options.split_names(subsets),
-            versus=chosen_row[0] if chosen_row else None,
-            more=more,
-        )
+    # Bundles are unpacked until the command ends, for a page needs their frames.
+    more_runs = click.get_current_context().with_resource(open_sources(given))
+    result = harness.compare(
+        refs,
+        chosen,
+        known,
+        paths,
+        ref,
+        options.split_names(subsets),
+        versus=chosen_row[0] if chosen_row else None,
+        more=more_runs,
+    )
     if as_json or form == "json":
         print_json(result.json())
     if not result.groups:
@@ -172,9 +184,11 @@ def compare(
     if one_table:
         harness.one_table(result)
     if not as_json and form != "json":
-        asked = [str(r) for r in (*refs, *chosen_row)] + [r.inputs["method"] for r in more]
+        asked = [str(r) for r in (*refs, *chosen_row)] + [r.inputs["method"] for r in more_runs]
         everything = references == "all"
         view = View("all" if everything else "few", tuple(asked), all_groups)
+        if form == "html":
+            return _write_page(result, view, known, paths, out, clips, media_folder)
         _print(result.json(), form, view, notes, columns, fingerprints)
         if per_class:
             print_recognition(result.groups)
@@ -192,6 +206,27 @@ def _report_no_runs(
         command += ["--runs", str(paths.runs)]
     what = f"No finished run of {', '.join(methods)}" if methods else "No finished run"
     click.echo(f"{what} in {paths.runs}. Make them with:\n  {shlex.join(command)}", err=True)
+
+
+def _write_page(
+    result: Comparison,
+    view: View,
+    known: Registry,
+    paths: Paths,
+    out: Path | None,
+    clips: int | None,
+    media_folder: bool,
+) -> int:
+    from vpbench.board.compare_page import compare_page
+
+    room = room_of(out, clips, media_folder)
+    with Progress("page") as progress:
+        page = compare_page(result, view, known, paths, room, progress)
+    if out is None:
+        click.echo(page, nl=False)
+    else:
+        click.echo(write_page(out, page)["file"])
+    return 0
 
 
 def _print(

@@ -23,6 +23,7 @@ DATASET_INDEX = "vpbench.dataset-index/1"
 PROBE = "vpbench.probe/1"
 STAGE = "vpbench.stage/1"
 SHARD = "vpbench.shard/2"
+LAYERS = "vpbench.layers/1"
 MANIFEST = "vpbench.manifest/2"
 SCORE = "vpbench.score/2"
 

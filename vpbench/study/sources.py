@@ -88,7 +88,7 @@ def stored_predictions(
                 f"the run of {name} on {task.id} may be out of date: {why}.",
                 fix=f"People's time is worth a check: {command}",
             )
-        chosen.append(_predictions(name, run))
+        chosen.append(predictions_of(name, run))
     return chosen
 
 
@@ -104,7 +104,8 @@ def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) ->
     return min(fitting, key=lambda run: run.train_on != TRAIN, default=None)
 
 
-def _predictions(name: str, run: FinishedRun) -> Predictions:
+def predictions_of(name: str, run: FinishedRun) -> Predictions:
+    """The predictions that a finished run has stored."""
     manifest = run.manifest
     places = {
         item: (row, index) for row in manifest["shards"] for index, item in enumerate(row["items"])

@@ -174,6 +174,7 @@
           el("figcaption", {}, el("b", { text: track.title }), value, note));
         return { picture, overlay, value, note, figure };
       });
+      this.section.classList.toggle("few", data.tracks.length < 5);
       this.stage = el("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Pictures; space plays, arrow keys step" },
         ...this.screens.map((screen) => screen.figure));
       this.state = el("p", { class: "state", role: "status" });
@@ -198,7 +199,7 @@
       const speed = el("select", { "aria-label": "Speed", onchange: () => { this.speed = Number(speed.value); } },
         ...SPEEDS.map((s) => el("option", { value: s, selected: s === 1, text: `${s}\u00d7` })));
       return el("div", { class: "transport" },
-        this.button("\u23ee", "First frame", () => this.jump(0)),
+        this.button("|\u2039", "First frame", () => this.jump(0)),
         this.button("\u2039", "Previous frame", () => this.step(-1)),
         this.toggle,
         this.button("\u203a", "Next frame", () => this.step(1)),

@@ -42,10 +42,15 @@ from vpbench.harness.results.versus import versus
 
 @dataclass
 class Comparison:
-    """Groups of comparable rows, and in what they differ from each other."""
+    """Groups of comparable rows, and in what they differ from each other.
+
+    Attributes:
+        runs: task id -> the runs that its groups were made from, for pages that show more of them.
+    """
 
     groups: list[schema.GroupJson] = field(default_factory=list[schema.GroupJson])
     differences: list[str] = field(default_factory=list[str])
+    runs: dict[str, list[FinishedRun]] = field(default_factory=dict[str, list[FinishedRun]])
 
     def json(self) -> schema.CompareJson:
         """As `--json` prints it."""
@@ -125,6 +130,7 @@ def compare(
         if query.options.metrics is None or "study" in query.options.metrics:
             add_studies(groups, query.paths.runs / inputs["task"]["id"], runs)
         comparison.groups += groups
+        comparison.runs[inputs["task"]["id"]] = list(runs.values())
         for subset in _subsets(query, runs):
             part = {key: run.over(subset) for key, run in runs.items()}
             own: RunInputs = {
