@@ -55,7 +55,7 @@ def error_text(se: float | None, metric: str) -> str:
 
 
 def figure_range(low: float, high: float) -> tuple[str, str]:
-    """The ends of an axis with as many decimals as tell them apart: two digits of their distance."""
+    """The ends of an axis with as many decimals as two digits of their distance have."""
     span = abs(high - low)
     places = min(max(1 - math.floor(math.log10(span)), 0), _MOST_DECIMALS) if span else 2
     return _fixed(low, places), _fixed(high, places)

@@ -17,7 +17,6 @@ from vpbench.board.entry import entry_bytes, write_entry
 from vpbench.board.reported import ReportedFigures, read_reported
 from vpbench.board.site.assemble import Source, assemble
 from vpbench.board.site.build import build_site
-from vpbench.board.site.comparison import compare_entries
 from vpbench.board.site.places import file_name
 from vpbench.board.site.render import render
 from vpbench.core.registry import registry
@@ -61,7 +60,7 @@ class Page(HTMLParser):
 def site(entries, reported=None, recalled=None):
     """Files of the site of some entries, whatever `board check` would say."""
     sources = [Source(e, entry_bytes(e), (recalled or {}).get(e.id, {})) for e in entries]
-    return render(assemble(sources, reported or ReportedFigures(), compare_entries))
+    return render(assemble(sources, reported or ReportedFigures()))
 
 
 def rows(content):

@@ -7,14 +7,13 @@ from tests.unit.board.site_entries import entry, score, task, usual, with_scores
 from vpbench.board.entry import entry_bytes
 from vpbench.board.reported import ReportedFigures
 from vpbench.board.site.assemble import Source, assemble
-from vpbench.board.site.comparison import compare_entries
 from vpbench.board.site.pages import Figure
 from vpbench.render.text import figure_range
 
 
 def tables(entries):
     sources = [Source(e, entry_bytes(e), {}) for e in entries]
-    return assemble(sources, ReportedFigures(), compare_entries).tasks[0].tables
+    return assemble(sources, ReportedFigures()).tasks[0].tables
 
 
 def figures(table, metric):

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from vpbench.board.entry import Entry
 from vpbench.board.reported import Reported, ReportedFigures, Settings, papers_of
 from vpbench.board.reproduction import Measured, reproduction
+from vpbench.board.site.comparison import Compared, compare_entries
 from vpbench.board.site.csv_file import to_csv
+from vpbench.board.site.details import Behind, details
 from vpbench.board.site.facts import listed
 from vpbench.board.site.pages import (
+    Clips,
     Fact,
     Figure,
     FigureKey,
@@ -46,12 +49,18 @@ class Source:
     recalled: Recalled
 
 
-Compare = Callable[[Sequence[Entry]], tuple[CompareJson, Mapping[str, str]]]
-"""Compares entries of one task: the comparison, and row name -> id of its entry."""
+Play = Callable[[GroupJson, Compared], Clips | None]
+"""Makes the player of a task from its first table."""
 
 
-def assemble(sources: Sequence[Source], reported: ReportedFigures, compare: Compare) -> Site:
-    """All pages: a task for each task of an entry and each dataset of a paper's figure."""
+def assemble(
+    sources: Sequence[Source], reported: ReportedFigures, play: Play | None = None
+) -> Site:
+    """All pages: a task for each task of an entry and each dataset of a paper's figure.
+
+    Args:
+        play: makes the players of tasks; None for pages without.
+    """
     by_task: dict[str, list[Source]] = {}
     for source in sorted(sources, key=lambda s: (s.entry.task.id, s.entry.id)):
         by_task.setdefault(source.entry.task.id, []).append(source)
@@ -60,47 +69,61 @@ def assemble(sources: Sequence[Source], reported: ReportedFigures, compare: Comp
         dataset: tuple(_reported_row(row, figures) for row in reported.on(dataset))
         for dataset in reported.datasets
     }
-    tasks = [_task_page(own, of_papers, compare) for own in by_task.values()]
+    tasks = [_task_page(own, of_papers, play) for own in by_task.values()]
     tasks += [
         _empty_page(dataset, rows)
         for dataset, rows in of_papers.items()
         if all(dataset not in (page.id, page.dataset) for page in tasks)
     ]
     files = {page.csv: to_csv(page) for page in tasks if page.csv}
+    for page in tasks:
+        files |= page.clips.files if page.clips else {}
     return Site(tuple(tasks), _method_pages(tasks, of_papers), files)
 
 
 def _task_page(
-    sources: Sequence[Source], of_papers: Mapping[str, tuple[ReportedRow, ...]], compare: Compare
+    sources: Sequence[Source],
+    of_papers: Mapping[str, tuple[ReportedRow, ...]],
+    play: Play | None,
 ) -> TaskPage:
     task = sources[0].entry.task
     entries = tuple(listed(s.entry, s.content, s.recalled) for s in sources)
     by_id = {entry.id: entry for entry in entries}
-    comparison, ids = compare([s.entry for s in sources])
-    rows = {name: by_id[own] for name, own in ids.items()}
-    tables = _tables(comparison, rows)
+    compared = compare_entries([s.entry for s in sources])
+    rows = {name: by_id[own] for name, own in compared.names.items()}
+    groups = _groups(compared.comparison, rows)
+    sources_by_id = {s.entry.id: Behind(s.entry, s.recalled) for s in sources}
+    behind = {name: sources_by_id[own] for name, own in compared.names.items()}
     papers = of_papers.get(task.dataset, ())
     return TaskPage(
         id=task.id,
         dataset=task.dataset,
         summary=_summary(task.dataset),
         facts=_task_facts(sources[0].entry),
-        tables=tables,
-        apart=tuple(comparison["differences"]),
+        tables=_tables(groups, rows),
+        apart=tuple(compared.comparison["differences"]),
         reported=papers,
         papers=papers_of([row.figure for row in papers]),
         entries=entries,
         file=task_file(task.id),
         csv=f"tasks/{file_name(task.id)}.csv",
+        details=details(groups[0], behind, compared.runs) if groups else (),
+        clips=play(groups[0], compared) if play and groups else None,
     )
 
 
-def _tables(comparison: CompareJson, rows: Mapping[str, Listed]) -> tuple[Table, ...]:
+def _groups(comparison: CompareJson, rows: Mapping[str, Listed]) -> list[GroupJson]:
+    """The tables, with rows that have an entry and nothing that is still to be run."""
+    return [
+        {**group, "rows": [r for r in group["rows"] if r["method"] in rows], "to_run": ""}
+        for group in comparison["groups"]
+    ]
+
+
+def _tables(groups: Sequence[GroupJson], rows: Mapping[str, Listed]) -> tuple[Table, ...]:
     tables: list[Table] = []
-    for group in comparison["groups"]:
-        present = [row for row in group["rows"] if row["method"] in rows]
-        own: GroupJson = {**group, "rows": present, "to_run": ""}
-        table = site_table(own, rows, anchors=not tables)
+    for group in groups:
+        table = site_table(group, rows, anchors=not tables)
         taken = {t.key for t in tables}
         key = table.key if table.key not in taken else f"{table.key}-{len(tables)}"
         tables.append(replace(table, key=key))

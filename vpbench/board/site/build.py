@@ -10,7 +10,6 @@ from vpbench.api.errors import MissingData
 from vpbench.board.reported import FILE, read_reported
 from vpbench.board.site.accepted import accepted_entries
 from vpbench.board.site.assemble import assemble
-from vpbench.board.site.comparison import compare_entries
 from vpbench.board.site.render import render
 from vpbench.core.files import write_json
 from vpbench.core.outdir import out_folder
@@ -58,7 +57,7 @@ def build_site(root: Path, out: Path, registry: Registry, *, force: bool = False
         raise MissingData(f"there is no folder {root}.", fix="Name one with --entries DIR.")
     reported = read_reported(root / FILE)
     found = accepted_entries(root, registry)
-    site = assemble(found.sources, reported, compare_entries)
+    site = assemble(found.sources, reported)
     files = render(site)
     with out_folder(out, RECORD, force) as work:
         for name, content in files.items():

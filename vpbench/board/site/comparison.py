@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,8 +19,22 @@ from vpbench.harness.results.finished_runs import FinishedRun
 _LEVELS = ("rerun", "rescored", "self-reported")
 
 
-def compare_entries(entries: Sequence[Entry]) -> tuple[CompareJson, Mapping[str, str]]:
-    """The comparison of entries of one task, and row name -> id of the row's entry.
+@dataclass(frozen=True)
+class Compared:
+    """A comparison of entries.
+
+    Attributes:
+        names: row -> id of its entry.
+        runs: what the rows were made of, under the rows' names.
+    """
+
+    comparison: CompareJson
+    names: Mapping[str, str]
+    runs: Sequence[FinishedRun]
+
+
+def compare_entries(entries: Sequence[Entry]) -> Compared:
+    """The comparison of entries of one task.
 
     Where several entries are of one method, the one that was checked furthest keeps the bare name.
     """
@@ -37,4 +51,4 @@ def compare_entries(entries: Sequence[Entry]) -> tuple[CompareJson, Mapping[str,
     with TemporaryDirectory() as empty:
         paths = Paths(runs=Path(empty), cache=Path(empty))
         found = compare((), RunOptions(), registry(()), paths, more=runs)
-    return found.json(), names
+    return Compared(found.json(), names, runs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from vpbench.board.entry import Entry, EntryRun, EntryStage
-from vpbench.board.site.pages import REFERENCE, Fact, Listed, Recalled, Section
+from vpbench.board.site.pages import REFERENCE, Fact, FactSection, Listed, Recalled
 from vpbench.core.names import MethodRef
 
 
@@ -36,14 +36,14 @@ def listed(entry: Entry, source: bytes, recalled: Recalled) -> Listed:
     )
 
 
-def _sections(entry: Entry) -> list[Section]:
+def _sections(entry: Entry) -> list[FactSection]:
     return [
-        Section("Method", _facts(_method(entry))),
-        Section("Training", _facts(_training(entry))),
-        Section("Trust", _facts(_trust(entry))),
-        Section("Evidence (sha256)", _facts(_evidence(entry))),
-        Section("Cost and hardware", _facts(_cost(entry))),
-        Section("Parameters", _facts(sorted(entry.method.params.items())), folded=True),
+        FactSection("Method", _facts(_method(entry))),
+        FactSection("Training", _facts(_training(entry))),
+        FactSection("Trust", _facts(_trust(entry))),
+        FactSection("Evidence (sha256)", _facts(_evidence(entry))),
+        FactSection("Cost and hardware", _facts(_cost(entry))),
+        FactSection("Parameters", _facts(sorted(entry.method.params.items())), folded=True),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vpbench.board.page import Section
 from vpbench.board.reported import Paper, Reported
 from vpbench.board.reproduction import Reproduction
 from vpbench.core.schema import ScoreJson
@@ -42,7 +43,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Section:
+class FactSection:
     """Facts under a heading; long lists are `folded` away at first."""
 
     title: str
@@ -77,7 +78,7 @@ class Listed:
     notes: tuple[str, ...] = ()
     errata: tuple[str, ...] = ()
     recalled: Recalled = field(default_factory=dict[FigureKey, str])
-    sections: tuple[Section, ...] = ()
+    sections: tuple[FactSection, ...] = ()
     source: bytes = b""
 
     @property
@@ -205,8 +206,27 @@ class ReportedRow:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """A player on a task's page.
+
+    Attributes:
+        body: HTML of the player.
+        blocks: HTML for the end of the page.
+        files: films beside the page: path below the site's root -> content.
+    """
+
+    body: str
+    blocks: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
 class TaskPage:
-    """All that is known of one task."""
+    """All that is known of one task.
+
+    Attributes:
+        details: below the first table; their bodies are HTML.
+    """
 
     id: str
     dataset: str
@@ -219,6 +239,8 @@ class TaskPage:
     entries: tuple[Listed, ...]
     file: str
     csv: str = ""
+    details: tuple[Section, ...] = ()
+    clips: Clips | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from vpbench import __version__
+from vpbench.board.player import asset
 from vpbench.board.site.pages import LEVELS, TIERS, Listed, Row, Site
 from vpbench.board.site.places import file_name, method_file, row_link, source_file, task_file
 from vpbench.core.plan import REFERENCES
@@ -53,6 +54,13 @@ def prose(text: object) -> Markup:
     return Markup("").join(code.format(p) if k % 2 else escape(p) for k, p in enumerate(parts))
 
 
+def html(body: str) -> Markup:
+    """What is HTML already."""
+    from markupsafe import Markup
+
+    return Markup(body)  # noqa: S704: made by vpbench.board.sections, which escapes
+
+
 def search_text(row: Row) -> str:
     """What the search looks through: names and ids in small letters."""
     entry = row.entry
@@ -73,7 +81,16 @@ def render(site: Site) -> dict[str, bytes]:
         files[method.file] = draw("method.html.j2", "../", page=method)
     assets = resources.files("vpbench.board.site") / "assets"
     files |= {f"assets/{name}": (assets / name).read_bytes() for name in ASSETS}
+    files["assets/details.css"] = _details_style().encode()
+    if any(task.clips for task in site.tasks):
+        files["assets/player.js"] = asset("player.js").encode()
     return dict(sorted((files | dict(site.files)).items()))
+
+
+def _details_style() -> str:
+    """The style of comparison pages, for sections of class `details` alone."""
+    page = asset("page.css").replace(":root", "&")
+    return f".details {{\n{page}\n{asset('player.css')}\n}}\n"
 
 
 def _draw(environment: Environment, site: Site, template: str, root: str, **own: object) -> bytes:
@@ -118,6 +135,7 @@ def _environment() -> Environment:
         "plain": plain,
         "shown": shown,
         "prose": prose,
+        "html": html,
         "search": search_text,
         "url": url,
         "task_file": task_file,
