@@ -100,9 +100,7 @@ def drawn(args: argparse.Namespace) -> dict[str, list[Video]]:
 def figures(found: dict[str, list[Video]], name: str, fvd: bool) -> list[str]:
     """One line of the table."""
     real, copy, clips = found["real"], found["copy"], found[name]
-    gain = np.mean(
-        [psnr(c, r) - psnr(p, r) for c, r, p in zip(clips, real, copy, strict=True)]
-    )
+    gain = np.mean([psnr(c, r) - psnr(p, r) for c, r, p in zip(clips, real, copy, strict=True)])
     parts = np.mean([detail(c) / detail(r) for c, r in zip(clips, real, strict=True)], axis=0)
     score = "-"
     if fvd:

@@ -315,8 +315,6 @@ def new_flow_model(
 def new_refiner(settings: Settings, seed: int) -> Refiner:
     """The second network with its first weights."""
     with seeded(seed + 1):
-        refiner = Refiner(
-            settings.refiner_width, settings.refiner_levels, settings.refiner_start
-        )
+        refiner = Refiner(settings.refiner_width, settings.refiner_levels, settings.refiner_start)
     # what a CPU convolves fastest; on a GPU it does no harm
     return refiner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
