@@ -54,7 +54,7 @@ def test_the_loss_is_that_of_all_frames_that_it_draws_in_a_row(tmp_path):
     from vpbench_baselines.li.flows import FlowStore, flow_batches
     from vpbench_baselines.li.teachers import make_teacher
 
-    store = FlowStore(clips, make_teacher("dis", None), ctx.cache("flow", "dis"))
+    store = FlowStore(clips, make_teacher("dis", ctx.weights), ctx.cache("flow", "dis"))
     batch = next(flow_batches(store, "train", method.settings.pairs(), 4))
     first = new_refiner(method.settings, ctx.seed)
     with torch.inference_mode():
