@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpbench.core.records import ScoreRecord
 from vpbench.core.registry import registry
 from vpbench.core.samples import Difference, Sample, difference, figure
 from vpbench.harness.results.finished_runs import FinishedRun, newest
@@ -107,8 +108,12 @@ def samples_of(runs: Path, task: str, frames: int) -> dict[str, Sample | None]:
 
 
 def _sample(name: str, runs: list[FinishedRun], frames: int) -> Sample | None:
-    record = runs[0].scores[METRIC, frames]
-    column = Column(
+    return sample_of(Row(name, runs), frames, column_of(runs[0].scores[METRIC, frames]))
+
+
+def column_of(record: ScoreRecord) -> Column:
+    """The column of a score in a table."""
+    return Column(
         METRIC,
         record["fp8"],
         record["fingerprint"],
@@ -116,7 +121,6 @@ def _sample(name: str, runs: list[FinishedRun], frames: int) -> Sample | None:
         record["unit"],
         record["kind"],
     )
-    return sample_of(Row(name, runs), frames, column)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -66,7 +66,9 @@ ROWS = (
     "li",
     "li[refiner=off]",
     "wichers",
+    "wichers[label=on]",
     "wichers[variant=adversarial]",
+    "latent-flow",
 )
 
 
@@ -86,3 +88,19 @@ def test_rows_of_the_main_table_come_trained(task, puppets):
     origins = {run.name: {stage.origin for stage in run.stages} for run in plan.runs}
     assert set(origins) == set(ROWS), "as tables write them"
     assert all("bundled" in o and o <= {"bundled", "not needed"} for o in origins.values()), origins
+
+
+def test_a_row_needs_at_most_twelve_megabytes_and_all_rows_together_fifty(puppets):
+    registry, paths = build(), user_paths()
+    opened = open_task_data(TaskRef(dataset="puppets"), registry, paths)
+    refs = [MethodRef.parse(name) for name in ROWS]
+    plan = make_plan(
+        refs, RunOptions(references=False), opened.task, registry, paths.runs, paths.cache
+    )
+    sizes = {}
+    for run in plan.runs:
+        folders = {s.folder.path for s in run.stages if s.origin == "bundled"}
+        mine = {f: sum(p.stat().st_size for p in f.rglob("*") if p.is_file()) for f in folders}
+        assert folders and 0.1e6 < sum(mine.values()) < 12e6, run.name
+        sizes |= mine
+    assert sum(sizes.values()) < 50e6

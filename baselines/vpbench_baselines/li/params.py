@@ -22,6 +22,8 @@ _FLOW: dict[str, Value] = {
 _REFINER: dict[str, Value] = {
     "refiner_width": 64,
     "refiner_levels": 3,
+    "refiner_start": "network",
+    "refiner_rollout": 1,
     "pair_gap": 2,
     "perceptual": "vgg19",
     "perceptual_weight": 1.0,
@@ -49,6 +51,8 @@ kl_weight, kl_reduction: loss = mean |flow error| + kl_weight * KL; the KL is th
     and numbers (the original), or their "mean".
 steps, batch, rate, decay: of the flow model; the rate falls to 0 over the last part `decay`.
 refiner_width, refiner_levels: channels at full resolution, halvings.
+refiner_start: "network" draws every pixel anew; "warp" adds what it draws to the warped frame.
+refiner_rollout: frames in a row that it draws in training, each from its own last one.
 pair_gap: how far apart the two frames of a training pair are, in frames of the task.
 perceptual: network of the perceptual loss: "vgg19", "vgg16-hed", "efficientnet-lite0", "none".
 colour_weight: of the squared error of pixels in [0,1] (65025: that of pixels in 0..255).
@@ -127,7 +131,12 @@ PRESETS: dict[str, Mapping[str, Value]] = {
 """`paper` is the size and the losses of the authors' code, `cpu` a reduction that keeps every part,
 `gpu` a wider one for minutes on one GPU, `smoke` runs in seconds and is never comparable."""
 
-LATER: dict[str, Value] = {"refiner": "on", "oracle": "off"}
+LATER: dict[str, Value] = {
+    "refiner": "on",
+    "oracle": "off",
+    "refiner_start": "network",
+    "refiner_rollout": 1,
+}
 """Parameters that came after the first checkpoints, with the values that these were trained
 under."""
 

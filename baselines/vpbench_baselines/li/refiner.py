@@ -87,24 +87,31 @@ def _decoder(width: int, levels: int) -> nn.Sequential:
 class Refiner(nn.Module):
     """frame i and the flow to frame i+1 -> frame i+1 = DEC(C(warp(frame)), F(flow)).
 
-    No path leads past the network: all pixels are drawn anew, also those that stand still.
+    In the original no path leads past the network: all pixels are drawn anew, also those that
+    stand still.
 
     Args:
         width: channels at full resolution; 64 in the original.
         levels: halvings; 3 in the original, at 128 px.
+        start: "network", the original; with "warp" the warped frame is added to what the decoder
+            draws, which is nothing before training.
     """
 
-    def __init__(self, width: int, levels: int) -> None:
+    def __init__(self, width: int, levels: int, start: str = "network") -> None:
         super().__init__()
+        self.corrects = start == "warp"
         self.image = _tower(3, width, levels)
         self.flow = _tower(2, width, levels)
         self.decoder = _decoder(width, levels)
+        if self.corrects:
+            nn.init.zeros_(self.decoder[-1].weight)  # pyright: ignore[reportArgumentType]
 
     def forward(self, frame: Tensor, flow: Tensor) -> Tensor:
         """[N,3,H,W], [N,2,H,W] px -> [N,3,H,W], not clipped."""
         seen = warp(frame, flow).contiguous(memory_format=torch.channels_last)
         shift = flow.contiguous(memory_format=torch.channels_last)
-        return self.decoder(torch.cat([self.image(seen), self.flow(shift)], 1)).float()
+        drawn = self.decoder(torch.cat([self.image(seen), self.flow(shift)], 1)).float()
+        return seen + drawn if self.corrects else drawn
 
     def rollout(self, frame: Tensor, flows: Tensor) -> Tensor:
         """Frames one after the other, each from the one before, never clipped in between.

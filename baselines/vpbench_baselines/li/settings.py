@@ -16,6 +16,7 @@ _CHOICES = {
     "kl_reduction": ("sum", "mean"),
     "perceptual": ("vgg19", "vgg16-hed", "efficientnet-lite0", "none"),
     "refiner": ("on", "off"),
+    "refiner_start": ("network", "warp"),
     "oracle": ("off", "on"),
 }
 _LEAST = {
@@ -24,6 +25,7 @@ _LEAST = {
     "steps": 1,
     "batch": 1,
     "refiner_width": 1,
+    "refiner_rollout": 1,
     "pair_gap": 1,
     "refiner_steps": 1,
     "refiner_batch": 1,
@@ -57,6 +59,8 @@ class Settings:
     decay: float
     refiner_width: int
     refiner_levels: int
+    refiner_start: str
+    refiner_rollout: int
     pair_gap: int
     perceptual: str
     perceptual_weight: float
@@ -77,6 +81,12 @@ class Settings:
         require_at_least(params, _LEAST)
         if not 1 <= params["refiner_levels"] <= 3:
             raise UsageError(f"refiner_levels={params['refiner_levels']} must be 1, 2 or 3.")
+        if params["refiner_rollout"] > 1 and params["pair_gap"] != 1:
+            raise UsageError(
+                f"refiner_rollout={params['refiner_rollout']} draws neighbouring frames, and "
+                f"pair_gap={params['pair_gap']} leaves some out.",
+                fix="Set pair_gap=1.",
+            )
         if not params["flow_max"] > 0:
             raise UsageError(f"flow_max={params['flow_max']} must be above 0.")
         if params["oracle"] == "on" and params["teacher"] != "dis":
@@ -101,5 +111,5 @@ class Settings:
         return Clip(1 + min(FRAMES, task.horizon), stride="task")
 
     def pairs(self) -> Clip:
-        """What the refiner learns from: the first and the last frame of these."""
-        return Clip(1 + self.pair_gap, stride="task")
+        """What the refiner learns from: the first and the last of these, or all in a rollout."""
+        return Clip(1 + max(self.pair_gap, self.refiner_rollout), stride="task")

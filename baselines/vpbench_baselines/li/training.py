@@ -221,7 +221,11 @@ class Trainer:
         )
 
     def refiner(self, refiner: Refiner) -> bool:
-        """Second stage: redraw a frame from the one before and the teacher's flow."""
+        """Second stage: redraw a frame from the one before and the teacher's flow.
+
+        In a rollout the one before is the network's own, so that it learns what to do with it: what
+        sharpens a true frame that a warp has blurred burns a frame that is sharp already.
+        """
         s = self.settings
         refiner.train()
         distance = self._perceptual()
@@ -236,9 +240,9 @@ class Trainer:
         def loss_of(
             frames: Tensor, flows: Tensor, noise: Tensor
         ) -> tuple[Tensor, dict[str, Tensor]]:
-            real = frames[:, 1]
+            real = frames[:, 1:].flatten(0, 1)
             with self._autocast():
-                fake = refiner(frames[:, 0], flows[:, 0])
+                fake = refiner.rollout(frames[:, 0], flows).flatten(0, 1)
             terms = {"colour": s.colour_weight * F.mse_loss(fake, real)}
             if distance is not None:
                 apart = squared_distances(
@@ -251,7 +255,7 @@ class Trainer:
 
         return self._run(
             training,
-            self._source(s.pairs(), s.refiner_batch, ends=True),
+            self._source(s.pairs(), s.refiner_batch, ends=s.refiner_rollout == 1),
             s.refiner_rate,
             s.refiner_decay,
             loss_of,
@@ -311,6 +315,6 @@ def new_flow_model(
 def new_refiner(settings: Settings, seed: int) -> Refiner:
     """The second network with its first weights."""
     with seeded(seed + 1):
-        refiner = Refiner(settings.refiner_width, settings.refiner_levels)
+        refiner = Refiner(settings.refiner_width, settings.refiner_levels, settings.refiner_start)
     # what a CPU convolves fastest; on a GPU it does no harm
     return refiner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -87,11 +87,12 @@ SPEC = MethodSpec(
     weights=(VGG,),
     checkpoints=(
         Checkpoint("epva", "a6137469ffee76f7", "checkpoints/wichers.epva-a6137469ffee76f7"),
+        Checkpoint("epva", "42d2cc1b3f7ffff8", "checkpoints/wichers.epva-42d2cc1b3f7ffff8"),
         Checkpoint(
             "adversarial", "a90764a015c2a912", "checkpoints/wichers.adversarial-a90764a015c2a912"
         ),
     ),
-    trials=12,
+    trials=13,
     costs=(
         TrainingCost("epva", "paper", 128, 11.4, 13.0),
         TrainingCost("adversarial", "paper", 128, 62.1, 30.0, steps="adversarial_steps"),

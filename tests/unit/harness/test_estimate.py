@@ -113,6 +113,20 @@ def test_what_took_so_long_here_counts_more(tmp_path):
     assert "on 2 CPU cores" in said(plan)[0]
 
 
+@pytest.mark.parametrize("name", ["ours[preset=gpu]", "li[preset=gpu]"])
+def test_what_a_whole_training_takes_is_not_said_of_a_part(tmp_path, name):
+    whole = planned(tmp_path, name)
+    (run,) = whole.runs
+    first = replace(run.stages[0], origin="bundled")
+    part = replace(whole, runs=(replace(run, stages=(first, *run.stages[1:])),))
+    method = name.partition("[")[0]
+    assert said(part) == [f"{method}: trains a part of preset gpu: no time is known for it"]
+    assert "steps" in said(whole)[0]
+    # the keypoints of all clips, found by a detector, are no training that is there already
+    labels = [replace(s, origin="fitted") if s.node.mode == "labels" else s for s in run.stages]
+    assert said(replace(whole, runs=(replace(run, stages=tuple(labels)),))) == said(whole)
+
+
 def test_nothing_is_said_where_nothing_is_trained(tmp_path):
     assert said(planned(tmp_path, origin="bundled")) == []
     assert said(planned(tmp_path, effort={})) == [

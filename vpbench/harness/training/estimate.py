@@ -32,6 +32,7 @@ class TrainingEstimate:
         steps: None where the plugin does not declare them.
         hours: None where nothing is known.
         other: a preset that takes less, with its hours.
+        in_part: some stages are trained already; steps and declared times are those of all.
     """
 
     method: str
@@ -42,10 +43,12 @@ class TrainingEstimate:
     where: str
     runs: int
     other: tuple[str, float] | None = None
+    in_part: bool = False
 
     def text(self) -> str:
         """`my-method: trains preset paper: 600,000 steps, at least 48 h on 2 CPU cores; ...`."""
-        what = f"{self.method}: trains {f'preset {self.preset}' if self.preset else 'it first'}"
+        trained = f"preset {self.preset}" if self.preset else "it first"
+        what = f"{self.method}: trains {'a part of ' if self.in_part else ''}{trained}"
         what += f" {self.runs} times" if self.runs > 1 else ""
         steps = f"{self.steps:,} steps" if self.steps else ""
         time = "no time is known for it"
@@ -101,7 +104,8 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
     todo = {s.folder.path: s for run in runs for s in run.stages if s.origin == "to fit"}
     seeds = len({run.fit_seed for run in runs})
     efforts = method.spec.effort
-    effort = efforts.get(method.preset)
+    in_part = bool(method.preset) and any(_is_trained(s) for run in runs for s in run.stages)
+    effort = None if in_part else efforts.get(method.preset)
     seconds = _measured(list(todo.values()))
     hours, basis, where = None, "", _GPU if on_gpu else _CORES
     if seconds is not None:
@@ -119,8 +123,14 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         basis=basis,
         where=where,
         runs=seeds,
-        other=_shorter(method.spec, method.preset, hours, on_gpu=on_gpu),
+        other=None if in_part else _shorter(method.spec, method.preset, hours, on_gpu=on_gpu),
+        in_part=in_part,
     )
+
+
+def _is_trained(stage: StagePlan) -> bool:
+    """Whether a training is there already; the keypoints of clips are no training."""
+    return stage.node.mode != "labels" and stage.origin not in ("to fit", "not needed")
 
 
 def _counted(stages: Sequence[StagePlan], size: int, *, on_gpu: bool) -> float | None:
