@@ -103,7 +103,9 @@ def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
         )
         click.echo(f"  {', '.join(prefixes)}")
     if own:
-        click.echo("Published without a hash, so not downloaded; put your own into VPBENCH_WEIGHTS:")
+        click.echo(
+            "Published without a hash, so not downloaded; put your own into VPBENCH_WEIGHTS:"
+        )
         click.echo(f"  {', '.join(own)}")
 
 
