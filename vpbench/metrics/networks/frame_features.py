@@ -22,7 +22,7 @@ from vpbench.metrics.i3d.extract import full_precision
 from vpbench.metrics.networks.inception import inception
 from vpbench.metrics.weights.convert import content_of
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Frames in a forward pass, filled up with the last one: no feature depends on a clip's length."""
 
 

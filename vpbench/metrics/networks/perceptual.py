@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vpbench.api.protocols import MetricContext
     from vpbench.api.specs import Value
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Pairs of frames in a forward pass, filled up: no value depends on a clip's length."""
 
 _TRUNKS = {"alex": "alexnet", "vgg": "vgg16"}
