@@ -189,6 +189,10 @@ class FeatureCache:
         return hashlib.sha256(f"{self.extractor} {key}\n".encode() + body).digest()
 
 
+def _whole(feature: Feature) -> Feature:
+    return feature
+
+
 @dataclass(eq=False)
 class FeatureQueue:
     """Turns clips into features, a full batch at a time.
@@ -199,10 +203,12 @@ class FeatureQueue:
     Attributes:
         make: makes the extractor; called at most once.
         cache: where features are looked for and stored.
+        keep: what of a feature is kept in memory and handed out; the cache has all of it.
     """
 
     make: Callable[[], FeatureExtractor]
     cache: FeatureCache
+    keep: Callable[[Feature], Feature] = _whole
     _extractor: FeatureExtractor | None = None
     _features: dict[str, Feature] = field(default_factory=dict[str, Feature])
     _waiting: dict[tuple[int, ...], dict[str, tuple[str, Frames]]] = field(
@@ -229,7 +235,7 @@ class FeatureQueue:
             return key
         stored = self.cache.get(key)
         if stored is not None:
-            self._features[key] = stored
+            self._features[key] = self.keep(stored)
             return key
         waiting = self._waiting.setdefault(frames.shape, {})
         if key not in waiting:
@@ -261,7 +267,7 @@ class FeatureQueue:
         for key in list(waiting):
             stored = self.cache.get(key)
             if stored is not None:
-                self._features[key] = stored
+                self._features[key] = self.keep(stored)
                 del waiting[key]
         return len(waiting)
 
@@ -286,7 +292,7 @@ class FeatureQueue:
             if not np.isfinite(feature).all():
                 raise BadData(f"{extractor.name} made NaN or infinity of the clip {name!r}.")
             self.cache.put(key, feature)
-            self._features[key] = feature
+            self._features[key] = self.keep(feature)
 
 
 def features(

@@ -163,7 +163,7 @@ def joint_errors(read: Floats, joints: Points, size: int) -> JointErrors:
     true = np.where(there[..., None], joints[..., :2].astype(np.float64), np.nan)
     distance = np.linalg.norm(read - true, axis=-1) * half
     low, high = (np.where(there[..., None], joints[..., :2], fill) for fill in (np.inf, -np.inf))
-    extent = np.where(there.any(1)[:, None], high.max(1) - low.min(1), 0.0).max(1) * half
+    extent = np.where(there.any(axis=1, keepdims=True), high.max(1) - low.min(1), 0.0).max(1) * half
     box = np.where(extent > 0, extent, np.nan)
     return JointErrors(distance, distance / box[:, None])
 
@@ -178,9 +178,8 @@ def labelled_frames(clips: Sequence[str], count: int, seed: int) -> npt.NDArray[
     draws = rng.random(len(clips))
     turns: dict[str, int] = {}
     turn = np.zeros(len(clips), dtype=np.int64)
-    for k in np.argsort(
-        draws
-    ).tolist():  # the first frame of a clip that is drawn is of the first turn
+    order: list[int] = np.argsort(draws).tolist()
+    for k in order:  # the first frame drawn of any clip comes before the second of another
         turn[k] = turns[clips[k]] = turns.get(clips[k], -1) + 1
     return np.sort(np.lexsort((draws, turn))[:count])
 
