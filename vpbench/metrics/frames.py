@@ -28,7 +28,7 @@ _Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
     """One clip: a value a sample, and one for each of its frames.
 
     Attributes:
@@ -42,8 +42,8 @@ class _Record:
     reason: str = ""
 
 
-class _FrameMetric(ABC):
-    """What PSNR and SSIM share: checks, bookkeeping, means over samples and clips.
+class FrameMetric(ABC):
+    """What metrics with a value a frame share: checks, bookkeeping, means over samples and clips.
 
     Recipe "bestN", N a number: the value of a clip is that of the best of N samples, as expected
     over all choices of N of its S samples. It grows with N and rewards variance, so the N is part
@@ -65,7 +65,7 @@ class _FrameMetric(ABC):
             raise UsageError(f"{self.spec.name} has no parameters, got {others}.")
         self._recipe = str(recipe)
         self._best = int(self._recipe[4:]) if self._recipe.startswith("best") else 0
-        self._clips: dict[str, _Record] = {}
+        self._clips: dict[str, Record] = {}
 
     def update(self, fake: Frames | None, real: Frames | None, clip: ClipInfo) -> None:
         """Add one clip.
@@ -128,11 +128,11 @@ class _FrameMetric(ABC):
         """All settings that can move the value."""
 
     @abstractmethod
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> _Record:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         """The figures of one checked clip."""
 
 
-class Psnr(_FrameMetric):
+class Psnr(FrameMetric):
     """Peak signal-to-noise ratio in dB, data range 255.
 
     With e the sum of squared errors over N = T H W 3 pixel values in grey levels, the PSNR of a
@@ -158,7 +158,7 @@ class Psnr(_FrameMetric):
             "samples": _of_samples(self._best),
         }
 
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> _Record:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         squares = np.stack([_squared_errors(sample, real) for sample in fake])
         size = math.prod(real.shape[1:])
         curves = [[_decibel(int(v), size) for v in sample] for sample in squares]
@@ -167,7 +167,7 @@ class Psnr(_FrameMetric):
         else:
             samples = [_decibel(int(s.sum()), size * len(s)) for s in squares]
         identical = sum(not s.any() for s in squares)
-        return _Record([*samples], [[*curve] for curve in curves], identical)
+        return Record([*samples], [[*curve] for curve in curves], identical)
 
 
 def _squared_errors(fake: Frames, real: Frames) -> npt.NDArray[np.int64]:
@@ -180,7 +180,7 @@ def _squared_errors(fake: Frames, real: Frames) -> npt.NDArray[np.int64]:
     return np.rint(squares).astype(np.int64)
 
 
-class Ssim(_FrameMetric):
+class Ssim(FrameMetric):
     """Structural similarity (Wang et al. 2004, equation 13).
 
     Gaussian window of 11 x 11 px with sigma 1.5, K1 = 0.01, K2 = 0.03, frames in [0, 1],
@@ -207,15 +207,15 @@ class Ssim(_FrameMetric):
             "samples": _of_samples(self._best),
         }
 
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> _Record:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         height, width = real.shape[1:3]
         if min(height, width) < _WINDOW:
             # Others of a run's metrics have a value for such clips; so this one has none.
             few = f"frames of {width} x {height} px are smaller than its window of {_WINDOW} px"
-            return _Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
+            return Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
         curves = np.stack([structural_similarity(sample, real) for sample in fake])
         samples: list[float | None] = [math.fsum(c) / len(c) for c in curves.tolist()]
-        return _Record(samples, curves.tolist())
+        return Record(samples, curves.tolist())
 
 
 _WINDOW = 11
@@ -310,7 +310,7 @@ def _of_samples(best: int) -> str:
     return f"expected-best-of-{best}" if best else "mean"
 
 
-def _shares(record: _Record, best: int) -> list[float] | None:
+def _shares(record: Record, best: int) -> list[float] | None:
     """Share of each sample in the clip's value; None where there is no value.
 
     Of S samples in ascending order, number i (from 1) is the best of C(i-1, N-1) of the C(S, N)
@@ -345,7 +345,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def _reason(records: Sequence[_Record], best: int) -> str | None:
+def _reason(records: Sequence[Record], best: int) -> str | None:
     """Why there is no value, or how many clips and samples equal the real ones."""
     if not records:
         return "no clips"
