@@ -9,8 +9,9 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
+from vpbench.cli.pages import grid
 from vpbench.cli.progress import Progress
-from vpbench.cli.show import console, print_json
+from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions
 
 _EPILOG = """\b
@@ -134,16 +135,8 @@ def _print(record: dict[str, Any]) -> None:
 
 
 def _table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-    for k, word in enumerate(header):
-        table.add_column(Text(word), justify="right" if k else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console().print(table)
+    click.echo(f"\n{title}")
+    click.echo("\n".join(f"  {line}" for line in grid([header, *rows])))
 
 
 def _number(value: float | None, digits: int = 2) -> str:

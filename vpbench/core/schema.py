@@ -204,6 +204,15 @@ class RecognitionJson(TypedDict):
     pairs: list[McNemarJson]
 
 
+class CurveJson(TypedDict):
+    """A row's metric over time: mean over n clips, and standard error, of each predicted frame."""
+
+    method: str
+    n: int
+    values: list[float]
+    se: list[float | None]
+
+
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames.
 
@@ -218,6 +227,7 @@ class GroupJson(TypedDict):
     to_run: str
     versus: NotRequired[VersusJson]
     recognition: NotRequired[dict[str, RecognitionJson]]
+    curves: NotRequired[dict[str, list[CurveJson]]]
 
 
 class CompareJson(TypedDict):
