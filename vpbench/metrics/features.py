@@ -175,7 +175,7 @@ class FeatureCache:
         return None
 
     def put(self, key: str, feature: Feature) -> None:
-        """Store a feature, whole or not at all.
+        """Store a feature, whole or not at all; one that a power cut damages is computed again.
 
         Raises:
             Unwritable: the disk is full or the folder may not be written.
@@ -183,7 +183,7 @@ class FeatureCache:
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(feature, np.float32), allow_pickle=False)
         body = buffer.getvalue()
-        write_bytes(self.path(key), body + self._seal(key, body))
+        write_bytes(self.path(key), body + self._seal(key, body), flush=False)
 
     def _seal(self, key: str, body: bytes) -> bytes:
         return hashlib.sha256(f"{self.extractor} {key}\n".encode() + body).digest()
