@@ -11,6 +11,7 @@ import click
 from vpbench.cli import options
 from vpbench.cli.confusion import print_recognition
 from vpbench.cli.html_page import media_options, room_of, write_page
+from vpbench.cli.curves import print_curves
 from vpbench.cli.opening import local_dataset, parse_methods, task_ref
 from vpbench.cli.show import Progress, print_json
 from vpbench.cli.tables import print_comparison
@@ -33,6 +34,7 @@ Examples:
   vpbench compare my-method copy-last --one-table --json
   vpbench compare my-method copy-last --format html --out results.html
   vpbench compare my-method real copy-last --metrics action --per-class
+  vpbench compare my-method copy-last --metrics psnr,ssim --curves
   vpbench compare my-method --dataset penn --subset villegas70,no-neighbour
   vpbench compare my-method theirs.vpb leaderboards/puppets/copy-last-9149719f.json"""
 
@@ -104,6 +106,7 @@ Examples:
     is_flag=True,
     help="Recognised actions in full: per class and stream, with McNemar tests of all pairs.",
 )
+@click.option("--curves", is_flag=True, help="Also metrics over time, frame by frame.")
 @click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
 @media_options("standard output")
 @options.storage
@@ -125,6 +128,7 @@ def compare(
     columns: int | None,
     fingerprints: bool,
     per_class: bool,
+    curves: bool,
     one_table: bool,
     out: Path | None,
     clips: int | None,
@@ -150,6 +154,8 @@ def compare(
 
     if form != "html" and (out or clips or media_folder):
         raise click.UsageError("--out, --clips and --media-folder go with --format html.")
+    if curves and form not in ("rich", "json"):
+        raise click.UsageError("--curves is for the terminal and --json; pictures: vpbench figure")
     given = [text for text in methods if is_source(text)]
     refs, plugins = parse_methods([text for text in methods if text not in given])
     chosen_row, more = parse_methods([versus] if versus else [])
@@ -175,6 +181,7 @@ def compare(
         options.split_names(subsets),
         versus=chosen_row[0] if chosen_row else None,
         more=more_runs,
+        curves=curves,
     )
     if as_json or form == "json":
         print_json(result.json())
@@ -192,6 +199,8 @@ def compare(
         _print(result.json(), form, view, notes, columns, fingerprints)
         if per_class:
             print_recognition(result.groups)
+        if curves:
+            print_curves(result.groups, all_groups)
     return 0
 
 

@@ -43,7 +43,7 @@ class ClipRecord:
 
 
 class FrameMetric(ABC):
-    """What metrics of frames share: checks, bookkeeping, means over samples and clips.
+    """What metrics with a value a frame share: checks, bookkeeping, means over samples and clips.
 
     Recipe "bestN", N a number: the value of a clip is that of the best of N samples, as expected
     over all choices of N of its S samples. It grows with N and rewards variance, so the N is part

@@ -19,6 +19,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.resolve import expand
 from vpbench.harness.inputs.task_data import absolute
 from vpbench.harness.results.apart import between
+from vpbench.harness.results.curves import curves_json
 from vpbench.harness.results.finished_runs import (
     FinishedRun,
     Key,
@@ -71,6 +72,7 @@ class _Query:
     folders: Collection[Path]
     versus: MethodRef | None
     more: Sequence[FinishedRun]
+    curves: bool
 
 
 def compare(
@@ -84,6 +86,7 @@ def compare(
     folders: Collection[Path] = (),
     versus: MethodRef | None = None,
     more: Sequence[FinishedRun] = (),
+    curves: bool = False,
 ) -> Comparison:
     """One group for each task and number of frames, that of the task's own horizon first.
 
@@ -99,6 +102,7 @@ def compare(
         versus: the row that all others are compared with besides.
         more: runs of other places, bundles and entries to show besides; they go before those of
             the runs folder.
+        curves: also metrics over time.
 
     Raises:
         UnknownName: a method that is not installed and has no run, a subset that no run has, a
@@ -117,6 +121,7 @@ def compare(
         folders,
         versus,
         more,
+        curves,
     )
     comparison = Comparison()
     stored = _tasks(query)
@@ -360,6 +365,8 @@ def _group(
         chosen = canonical(query.versus, query.registry, size, preset)
         if chosen in [row.name for row in rows]:
             group["versus"] = versus(chosen, rows, shown, frames, columns)
+    if query.curves:
+        group["curves"] = curves_json(rows, frames, columns)
     recognition = recognition_json(rows, shown, frames, columns)
     if recognition:
         group["recognition"] = recognition
