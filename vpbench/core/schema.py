@@ -50,6 +50,35 @@ class ScoreJson(TypedDict):
     rank: str | None
 
 
+class ControlJson(TypedDict):
+    """A metric on real clips with one thing wrong; see `vpbench.testing.control_table.ControlRow`.
+
+    A value or p-value that is missing has a `reason`.
+    """
+
+    control: str
+    value: float | None
+    se: float | None
+    corrected: float | None
+    n: int
+    p: float | None
+    p_holm: float | None
+    told: bool | None
+    worse: bool | None
+    reason: str | None
+
+
+class ControlsJson(TypedDict):
+    """What a metric can tell from real clips; `told` is at `level`, adjusted for the rows."""
+
+    dataset: str
+    n: int
+    frames: int
+    permutations: int
+    level: float
+    rows: list[ControlJson]
+
+
 class RunJson(TypedDict):
     """One method on one task with one seed."""
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vpbench.api.errors import MethodFailed, Missing, UsageError, VpbenchError
-from vpbench.api.optional import CachesFeatures, HasFloor
-from vpbench.api.protocols import Dataset
+from vpbench.api.optional import CachesFeatures, HasFloor, HasPermutationTest
+from vpbench.api.protocols import Dataset, TrainingClips
 from vpbench.api.types import Frames
 from vpbench.core import schema
 from vpbench.core.loading import first_line
@@ -36,7 +36,7 @@ from vpbench.harness.scoring.score import (
     update_all,
     wanted_metrics,
 )
-from vpbench.harness.scoring.score_record import score_json, score_record, with_floor
+from vpbench.harness.scoring.score_record import finite, score_json, score_record, with_floor
 from vpbench.harness.training.context import ScoreContext
 from vpbench.media.geometry import Geometry
 
@@ -81,6 +81,8 @@ class Measurement:
         device: torch device of networks.
         here: this process may compute what one process does alone: it was made for that, and loads
             no plugin's metric.
+        permutations: relabellings behind the p-value of set metrics that have none in their score
+            and offer one; 0 for none.
     """
 
     datasets: tuple[Dataset, Dataset]
@@ -90,6 +92,12 @@ class Measurement:
     cache: Path
     device: str
     here: bool = False
+    permutations: int = 0
+
+    @property
+    def training(self) -> TrainingClips | None:
+        """The training clips; None without a task."""
+        return None
 
     @property
     def parts(self) -> list[Names]:
@@ -259,7 +267,11 @@ class _Worker:
             device = pick_device(device)
         kind = device.partition(":")[0]
         return ScoreContext(
-            device, 1, cache, features=None if kind == "cpu" else cache / f"features-{kind}"
+            device,
+            1,
+            cache,
+            features=None if kind == "cpu" else cache / f"features-{kind}",
+            training=self.measurement.training,
         )
 
     def open(self) -> None:
@@ -298,10 +310,17 @@ class _Worker:
             record = score_record(metric, metric.instance.result(), clusters)
             if isinstance(metric.instance, HasFloor):
                 record = with_floor(record, metric.instance.real_floor())
+            if record["p"] is None and isinstance(metric.instance, HasPermutationTest):
+                record["p"] = self.permuted(metric.instance)
             scores[metric.wanted.name] = Scored(
                 score_json(record), record["kind"], dict(record["per_clip"])
             )
         return scores
+
+    def permuted(self, metric: HasPermutationTest) -> float | None:
+        """The p-value that a metric computes on request; None where it is not wanted."""
+        count = self.measurement.permutations
+        return finite(metric.permutation_p(count)) if count else None
 
 
 _worker: list[_Worker] = []
@@ -319,14 +338,14 @@ def _guarded(work: Callable[[_Worker], Result]) -> Result | VpbenchError:
     try:
         return work(worker)
     except VpbenchError as error:
-        return _portable(error)
+        return portable(error)
     except BaseException as error:
         if not worker.group.foreign:
             raise
         return MethodFailed(f"the metric {worker.group.names[0]!r} failed: {first_line(error)}")
 
 
-def _portable(error: VpbenchError) -> VpbenchError:
+def portable(error: VpbenchError) -> VpbenchError:
     """The same error, of a class whose pickle can be read."""
     try:
         return pickle.loads(pickle.dumps(error))
