@@ -13,6 +13,7 @@ FAILURE = "vpbench.failure/2"
 LEAKS = "vpbench.leaks/1"
 COMPARE = "vpbench.compare/1"
 MEASURE = "vpbench.measure/1"
+EXPLAIN = "vpbench.explain/1"
 PICTURES = "vpbench.pictures/1"
 WRONG_LABELS = "vpbench.wrong-labels/1"
 RECOGNISER = "vpbench.recogniser/1"
@@ -77,6 +78,42 @@ class ControlsJson(TypedDict):
     permutations: int
     level: float
     rows: list[ControlJson]
+
+
+class ExplainedJson(TypedDict):
+    """FVD with one choice changed, and what that moves.
+
+    `change` is less the figure of the definition; `change_se` its error over the same clips, and
+    `change_percent` its part of that figure. What could not be tried has no figures and a `reason`.
+    """
+
+    factor: str
+    setting: str
+    value: float | None
+    se: float | None
+    bias: float | None
+    corrected: float | None
+    change: float | None
+    change_se: float | None
+    change_percent: float | None
+    n: int
+    n_real: int
+    reason: str | None
+
+
+class ExplainJson(TypedDict):
+    """What moves the FVD of two sets: `lines` have the largest change first."""
+
+    schema: str
+    metric: str
+    real: str
+    fake: str
+    reference: str | None
+    frames: int
+    sampling: dict[str, Any]
+    notes: list[str]
+    default: ExplainedJson
+    lines: list[ExplainedJson]
 
 
 class RunJson(TypedDict):

@@ -21,13 +21,14 @@ from typing import Any, TypeVar
 from vpbench.api.errors import MethodFailed, Missing, UsageError, VpbenchError
 from vpbench.api.optional import CachesFeatures, HasFloor, HasPermutationTest
 from vpbench.api.protocols import Dataset, TrainingClips
+from vpbench.api.specs import WeightSpec
 from vpbench.api.types import Frames
 from vpbench.core import schema
 from vpbench.core.loading import first_line
 from vpbench.core.pools import in_processes
 from vpbench.core.progress import Event, Report
 from vpbench.core.registry import Registry, limited_registry
-from vpbench.core.tasks import Item, Task
+from vpbench.core.tasks import Item, Task, clip_of
 from vpbench.harness.inputs.clip_cache import ReadsEach
 from vpbench.harness.scoring.score import (
     Running,
@@ -115,11 +116,38 @@ class Measurement:
         item = self.items[side].get(name)
         if item is None:
             return None
-        dataset, geometry = self.datasets[side], self.geometry
-        if geometry is not None and isinstance(dataset, ReadsEach):
-            return dataset.read_each(item.clip, list(item.targets), geometry.frames)
-        frames = dataset.read(item.clip, list(item.targets))
-        return frames if geometry is None else geometry.frames(frames)
+        return read_item(self.datasets[side], self.geometry, item)
+
+
+def read_item(dataset: Dataset, geometry: Geometry | None, item: Item) -> Frames:
+    """The target frames of a window, uint8 [T,H,W,3]; native where there is no geometry."""
+    if geometry is not None and isinstance(dataset, ReadsEach):
+        return dataset.read_each(item.clip, list(item.targets), geometry.frames)
+    frames = dataset.read(item.clip, list(item.targets))
+    return frames if geometry is None else geometry.frames(frames)
+
+
+def score_context(
+    cache: Path,
+    device: str,
+    training: TrainingClips | None,
+    declared: Sequence[WeightSpec] = (),
+) -> ScoreContext:
+    """What metrics get; features of another device are kept apart from those of the CPU.
+
+    Args:
+        cache: the user's.
+        device: torch device of networks, or "auto".
+        training: the training clips, where there is a task.
+        declared: the weights that may be asked for; a metric's own are added when it is made.
+    """
+    if device != "cpu":
+        from vpbench.kit.threads import pick_device
+
+        device = pick_device(device)
+    kind = device.partition(":")[0]
+    own = None if kind == "cpu" else cache / f"features-{kind}"
+    return ScoreContext(device, 1, cache, features=own, declared=declared, training=training)
 
 
 @dataclass(frozen=True)
@@ -259,20 +287,9 @@ class _Worker:
         return running, missing
 
     def context(self) -> ScoreContext:
-        """Features that were computed on another device are kept apart from those of the CPU."""
-        cache, device = self.measurement.cache, self.measurement.device
-        if device != "cpu":
-            from vpbench.kit.threads import pick_device
-
-            device = pick_device(device)
-        kind = device.partition(":")[0]
-        return ScoreContext(
-            device,
-            1,
-            cache,
-            features=None if kind == "cpu" else cache / f"features-{kind}",
-            training=self.measurement.training,
-        )
+        """What the metrics get."""
+        measurement = self.measurement
+        return score_context(measurement.cache, measurement.device, measurement.training)
 
     def open(self) -> None:
         """Make the metrics, once."""
@@ -286,7 +303,7 @@ class _Worker:
                 update_all(metrics, fake[None], real, item)
                 continue
             for metric in metrics:
-                metric.instance.update(None if fake is None else fake[None], real, item.clip)
+                metric.instance.update(None if fake is None else fake[None], real, clip_of(item))
 
     def part(self, names: Names) -> bytes:
         """The state of clip metrics after some clips; features of set metrics go to the cache."""
