@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vpbench.api.optional import FitsOnTraining as FitsOnTraining
     from vpbench.api.optional import HasFloor as HasFloor
     from vpbench.api.optional import HasInstructions as HasInstructions
+    from vpbench.api.optional import HasPermutationTest as HasPermutationTest
     from vpbench.api.optional import HasPublishedCounts as HasPublishedCounts
     from vpbench.api.optional import HasRandomAccess as HasRandomAccess
     from vpbench.api.optional import HasSubsets as HasSubsets
@@ -97,7 +98,8 @@ _HOME = {
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
     "executors": "Executor Handle StreamsEvents",
     "optional": "CachesFeatures Downloads FitsOnTraining HasFloor HasInstructions "
-    "HasPublishedCounts HasRandomAccess HasSubsets HasWarnings MakesTasks Progress ReportsProgress",
+    "HasPermutationTest HasPublishedCounts HasRandomAccess HasSubsets HasWarnings MakesTasks "
+    "Progress ReportsProgress",
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
     "Metric MetricContext MotionModel OracleMethod Trainable TrainingClips TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
@@ -139,6 +141,7 @@ __all__ = [
     "HasFloor",
     "HasInstructions",
     "HasIntermediates",
+    "HasPermutationTest",
     "HasPublishedCounts",
     "HasRandomAccess",
     "HasSubsets",

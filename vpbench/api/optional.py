@@ -30,6 +30,18 @@ class HasFloor(Protocol):
 
 
 @runtime_checkable
+class HasPermutationTest(Protocol):
+    """A set metric that can test whether its two sets may be of one distribution.
+
+    `vpbench check` asks for it where the score has no p-value of its own.
+    """
+
+    def permutation_p(self, permutations: int, /) -> float | None:
+        """Part of the relabellings, this one included, that reach the value; None without one."""
+        ...
+
+
+@runtime_checkable
 class CachesFeatures(Protocol):
     """A set metric that computes one feature a clip and keeps it in `ctx.cache`.
 

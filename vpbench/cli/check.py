@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vpbench.api.errors import UnknownName
 from vpbench.cli import options
+from vpbench.cli.controls import score_controls
 from vpbench.cli.show import Progress, console, print_json
+from vpbench.render.controls import control_lines
 
 if TYPE_CHECKING:
     from vpbench.core.registry import Registry
+    from vpbench.core.schema import ControlsJson
     from vpbench.testing.model import CheckResult
 
 _EPILOG = """\b
@@ -20,6 +24,7 @@ Examples:
   vpbench check my-method
   vpbench check my-method --full
   vpbench check metric:psnr --json
+  vpbench check metric:fvd --dataset 'folder:clips[horizon=16,group=subject]'
   vpbench check ./my_method.py:SPEC
   vpbench check my-videos --root data/my-videos
 
@@ -32,6 +37,24 @@ _SYMBOLS = {
     "expected-failure": ("x", "yellow"),
     "unexpected-pass": ("✗", "red"),
 }
+
+_controls = options.chain(
+    click.option(
+        "--dataset",
+        metavar="D",
+        help="Of a metric: the clips that it is tried on, such as puppets or 'folder:PATH"
+        "[horizon=16,size=64,group=subject]'.  [default: puppets]",
+    ),
+    click.option(
+        "--limit", type=click.IntRange(4), metavar="N", help="Of a metric: use only N clips."
+    ),
+    options.workers,
+    click.option(
+        "--controls/--no-controls",
+        default=True,
+        help="Of a metric: score real clips with one thing wrong.  [default: yes]",
+    ),
+)
 
 
 @click.command(epilog=_EPILOG)
@@ -48,26 +71,57 @@ _SYMBOLS = {
     show_default=True,
     help="Seconds before a check counts as hung.",
 )
+@_controls
 @options.output
 def check(
-    name: str, full: bool, root: str | None, timeout: float, as_json: bool, debug: bool
+    name: str,
+    full: bool,
+    root: str | None,
+    timeout: float,
+    dataset: str | None,
+    limit: int | None,
+    workers: int | None,
+    controls: bool,
+    as_json: bool,
+    debug: bool,
 ) -> int:
     """Check the guarantees that a plugin must meet.
 
     NAME is a plugin, kind:NAME where several kinds share it, or ./FILE.py:SPEC. It is run on a few
     small clips, in a process of its own.
+
+    A metric that passes is also shown real clips with one thing wrong (frozen, shuffled, reversed,
+    slow, noisy, blurred, compressed): which of them can it tell from real ones? That table is
+    information, and moves no exit code.
     """
     from vpbench.testing.model import GOOD
     from vpbench.testing.runner import run_checks
 
     kind, short, plugins = _subject(name)
-    if root is not None and kind != "dataset":
+    base, recipe = short, ""
+    if kind == "metric":
+        base, _, recipe = short.partition("@")
+        if recipe and recipe not in plugins.metric(base).recipes:
+            raise UnknownName(f"recipe of {base}", recipe, plugins.metric(base).recipes)
+    elif dataset is not None or limit is not None:
+        raise click.UsageError(f"--dataset and --limit are for metrics; {short} is a {kind}.")
+    if root is not None and kind not in ("dataset", "metric"):
         raise click.UsageError(f"--root is for datasets; {short} is a {kind}.")
+    table: ControlsJson | None = None
     with Progress(f"checking {short}") as progress:
         results = run_checks(
-            kind, short, full, plugins, timeout=timeout, root=root, report=progress
+            kind,
+            base,
+            full,
+            plugins,
+            timeout=timeout,
+            root=root if kind == "dataset" else None,
+            report=progress,
         )
-    ok = all(r.status in GOOD for r in results)
+        ok = all(r.status in GOOD for r in results)
+        if ok and kind == "metric" and controls:
+            where = dataset or "puppets"
+            table = score_controls(short, where, root, limit, workers, plugins, progress)
     if as_json:
         print_json(
             {
@@ -77,10 +131,15 @@ def check(
                 "ok": ok,
                 "full": full,
                 "checks": results,
+                **({"controls": table} if kind == "metric" else {}),
             }
         )
     else:
         _print(kind, short, full, results)
+        if table is not None:
+            click.echo()
+            of_clips = plugins.metric(base).kind == "clip"
+            click.echo("\n".join(control_lines(table, short, of_clips)))
     return 0 if ok else 1
 
 

@@ -11,8 +11,10 @@ from vpbench.cli import options
 from vpbench.cli.show import Progress, print_json
 
 if TYPE_CHECKING:
+    from vpbench.core.paths import Paths
     from vpbench.core.registry import Registry
     from vpbench.harness.scoring.measure import Measured
+    from vpbench.harness.scoring.sampling import Sampling
 
 _EPILOG = """\b
 Examples:
@@ -20,7 +22,8 @@ Examples:
   vpbench measure real/ generated/ --frames 16 --start all --metrics fvd,kvd
   vpbench measure real/ generated/ --protocol fvd2048_16f --size 128
   vpbench measure 'folder:real[conditioning=1,stride=2]' generated/ --per-clip clips.csv
-  vpbench measure real/ 'folder:generated[layout=strips]' --frames 16 --size 64 --metrics psnr"""
+  vpbench measure real/ 'folder:generated[layout=strips]' --frames 16 --size 64 --metrics psnr
+  vpbench measure real/ generated/ --frames 16 --explain --reference train/"""
 
 _sampling = options.chain(
     click.option(
@@ -88,6 +91,17 @@ _sampling = options.chain(
     metavar="FILE",
     help="Write the values of all clips to FILE as csv.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Why does my FVD differ: what presets, resizing, epsilon, divisor, number of frames, "
+    "reference and codec each move on these clips.",
+)
+@click.option(
+    "--reference",
+    metavar="REAL2",
+    help="With --explain: other real clips, such as the training split.",
+)
 @options.workers
 @options.device("cpu", "Device for the networks of set metrics.")
 @click.option("--recompute", is_flag=True, help="Hash and decode all clips again.")
@@ -98,6 +112,8 @@ def measure(
     fake: str,
     metrics: str | None,
     per_clip: Path | None,
+    explain: bool,
+    reference: str | None,
     workers: int | None,
     device: str,
     recompute: bool,
@@ -125,9 +141,16 @@ def measure(
     from vpbench.harness.scoring.score import wanted_metrics
 
     paths = options.folders(runs, offline)
+    chosen = with_protocol(Sampling(**sampling), protocol)
+    if explain:
+        if metrics is not None or per_clip is not None:
+            raise click.UsageError("--explain is about fvd: leave --metrics and --per-clip out.")
+        sides = (real, fake, reference)
+        return _explain(sides, chosen, paths, workers, device, recompute, as_json)
+    if reference is not None:
+        raise click.UsageError("--reference goes with --explain.")
     plugins = registry()
     wanted = wanted_metrics(options.split_names(metrics), plugins, classes=0)
-    chosen = with_protocol(Sampling(**sampling), protocol)
     with Progress("measuring") as progress:
         fetch_metric_weights([f for w in wanted for f in w.weights], paths, progress)
         first, second = (open_side(x, paths, fresh=recompute) for x in (real, fake))
@@ -142,6 +165,35 @@ def measure(
         _print(result, plugins)
     missing = any(score.json["value"] is None for score in result.scores.values())
     return 5 if missing and metrics is not None else 0
+
+
+def _explain(
+    sides: tuple[str, str, str | None],
+    sampling: Sampling,
+    paths: Paths,
+    workers: int | None,
+    device: str,
+    recompute: bool,
+    as_json: bool,
+) -> int:
+    from vpbench.harness.inputs.fetch import fetch_metric_weights
+    from vpbench.harness.scoring.explain import explain
+    from vpbench.harness.scoring.measure import open_side
+    from vpbench.metrics.video_specs import FVD
+    from vpbench.render.explain import explain_lines
+
+    with Progress("explaining") as progress:
+        fetch_metric_weights([FVD], paths, progress)
+        real, fake = (open_side(x, paths, fresh=recompute) for x in sides[:2] if x is not None)
+        third = None if sides[2] is None else open_side(sides[2], paths, fresh=recompute)
+        found = explain(
+            real, fake, third, sampling, paths, progress, workers=workers, device=device
+        )
+    if as_json:
+        print_json(found.json())
+    else:
+        click.echo("\n".join(explain_lines(found.json())))
+    return 0
 
 
 def _print(result: Measured, plugins: Registry) -> None:

@@ -13,6 +13,7 @@ FAILURE = "vpbench.failure/2"
 LEAKS = "vpbench.leaks/1"
 COMPARE = "vpbench.compare/1"
 MEASURE = "vpbench.measure/1"
+EXPLAIN = "vpbench.explain/1"
 PICTURES = "vpbench.pictures/1"
 WRONG_LABELS = "vpbench.wrong-labels/1"
 RECOGNISER = "vpbench.recogniser/1"
@@ -50,6 +51,71 @@ class ScoreJson(TypedDict):
     p: float | None
     fingerprint: str
     rank: str | None
+
+
+class ControlJson(TypedDict):
+    """A metric on real clips with one thing wrong; see `vpbench.testing.control_table.ControlRow`.
+
+    A value or p-value that is missing has a `reason`.
+    """
+
+    control: str
+    value: float | None
+    se: float | None
+    corrected: float | None
+    n: int
+    p: float | None
+    p_holm: float | None
+    told: bool | None
+    worse: bool | None
+    reason: str | None
+
+
+class ControlsJson(TypedDict):
+    """What a metric can tell from real clips; `told` is at `level`, adjusted for the rows."""
+
+    dataset: str
+    n: int
+    frames: int
+    permutations: int
+    level: float
+    rows: list[ControlJson]
+
+
+class ExplainedJson(TypedDict):
+    """FVD with one choice changed, and what that moves.
+
+    `change` is less the figure of the definition; `change_se` its error over the same clips, and
+    `change_percent` its part of that figure. What could not be tried has no figures and a `reason`.
+    """
+
+    factor: str
+    setting: str
+    value: float | None
+    se: float | None
+    bias: float | None
+    corrected: float | None
+    change: float | None
+    change_se: float | None
+    change_percent: float | None
+    n: int
+    n_real: int
+    reason: str | None
+
+
+class ExplainJson(TypedDict):
+    """What moves the FVD of two sets: `lines` have the largest change first."""
+
+    schema: str
+    metric: str
+    real: str
+    fake: str
+    reference: str | None
+    frames: int
+    sampling: dict[str, Any]
+    notes: list[str]
+    default: ExplainedJson
+    lines: list[ExplainedJson]
 
 
 class RunJson(TypedDict):

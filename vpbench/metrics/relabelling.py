@@ -8,8 +8,9 @@ Statistical Hypotheses", 2005, section 15.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ MANY = 2_000
 """Rows above which a tenth of the permutations is made: all of them would take minutes."""
 
 _SEED = 20_180_703
+_TIE = 1e-9
+"""Relative to the largest distance, a difference between relabellings that is rounding."""
 _BLOCK = 4_000_000
 """Labels held at once: 32 MB of float64."""
 
@@ -148,6 +151,55 @@ def permuted_p(
     values = xx + yy - 2 * xy
     # The first is that of the sets as they are, which the caller knows to be valid.
     return float(np.count_nonzero(values >= values[0] - tie) / len(values))
+
+
+def distance_p(
+    distance: Callable[[Any, Any, Sequence[str], Sequence[str]], float | None],
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    clusters: tuple[Sequence[str], Sequence[str]],
+    permutations: int,
+) -> float | None:
+    """p-value of any distance of two sets, by computing it for each relabelling.
+
+    Labels change as in `permuted_p`: a cluster that is in both sets swaps its sides, those in one
+    set only are permuted among them.
+
+    Args:
+        distance: of two arrays [n,d] and [m,d] and the clusters of their rows; larger is further.
+        x, y: features, one row a clip; the order of rows decides which relabellings are drawn.
+        clusters: of the rows of x and of y.
+        permutations: how many relabellings are drawn, by a fixed seed.
+
+    Returns:
+        (1 + relabellings that reach the observed distance) / (1 + relabellings), where those
+        without a distance do not count; None where the sets as they are have none, or fewer than
+        two clusters of a set could change sides.
+
+    Raises:
+        ValueError: fewer than one permutation.
+    """
+    if permutations < 1:
+        raise ValueError(f"{permutations} permutations make no test.")
+    names = [*clusters[0], *clusters[1]]
+    number = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    codes = np.array([number[name] for name in names], dtype=np.intp)
+    block, labels = _labels(codes[: len(x)], codes[len(x) :], permutations)
+    if min(labels[0].sum(), (1 - labels[0]).sum()) < 2:
+        return None
+    rows = np.concatenate([x, y])
+    values: list[float] = []
+    for label in labels:
+        first = label[block] == 1
+        sides = ([k for k in range(len(rows)) if first[k] == side] for side in (True, False))
+        one, two = sides
+        value = distance(rows[one], rows[two], [names[k] for k in one], [names[k] for k in two])
+        if value is None and not values:
+            return None
+        if value is not None:
+            values.append(value)
+    tie = _TIE * max(abs(value) for value in values)
+    return sum(value >= values[0] - tie for value in values) / len(values)
 
 
 def _labels(

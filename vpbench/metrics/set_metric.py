@@ -27,6 +27,7 @@ from vpbench.metrics.features import (
 )
 from vpbench.metrics.frame_arrays import check_frames
 from vpbench.metrics.frechet import Rows
+from vpbench.metrics.relabelling import distance_p
 from vpbench.metrics.sample_sets import mean, mean_over_sets, p_of, stratified_se
 
 if TYPE_CHECKING:
@@ -163,18 +164,13 @@ class SetMetric(ABC):
         one set only, `se` is the stratified jackknife error, which is right for sets of unequal
         size; otherwise it follows from `per_clip` alone. Without a value, `reason` says why.
         """
-        features = self._queue.finish()
         fakes, reals = sorted(self._fake), sorted(self._real)
         for side, clips in (("predicted", fakes), ("real", reals)):
             if len(clips) < 2:
                 few = f"{len(clips)} {side} clip{'s' * (len(clips) != 1)}, at least 2 are needed"
                 return Score(None, n=len(fakes), reason=few)
-        real = np.stack([features[self._real[c]] for c in reals])
-        in_fake, in_real = ([self._clusters[c] for c in clips] for clips in (fakes, reals))
-        figures: list[Figures] = []
-        for s in range(self._samples or 0):
-            fake = np.stack([features[self._fake[c][s]] for c in fakes])
-            figures.append(self._figures(fake, real, in_fake, in_real))
+        sets, real, (in_fake, in_real) = self._rows()
+        figures = [self._figures(fake, real, in_fake, in_real) for fake in sets]
         values = [one.value for one in figures if one.value is not None]
         if len(values) < len(figures):
             return Score(None, n=len(fakes), reason="the clips of one set are all of one group")
@@ -190,6 +186,35 @@ class SetMetric(ABC):
             p=p_of([one.p for one in figures]),
             reason=self._reason(len(fakes), len(reals), per_clip is not None),
         )
+
+    def permutation_p(self, permutations: int, /) -> float | None:
+        """p-value against "both sets are of one distribution", by relabelling clips.
+
+        A clip and its prediction swap labels, the clips of a group together; clips of one set only
+        are permuted. Exact where such relabellings change nothing under that hypothesis.
+
+        Args:
+            permutations: how many relabellings are drawn; the distance is computed for each.
+
+        Returns:
+            Of several sample sets, twice the mean, at most 1 (Vovk & Wang, Biometrika 107, 2020);
+            None with fewer than two clips or groups of a set.
+        """
+        if min(len(self._fake), len(self._real)) < 2:
+            return None
+        sets, real, clusters = self._rows()
+        return p_of([distance_p(self._distance, f, real, clusters, permutations) for f in sets])
+
+    def _rows(self) -> tuple[list[Feature], Feature, tuple[list[str], list[str]]]:
+        """Features of each sample set and of the real clips, and the clusters of both's rows."""
+        features = self._queue.finish()
+        fakes, reals = sorted(self._fake), sorted(self._real)
+        sets = [
+            np.stack([features[self._fake[c][s]] for c in fakes]) for s in range(self._samples or 0)
+        ]
+        real = np.stack([features[self._real[c]] for c in reals])
+        clusters = [self._clusters[c] for c in fakes], [self._clusters[c] for c in reals]
+        return sets, real, clusters
 
     def real_floor(self) -> Floor | None:
         """Distance between two halves of the real clips seen; None with fewer than 4 clips.

@@ -42,12 +42,12 @@ class RealShuffled(Real):
 
     def predict(self, given: Conditioning, future: Frames, horizon: int, seeds: Seeds) -> Frames:
         """uint8 [B,S,T,H,W,3]."""
-        orders = [[_permutation(int(seed), future.shape[1]) for seed in row] for row in seeds]
+        orders = [[permutation(int(seed), future.shape[1]) for seed in row] for row in seeds]
         clips = zip(future, orders, strict=True)
         return np.stack([np.stack([clip[order] for order in rows]) for clip, rows in clips])
 
 
-def _permutation(seed: int, count: int) -> npt.NDArray[np.intp]:
+def permutation(seed: int, count: int) -> npt.NDArray[np.intp]:
     """0 .. count-1 in a random order, from raw bits, which no release of numpy changes."""
     return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
 

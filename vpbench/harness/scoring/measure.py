@@ -165,32 +165,66 @@ def measure(
         BadData: clips that are too short.
         UsageError: `frames` or `size` is needed, or options contradict each other.
     """
+    both = aligned(real, fake, sampling)
+    measurement = Measurement(
+        datasets=(real.dataset, fake.dataset),
+        items=both.items,
+        task=both.task,
+        geometry=both.geometry,
+        cache=paths.cache,
+        device=device,
+        here=here,
+    )
+    scores = _unpaired((real, fake), both.items, wanted)
+    todo = [w for w in wanted if w.name not in scores]
+    scores |= score_in_workers(measurement, todo, registry, workers or cores(), report)
+    ordered = {w.name: scores[w.name] for w in wanted}
+    fields = both.task.sampling
+    return Measured(real, fake, both.windows, both.task.horizon, fields, ordered, both.notes)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Two sides, cut into windows of equal length and size.
+
+    Attributes:
+        windows: of the real and of the generated side.
+        geometry: how clips are brought to size; None takes them as they are.
+        task: of the real windows; `horizon` is the frames of each, `sampling` how they were chosen.
+        notes: for readers.
+    """
+
+    windows: tuple[SideWindows, SideWindows]
+    geometry: Geometry | None
+    task: Task
+    notes: Sequence[str]
+
+    @property
+    def items(self) -> tuple[dict[str, Item], dict[str, Item]]:
+        """The windows by name."""
+        return self.windows[0].items, self.windows[1].items
+
+
+def aligned(real: Side, fake: Side, sampling: Sampling) -> Aligned:
+    """Choose the windows of two sides.
+
+    Raises:
+        BadData: clips that are too short.
+        UsageError: `frames` or `size` is needed, or options contradict each other.
+    """
     sides = (real, fake)
     if sampling.given == "exclude" and not any(side.options.given for side in sides):
         raise UsageError(
             "which frames were given is not known.",
             fix=f"Say it in brackets: 'folder:{real.path}[conditioning=1]'.",
         )
-    rules = tuple(side.options.merged(sampling, side.path) for side in sides)
-    count, windows = _windows(sides, (rules[0], rules[1]))
-    geometry = _geometry(sides, (rules[0], rules[1]))
-    items = (windows[0].items, windows[1].items)
+    merged = [side.options.merged(sampling, side.path) for side in sides]
+    rules = (merged[0], merged[1])
+    count, windows = _windows(sides, rules)
+    geometry = _geometry(sides, rules)
     fields = fingerprint_of(rules, [side.options for side in sides], count)
-    measurement = Measurement(
-        datasets=(real.dataset, fake.dataset),
-        items=items,
-        task=_task(real, count, geometry, items[0], fields),
-        geometry=geometry,
-        cache=paths.cache,
-        device=device,
-        here=here,
-    )
-    scores = _unpaired(sides, items, wanted)
-    todo = [w for w in wanted if w.name not in scores]
-    scores |= score_in_workers(measurement, todo, registry, workers or cores(), report)
-    ordered = {w.name: scores[w.name] for w in wanted}
-    notes = _notes(sides, (rules[0], rules[1]), windows)
-    return Measured(real, fake, windows, count, fields, ordered, notes)
+    task = _task(real, count, geometry, windows[0].items, fields)
+    return Aligned(windows, geometry, task, _notes(sides, rules, windows))
 
 
 Pair = tuple[Side, Side]

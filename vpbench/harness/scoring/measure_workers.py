@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vpbench.api.errors import MethodFailed, Missing, UsageError, VpbenchError
-from vpbench.api.optional import CachesFeatures, HasFloor
-from vpbench.api.protocols import Dataset
+from vpbench.api.optional import CachesFeatures, HasFloor, HasPermutationTest
+from vpbench.api.protocols import Dataset, TrainingClips
+from vpbench.api.specs import WeightSpec
 from vpbench.api.types import Frames
 from vpbench.core import schema
 from vpbench.core.loading import first_line
 from vpbench.core.pools import in_processes
 from vpbench.core.progress import Event, Report
 from vpbench.core.registry import Registry, limited_registry
-from vpbench.core.tasks import Item, Task
+from vpbench.core.tasks import Item, Task, clip_of
 from vpbench.harness.inputs.clip_cache import ReadsEach
 from vpbench.harness.scoring.score import (
     Running,
@@ -36,7 +37,7 @@ from vpbench.harness.scoring.score import (
     update_all,
     wanted_metrics,
 )
-from vpbench.harness.scoring.score_record import score_json, score_record, with_floor
+from vpbench.harness.scoring.score_record import finite, score_json, score_record, with_floor
 from vpbench.harness.training.context import ScoreContext
 from vpbench.media.geometry import Geometry
 
@@ -81,6 +82,8 @@ class Measurement:
         device: torch device of networks.
         here: this process may compute what one process does alone: it was made for that, and loads
             no plugin's metric.
+        permutations: relabellings behind the p-value of set metrics that have none in their score
+            and offer one; 0 for none.
     """
 
     datasets: tuple[Dataset, Dataset]
@@ -90,6 +93,12 @@ class Measurement:
     cache: Path
     device: str
     here: bool = False
+    permutations: int = 0
+
+    @property
+    def training(self) -> TrainingClips | None:
+        """The training clips; None without a task."""
+        return None
 
     @property
     def parts(self) -> list[Names]:
@@ -107,11 +116,38 @@ class Measurement:
         item = self.items[side].get(name)
         if item is None:
             return None
-        dataset, geometry = self.datasets[side], self.geometry
-        if geometry is not None and isinstance(dataset, ReadsEach):
-            return dataset.read_each(item.clip, list(item.targets), geometry.frames)
-        frames = dataset.read(item.clip, list(item.targets))
-        return frames if geometry is None else geometry.frames(frames)
+        return read_item(self.datasets[side], self.geometry, item)
+
+
+def read_item(dataset: Dataset, geometry: Geometry | None, item: Item) -> Frames:
+    """The target frames of a window, uint8 [T,H,W,3]; native where there is no geometry."""
+    if geometry is not None and isinstance(dataset, ReadsEach):
+        return dataset.read_each(item.clip, list(item.targets), geometry.frames)
+    frames = dataset.read(item.clip, list(item.targets))
+    return frames if geometry is None else geometry.frames(frames)
+
+
+def score_context(
+    cache: Path,
+    device: str,
+    training: TrainingClips | None,
+    declared: Sequence[WeightSpec] = (),
+) -> ScoreContext:
+    """What metrics get; features of another device are kept apart from those of the CPU.
+
+    Args:
+        cache: the user's.
+        device: torch device of networks, or "auto".
+        training: the training clips, where there is a task.
+        declared: the weights that may be asked for; a metric's own are added when it is made.
+    """
+    if device != "cpu":
+        from vpbench.kit.threads import pick_device
+
+        device = pick_device(device)
+    kind = device.partition(":")[0]
+    own = None if kind == "cpu" else cache / f"features-{kind}"
+    return ScoreContext(device, 1, cache, features=own, declared=declared, training=training)
 
 
 @dataclass(frozen=True)
@@ -251,16 +287,9 @@ class _Worker:
         return running, missing
 
     def context(self) -> ScoreContext:
-        """Features that were computed on another device are kept apart from those of the CPU."""
-        cache, device = self.measurement.cache, self.measurement.device
-        if device != "cpu":
-            from vpbench.kit.threads import pick_device
-
-            device = pick_device(device)
-        kind = device.partition(":")[0]
-        return ScoreContext(
-            device, 1, cache, features=None if kind == "cpu" else cache / f"features-{kind}"
-        )
+        """What the metrics get."""
+        measurement = self.measurement
+        return score_context(measurement.cache, measurement.device, measurement.training)
 
     def open(self) -> None:
         """Make the metrics, once."""
@@ -274,7 +303,7 @@ class _Worker:
                 update_all(metrics, fake[None], real, item)
                 continue
             for metric in metrics:
-                metric.instance.update(None if fake is None else fake[None], real, item.clip)
+                metric.instance.update(None if fake is None else fake[None], real, clip_of(item))
 
     def part(self, names: Names) -> bytes:
         """The state of clip metrics after some clips; features of set metrics go to the cache."""
@@ -298,10 +327,17 @@ class _Worker:
             record = score_record(metric, metric.instance.result(), clusters)
             if isinstance(metric.instance, HasFloor):
                 record = with_floor(record, metric.instance.real_floor())
+            if record["p"] is None and isinstance(metric.instance, HasPermutationTest):
+                record["p"] = self.permuted(metric.instance)
             scores[metric.wanted.name] = Scored(
                 score_json(record), record["kind"], dict(record["per_clip"])
             )
         return scores
+
+    def permuted(self, metric: HasPermutationTest) -> float | None:
+        """The p-value that a metric computes on request; None where it is not wanted."""
+        count = self.measurement.permutations
+        return finite(metric.permutation_p(count)) if count else None
 
 
 _worker: list[_Worker] = []
@@ -319,14 +355,14 @@ def _guarded(work: Callable[[_Worker], Result]) -> Result | VpbenchError:
     try:
         return work(worker)
     except VpbenchError as error:
-        return _portable(error)
+        return portable(error)
     except BaseException as error:
         if not worker.group.foreign:
             raise
         return MethodFailed(f"the metric {worker.group.names[0]!r} failed: {first_line(error)}")
 
 
-def _portable(error: VpbenchError) -> VpbenchError:
+def portable(error: VpbenchError) -> VpbenchError:
     """The same error, of a class whose pickle can be read."""
     try:
         return pickle.loads(pickle.dumps(error))

@@ -31,7 +31,7 @@ def score_record(metric: Running, result: Score, clusters: Mapping[str, str]) ->
         clusters = {k: v for k, v in clusters.items() if k in metric.only}
     mean = mean_of(score.per_clip.values()) if spec.kind == "clip" else None
     means = mean is not None and score.value is not None and is_close(score.value, mean)
-    shares, strata = _shares(score.sizes)
+    shares, strata = shares_and_strata(score.sizes)
     corrections = correction(
         score.value, score.per_clip if spec.kind == "set" else {}, shares, strata
     )
@@ -120,7 +120,7 @@ def _set_error(score: Score) -> _Error:
     return _Error(finite(se), low, high, score.reason)
 
 
-def _shares(
+def shares_and_strata(
     sizes: Mapping[str, tuple[int, int]],
 ) -> tuple[dict[str, float] | None, dict[str, str] | None]:
     """Cluster -> its part of the clips and the set that it is in; None where all are alike."""
