@@ -13,11 +13,12 @@ from vpbench.api.errors import Corrupt, MissingData, VpbenchError
 from vpbench.board.bundle import ENDING, bundle_runs
 from vpbench.board.collect import clip_hashes
 from vpbench.board.decode import decode
-from vpbench.board.entry import Entry, find_entries, read_entry
+from vpbench.board.entry import Entry, EntryScore, find_entries, read_entry
 from vpbench.board.errata import ERRATA, Recall, read_errata
 from vpbench.board.problems import problems_of
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir
+from vpbench.harness.results.finished_runs import differing
 
 BOARD_CHECK = "vpbench.board-check/1"
 TASKS = "tasks.toml"
@@ -175,6 +176,7 @@ def _check_together(files: Sequence[_File]) -> None:
         splits.setdefault(file.entry.task.id, Counter())[file.entry.task.split_sha256] += 1
         for run in file.entry.runs:
             owners.setdefault(run.manifest_sha256, []).append(file)
+    _check_columns(files)
     for together in owners.values():
         for file in together if len(together) > 1 else ():
             others = ", ".join(sorted(f.path.name for f in together if f is not file))
@@ -184,6 +186,28 @@ def _check_together(files: Sequence[_File]) -> None:
             usual = splits[file.entry.task.id].most_common(1)[0][0]
             if file.entry.task.split_sha256 != usual:
                 file.add("its split is not that of the other entries of the task")
+
+
+def _check_columns(files: Sequence[_File]) -> None:
+    """Say in what a score differs that will stand in a column of its own."""
+    columns: dict[tuple[str, str, int, str], Counter[str]] = {}
+    fingerprints: dict[str, Mapping[str, Any]] = {}
+    scores = [(f, f.entry, s) for f in files if f.entry for r in f.entry.runs for s in r.scores]
+    for _, entry, score in scores:
+        columns.setdefault(_column(entry, score), Counter())[score.fp8] += 1
+        fingerprints[score.fp8] = score.fingerprint
+    for file, entry, score in scores:
+        usual = columns[_column(entry, score)].most_common(1)[0][0]
+        if score.fp8 != usual:
+            fields = "; ".join(differing(score.fingerprint, fingerprints[usual]))
+            file.add(
+                f"{score.metric} is not that of other entries of the task: {fields}", "warning"
+            )
+
+
+def _column(entry: Entry, score: EntryScore) -> tuple[str, str, int, str]:
+    subset = score.subset.name if score.subset else ""
+    return entry.task.id, score.metric, score.frames, subset
 
 
 def _check_evidence(file: _File, entry: Entry, bundles: Path | None) -> None:

@@ -10,12 +10,16 @@ from vpbench.api.errors import UsageError
 from vpbench.api.specs import MetricSpec
 from vpbench.board.collect import predictions_hash
 from vpbench.board.entry import Entry, EntryRun, EntryScore
+from vpbench.board.scores import score_record
 from vpbench.board.structure import SHA256
 from vpbench.core.hashing import digest
 from vpbench.core.names import PLUGIN_NAME, parse_name
 from vpbench.core.plan import REFERENCES
+from vpbench.core.recognition import proportion
+from vpbench.core.records import correction
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import is_close, mean_of
+from vpbench.harness.scoring.score_record import clip_interval
 
 _SHOWN = 3
 """Clips that a message names."""
@@ -91,7 +95,7 @@ def _score(entry: Entry, score: EntryScore, registry: Registry) -> Iterator[str]
     yield from _fingerprint(entry, score)
     yield from _metric(score, registry)
     yield from _missing(entry, score)
-    yield from _figures(score)
+    yield from _figures(entry, score)
     if "recogniser" in score.fingerprint:
         yield from _recogniser(entry, score)
 
@@ -169,7 +173,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _figures(score: EntryScore) -> Iterator[str]:
+def _figures(entry: Entry, score: EntryScore) -> Iterator[str]:
     """Figures that cannot be true together."""
     value = score.value
     if value is None:
@@ -185,10 +189,35 @@ def _figures(score: EntryScore) -> Iterator[str]:
     bias, corrected = score.bias, score.corrected
     if bias is not None and corrected is not None and not is_close(value - bias, corrected):
         yield "the corrected figure is not the value less its bias"
+    yield from _errors(entry, score)
     if score.ci95 is not None and not score.ci95[0] <= value <= score.ci95[1]:
         yield "the value lies outside its interval"
     if score.se is not None and score.se < 0:
         yield "its standard error is negative"
+
+
+def _errors(entry: Entry, score: EntryScore) -> Iterator[str]:
+    """Errors and corrections that do not follow from the values of the clips."""
+    record = score_record(entry, score, "")
+    if score.kind == "set":
+        bias = correction(score.value, record["per_clip"], record.get("shares"))["bias"]
+        if not _alike(bias, score.bias, score.value):
+            yield "its bias does not follow from the values without each clip"
+        return
+    known = [(k, v) for k, v in sorted(record["per_clip"].items()) if v is not None]
+    values, clusters = [v for _, v in known], [record["clusters"].get(k, "") for k, _ in known]
+    expected = proportion(values, clusters) if score.recognised else None
+    if expected is None:
+        expected, _ = clip_interval(values, clusters)
+    if not _alike(expected.se, score.se, score.value):
+        yield "its standard error does not follow from the values of the clips"
+
+
+def _alike(one: float | None, other: float | None, size: float | None) -> bool:
+    """Equal, but for what another processor makes of sums of this size."""
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9 * max(1.0, abs(size or 0.0)))
 
 
 def _is_share(value: float | None, samples: int) -> bool:

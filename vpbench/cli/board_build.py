@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from vpbench.cli import options
-from vpbench.cli.show import print_json
+from vpbench.cli.show import Progress, print_json
 
 _EPILOG = """\b
 Examples:
   vpbench board build
+  vpbench board build --runs runs
   vpbench board build --entries leaderboards --out site --force"""
 
 
@@ -34,9 +35,15 @@ Examples:
     metavar="DIR",
     help="The folder of leaderboards.",
 )
+@click.option(
+    "--runs",
+    type=click.Path(file_okay=False, exists=True),
+    metavar="DIR",
+    help="A runs folder: the predictions of entries' runs in it are shown as clips.",
+)
 @click.option("--force", is_flag=True, help="Replace an earlier site in DIR.")
 @options.output
-def build(out: Path, root: Path, force: bool, as_json: bool, debug: bool) -> int:
+def build(out: Path, root: Path, runs: str | None, force: bool, as_json: bool, debug: bool) -> int:
     """Build a static site of all entries: pages of tasks and methods, with papers' figures apart.
 
     It opens from the disk and from any web space and asks nothing of the network; the same entries
@@ -44,9 +51,12 @@ def build(out: Path, root: Path, force: bool, as_json: bool, debug: bool) -> int
     the exit code is 4.
     """
     from vpbench.board.site.build import build_site
+    from vpbench.core.paths import user_paths
     from vpbench.core.registry import registry
 
-    built = build_site(root, out, registry(()), force=force)
+    paths = user_paths(runs) if runs else None
+    with Progress("site") as progress:
+        built = build_site(root, out, registry(()), paths=paths, force=force, report=progress)
     if as_json:
         print_json(
             {

@@ -8,10 +8,13 @@ from vpbench.core import schema
 from vpbench.core.files import stored_bytes, write_bytes
 from vpbench.core.hashing import digest, file_sha256, stored_digest
 from vpbench.core.paths import Paths
+from vpbench.core.recognition import proportion
+from vpbench.core.records import correction
 from vpbench.core.registry import registry
 from vpbench.core.rundir import RunDir, write_sealed
 from vpbench.harness.prediction.shards import pack
 from vpbench.harness.results.finished_runs import stored_run
+from vpbench.harness.scoring.score_record import clip_interval
 
 CLASSES = ["jump", "wave"]
 CLIPS = [f"test/{k:02d}" for k in range(7)]  # odd: the last shard has three
@@ -94,6 +97,22 @@ def score(metric, values, kind="clip", version=1, direction="up", **more):
     }
 
 
+def with_error(record):
+    """With the error and the correction that the harness computes."""
+    if record["kind"] == "set":
+        value = record["value"] + 2.0  # the mean of the values without each clip has no bias
+        moved = {"value": value, "ci95": [value - 9.0, value + 9.0]}
+        return record | moved | correction(value, record["per_clip"])
+    names = sorted(record["per_clip"])
+    values = [record["per_clip"][n] for n in names]
+    clusters = [record["clusters"][n] for n in names]
+    found = clip_interval(values, clusters)[0]
+    if "recognition" in record:
+        found = proportion(values, clusters)
+    ends = None if found.low is None else [found.low, found.high]
+    return record | {"se": found.se, "ci95": ends}
+
+
 def recognised(rights):
     """An `action-2s` score whose clips are recognised, or not."""
     labels = {c: k % 2 for k, c in enumerate(CLIPS)}
@@ -104,7 +123,7 @@ def recognised(rights):
     found = {"classes": CLASSES, "label": labels, "softmax": softmax, "streams": {}}
     prints = {"recogniser": RECOGNISER}
     values = [float(right) for right in rights]
-    return score("action-2s", values, prints=prints, recognition=found)
+    return with_error(score("action-2s", values, prints=prints, recognition=found))
 
 
 def scores(seed=0):
@@ -113,8 +132,8 @@ def scores(seed=0):
     left = [float(v) for v in rng.normal(500, 5, len(CLIPS))]
     fvd = {"kind": "set", "direction": "down", "prints": {"features_weights": I3D}}
     return [
-        score("psnr", values, version=2),
-        score("fvd", left, **fvd, bias=100.0, corrected=sum(left) / len(left) - 100.0),
+        with_error(score("psnr", values, version=2)),
+        with_error(score("fvd", left, **fvd)),
     ]
 
 

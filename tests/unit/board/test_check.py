@@ -94,6 +94,8 @@ REFUSED = [
     (own("psnr", n=6), "it is over 6 of 7 clips"),
     (own("psnr", value=30.0, ci95=[29.0, 31.0]), "the value is not the mean of the clips' values"),
     (own("fvd", value=1.0), "the corrected figure is not the value less its bias"),
+    (own("psnr", se=0.001), "its standard error does not follow from the values of the clips"),
+    (own("fvd", bias=0.0), "its bias does not follow from the values without each clip"),
     (own("psnr", ci95=[0.0, 1.0]), "the value lies outside its interval"),
     (own("psnr", fp8="00000000"), "fp8 does not follow from the fingerprint"),
     (fingerprint("psnr", version=9), "its fingerprint has version 9; psnr has version 2"),
@@ -165,6 +167,14 @@ def test_entries_stand_once_and_are_of_one_split(root, entry):
     assert f"another file is called {made.id} too: one entry is one file" in texts
     assert "it belongs in the folder toys, not in other" in texts
     assert body["id"] == made.id
+
+
+def test_a_fingerprint_of_its_own_is_said_to_differ(root, entry, with_actions):
+    rewrite(Path(with_actions), _trained(["train/00"]))
+    rewrite(entry[1], fingerprint("psnr", data_range=100))
+    found = check_board(root, plugins())
+    (text,) = [p["what"] for row in found["entries"] for p in row["problems"]]
+    assert found["ok"] and "psnr is not that of other entries of the task: data_range" in text
 
 
 RECALL = """

@@ -92,6 +92,8 @@ def _task_page(
     compared = compare_entries([s.entry for s in sources])
     rows = {name: by_id[own] for name, own in compared.names.items()}
     groups = _groups(compared.comparison, rows)
+    tables = _tables(groups, rows)
+    first = _in_order(groups[0], tables[0]) if groups else None
     sources_by_id = {s.entry.id: Behind(s.entry, s.recalled) for s in sources}
     behind = {name: sources_by_id[own] for name, own in compared.names.items()}
     papers = of_papers.get(task.dataset, ())
@@ -100,15 +102,15 @@ def _task_page(
         dataset=task.dataset,
         summary=_summary(task.dataset),
         facts=_task_facts(sources[0].entry),
-        tables=_tables(groups, rows),
+        tables=tables,
         apart=tuple(compared.comparison["differences"]),
         reported=papers,
         papers=papers_of([row.figure for row in papers]),
         entries=entries,
         file=task_file(task.id),
         csv=f"tasks/{file_name(task.id)}.csv",
-        details=details(groups[0], behind, compared.runs) if groups else (),
-        clips=play(groups[0], compared) if play and groups else None,
+        details=details(first, behind, compared.runs) if first else (),
+        clips=play(first, compared) if play and first else None,
     )
 
 
@@ -118,6 +120,12 @@ def _groups(comparison: CompareJson, rows: Mapping[str, Listed]) -> list[GroupJs
         {**group, "rows": [r for r in group["rows"] if r["method"] in rows], "to_run": ""}
         for group in comparison["groups"]
     ]
+
+
+def _in_order(group: GroupJson, table: Table) -> GroupJson:
+    """The group with its rows in the order of the table."""
+    place = {row.method: k for k, row in enumerate(table.rows)}
+    return {**group, "rows": sorted(group["rows"], key=lambda row: place[row["method"]])}
 
 
 def _tables(groups: Sequence[GroupJson], rows: Mapping[str, Listed]) -> tuple[Table, ...]:

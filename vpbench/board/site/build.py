@@ -10,10 +10,16 @@ from vpbench.api.errors import MissingData
 from vpbench.board.reported import FILE, read_reported
 from vpbench.board.site.accepted import accepted_entries
 from vpbench.board.site.assemble import assemble
+from vpbench.board.site.clips import play_clips
+from vpbench.board.site.comparison import Compared
+from vpbench.board.site.pages import Clips
 from vpbench.board.site.render import render
 from vpbench.core.files import write_json
 from vpbench.core.outdir import out_folder
+from vpbench.core.paths import Paths
+from vpbench.core.progress import Report
 from vpbench.core.registry import Registry
+from vpbench.core.schema import GroupJson
 
 RECORD = "site.json"
 SITE = "vpbench.site/1"
@@ -37,7 +43,15 @@ class Built:
     refused: Mapping[str, tuple[str, ...]]
 
 
-def build_site(root: Path, out: Path, registry: Registry, *, force: bool = False) -> Built:
+def build_site(
+    root: Path,
+    out: Path,
+    registry: Registry,
+    *,
+    paths: Paths | None = None,
+    force: bool = False,
+    report: Report | None = None,
+) -> Built:
     """Write the site of all entries that are accepted.
 
     The same entries give the same bytes. `out` appears when it is complete.
@@ -45,10 +59,12 @@ def build_site(root: Path, out: Path, registry: Registry, *, force: bool = False
     Args:
         root: the folder of leaderboards.
         out: a new or an empty folder.
+        paths: where runs lie; those of entries are shown as clips. None for pages without.
         force: an earlier site in `out` may be replaced.
 
     Raises:
         MissingData: there is no such folder, or nothing in it.
+        HashMismatch: a run's stored file is not what was written.
         Corrupt: a file of papers' figures, recalls or tasks cannot be read.
         UsageError: `out` holds something else.
         Unwritable: `out` cannot be written; nothing is left.
@@ -57,7 +73,11 @@ def build_site(root: Path, out: Path, registry: Registry, *, force: bool = False
         raise MissingData(f"there is no folder {root}.", fix="Name one with --entries DIR.")
     reported = read_reported(root / FILE)
     found = accepted_entries(root, registry)
-    site = assemble(found.sources, reported)
+
+    def play(group: GroupJson, compared: Compared) -> Clips | None:
+        return play_clips(group, compared, registry, paths, report) if paths else None
+
+    site = assemble(found.sources, reported, play)
     files = render(site)
     with out_folder(out, RECORD, force) as work:
         for name, content in files.items():

@@ -14,6 +14,7 @@ from vpbench.board.site.pages import FigureKey, Recalled
 from vpbench.core.schema import GroupJson, RecognitionJson
 from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.harness.results.ranking import NULLS
+from vpbench.render.flags import RARELY_SHOWN
 from vpbench.render.text import column_title
 
 _DRAWN = ("method", "imported")
@@ -37,13 +38,14 @@ def details(
     """The sections that the entries of one table have content for; their bodies are HTML.
 
     Args:
+        group: with its rows in the order of the table.
         behind: the entry of each row by the row's name.
         runs: of all rows, under the rows' names.
     """
-    rows = shown_rows(
-        [row for row in group["rows"] if row["kind"] in _DRAWN or row["method"] in NULLS],
-        [_counted(run, behind[run.inputs["method"]]) for run in runs],
-    )
+    counted = [_counted(run, behind[run.inputs["method"]]) for run in runs]
+    methods = shown_rows([row for row in group["rows"] if row["kind"] in _DRAWN], counted)
+    nulls = [r for r in group["rows"] if r["method"] in NULLS and r["method"] not in RARELY_SHOWN]
+    rows = [*methods, *shown_rows(nulls, counted)]
     labels: dict[str, str] = {}
     for one in behind.values():
         entry = one.entry
@@ -53,7 +55,7 @@ def details(
     found = (
         _curves(group, rows, behind),
         class_section(group, rows, labels) if labels else None,
-        confusion_section(_recognised(group, behind), rows),
+        confusion_section(_recognised(group, behind), methods),
     )
     return tuple(section for section in found if section is not None)
 

@@ -135,10 +135,12 @@ class Row:
         given: "1", "2+" or "" for what has no given frames.
         label: whether the action label is used.
         part: of the table.
+        method: what the row is called in a comparison.
         rare: a reference that says little and is hidden at first.
     """
 
     name: str
+    method: str
     entry: Listed
     flags: tuple[str, ...]
     cells: tuple[Cell | Figure, ...]

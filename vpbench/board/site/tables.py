@@ -157,6 +157,7 @@ def _row(
     given = source["conditioning_frames"] or 0
     return Row(
         name=row.cells[0].text,
+        method=source["method"],
         entry=entry,
         flags=row_flags(source),
         cells=tuple(cells),
