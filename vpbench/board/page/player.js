@@ -290,6 +290,7 @@
       this.select.value = index;
       this.title.textContent = [clip.id, clip.class].filter(Boolean).join(" \u00b7 ");
       this.section.dataset.clip = clip.id;
+      this.section.dataset.index = index;
       this.section.dataset.ready = 0;
       this.screens.forEach((screen, k) => {
         screen.value.textContent = this.data.metrics
