@@ -1,1 +1,1 @@
-"""Pages that show results: one comparison, one run."""
+"""The public record of results: bundles of runs, entries of leaderboards, and their checks."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from vpbench.board.rows import Spread
+from vpbench.board.shown_rows import Spread
 from vpbench.render.dots import figure_text
 
 _WHISKER = (96, 14)

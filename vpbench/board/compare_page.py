@@ -8,7 +8,6 @@ from pathlib import Path
 from vpbench.board.footage import REAL, open_footage
 from vpbench.board.layers import stored_layers
 from vpbench.board.page import Section, render_page
-from vpbench.board.rows import ShownRow, shown_rows
 from vpbench.board.sections import (
     Room,
     class_section,
@@ -19,6 +18,7 @@ from vpbench.board.sections import (
     table_section,
     versus_section,
 )
+from vpbench.board.shown_rows import ShownRow, shown_rows
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry

@@ -8,7 +8,7 @@ from typing import Any
 
 from vpbench.api.errors import Missing, UsageError
 from vpbench.api.types import Frames
-from vpbench.board.rows import ShownRow
+from vpbench.board.shown_rows import ShownRow
 from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.registry import Registry

@@ -11,8 +11,8 @@ from typing import Any
 from vpbench.api.errors import Corrupt
 from vpbench.board.charts import Curve, chart, curve_classes
 from vpbench.board.page import Section
-from vpbench.board.rows import Spread
 from vpbench.board.sections import folded, legend_of
+from vpbench.board.shown_rows import Spread
 from vpbench.board.tables import text
 from vpbench.core.files import read_json
 from vpbench.core.hashing import plain

@@ -12,8 +12,8 @@ from vpbench.board.footage import Footage, open_footage
 from vpbench.board.layers import RowLayers, make_layers, stored_layers
 from vpbench.board.page import render_page
 from vpbench.board.provenance import provenance_section, training_section
-from vpbench.board.rows import ShownRow, shown_rows
 from vpbench.board.sections import Room, player_section, table_section
+from vpbench.board.shown_rows import ShownRow, shown_rows
 from vpbench.core.names import MethodRef, safe_name
 from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths

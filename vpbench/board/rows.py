@@ -1,139 +1,134 @@
-"""Rows of a table with the runs behind them: values by clip, by class and over time."""
+"""Entries as runs: what tables are made of, so that an entry stands in one beside runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import calendar
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
-from vpbench.core.options import TRAIN
-from vpbench.core.records import ScoreRecord
-from vpbench.core.samples import clip_sample, figure
-from vpbench.core.schema import GroupJson, RowJson
+from vpbench.board.entry import Entry, EntryRun
+from vpbench.board.scores import score_record
+from vpbench.board.structure import TIME_FORMAT
+from vpbench.core import schema
+from vpbench.core.records import Manifest, RunInputs, ScoreRecord
+from vpbench.core.rundir import RunDir
 from vpbench.harness.results.finished_runs import FinishedRun
-from vpbench.render.flags import row_title
-from vpbench.render.text import column_title
-
-_ORDER = ("psnr", "ssim", "lpips", "action")
-"""Metrics of clips in the order in which a page offers them; others follow."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A mean over clips: with the ends of its 95 % interval, None where it has none."""
+def runs_of_entry(entry: Entry) -> list[FinishedRun]:
+    """The runs of an entry as `compare` takes them; nothing of them is on the disk.
 
-    mean: float
-    ends: tuple[float, float] | None
-    n: int
-
-
-@dataclass(frozen=True)
-class ShownRow:
-    """A row with its runs: those of all seeds and trainings that its figures stand on."""
-
-    row: RowJson
-    runs: Sequence[FinishedRun]
-
-    @property
-    def title(self) -> str:
-        """What tables call it."""
-        return row_title(self.row)
-
-    @property
-    def first(self) -> FinishedRun:
-        """The run whose predictions a page shows: that of the lowest seeds."""
-        return min(self.runs, key=lambda r: (r.inputs["fit_seed"] or 0, r.inputs["seed"]))
-
-    def records(self, group: GroupJson, metric: str) -> list[ScoreRecord]:
-        """The scores behind one cell of the row."""
-        wanted = group["metrics"][metric]["fingerprint"]
-        found = [r.scores.get((metric.partition("#")[0], group["frames"])) for r in self.runs]
-        return [r for r in found if r is not None and r["fp8"] == wanted]
+    Their values of clips are those of the runs, so that differences and their intervals are, too.
+    """
+    return [_run(entry, run) for run in entry.runs]
 
 
-def shown_rows(rows: Sequence[RowJson], runs: Sequence[FinishedRun]) -> list[ShownRow]:
-    """The rows that have runs, in their order."""
-    found = [ShownRow(row, [run for run in runs if _behind(run, row)]) for row in rows]
-    return [one for one in found if one.runs]
-
-
-def _behind(run: FinishedRun, row: RowJson) -> bool:
-    inputs = run.inputs
-    trained = f"trained on {run.train_on}" in row["notes"]
-    return (
-        inputs["method"] == row["method"]
-        and inputs["seed"] in row["seeds"]
-        and (inputs["fit_seed"] is None or inputs["fit_seed"] in row["fit_seeds"])
-        and trained == (run.train_on != TRAIN)
+def _run(entry: Entry, run: EntryRun) -> FinishedRun:
+    records = [score_record(entry, score, run.manifest_sha256) for score in run.scores]
+    whole = [record for record in records if "subset" not in record]
+    subsets: dict[str, list[ScoreRecord]] = {}
+    for record in records:
+        if "subset" in record:
+            subsets.setdefault(record["subset"]["name"], []).append(record)
+    return FinishedRun(
+        RunDir(Path(entry.id)),
+        _inputs(entry, run),
+        _manifest(entry, run),
+        {(record["metric"], record["frames"]): record for record in whole},
+        {
+            name: {(record["metric"], record["frames"]): record for record in part}
+            for name, part in subsets.items()
+        },
+        entry=entry.id,
     )
 
 
-def clip_metrics(group: GroupJson, rows: Sequence[ShownRow]) -> list[str]:
-    """Columns with a value for each clip, the usual ones first."""
-    names = [
-        name
-        for name in group["metrics"]
-        if any(r["kind"] == "clip" for row in rows for r in row.records(group, name))
-    ]
-    place = {name: k for k, name in enumerate(_ORDER)}
-    return sorted(names, key=lambda name: place.get(name.partition("#")[0], len(place)))
+def _inputs(entry: Entry, run: EntryRun) -> RunInputs:
+    method = entry.method
+    return {
+        "method": method.name,
+        "kind": method.kind,
+        "spec": {"name": method.name, "factory": method.factory, "params": dict(method.params)},
+        "preset": method.preset,
+        "task": task_record(entry),
+        "data": entry.task.dataset_version,
+        "dataset": entry.task.dataset,
+        "gives": {"label": entry.task.label, "pose": entry.task.pose},
+        "seed": run.seed,
+        "fit_seed": run.fit_seed,
+        "samples": method.samples,
+        "uses": list(method.uses),
+        "notes": list(method.notes),
+        "conditioning_frames": method.conditioning_frames,
+        "stages": [],
+    }
 
 
-def metric_title(group: GroupJson, metric: str) -> str:
-    """`PSNR`, without arrow and unit."""
-    return column_title(metric, "")
+_NOT_IN_RECORD = ("dataset", "dataset_version", "split_sha256", "label", "pose")
 
 
-def per_clip(records: Sequence[ScoreRecord]) -> dict[str, float]:
-    """Clip -> value, the mean over a row's runs; without clips that lack one."""
-    return _means([r["per_clip"] for r in records])
+def task_record(entry: Entry) -> dict[str, Any]:
+    """The task as run.json has it."""
+    task = asdict(entry.task)
+    record = {name: value for name, value in task.items() if name not in _NOT_IN_RECORD}
+    for name in ("train_on", "trained_as", "notes"):
+        if not record[name]:
+            del record[name]
+    return {**record, "split_hash": entry.task.split_sha256}
 
 
-def per_frame(records: Sequence[ScoreRecord]) -> list[Spread]:
-    """The mean over clips at each predicted frame; [] for a metric without values by frame."""
-    frames = min((len(v) for r in records for v in r["per_frame"].values()), default=0)
-    spreads: list[Spread] = []
-    for t in range(frames):
-        fits = [{name: path[t] for name, path in r["per_frame"].items()} for r in records]
-        spread = _spread(_means(fits), records[0]["clusters"])
-        if spread is None:
-            return []
-        spreads.append(spread)
-    return spreads
+def _manifest(entry: Entry, run: EntryRun) -> Manifest:
+    return {
+        "schema": schema.MANIFEST,
+        "vpbench": run.vpbench,
+        "run": run.key,
+        "method": entry.method.name,
+        "task": entry.task.id,
+        "seed": run.seed,
+        "n": len(entry.clips),
+        "samples": entry.method.samples,
+        "shards": [],
+        "stages": [
+            {
+                "stage": stage.stage,
+                "origin": stage.origin,
+                "checks": [asdict(check) for check in stage.checks],
+                "notes": list(stage.notes),
+                "not_comparable": list(stage.not_comparable),
+                "seconds": stage.seconds,
+                "device": stage.device,
+                "threads": stage.threads,
+            }
+            for stage in run.stages
+        ],
+        "inputs": [],
+        "notes": [f"leaderboard entry, {entry.trust.level}", *run.notes],
+        "closed": float(calendar.timegm(time.strptime(run.closed, TIME_FORMAT))),
+        "sha256": run.manifest_sha256,
+    }
 
 
-def per_class(
-    records: Sequence[ScoreRecord], labels: Mapping[str, str], classes: Sequence[str]
-) -> list[Spread | None]:
-    """The mean over the clips of each class.
+def named_apart(runs: Sequence[FinishedRun], sources: Sequence[str]) -> list[FinishedRun]:
+    """Runs of several sources; where two say something else of the same, their names differ.
+
+    What is in two sources stands there once.
 
     Args:
-        labels: clip -> class.
+        sources: where each is from, such as the name of its file.
     """
-    if not records:
-        return [None] * len(classes)
-    values = per_clip(records)
-    clusters = records[0]["clusters"]
-    return [
-        _spread({k: v for k, v in values.items() if labels.get(k) == name}, clusters)
-        for name in classes
-    ]
-
-
-def _means(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    means: dict[str, float] = {}
-    for name in sorted(set[str]().union(*runs)):
-        values = [run.get(name) for run in runs]
-        known = [v for v in values if v is not None]
-        if len(known) == len(values):
-            means[name] = sum(known) / len(known)
-    return means
-
-
-def _spread(values: Mapping[str, float], clusters: Mapping[str, str]) -> Spread | None:
-    sample = clip_sample([values], clusters) if values else None
-    if sample is None:
-        return None
-    found = figure(sample)
-    if found.estimate is None:
-        return None
-    return Spread(found.estimate, found.interval(), len(values))
+    known: dict[Any, str] = {}
+    kept: list[FinishedRun] = []
+    for run, source in zip(runs, sources, strict=True):
+        sha = run.manifest["sha256"]
+        if known.get(run.key) == sha:
+            continue
+        named = run
+        if run.key in known:
+            name = f"{run.inputs['method']} ({source})"
+            named = replace(run, inputs={**run.inputs, "method": name})
+        known[named.key] = sha
+        kept.append(named)
+    return kept

@@ -21,7 +21,7 @@ from vpbench.board.player import (
     film_blocks,
     player_html,
 )
-from vpbench.board.rows import ShownRow, clip_metrics, metric_title, per_clip, per_frame
+from vpbench.board.shown_rows import ShownRow, clip_metrics, metric_title, per_clip, per_frame
 from vpbench.board.tables import class_tables, confusions, main_table, plain_table, text
 from vpbench.core.progress import Report
 from vpbench.core.schema import GroupJson

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from vpbench.board.charts import Scale, whisker, whisker_scale
-from vpbench.board.rows import ShownRow, Spread, clip_metrics, metric_title, per_class
+from vpbench.board.shown_rows import ShownRow, Spread, clip_metrics, metric_title, per_class
 from vpbench.core.schema import GroupJson, RecognisedJson, RowJson, ScoreJson
 from vpbench.harness.results.ranking import NULLS
 from vpbench.render.dots import figure_text

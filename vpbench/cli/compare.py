@@ -33,11 +33,12 @@ Examples:
   vpbench compare my-method copy-last --one-table --json
   vpbench compare my-method copy-last --format html --out results.html
   vpbench compare my-method real copy-last --metrics action --per-class
-  vpbench compare my-method --dataset penn --subset villegas70,no-neighbour"""
+  vpbench compare my-method --dataset penn --subset villegas70,no-neighbour
+  vpbench compare my-method theirs.vpb leaderboards/puppets/copy-last-9149719f.json"""
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("methods", nargs=-1, metavar="[METHOD...]")
+@click.argument("methods", nargs=-1, metavar="[METHOD|RUN|BUNDLE|ENTRY...]")
 @click.option("--dataset", metavar="D", help="Show only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Show only this task.")
 @click.option(
@@ -138,14 +139,19 @@ def compare(
     Without a METHOD, everything in the runs folder. One table for each task that has a run of any
     of the methods. Rows that differ in anything that moves a number stand in different columns or
     tables, and the difference is named. A missing run is a dash with the command that makes it.
+
+    Run folders, bundles (`vpbench pack`) and leaderboard entries stand beside methods of the runs
+    folder; what two of them have in common is compared clip by clip.
     """
+    from vpbench.board.sources import is_source, open_sources
     from vpbench.core.registry import registry
     from vpbench.harness.results import compare as harness
     from vpbench.render.model import View
 
     if form != "html" and (out or clips or media_folder):
         raise click.UsageError("--out, --clips and --media-folder go with --format html.")
-    refs, plugins = parse_methods(methods)
+    given = [text for text in methods if is_source(text)]
+    refs, plugins = parse_methods([text for text in methods if text not in given])
     chosen_row, more = parse_methods([versus] if versus else [])
     dataset, own = local_dataset(dataset or "")
     paths = options.folders(runs, offline)
@@ -158,6 +164,8 @@ def compare(
     )
     ref = task_ref(dataset, task_name, root)
     known = registry(chosen.plugins)
+    # Bundles are unpacked until the command ends, for a page needs their frames.
+    more_runs = click.get_current_context().with_resource(open_sources(given))
     result = harness.compare(
         refs,
         chosen,
@@ -166,6 +174,7 @@ def compare(
         ref,
         options.split_names(subsets),
         versus=chosen_row[0] if chosen_row else None,
+        more=more_runs,
     )
     if as_json or form == "json":
         print_json(result.json())
@@ -175,7 +184,7 @@ def compare(
     if one_table:
         harness.one_table(result)
     if not as_json and form != "json":
-        asked = [str(r) for r in (*refs, *chosen_row)]
+        asked = [str(r) for r in (*refs, *chosen_row)] + [r.inputs["method"] for r in more_runs]
         everything = references == "all"
         view = View("all" if everything else "few", tuple(asked), all_groups)
         if form == "html":

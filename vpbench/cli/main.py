@@ -26,6 +26,9 @@ VERBS = {
     "score": ("vpbench.cli.score:score", "Score finished predictions; the method is not needed."),
     "compare": ("vpbench.cli.compare:compare", "Print the scores of finished runs as tables."),
     "report": ("vpbench.cli.report:report", "Write a page about one finished run."),
+    "pack": ("vpbench.cli.pack:pack", "Pack finished runs into one file."),
+    "import": ("vpbench.cli.pack:import_", "Put the runs of such a file into the runs folder."),
+    "board": ("vpbench.cli.board:board", "Make, check and verify entries of leaderboards."),
     "measure": ("vpbench.cli.measure:measure", "Score one folder of clips against another."),
     "figure": (
         "vpbench.cli.figure:figure",

@@ -54,6 +54,13 @@ def error_text(se: float | None, metric: str) -> str:
     return rounded(se, se, metric) if se and abs(se) >= _ROUNDING else ""
 
 
+def figure_range(low: float, high: float) -> tuple[str, str]:
+    """The ends of an axis with as many decimals as two digits of their distance have."""
+    span = abs(high - low)
+    places = min(max(1 - math.floor(math.log10(span)), 0), _MOST_DECIMALS) if span else 2
+    return _fixed(low, places), _fixed(high, places)
+
+
 def format_p(p: float) -> str:
     """`p = 0.43`, and `p < 0.001` below that."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.{2 if p >= 0.1 else 3}f}"

@@ -7,7 +7,7 @@ import pytest
 
 from vpbench.board.charts import Curve, Scale, chart, curve_classes, whisker, whisker_scale
 from vpbench.board.provenance import read_curves, training_curves
-from vpbench.board.rows import Spread
+from vpbench.board.shown_rows import Spread
 
 
 def points(values):

@@ -30,6 +30,7 @@ from vpbench.harness.results.finished_runs import (
     tasks_of,
     unable,
 )
+from vpbench.harness.results.given import joined, names_of
 from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.recognition import recognition_json
@@ -69,6 +70,7 @@ class _Query:
     failed: Mapping[str, str]
     folders: Collection[Path]
     versus: MethodRef | None
+    more: Sequence[FinishedRun]
 
 
 def compare(
@@ -81,6 +83,7 @@ def compare(
     failed: Mapping[str, str] | None = None,
     folders: Collection[Path] = (),
     versus: MethodRef | None = None,
+    more: Sequence[FinishedRun] = (),
 ) -> Comparison:
     """One group for each task and number of frames, that of the task's own horizon first.
 
@@ -94,6 +97,8 @@ def compare(
         failed: methods that have failed just now, with the reason: a dash stands for them.
         folders: runs that go before others of the same method and seeds.
         versus: the row that all others are compared with besides.
+        more: runs of other places, bundles and entries to show besides; they go before those of
+            the runs folder.
 
     Raises:
         UnknownName: a method that is not installed and has no run, a subset that no run has, a
@@ -111,10 +116,11 @@ def compare(
         failed or {},
         folders,
         versus,
+        more,
     )
     comparison = Comparison()
     stored = _tasks(query)
-    if not refs:
+    if not refs and not more:
         names = [str(run.inputs["method"]) for _, runs in stored for run in runs.values()]
         query = replace(query, refs=_without_references(names))
     _check_names(query, stored)
@@ -148,15 +154,20 @@ Runs = Mapping[Key, FinishedRun]
 def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
     """Tasks that have a run of any requested method."""
     chosen: list[tuple[RunInputs, Runs]] = []
-    for task_id, inputs in tasks_of(query.paths.runs).items():
+    known = {run.inputs["task"]["id"]: run.inputs for run in query.more}
+    known |= tasks_of(query.paths.runs)
+    for task_id, inputs in sorted(known.items()):
         if not _matches(query.task, inputs):
             continue
         size = inputs["task"]["size"]
         wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
         runs = newest(query.paths.runs, task_id, query.registry, query.task.limit, query.folders)
         failed = wanted & set(query.failed)
-        if not wanted or failed or any(run.inputs["method"] in wanted for run in runs.values()):
-            chosen.append((inputs, runs))
+        more = {r.key: r for r in query.more if r.inputs["task"]["id"] == task_id}
+        everything = not wanted and not query.more
+        asked = any(run.inputs["method"] in wanted for run in runs.values())
+        if everything or failed or more or asked:
+            chosen.append((inputs, joined(runs, more, wanted)))
     return chosen
 
 
@@ -226,6 +237,7 @@ def _groups(
     task = {k: v for k, v in inputs["task"].items() if k != "train_on"}  # that is a row's
     size, registry = task["size"], query.registry
     wanted = [canonical(r, registry, size, query.options.preset) for r in query.refs]
+    wanted += names_of(query.more, runs)
     shown = [*wanted, *(REFERENCES if query.options.references else ())]
     failed = failures(query.paths.runs, task["id"])
     rows: list[Row] = []

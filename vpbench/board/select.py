@@ -1,0 +1,112 @@
+"""Which finished runs a command means: names of methods, run folders, bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpbench.api.errors import Corrupt, MissingData, UsageError
+from vpbench.board.bundle import bundle_runs
+from vpbench.board.collect import group_key
+from vpbench.board.sources import is_source
+from vpbench.core.names import MethodRef
+from vpbench.core.paths import Paths
+from vpbench.core.registry import Registry
+from vpbench.harness.results.finished_runs import (
+    FinishedRun,
+    canonical,
+    doubt,
+    newest,
+    stored_run,
+    tasks_of,
+)
+from vpbench.harness.results.run_state import Seen
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a command is about.
+
+    Attributes:
+        what: names of methods, run folders, bundles; () for every finished run.
+        task: only runs of this task; "" for any.
+    """
+
+    what: Sequence[str]
+    task: str = ""
+
+
+@contextmanager
+def selected(
+    selection: Selection, registry: Registry, paths: Paths
+) -> Generator[list[list[FinishedRun]]]:
+    """The runs meant, those that differ in nothing but their seeds together.
+
+    Folders of bundles are there until the context ends.
+
+    Raises:
+        MissingData: a method has no finished run.
+        Corrupt: the code behind a run has changed since, or what it read.
+    """
+    with ExitStack() as stack:
+        runs: list[FinishedRun] = []
+        own: list[FinishedRun] = []
+        names: list[str] = []
+        for text in selection.what:
+            path = Path(text).expanduser()
+            if not is_source(text):
+                names.append(text)
+            elif path.is_dir():
+                own.append(stored_run(path.absolute()))
+            elif text.endswith(".json"):
+                raise UsageError(f"{path} is no run.", fix="Name a method, a run or a bundle.")
+            else:
+                folders = stack.enter_context(bundle_runs(path))
+                runs += [stored_run(folder.path) for folder in folders]
+        if names or not selection.what:
+            own += _named(names, selection.task, registry, paths)
+        _refuse_doubts(own, registry, paths)
+        groups: dict[object, list[FinishedRun]] = {}
+        for run in [*runs, *own]:
+            if not selection.task or selection.task == run.inputs["task"]["id"]:
+                groups.setdefault(group_key(run), []).append(run)
+        yield list(groups.values())
+
+
+def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) -> list[FinishedRun]:
+    """The newest finished run of each method, task and pair of seeds."""
+    found: list[FinishedRun] = []
+    met: set[str] = set()
+    for task_id, inputs in tasks_of(paths.runs).items():
+        if task and task != task_id:
+            continue
+        size = inputs["task"]["size"]
+        asked = {canonical(MethodRef.parse(n), registry, size): n for n in names}
+        for run in newest(paths.runs, task_id, registry).values():
+            name = run.inputs["method"]
+            if not names or name in asked:
+                found.append(run)
+                met.add(asked.get(name, ""))
+    for name in names:
+        if name not in met:
+            raise MissingData(
+                f"there is no finished run of {name!r} in {paths.runs}.",
+                fix=f"Make one: vpbench run {name} --dataset D",
+            )
+    if not found:
+        raise MissingData(f"there is no finished run in {paths.runs}.")
+    return found
+
+
+def _refuse_doubts(runs: Sequence[FinishedRun], registry: Registry, paths: Paths) -> None:
+    seen: Seen = {}
+    for run in runs:
+        text = doubt(run, registry, paths, seen)
+        if text:
+            name, dataset = run.inputs["method"], run.inputs["dataset"]
+            raise Corrupt(
+                f"{name}: {text}, so that a run would perhaps give something else now.",
+                fix=f"Check it: vpbench run '{name}' --dataset {dataset} --runs {paths.runs}",
+            )
