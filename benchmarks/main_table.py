@@ -4,8 +4,8 @@
 
 One line of Markdown a method, in the order asked for: whether it is shown the label, FVD with its
 standard error and without the bias of few clips, KVD, PSNR, SSIM, the share of recognised actions,
-and the minutes that its stages took to train, one after the other. `vpbench compare --task T` prints the same scores with
-all that they depend on.
+and the minutes that its stages took to train, one after the other. `vpbench compare --task T`
+prints the same scores with all that they depend on.
 """
 
 from __future__ import annotations
