@@ -3,9 +3,9 @@
     python benchmarks/main_table.py ours villegas copy-last --task puppets-moving --runs runs
 
 One line of Markdown a method, in the order asked for: whether it is shown the label, FVD with its
-standard error and without the bias of few clips, KVD, PSNR and SSIM, and the minutes that its
-stages took to train, one after the other. `vpbench compare --task T` prints the same scores with
-all that they depend on.
+standard error and without the bias of few clips, KVD, PSNR, SSIM, the share of recognised actions,
+and the minutes that its stages took to train, one after the other. `vpbench compare --task T`
+prints the same scores with all that they depend on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from vpbench.core.registry import registry
 from vpbench.harness.results.finished_runs import FinishedRun, newest
 from vpbench.render.text import rounded
 
-HEAD = "| | label | FVD | without bias | KVD | PSNR, dB | SSIM | fitted in |"
+METRICS = ("kvd", "psnr", "ssim", "action")
+
+HEAD = "| | label | FVD | without bias | KVD | PSNR, dB | SSIM | action | fitted in |"
 """Columns of the table."""
 
 
@@ -42,14 +44,14 @@ def unbiased(run: FinishedRun, frames: int) -> str:
 def row(name: str, run: FinishedRun | None, frames: int) -> str:
     """One line of the table; dashes where the method has not been run."""
     if run is None:
-        return f"| `{name}` | " + " | ".join("-" * 7) + " |"
+        return f"| `{name}` | " + " | ".join("-" * 8) + " |"
     seconds = sum(stage["seconds"] for stage in run.stages)
     cells = [
         f"`{name}`" if seconds else name,
         "yes" if "label" in run.inputs["uses"] else "-",
         cell(run, "fvd", frames),
         unbiased(run, frames),
-        *(cell(run, metric, frames) for metric in ("kvd", "psnr", "ssim")),
+        *(cell(run, metric, frames) for metric in METRICS),
         f"{seconds / 60:.0f} min" if seconds else "",
     ]
     return "| " + " | ".join(cells) + " |"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vpbench.api import Capabilities, Effort, MethodSpec, StageSpec
+from vpbench.api import Capabilities, Checkpoint, Effort, MethodSpec, StageSpec
 from vpbench.api.specs import Value
 
 PARAMS: dict[str, Value] = {
@@ -79,4 +79,10 @@ SPEC = MethodSpec(
     stages=STAGES,
     presets=PRESETS,
     default_preset=((64, "cpu"), (None, "gpu")),
+    checkpoints=(
+        Checkpoint("codec", "50411b2b9495e682", "checkpoints/latent-flow.codec-50411b2b9495e682"),
+        Checkpoint("flow", "e7c335d578c6aada", "checkpoints/latent-flow.flow-e7c335d578c6aada"),
+    ),
+    trials=1,
 )
+"""Bundled for puppets: preset cpu. The trial is the training of what is bundled."""
