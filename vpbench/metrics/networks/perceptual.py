@@ -16,7 +16,7 @@ import numpy as np
 from vpbench.api.errors import Corrupt, HashMismatch, MissingDependency
 from vpbench.api.types import Frames, TaskInfo
 from vpbench.core.hashing import file_sha256
-from vpbench.metrics.frames import Record, FrameMetric, of_samples
+from vpbench.metrics.frames import FrameMetric, Record, of_samples
 from vpbench.metrics.networks.specs import LPIPS
 
 if TYPE_CHECKING:
