@@ -26,12 +26,7 @@ def record(per_frame, clusters=None, fp8="00000000"):
 
 
 def row(*records, name="mine"):
-    runs = [
-        Run(
-            {"fit_seed": k, "seed": 0}, {("psnr", len(next(iter(r["per_frame"].values()), [1]))): r}
-        )
-        for k, r in enumerate(records)
-    ]
+    runs = [Run({"fit_seed": k, "seed": 0}, {("psnr", 2): r}) for k, r in enumerate(records)]
     return Row(name, runs)
 
 
