@@ -9,6 +9,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.confusion import print_recognition
+from vpbench.cli.curves import print_curves
 from vpbench.cli.opening import local_dataset, parse_methods, task_ref
 from vpbench.cli.show import print_json
 from vpbench.cli.tables import print_comparison
@@ -28,6 +29,7 @@ Examples:
   vpbench compare my-method other-method --dataset folder:clips --format tex > table.tex
   vpbench compare my-method copy-last --one-table --json
   vpbench compare my-method real copy-last --metrics action --per-class
+  vpbench compare my-method copy-last --metrics psnr,ssim --curves
   vpbench compare my-method --dataset penn --subset villegas70,no-neighbour"""
 
 
@@ -98,6 +100,7 @@ Examples:
     is_flag=True,
     help="Recognised actions in full: per class and stream, with McNemar tests of all pairs.",
 )
+@click.option("--curves", is_flag=True, help="Also metrics over time, frame by frame.")
 @click.option("--one-table", is_flag=True, help="Exit with 3 unless all rows can share one table.")
 @options.storage
 @options.output
@@ -118,6 +121,7 @@ def compare(
     columns: int | None,
     fingerprints: bool,
     per_class: bool,
+    curves: bool,
     one_table: bool,
     runs: str | None,
     offline: bool,
@@ -134,6 +138,8 @@ def compare(
     from vpbench.harness.results import compare as harness
     from vpbench.render.model import View
 
+    if curves and form not in ("rich", "json"):
+        raise click.UsageError("--curves is for the terminal and --json; pictures: vpbench figure")
     refs, plugins = parse_methods(methods)
     chosen_row, more = parse_methods([versus] if versus else [])
     dataset, own = local_dataset(dataset or "")
@@ -155,6 +161,7 @@ def compare(
         ref,
         options.split_names(subsets),
         versus=chosen_row[0] if chosen_row else None,
+        curves=curves,
     )
     if as_json or form == "json":
         print_json(result.json())
@@ -170,6 +177,8 @@ def compare(
         _print(result.json(), form, view, notes, columns, fingerprints)
         if per_class:
             print_recognition(result.groups)
+        if curves:
+            print_curves(result.groups, all_groups)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""figure predictions, sweep, translation, ablation, failures, limits, confusion."""
+"""figure predictions, sweep, translation, ablation, failures, limits, confusion, curves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.confusion import confusion
+from vpbench.cli.curves import curves
 from vpbench.cli.figure_options import method_names, target, tell
 from vpbench.cli.limits import limits
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
@@ -28,13 +29,14 @@ Examples:
   vpbench figure failures my-method --by ssim --format pdf
   vpbench figure limits my-method other-method
   vpbench figure confusion my-method real
+  vpbench figure curves my-method other-method --metric ssim
 
 Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
 @click.group(epilog=_EPILOG)
 def figure() -> None:
-    """Draw predictions, sweeps, translations, ablations, failures, limits and confusion.
+    """Draw predictions, sweeps, translations, ablations, failures, limits, confusion and curves.
 
     Frames come from the newest finished run where there is one, and from the method itself
     otherwise; keypoints and masks always from the method, for pictures only.
@@ -42,6 +44,7 @@ def figure() -> None:
 
 
 figure.add_command(confusion)
+figure.add_command(curves)
 figure.add_command(limits)
 
 

@@ -38,6 +38,10 @@ VERBS = {
         "vpbench.cli.controllability:controllability",
         "Predict under wrong labels, and count what is recognised as them.",
     ),
+    "probe": (
+        "vpbench.cli.probe:probe",
+        "Measure a keypoint detector: joints, warps of the picture, jitter.",
+    ),
     "recogniser": (
         "vpbench.cli.recogniser:recogniser",
         "Train, list, publish and install networks that recognise actions.",

@@ -71,8 +71,13 @@ def make_folder(path: Path) -> Path:
 
 
 @contextmanager
-def atomic_file(path: Path, guard: Guard | None = None) -> Generator[Path]:
-    """Give a temporary path beside `path`; on success it is flushed and renamed to `path`."""
+def atomic_file(path: Path, guard: Guard | None = None, *, flush: bool = True) -> Generator[Path]:
+    """Give a temporary path beside `path`; on success it is flushed and renamed to `path`.
+
+    Args:
+        flush: wait until the disk has it. Without, a power cut may leave a file that is cut off:
+            for caches that verify what they read, and would wait for thousands of files.
+    """
     make_folder(path.parent)
     with storage(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
@@ -80,7 +85,8 @@ def atomic_file(path: Path, guard: Guard | None = None) -> Generator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            _flush(temporary)
+            if flush:
+                _flush(temporary)
             if guard is not None:
                 guard()
             temporary.chmod(0o666 & ~_UMASK)
@@ -106,9 +112,9 @@ def _umask() -> int:
 _UMASK = _umask()
 
 
-def write_bytes(path: Path, data: bytes, guard: Guard | None = None) -> None:
-    """Write a whole file or nothing."""
-    with atomic_file(path, guard) as temporary:
+def write_bytes(path: Path, data: bytes, guard: Guard | None = None, *, flush: bool = True) -> None:
+    """Write a whole file or nothing; `flush` as in `atomic_file`."""
+    with atomic_file(path, guard, flush=flush) as temporary:
         temporary.write_bytes(data)
 
 

@@ -21,6 +21,7 @@ FIGURE = "vpbench.figure/1"
 JOB = "vpbench.job/1"
 DATASET_INDEX = "vpbench.dataset-index/1"
 PROBE = "vpbench.probe/1"
+DETECTOR_PROBE = "vpbench.detector-probe/1"
 STAGE = "vpbench.stage/1"
 SHARD = "vpbench.shard/2"
 MANIFEST = "vpbench.manifest/2"
@@ -203,6 +204,15 @@ class RecognitionJson(TypedDict):
     pairs: list[McNemarJson]
 
 
+class CurveJson(TypedDict):
+    """A row's metric over time: mean over n clips, and standard error, of each predicted frame."""
+
+    method: str
+    n: int
+    values: list[float]
+    se: list[float | None]
+
+
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames.
 
@@ -217,6 +227,7 @@ class GroupJson(TypedDict):
     to_run: str
     versus: NotRequired[VersusJson]
     recognition: NotRequired[dict[str, RecognitionJson]]
+    curves: NotRequired[dict[str, list[CurveJson]]]
 
 
 class CompareJson(TypedDict):

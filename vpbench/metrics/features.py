@@ -178,7 +178,7 @@ class FeatureCache:
         return None
 
     def put(self, key: str, feature: Feature) -> None:
-        """Store a feature, whole or not at all.
+        """Store a feature, whole or not at all; one that a power cut damages is computed again.
 
         Raises:
             Unwritable: the disk is full or the folder may not be written.
@@ -186,10 +186,14 @@ class FeatureCache:
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(feature, np.float32), allow_pickle=False)
         body = buffer.getvalue()
-        write_bytes(self.path(key), body + self._seal(key, body))
+        write_bytes(self.path(key), body + self._seal(key, body), flush=False)
 
     def _seal(self, key: str, body: bytes) -> bytes:
         return hashlib.sha256(f"{self.extractor} {key}\n".encode() + body).digest()
+
+
+def _whole(feature: Feature) -> Feature:
+    return feature
 
 
 @dataclass(eq=False)
@@ -202,10 +206,12 @@ class FeatureQueue:
     Attributes:
         make: makes the extractor; called at most once.
         cache: where features are looked for and stored.
+        keep: what of a feature is kept in memory and handed out; the cache has all of it.
     """
 
     make: Callable[[], FeatureExtractor]
     cache: FeatureCache
+    keep: Callable[[Feature], Feature] = _whole
     _extractor: FeatureExtractor | None = None
     _features: dict[str, Feature] = field(default_factory=dict[str, Feature])
     _waiting: dict[tuple[int, ...], dict[str, tuple[str, Frames]]] = field(
@@ -232,7 +238,7 @@ class FeatureQueue:
             return key
         stored = self.cache.get(key)
         if stored is not None:
-            self._features[key] = stored
+            self._features[key] = self.keep(stored)
             return key
         waiting = self._waiting.setdefault(frames.shape, {})
         if key not in waiting:
@@ -264,7 +270,7 @@ class FeatureQueue:
         for key in list(waiting):
             stored = self.cache.get(key)
             if stored is not None:
-                self._features[key] = stored
+                self._features[key] = self.keep(stored)
                 del waiting[key]
         return len(waiting)
 
@@ -290,7 +296,7 @@ class FeatureQueue:
             if not np.isfinite(feature).all():
                 raise BadData(f"{extractor.name} made NaN or infinity of the clip {name!r}.")
             self.cache.put(key, feature)
-            self._features[key] = feature
+            self._features[key] = self.keep(feature)
 
 
 def features(

@@ -19,7 +19,7 @@ from vpbench.metrics.frechet import (
     nuclear,
     ordered,
 )
-from vpbench.metrics.nuclear import Decomposed, Downdate, orthonormal
+from vpbench.metrics.nuclear import CHUNK, Decomposed, Downdate, orthonormal
 
 FEW = 128
 """Clusters up to which each has an SVD of its own, of a matrix of up to `SMALL` rows or columns."""
@@ -65,6 +65,7 @@ def leave_one_out(
     second = ordered(y, "second", clusters_x if clusters_y is None else clusters_y)
     check_pair(first, second)
     one, two = _Side.of(first), _Side.of(second)
+    del first, second  # with many clips, memory that is wanted for what follows
     names = sorted(one.members.keys() | two.members.keys())
     known = [n for n in names if one.kept(n) >= 2 and two.kept(n) >= 2]
     product = one.factor @ two.factor.T
@@ -189,9 +190,10 @@ def _by_downdates(one: _Side, two: _Side, product: Floats, names: Sequence[str])
     large = LARGE if least <= SMALL else max(LARGE, least // 12)
     single = [n for n in names if max(len(one.out(n)), len(two.out(n))) <= 1]
     norms: dict[str, float] = {}
-    if single:
-        values = whole.after_each(*one.downdates_of_one(single), *two.downdates_of_one(single))
-        norms = dict(zip(single, values.tolist(), strict=True))
+    for start in range(0, len(single), CHUNK):
+        some = single[start : start + CHUNK]
+        values = whole.after_each(*one.downdates_of_one(some), *two.downdates_of_one(some))
+        norms |= dict(zip(some, values.tolist(), strict=True))
     for name in names:
         if name in norms:
             continue

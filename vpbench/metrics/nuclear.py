@@ -29,7 +29,7 @@ _STEP = 0.3
 _LOWEST, _HIGHEST = 1e-14, 1e4
 """Range of tau in units of the largest singular value; both tails are geometric series."""
 
-_CHUNK = 2_000
+CHUNK = 2_000
 """Downdates at once."""
 
 
@@ -85,8 +85,8 @@ class Decomposed:
         """
         nodes = self._nodes()
         changes = np.zeros(len(left))
-        for start in range(0, len(left) if len(nodes) else 0, _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for start in range(0, len(left) if len(nodes) else 0, CHUNK):
+            part = slice(start, start + CHUNK)
             p, q = left[part] @ self.left, right[part] @ self.right
             logs = self._log_ratios(p, left_loss[part], q, right_loss[part], nodes)
             changes[part] = _integral(logs, nodes)

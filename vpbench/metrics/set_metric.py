@@ -18,6 +18,7 @@ from vpbench.api.errors import UsageError
 from vpbench.api.types import ClipInfo, Floor, Frames, Score, TaskInfo
 from vpbench.core.hashing import digest
 from vpbench.metrics.features import (
+    Feature,
     FeatureCache,
     FeatureExtractor,
     FeatureQueue,
@@ -81,7 +82,7 @@ class SetMetric(ABC):
         # A context may ask for features to be recomputed, including those that ship with vpbench.
         shipped = () if ctx.recompute else self._shipped()
         cache = FeatureCache(self._features, folder, shipped)
-        self._queue = FeatureQueue(lambda: extractor, cache)
+        self._queue = FeatureQueue(lambda: extractor, cache, self._keep)
         self._real: dict[str, str] = {}
         self._fake: dict[str, tuple[str, ...]] = {}
         self._clusters: dict[str, str] = {}
@@ -221,6 +222,10 @@ class SetMetric(ABC):
     def _shipped(self) -> Sequence[Shipped]:
         """Features that come with the metric."""
         return ()
+
+    def _keep(self, feature: Feature) -> Feature:
+        """What the distance needs of a feature: memory for many clips."""
+        return feature
 
     def _caveats(self) -> list[str]:
         """What a reader must know of every value."""

@@ -31,5 +31,19 @@ SSIM = MetricSpec(
     "Structural Similarity, IEEE Transactions on Image Processing 13(4) 2004",
 )
 
-BUILTIN = (PSNR, SSIM)
-"""Metrics of this package that compare a predicted clip with its real one frame by frame."""
+DIVERSITY = MetricSpec(
+    name="diversity",
+    factory="vpbench.metrics.diversity:Diversity",
+    summary="mean difference of the pixels of two samples of one clip; needs --samples 2 or more",
+    kind="clip",
+    direction="up",
+    unit="%",
+    version=1,
+    default=False,
+    expected_failures={
+        "optimum": "samples that all equal the truth are not diverse: it says nothing of quality"
+    },
+)
+
+BUILTIN = (PSNR, SSIM, DIVERSITY)
+"""Metrics of this package that look at each predicted clip frame by frame."""

@@ -100,7 +100,7 @@ class _Scale:
         return self.left + min(1.0, max(0.0, part)) * _PLOT
 
     def ticks(self) -> list[float]:
-        step = _round_step((self.high - self.low) / 6)
+        step = round_step((self.high - self.low) / 6)
         first = math.ceil(self.low / step)
         return [k * step for k in range(first, math.floor(self.high / step) + 1)]
 
@@ -151,7 +151,7 @@ def _scale(plot: DotPlot, left: int) -> _Scale:
     return _Scale(low - (0.02 * span if low < 0 else 0.0), high + 0.03 * span, left)
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
     """The smallest 1, 2 or 5 times a power of ten that is at least `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(k * power for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
@@ -254,9 +254,14 @@ def paint_dots(plot: DotPlot) -> Frames:
     Raises:
         UsageError: as `lay_out_dots`.
     """
+    return paint_drawing(lay_out_dots(plot))
+
+
+def paint_drawing(plan: Drawing) -> Frames:
+    """Draw texts, lines and dots of a layout at twice its size, uint8 [height,width,3]."""
     from PIL import Image, ImageDraw, ImageFont
 
-    plan, zoom = lay_out_dots(plot), _ZOOM * _FINER
+    zoom = _ZOOM * _FINER
     image = Image.new("RGB", (plan.width * zoom, plan.height * zoom), plan.ground)
     pen = ImageDraw.Draw(image)
     for line in plan.lines:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from vpbench.api.errors import MissingDependency
 from vpbench.api.types import Frames
+from vpbench.render.curves import CurvePlot, lay_out_curves
 from vpbench.render.dots import DotPlot, dashes, lay_out_dots, outline
 from vpbench.render.grid import Dot, Drawing, Sheet, cell_pixels, lay_out
 from vpbench.render.keypoints import places, point_colour, point_radius
@@ -32,7 +33,7 @@ def check_vector() -> None:
 
 
 def vector_bytes(
-    sheet: Sheet | DotPlot, kind: Literal["pdf", "svg"], dpi: int | None = None
+    sheet: Sheet | DotPlot | CurvePlot, kind: Literal["pdf", "svg"], dpi: int | None = None
 ) -> bytes:
     """A sheet or plot as a PDF or SVG file; the same bytes each time.
 
@@ -47,7 +48,7 @@ def vector_bytes(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    plan = lay_out(sheet) if isinstance(sheet, Sheet) else lay_out_dots(sheet)
+    plan = _laid_out(sheet)
     inches = 1 / (dpi or _DPI)
     smaller = _DPI * inches  # letters shrink with all the rest
     settings: dict[Any, Any] = {
@@ -68,6 +69,12 @@ def vector_bytes(
         nothing = {"CreationDate": None} if kind == "pdf" else {"Date": None}
         figure.savefig(buffer, format=kind, dpi=_DPI, metadata=nothing)
     return buffer.getvalue()
+
+
+def _laid_out(sheet: Sheet | DotPlot | CurvePlot) -> Drawing:
+    if isinstance(sheet, Sheet):
+        return lay_out(sheet)
+    return lay_out_dots(sheet) if isinstance(sheet, DotPlot) else lay_out_curves(sheet)
 
 
 def _draw(axes: Any, plan: Drawing, smaller: float) -> None:

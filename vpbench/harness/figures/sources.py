@@ -23,6 +23,7 @@ from vpbench.harness.inputs.task_data import BATCH, TaskData
 from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
 from vpbench.harness.prediction.shards import predict_items, read_shard
 from vpbench.harness.results.finished_runs import FinishedRun, stored_run
+from vpbench.render.curves import CurvePlot
 from vpbench.render.dots import DotPlot
 from vpbench.render.grid import Sheet
 
@@ -81,7 +82,7 @@ class Figure:
     """A figure, ready to be drawn: file stem -> sheet, and what it shows."""
 
     name: str
-    sheets: Mapping[str, Sheet | DotPlot]
+    sheets: Mapping[str, Sheet | DotPlot | CurvePlot]
     record: dict[str, Any]
 
 

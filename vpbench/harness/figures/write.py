@@ -12,7 +12,8 @@ from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
 from vpbench.core.tasks import Task
 from vpbench.harness.figures.sources import Figure
-from vpbench.render.dots import DotPlot, paint_dots
+from vpbench.render.curves import CurvePlot, lay_out_curves
+from vpbench.render.dots import DotPlot, paint_dots, paint_drawing
 from vpbench.render.grid import Sheet, paint
 
 Format = Literal["png", "pdf", "svg"]
@@ -46,7 +47,7 @@ class Style:
     titles: bool = True
     dpi: int | None = None
 
-    def of(self, sheet: Sheet | DotPlot) -> Sheet | DotPlot:
+    def of(self, sheet: Sheet | DotPlot | CurvePlot) -> Sheet | DotPlot | CurvePlot:
         """The sheet or plot in this style."""
         styled = replace(sheet, background=self.background)
         return styled if self.titles else replace(styled, title="", note="")
@@ -93,7 +94,7 @@ def write_figure(
     return record
 
 
-def _bytes(sheet: Sheet | DotPlot, kind: Format, dpi: int | None) -> bytes:
+def _bytes(sheet: Sheet | DotPlot | CurvePlot, kind: Format, dpi: int | None) -> bytes:
     if kind != "png":
         from vpbench.render.vector import vector_bytes
 
@@ -104,7 +105,12 @@ def _bytes(sheet: Sheet | DotPlot, kind: Format, dpi: int | None) -> bytes:
 
     buffer = io.BytesIO()
     printed: dict[str, Any] = {} if dpi is None else {"dpi": (dpi, dpi)}
-    pixels = paint(sheet) if isinstance(sheet, Sheet) else paint_dots(sheet)
+    if isinstance(sheet, Sheet):
+        pixels = paint(sheet)
+    elif isinstance(sheet, DotPlot):
+        pixels = paint_dots(sheet)
+    else:
+        pixels = paint_drawing(lay_out_curves(sheet))
     Image.fromarray(pixels).save(buffer, format="PNG", **printed)
     return buffer.getvalue()
 

@@ -19,6 +19,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.resolve import expand
 from vpbench.harness.inputs.task_data import absolute
 from vpbench.harness.results.apart import between
+from vpbench.harness.results.curves import curves_json
 from vpbench.harness.results.finished_runs import (
     FinishedRun,
     Key,
@@ -64,6 +65,7 @@ class _Query:
     failed: Mapping[str, str]
     folders: Collection[Path]
     versus: MethodRef | None
+    curves: bool
 
 
 def compare(
@@ -76,6 +78,7 @@ def compare(
     failed: Mapping[str, str] | None = None,
     folders: Collection[Path] = (),
     versus: MethodRef | None = None,
+    curves: bool = False,
 ) -> Comparison:
     """One group for each task and number of frames, that of the task's own horizon first.
 
@@ -89,6 +92,7 @@ def compare(
         failed: methods that have failed just now, with the reason: a dash stands for them.
         folders: runs that go before others of the same method and seeds.
         versus: the row that all others are compared with besides.
+        curves: also metrics over time.
 
     Raises:
         UnknownName: a method that is not installed and has no run, a subset that no run has, a
@@ -106,6 +110,7 @@ def compare(
         failed or {},
         folders,
         versus,
+        curves,
     )
     comparison = Comparison()
     stored = _tasks(query)
@@ -342,6 +347,8 @@ def _group(
         chosen = canonical(query.versus, query.registry, size, preset)
         if chosen in [row.name for row in rows]:
             group["versus"] = versus(chosen, rows, shown, frames, columns)
+    if query.curves:
+        group["curves"] = curves_json(rows, frames, columns)
     recognition = recognition_json(rows, shown, frames, columns)
     if recognition:
         group["recognition"] = recognition

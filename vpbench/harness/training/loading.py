@@ -19,11 +19,16 @@ from vpbench.core.stages import StageNode
 def make_slots(method: ResolvedMethod, info: TaskInfo, registry: Registry) -> dict[str, Any]:
     """The components of a method, untrained."""
     return {
-        slot: _make_component(part, info, registry) for slot, part in sorted(method.slots.items())
+        slot: make_component(part, info, registry) for slot, part in sorted(method.slots.items())
     }
 
 
-def _make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry) -> Any:
+def make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry) -> Any:
+    """One component, untrained.
+
+    Raises:
+        MethodFailed: its constructor raised.
+    """
     factory = registry.factory("component", part.registered)
     try:
         component = factory(info, dict(part.params), part.space)

@@ -49,6 +49,14 @@ class Motion(_MotionMetric):
             "still": STILL if self._recipe == "static" else None,
         }
 
+    def _keep(self, feature: Feature) -> Feature:
+        one = feature[None]
+        if self._recipe == "static":
+            return extract.mean_speed(one).astype(np.float32)
+        if self._recipe == "warp":
+            return extract.warping(one).astype(np.float32)
+        return extract.speeds(one)[0].astype(np.float32)
+
     def _distance(
         self, fake: Rows, real: Rows, in_fake: Sequence[str], in_real: Sequence[str]
     ) -> float | None:
@@ -65,13 +73,11 @@ class Motion(_MotionMetric):
         return Figures(self._between(predicted.mean, true.mean), left)
 
     def _of(self, rows: Rows) -> Floats:
-        """What is averaged over clips, [n,k]."""
-        features: Feature = np.asarray(rows, dtype=np.float32)
+        """What is averaged over clips, [n,k], of what `_keep` keeps."""
+        kept = np.asarray(rows, dtype=np.float64)
         if self._recipe == "static":
-            return (extract.mean_speed(features) < STILL).astype(np.float64)[:, None]
-        if self._recipe == "warp":
-            return extract.warping(features)[:, None]
-        return np.cumsum(extract.speeds(features), axis=1)
+            return (kept < STILL).astype(np.float64)
+        return kept if self._recipe == "warp" else np.cumsum(kept, axis=1)
 
     def _between(self, fake: Floats, real: Floats) -> float:
         if self._recipe == "static":
@@ -103,6 +109,9 @@ class MotionMmd(_MotionMetric):
             "kernel": "(sum-sqrt-pq/2+1)^3",
             "test": f"swaps-of-pairs-2^{SWAP_BITS}, permutations-{PERMUTATIONS}",
         }
+
+    def _keep(self, feature: Feature) -> Feature:
+        return extract.tracked(feature[None])[0].astype(np.float32)
 
     def _distance(
         self, fake: Rows, real: Rows, in_fake: Sequence[str], in_real: Sequence[str]
@@ -150,5 +159,5 @@ def _maybe(
 
 def _roots(rows: Rows) -> Floats:
     """Roots of the histograms, so scaled that x.y / d is their overlap."""
-    shares = extract.tracked(np.asarray(rows, dtype=np.float32))
+    shares = np.asarray(rows, dtype=np.float64)
     return np.sqrt(shares * shares.shape[1] / 2)
