@@ -84,7 +84,8 @@ class OwnSource:
     """A file that users download themselves, because nobody publishes its hash.
 
     Nothing is fetched: the user puts the file into the folder VPBENCH_WEIGHTS. Its hash is recorded
-    when it is first used, and another file under that name is refused from then on.
+    when it is first used, and another file under that name is refused from then on. For metrics
+    only, whose fingerprint holds what the file contains; the id of a run holds the published hash.
 
     Attributes:
         url: where its publisher offers it.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vpbench.api.types import Frames, Score
-from vpbench.metrics.frames import FrameMetric, ClipRecord
+from vpbench.metrics.frames import FrameMetric, Record
 from vpbench.metrics.specs import DIVERSITY
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ class Diversity(FrameMetric):
         """As of all metrics of frames, without a value a sample: pairs have one."""
         return replace(super().result(), samples={})
 
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> ClipRecord:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         count, frames = fake.shape[:2]
         if count < 2:
             few = "1 sample a clip, diversity needs 2 or more: run with --samples 2"
-            return ClipRecord([None], [[None] * frames], reason=few)
+            return Record([None], [[None] * frames], reason=few)
         pairs = count * (count - 1) // 2
         scale = 100 / 255 / (pairs * real[0].size)
         curve = [scale * total_difference(fake[:, t]) for t in range(frames)]
-        return ClipRecord([sum(curve) / frames], [[*curve]])
+        return Record([sum(curve) / frames], [[*curve]])
 
 
 def total_difference(values: Frames) -> int:

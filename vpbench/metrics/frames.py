@@ -28,7 +28,7 @@ _Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ClipRecord:
+class Record:
     """One clip: a value a sample, and one for each of its frames.
 
     Attributes:
@@ -65,7 +65,7 @@ class FrameMetric(ABC):
             raise UsageError(f"{self.spec.name} has no parameters, got {others}.")
         self._recipe = str(recipe)
         self._best = int(self._recipe[4:]) if self._recipe.startswith("best") else 0
-        self._clips: dict[str, ClipRecord] = {}
+        self._clips: dict[str, Record] = {}
 
     def update(self, fake: Frames | None, real: Frames | None, clip: ClipInfo) -> None:
         """Add one clip.
@@ -129,7 +129,7 @@ class FrameMetric(ABC):
         """All settings that can move the value."""
 
     @abstractmethod
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> ClipRecord:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         """The figures of one checked clip."""
 
 
@@ -159,7 +159,7 @@ class Psnr(FrameMetric):
             "samples": of_samples(self._best),
         }
 
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> ClipRecord:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         squares = np.stack([_squared_errors(sample, real) for sample in fake])
         size = math.prod(real.shape[1:])
         curves = [[_decibel(int(v), size) for v in sample] for sample in squares]
@@ -168,7 +168,7 @@ class Psnr(FrameMetric):
         else:
             samples = [_decibel(int(s.sum()), size * len(s)) for s in squares]
         identical = sum(not s.any() for s in squares)
-        return ClipRecord([*samples], [[*curve] for curve in curves], identical)
+        return Record([*samples], [[*curve] for curve in curves], identical)
 
 
 def _squared_errors(fake: Frames, real: Frames) -> npt.NDArray[np.int64]:
@@ -208,15 +208,15 @@ class Ssim(FrameMetric):
             "samples": of_samples(self._best),
         }
 
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> ClipRecord:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         height, width = real.shape[1:3]
         if min(height, width) < _WINDOW:
             # Others of a run's metrics have a value for such clips; so this one has none.
             few = f"frames of {width} x {height} px are smaller than its window of {_WINDOW} px"
-            return ClipRecord([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
+            return Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
         curves = np.stack([structural_similarity(sample, real) for sample in fake])
         samples: list[float | None] = [math.fsum(c) / len(c) for c in curves.tolist()]
-        return ClipRecord(samples, curves.tolist())
+        return Record(samples, curves.tolist())
 
 
 _WINDOW = 11
@@ -311,7 +311,7 @@ def of_samples(best: int) -> str:
     return f"expected-best-of-{best}" if best else "mean"
 
 
-def _shares(record: ClipRecord, best: int, down: bool) -> list[float] | None:
+def _shares(record: Record, best: int, down: bool) -> list[float] | None:
     """Share of each sample in the clip's value; None where there is no value.
 
     Of S samples from the worst to the best, number i (from 1) is the best of C(i-1, N-1) of the
@@ -346,7 +346,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def _reason(records: Sequence[ClipRecord], best: int) -> str | None:
+def _reason(records: Sequence[Record], best: int) -> str | None:
     """Why there is no value, or how many clips and samples equal the real ones."""
     if not records:
         return "no clips"

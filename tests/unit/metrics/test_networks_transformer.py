@@ -16,6 +16,8 @@ from vpbench.metrics.weights import convert
 from vpbench.metrics.weights.fetch import fetch
 from vpbench.metrics.weights.weight_file import weight_file
 
+pytestmark = pytest.mark.e2e
+
 SMALL = tr.Size(dim=32, depth=2, heads=4, hidden=128, patch=56)
 
 

@@ -1,4 +1,4 @@
-"""Our distances against the programs of those who published them, where these are installed."""
+"""Distances and networks against the programs of their publishers, where these are installed."""
 
 import importlib.util
 from pathlib import Path
@@ -49,3 +49,30 @@ def test_the_frechet_distance_is_fvmds_but_for_what_that_adds():
     assert theirs(x, y) == pytest.approx(frechet(x, y), rel=1e-4)
     assert theirs(x, x) == pytest.approx(-2 * 12 * 1e-5, rel=1e-3)
     assert frechet(x, x) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_vjepas_networks_have_the_tensors_of_its_own_program():
+    import torch
+
+    pytest.importorskip("vjepa.models", reason="vjepa is not installed")
+    from vjepa.models import attentive_pooler, vit_huge
+
+    from vpbench.metrics.networks import transformer
+
+    with torch.device("meta"):
+        ours = transformer.VJepa(transformer.VITH16)
+        encoder = vit_huge(num_frames=16, tubelet_size=2, uniform_power=True)
+        probe = attentive_pooler.AttentiveClassifier(
+            embed_dim=1280, num_heads=16, depth=1, num_classes=174
+        )
+    pairs = ((ours.encoder, encoder), (ours.pooler, probe.pooler))
+    for mine, theirs in pairs:
+        shapes = [{k: tuple(v.shape) for k, v in n.state_dict().items()} for n in (mine, theirs)]
+        assert shapes[0] == shapes[1]
+    for mine, theirs in ((ours.encoder, encoder), (ours.pooler, probe.pooler)):
+        eps = [
+            [m.eps for m in net.modules() if isinstance(m, torch.nn.LayerNorm)]
+            for net in (mine, theirs)
+        ]
+        assert eps[0] == eps[1]

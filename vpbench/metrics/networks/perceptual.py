@@ -16,7 +16,7 @@ import numpy as np
 from vpbench.api.errors import Corrupt, HashMismatch, MissingDependency
 from vpbench.api.types import Frames, TaskInfo
 from vpbench.core.hashing import file_sha256
-from vpbench.metrics.frames import ClipRecord, FrameMetric, of_samples
+from vpbench.metrics.frames import FrameMetric, Record, of_samples
 from vpbench.metrics.networks.specs import LPIPS
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ class Lpips(FrameMetric):
             "samples": of_samples(self._best),
         }
 
-    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> ClipRecord:
+    def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         height, width = real.shape[1:3]
         if min(height, width) < _SMALLEST[self._net]:
             few = f"frames of {width} x {height} px are smaller than {_SMALLEST[self._net]} px"
-            return ClipRecord([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
+            return Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
         net = _network(self._net, self._path, self._device)
         curves = [distances(net, sample, real, self._device) for sample in fake]
-        return ClipRecord([math.fsum(c) / len(c) for c in curves], [[*c] for c in curves])
+        return Record([math.fsum(c) / len(c) for c in curves], [[*c] for c in curves])
 
 
 def distances(net: Any, fake: Frames, real: Frames, device: str = "cpu") -> list[float]:
