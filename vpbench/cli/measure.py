@@ -129,7 +129,7 @@ def measure(
     wanted = wanted_metrics(options.split_names(metrics), plugins, classes=0)
     chosen = with_protocol(Sampling(**sampling), protocol)
     with Progress("measuring") as progress:
-        fetch_metric_weights([w.spec for w in wanted], paths, progress)
+        fetch_metric_weights([f for w in wanted for f in w.weights], paths, progress)
         first, second = (open_side(x, paths, fresh=recompute) for x in (real, fake))
         result = work(
             first, second, wanted, chosen, plugins, paths, progress, workers=workers, device=device

@@ -69,7 +69,9 @@ def execute(
         click.echo("Nothing was started.", err=True)
         return 130
     with Progress() as progress:
-        absent = fetch_metric_weights([w.spec for w in wanted], opened.paths, progress)
+        absent = fetch_metric_weights(
+            [f for w in wanted for f in w.weights], opened.paths, progress
+        )
         fits = any(s.origin == "to fit" for r in plan.runs for s in r.stages)
         needed = [s for s in SPLITS if (until != "fit" if s == "test" else fits)]
         preprocess_clips(opened.task_data, needed, chosen.workers, progress)

@@ -95,12 +95,18 @@ def _print_list(rows: list[KnownWeights], items: list[dict[str, Any]]) -> None:
         left = f" {item['name']:{wide}}  {_size(row.file):>12}  {here:8}"
         style = "" if item["path"] else "dim"
         beside(left, [item["licence"], f"used by {used_by}"], len(left), style=style)
-    prefixes = [row.file.name for row in rows if not row.file.pinned]
+    own = [row.file.name for row in rows if row.file.own is not None]
+    prefixes = [row.file.name for row in rows if not row.file.pinned and row.file.own is None]
     if prefixes:
         click.echo(
             "Published with 8 digits of their hash; the rest is pinned at the first download:"
         )
         click.echo(f"  {', '.join(prefixes)}")
+    if own:
+        click.echo(
+            "Published without a hash, so not downloaded; put your own into VPBENCH_WEIGHTS:"
+        )
+        click.echo(f"  {', '.join(own)}")
 
 
 def _owner(owner: Owner) -> str:
@@ -110,8 +116,12 @@ def _owner(owner: Owner) -> str:
 
 
 def _size(file: WeightFile) -> str:
-    """What is downloaded, as people write it: "54 kB", "47 MB", "about 575 MB"."""
+    """What is downloaded, as people write it: "54 kB", "47 MB", "about 575 MB", "2.0 GB"."""
     size = file.download
+    if not size:
+        return "size unknown"
+    if size >= 1e9:
+        return f"{'' if file.size_known else 'about '}{size / 1e9:.1f} GB"
     text = f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
     return text if file.size_known else f"about {text}"
 

@@ -44,6 +44,7 @@ BUILTIN_MODULES = (
     "vpbench.kit.parts.specs:BUILTIN",
     "vpbench.metrics.specs:BUILTIN",
     "vpbench.metrics.video_specs:BUILTIN",
+    "vpbench.metrics.networks.specs:BUILTIN",
     "vpbench.metrics.motion.specs:BUILTIN",
     "vpbench.metrics.action.specs:BUILTIN",
     "vpbench.data.specs:BUILTIN",

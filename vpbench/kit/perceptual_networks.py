@@ -109,12 +109,33 @@ def efficientnet_lite0(path: Path | str, strides: Sequence[int] = (2, 4, 8)) -> 
     wanted = sorted(set(strides))
     if not wanted or not {*wanted} <= {*_STRIDES}:
         raise UsageError(f"strides={list(strides)} must be of {', '.join(map(str, _STRIDES))}.")
+    model = whole_efficientnet_lite0(path)
+    stem = nn.Sequential(*_folded(model.conv_stem, model.bn1))
+    blocks = [_folded_block(block) for block in model.blocks]
+    ends = [int(_STRIDES[s].partition(".")[2]) + 1 for s in wanted]
+    parts = [nn.Sequential(*blocks[a:b]) for a, b in pairwise([0, *ends])]
+    parts[0] = nn.Sequential(stem, *parts[0])
+    half = (0.5, 0.5, 0.5)
+    layers = [f"stride{s}" for s in wanted]
+    return FeatureNetwork("efficientnet-lite0", layers, parts, wanted[-1], half, (2.0, 2.0, 2.0))
+
+
+def whole_efficientnet_lite0(path: Path | str) -> Any:
+    """EfficientNet-Lite0 as timm builds it, with its classifier, in evaluation mode.
+
+    Args:
+        path: the converted file of the weights `efficientnet-lite0`.
+
+    Raises:
+        Corrupt: the file holds no EfficientNet-Lite0.
+        MissingWeights: there is no file.
+    """
     from timm.models import create_model
 
     with torch.device("meta"):  # nothing is drawn at random
         model: Any = create_model("tf_efficientnet_lite0", pretrained=False)
     state: Mapping[str, Tensor] = model.state_dict()
-    arrays = _read(path)
+    arrays = read_weights(path)
     # the file has its publisher's names, in the order of timm's
     for (name, place), (theirs, array) in zip(state.items(), arrays.items(), strict=False):
         if place.shape != array.shape:
@@ -127,15 +148,7 @@ def efficientnet_lite0(path: Path | str, strides: Sequence[int] = (2, 4, 8)) -> 
             f"{path} holds no EfficientNet-Lite0: {len(arrays)} tensors, not {len(state)}."
         )
     model.load_state_dict(dict(zip(state, arrays.values(), strict=True)), assign=True)
-    model.eval()
-    stem = nn.Sequential(*_folded(model.conv_stem, model.bn1))
-    blocks = [_folded_block(block) for block in model.blocks]
-    ends = [int(_STRIDES[s].partition(".")[2]) + 1 for s in wanted]
-    parts = [nn.Sequential(*blocks[a:b]) for a, b in pairwise([0, *ends])]
-    parts[0] = nn.Sequential(stem, *parts[0])
-    half = (0.5, 0.5, 0.5)
-    layers = [f"stride{s}" for s in wanted]
-    return FeatureNetwork("efficientnet-lite0", layers, parts, wanted[-1], half, (2.0, 2.0, 2.0))
+    return model.eval()
 
 
 def _folded(conv: nn.Conv2d, norm: Any) -> tuple[nn.Conv2d, nn.Module]:
@@ -174,7 +187,7 @@ def _vgg(
     wanted = [k for k in known if k in layers]
     if not wanted:
         raise UsageError(f"{name} without layers measures nothing.")
-    arrays, caffe = _read(path), preprocessing == "caffe"
+    arrays, caffe = read_weights(path), preprocessing == "caffe"
     parts: list[nn.Module] = []
     part: list[nn.Module] = []
     place, channels = 0, 3  # place among torchvision's `features`
@@ -208,8 +221,13 @@ def _conv(
     return conv
 
 
-def _read(path: Path | str) -> dict[str, Tensor]:
-    """Tensors of a converted file, in the order of the file that they came from."""
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Tensors of a converted file, in the order of the file that they came from.
+
+    Raises:
+        Corrupt: it is not a complete safetensors file.
+        MissingWeights: there is no file.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():

@@ -3,8 +3,8 @@
 key: the extractor's fingerprint (weights, recipe, dtype, batch), and sha256 of the shape and the
 bytes of the clip's frames.
 
-A feature is float32 [dim]. It depends on the clip and the extractor only, because every forward
-pass has exactly the extractor's batch shape.
+A feature is float32 [dim], or [T,dim] where each frame has one. It depends on the clip and the
+extractor only, because every forward pass has exactly the extractor's batch shape.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vpbench.core.hashing import canonical_json, digest
 from vpbench.core.shipped import shipped_bytes
 
 Feature = npt.NDArray[np.float32]
-"""float32 [dim], or [n,dim] of several clips."""
+"""float32 [dim] or, where each frame has one, [T,dim]; with n in front of several clips."""
 
 Distance = Callable[[Feature, Feature, Sequence[str], Sequence[str]], float | None]
 """Of two sets of features, [n,dim] and [m,dim], and the clusters of their rows."""
@@ -62,7 +62,10 @@ class FeatureExtractor(Protocol):
     def min_frames(self) -> int: ...  # noqa: D102
 
     def __call__(self, clips: Frames, names: Sequence[str] | None = None) -> Feature:
-        """uint8 [batch,T,H,W,3] -> float32 [batch,dim]; `names` are for errors."""
+        """uint8 [batch,T,H,W,3] -> float32 [batch,dim] or, of each frame, [batch,T,dim].
+
+        `names` are for errors.
+        """
         ...
 
     def fingerprint(self) -> Mapping[str, Value | None]:
@@ -282,7 +285,8 @@ class FeatureQueue:
         except (ValueError, RuntimeError) as error:
             listed = ", ".join(repr(name) for name in names)
             raise VpbenchError(f"{extractor.name} failed on the clips {listed}: {error}") from error
-        if values.shape != (extractor.batch, extractor.dim):
+        ends = (values.shape[0], values.shape[-1]) if values.ndim in (2, 3) else None
+        if ends != (extractor.batch, extractor.dim):
             raise VpbenchError(
                 f"{extractor.name} made features of shape {list(values.shape)}, "
                 f"they must be [{extractor.batch},{extractor.dim}]."
@@ -396,4 +400,4 @@ def _stack(features: Mapping[str, Feature], clips: Sequence[str]) -> Feature:
 
 
 def _usable(value: npt.NDArray[Any]) -> bool:
-    return value.ndim == 1 and value.dtype == np.float32 and bool(np.isfinite(value).all())
+    return value.ndim in (1, 2) and value.dtype == np.float32 and bool(np.isfinite(value).all())

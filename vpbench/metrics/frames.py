@@ -108,7 +108,8 @@ class FrameMetric(ABC):
         None, with a `reason`, where a clip has no value; `n` counts the clips of the mean.
         """
         records = [(key, self._clips[key]) for key in sorted(self._clips)]
-        shares = {key: _shares(record, self._best) for key, record in records}
+        down = self.spec.direction == "down"
+        shares = {key: _shares(record, self._best, down) for key, record in records}
         per_clip = {key: _weighted(record.samples, shares[key]) for key, record in records}
         known = [v for v in per_clip.values() if v is not None]
         return Score(
@@ -155,7 +156,7 @@ class Psnr(FrameMetric):
             "data_range": 255,
             "clip": "mean-of-frame-psnr" if self._recipe == "frames" else "psnr-of-mean-mse",
             "identical": "half-a-grey-level-in-one-value",
-            "samples": _of_samples(self._best),
+            "samples": of_samples(self._best),
         }
 
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
@@ -204,7 +205,7 @@ class Ssim(FrameMetric):
             "covariance": "population",
             "region": "valid",
             "channels": "mean",
-            "samples": _of_samples(self._best),
+            "samples": of_samples(self._best),
         }
 
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
@@ -305,16 +306,16 @@ def _decibel(squares: int, size: int) -> float:
     return 10 * math.log10(255 * 255 * size / (squares or 0.25))
 
 
-def _of_samples(best: int) -> str:
+def of_samples(best: int) -> str:
     """How samples become one value, in fingerprints."""
     return f"expected-best-of-{best}" if best else "mean"
 
 
-def _shares(record: Record, best: int) -> list[float] | None:
+def _shares(record: Record, best: int, down: bool) -> list[float] | None:
     """Share of each sample in the clip's value; None where there is no value.
 
-    Of S samples in ascending order, number i (from 1) is the best of C(i-1, N-1) of the C(S, N)
-    choices of N.
+    Of S samples from the worst to the best, number i (from 1) is the best of C(i-1, N-1) of the
+    C(S, N) choices of N.
     """
     values = record.samples
     if any(value is None for value in values):
@@ -323,7 +324,7 @@ def _shares(record: Record, best: int) -> list[float] | None:
         return [1 / len(values)] * len(values)
     if len(values) < best:
         return None
-    order = sorted(range(len(values)), key=lambda s: values[s] or 0.0)
+    order = sorted(range(len(values)), key=lambda s: values[s] or 0.0, reverse=down)
     shares = [0.0] * len(values)
     for i, s in enumerate(order):
         shares[s] = math.comb(i, best - 1) / math.comb(len(values), best)

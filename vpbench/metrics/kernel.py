@@ -1,12 +1,12 @@
-"""Kernel distance of two sets of features: the unbiased squared MMD with a cubic kernel.
+"""Kernel distance of two sets of features: the unbiased squared MMD with a polynomial kernel.
 
-k(x, y) = (x.y / d + 1)^3, averaged over pairs of rows of one set and over pairs across the sets.
-Only pairs of different clusters count: never a row with itself, nor a predicted clip with the real
-one that it was made for, nor two clips of one person. Such pairs resemble each other whatever the
-sets are; with them in the mean across the sets, the truth itself would come out below 0. For sets
-without clusters in common this is the usual full U-statistic, for paired sets equation 4 of Gretton
-et al. Its mean is 0 for two samples of one distribution at any number of clips, so half of such
-values are negative, and they stay so.
+k(x, y) = (x.y / d + 1)^3 unless another is given, averaged over pairs of rows of one set and over
+pairs across the sets. Only pairs of different clusters count: never a row with itself, nor a
+predicted clip with the real one that it was made for, nor two clips of one person. Such pairs
+resemble each other whatever the sets are; with them in the mean across the sets, the truth itself
+would come out below 0. For sets without clusters in common this is the usual full U-statistic, for
+paired sets equation 4 of Gretton et al. Its mean is 0 for two samples of one distribution at any
+number of clips, so half of such values are negative, and they stay so.
 
 Sources: Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012, equations 3 and 4; Binkowski et
 al., "Demystifying MMD GANs", ICLR 2018, section 4 (the kernel); Unterthiner et al., "Towards
@@ -106,6 +106,26 @@ def permutation_p(
     return KernelSums.of(x, y, clusters_x, clusters_y, test=True).p(permutations)
 
 
+@dataclass(frozen=True)
+class Polynomial:
+    """The kernel (x.y / d + offset)^degree of rows of d numbers."""
+
+    degree: int = 3
+    offset: float = 1.0
+
+    def of(self, products: Floats) -> Floats:
+        """Kernel values of products x.y / d."""
+        base = products + self.offset
+        values = base * base
+        for _ in range(self.degree - 2):
+            values *= base
+        return values
+
+
+CUBIC = Polynomial()
+"""The kernel of KID and KVD."""
+
+
 @dataclass(frozen=True, eq=False)
 class KernelSums:
     """Sums of kernel values over pairs of different clusters: all that the distance needs.
@@ -119,6 +139,7 @@ class KernelSums:
         to_y: [n+m], the same with rows of y.
         size: mean absolute kernel value.
         swapped: numerator of the distance for each swap of pairs, where there are only pairs.
+        kernel: the kernel.
     """
 
     n: int
@@ -130,6 +151,7 @@ class KernelSums:
     to_y: Floats
     size: float
     swapped: Floats | None
+    kernel: Polynomial = CUBIC
 
     @classmethod
     def of(
@@ -140,6 +162,7 @@ class KernelSums:
         clusters_y: Sequence[str] | None = None,
         *,
         test: bool = False,
+        kernel: Polynomial = CUBIC,
     ) -> KernelSums:
         """Sum in one pass over the kernel matrix; with `test`, what the p-value needs as well."""
         first, second = ordered(x, "first", clusters_x), ordered(y, "second", clusters_y)
@@ -153,7 +176,7 @@ class KernelSums:
         side = np.zeros((len(rows), 2))
         side[:n, 0] = side[n:, 1] = 1.0
         sums, total = np.zeros((len(rows), 2)), 0.0
-        for start, values in _kernel_blocks(rows, codes):
+        for start, values in _kernel_blocks(rows, codes, kernel):
             own, beyond = slice(start, start + len(values)), slice(start + len(values), None)
             below = values[:, len(values) :]
             sums[own] += values @ side[start:]
@@ -163,7 +186,8 @@ class KernelSums:
                 swaps.add(start, values)
         to_x, to_y = np.ascontiguousarray(sums.T)
         swapped = None if swaps is None else swaps.values()
-        return cls(n, m, rows, codes, names, to_x, to_y, total / len(rows) ** 2, swapped)
+        size = total / len(rows) ** 2
+        return cls(n, m, rows, codes, names, to_x, to_y, size, swapped, kernel)
 
     def value(self) -> float | None:
         """The distance of all rows; None without pairs of different clusters."""
@@ -198,7 +222,7 @@ class KernelSums:
             # Swaps keep the numbers of pairs, so numerators say enough; the first swaps nothing.
             tie = _TIE * self.size * len(self.rows) ** 2
             return float(np.mean(self.swapped >= self.swapped[0] - tie))
-        kernel = _kernel_blocks(self.rows, self.codes)
+        kernel = _kernel_blocks(self.rows, self.codes, self.kernel)
         own_x, own_y = self.codes[: self.n], self.codes[self.n :]
         return permuted_p(kernel, own_x, own_y, _TIE * self.size, permutations)
 
@@ -233,12 +257,13 @@ def _codes(first: RowSet, second: RowSet) -> tuple[tuple[str, ...], npt.NDArray[
     return tuple(order), np.array([order[name] for name in own], dtype=np.intp)
 
 
-def _kernel_blocks(rows: Floats, codes: npt.NDArray[np.intp]) -> Iterator[Block]:
+def _kernel_blocks(
+    rows: Floats, codes: npt.NDArray[np.intp], kernel: Polynomial
+) -> Iterator[Block]:
     """The kernel matrix of all rows, 0 within a cluster, some rows at a time; see `Block`."""
     step = max(1, _BLOCK // len(rows))
     for start in range(0, len(rows), step):
         some = slice(start, start + step)
-        base = rows[some] @ rows[start:].T / rows.shape[1] + 1
-        values = base * base * base
+        values = kernel.of(rows[some] @ rows[start:].T / rows.shape[1])
         values[codes[some, None] == codes[start:]] = 0
         yield start, values

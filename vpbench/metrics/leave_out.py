@@ -22,10 +22,13 @@ from vpbench.metrics.frechet import (
 from vpbench.metrics.nuclear import CHUNK, Decomposed, Downdate, orthonormal
 
 FEW = 128
-"""Clusters up to which each has an SVD of its own."""
+"""Clusters up to which each has an SVD of its own, of a matrix of up to `SMALL` rows or columns."""
+
+SMALL = 512
 
 LARGE = 48
-"""Rows of a cluster, of both sets together, above which an SVD of its own is quicker."""
+"""Rows of a cluster, of both sets together, above which an SVD of its own is quicker; of a matrix
+above `SMALL`, a twelfth of its rows or columns."""
 
 
 def leave_one_out(
@@ -66,7 +69,7 @@ def leave_one_out(
     names = sorted(one.members.keys() | two.members.keys())
     known = [n for n in names if one.kept(n) >= 2 and two.kept(n) >= 2]
     product = one.factor @ two.factor.T
-    by = _by_svd if len(known) <= FEW else _by_downdates
+    by = _by_svd if len(known) <= FEW and min(product.shape) <= SMALL else _by_downdates
     norms = by(one, two, product, known)
     values = {
         name: _without(one, two, norm, name, ddof) for name, norm in zip(known, norms, strict=True)
@@ -183,6 +186,8 @@ def _by_svd(one: _Side, two: _Side, product: Floats, names: Sequence[str]) -> li
 def _by_downdates(one: _Side, two: _Side, product: Floats, names: Sequence[str]) -> list[float]:
     """The same from a single SVD."""
     whole = Decomposed.of(product)
+    least = min(product.shape)
+    large = LARGE if least <= SMALL else max(LARGE, least // 12)
     single = [n for n in names if max(len(one.out(n)), len(two.out(n))) <= 1]
     norms: dict[str, float] = {}
     for start in range(0, len(single), CHUNK):
@@ -192,7 +197,7 @@ def _by_downdates(one: _Side, two: _Side, product: Floats, names: Sequence[str])
     for name in names:
         if name in norms:
             continue
-        if len(one.out(name)) + len(two.out(name)) <= LARGE:
+        if len(one.out(name)) + len(two.out(name)) <= large:
             norms[name] = whole.after(one.downdate(name), two.downdate(name))
         else:
             (norms[name],) = _by_svd(one, two, product, [name])

@@ -135,11 +135,17 @@ def _notes(subject: Subject, spec: MethodSpec | ComponentSpec) -> None:
 def _weights(subject: Subject, spec: MethodSpec | ComponentSpec | MetricSpec) -> None:
     for weights in spec.weights:
         try:
-            weight_file(weights)
+            file = weight_file(weights)
         except VpbenchError as error:
             raise _invalid(
                 subject, "weights that can be fetched", error.message, error.fix or ""
             ) from error
+        if file.own is not None and not isinstance(spec, MetricSpec):
+            raise _invalid(
+                subject,
+                "weights with a published hash, which is part of a run's id",
+                f"{weights.name} without one",
+            )
         strange = sorted(set(weights.when) - set(spec.params))
         if strange:
             raise _invalid(subject, "weights that depend on known parameters", strange[0])

@@ -55,15 +55,17 @@ def test_the_list_names_what_plugins_use_and_by_whom(net):
     code, out, _ = run("list")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
-    for name in ("i3d", "vgg19", "raft-small", "spynet-5", "net"):
+    for name in ("i3d", "vgg19", "raft-small", "spynet-5", "net", "alexnet", "inception-fid"):
         assert f" {name} " in out
-    for name in ("lpips-alex", "alexnet", "squeezenet", "vgg16 ", "inception-fid"):
+    for name in ("lpips-alex", "squeezenet"):
         assert f" {name}" not in out  # nothing uses them
     assert "about 575 MB" in out and "toy (toy:TOY)" in out.replace("\n", " ")
     lines = out.splitlines()
     (place,) = (k for k, line in enumerate(lines) if line.startswith(" i3d "))
     assert lines[place + 1].split() == ["used", "by", "action,", "fvd,", "kvd"]
     assert "spynet-5, vgg19" in out  # of which 8 digits are published
+    assert out.endswith("VPBENCH_WEIGHTS:\n  vjepa-vith16, vjepa-vith16-ssv2\n")
+    assert "about 10.4 GB" in out and "size unknown" in out
 
 
 def test_every_plugin_that_needs_a_file_is_named_with_the_parameters(net):
@@ -197,4 +199,5 @@ def test_terms_are_shown_and_agreed_to_before_anything_is_downloaded(monkeypatch
     assert code == 5 and "does not answer" in err
     assert len(asked) == 1 and asked[0].endswith("/models/modelL2_4.t7")
     items = json.loads(run("list", "--json")[1])["items"]
-    assert {i["name"] for i in items if i["terms"]} == {f"spynet-{k}" for k in range(1, 6)}
+    spynet = {f"spynet-{k}" for k in range(1, 6)}
+    assert {i["name"] for i in items if i["terms"]} == {"videomae-v2-g", *spynet}

@@ -1,19 +1,23 @@
 """Weights that users bring themselves, before anything is downloaded."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from weights_server import (
     entry_of,
     get,
     web,
 )
 
+from vpbench.api import OwnSource, WeightSpec
 from vpbench.api.errors import (
     Corrupt,
     HashMismatch,
     MissingDependency,
+    MissingWeights,
     UsageError,
 )
 from vpbench.metrics.video_specs import I3D
@@ -21,7 +25,7 @@ from vpbench.metrics.weights import convert
 from vpbench.metrics.weights.fetch import fetch, locate
 from vpbench.metrics.weights.verify import verify
 from vpbench.metrics.weights.weight_cache import check_cached, record_of
-from vpbench.metrics.weights.weight_file import WeightFile
+from vpbench.metrics.weights.weight_file import WeightFile, weight_file
 
 pytestmark = pytest.mark.usefixtures("online")
 
@@ -110,3 +114,47 @@ def test_a_users_pickle_for_i3d_is_not_executed(cache, own, tmp_path):
     with pytest.raises(Corrupt, match="nothing of it was executed"):
         fetch(I3D, cache, offline=True)
     assert not marker.exists()
+
+
+BROUGHT = WeightSpec(
+    "net",
+    (OwnSource("https://example.org/files/net.pth?dl=1"),),
+    "",
+    "MIT",
+    9,
+    "torch",
+    label="Net",
+)
+
+
+def test_what_has_no_published_hash_is_brought_and_stays_as_it_first_was(cache, own, pth):
+    for offline in (False, True):
+        with pytest.raises(MissingWeights, match="no hash of them is published") as error:
+            fetch(BROUGHT, cache, offline=offline, agreed=True)
+        assert "net.pth?dl=1 and put it into the folder that VPBENCH_WEIGHTS" in str(
+            error.value.fix
+        )
+    (own / "net.pth").write_bytes(pth)
+    path = fetch(BROUGHT, cache)
+    check_cached(weight_file(BROUGHT), path)
+    assert not weight_file(BROUGHT).pinned and record_of(path)["source"] == str(own / "net.pth")
+    out = io.BytesIO()
+    torch.save({"other": torch.zeros(2)}, out)
+    (own / "net.pth").write_bytes(out.getvalue())
+    with pytest.raises(HashMismatch, match="differs from the Net file that was here first"):
+        fetch(BROUGHT, cache)
+    (own / "net.pth").unlink()
+    assert fetch(BROUGHT, cache) == path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": "ab" * 32},
+        {"sources": (OwnSource("https://a.org/x.pth"), "https://a.org/x.pth")},
+        {"format": "zip"},
+    ],
+)
+def test_what_is_brought_is_declared_as_such(changes):
+    with pytest.raises(UsageError, match=r"'net'"):
+        weight_file(replace(BROUGHT, **changes))

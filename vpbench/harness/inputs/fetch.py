@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from vpbench.api.errors import Corrupt, MissingWeights, UsageError
-from vpbench.api.specs import Checkpoint, MetricSpec, Value, WeightSpec
+from vpbench.api.specs import Checkpoint, Value, WeightSpec
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import make_folder, storage
 from vpbench.core.lock import lock_or_wait
@@ -107,9 +107,12 @@ def _fetch_weights(weights: WeightSpec, node: StageNode, paths: Paths, report: R
 
 
 def fetch_metric_weights(
-    metrics: Sequence[MetricSpec], paths: Paths, report: Report
+    needed: Iterable[WeightSpec], paths: Paths, report: Report
 ) -> dict[str, str]:
     """Fetch the weights of metrics that are not here yet.
+
+    Args:
+        needed: the files that the metrics need with their recipes.
 
     Returns:
         Weights name -> why they could not be fetched; the metrics report it when they are scored.
@@ -117,7 +120,7 @@ def fetch_metric_weights(
     from vpbench.metrics.weights.fetch import fetch
 
     missing: dict[str, str] = {}
-    for weights in _distinct(w for spec in metrics for w in spec.weights):
+    for weights in _distinct(needed):
         show = _reporter(weights.name, "weights", report)
         try:
             fetch(weights, paths.cache, offline=paths.offline, progress=show)

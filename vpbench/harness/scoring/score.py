@@ -10,7 +10,7 @@ from typing import Any
 
 from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
 from vpbench.api.optional import CachesFeatures
-from vpbench.api.specs import MetricSpec
+from vpbench.api.specs import MetricSpec, WeightSpec
 from vpbench.api.types import Frames
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
 from vpbench.core.hashing import digest
@@ -52,9 +52,17 @@ class Wanted:
         """Whether it may have features of clips that several workers compute side by side."""
         return self.spec.kind == "set" or self.spec.needs_training
 
+    @property
+    def weights(self) -> tuple[WeightSpec, ...]:
+        """The pretrained files that it needs with its recipe."""
+        params = {**self.spec.params, **({"recipe": self.recipe} if self.recipe else {})}
+        return tuple(
+            w for w in self.spec.weights if all(params.get(k) == v for k, v in w.when.items())
+        )
+
     def lacks(self, absent: Collection[str]) -> bool:
         """Whether weights that it needs are among those that are not here."""
-        return any(weights.name in absent for weights in self.spec.weights)
+        return any(weights.name in absent for weights in self.weights)
 
     def suits(self, classes: int) -> bool:
         """Whether a dataset with so many classes can have such a column."""

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,26 @@ def convert_bundle(file: WeightFile, prefix: Path) -> Arrays:
     return prove(file, read_bundle(prefix), "tf-bundle", prefix.name)
 
 
+def convert_part(file: WeightFile, path: Path) -> Arrays:
+    """Arrays of one entry of a PyTorch file; the others, such as an optimiser's, stay on disk.
+
+    Raises:
+        Corrupt: the file does not hold what it should; nothing in it is executed.
+    """
+    import torch
+
+    what, size = path.name, path.stat().st_size
+    try:
+        mapped = zipfile.is_zipfile(path)
+        _check_depth(path if mapped else path.read_bytes())
+        whole = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:
+        raise _refused(what, error) from error
+    if not isinstance(whole, Mapping) or not isinstance(whole.get(file.part), Mapping):
+        raise Corrupt(f"{what} is refused: it has no state dict {file.part!r}.")
+    return prove(file, _tensors(whole[file.part], what, size), "torch", what)
+
+
 def prove(file: WeightFile, arrays: Arrays, form: WeightFormat, what: str) -> Arrays:
     """The arrays under the network's own names, proven where they can be.
 
@@ -117,18 +137,27 @@ def _torch(data: bytes, what: str) -> Arrays:
         _check_depth(data)
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
-        first = str(error).strip().splitlines()[:1]
-        reason = first[0] if first else type(error).__name__
-        raise Corrupt(
-            f"{what} is refused: it is not a plain PyTorch state dict ({reason:.200})."
-        ) from error
+        raise _refused(what, error) from error
+    return _tensors(state, what, len(data))
+
+
+def _refused(what: str, error: Exception) -> Corrupt:
+    first = str(error).strip().splitlines()[:1]
+    reason = first[0] if first else type(error).__name__
+    return Corrupt(f"{what} is refused: it is not a plain PyTorch state dict ({reason:.200}).")
+
+
+def _tensors(state: Any, what: str, size: int) -> Arrays:
+    """The arrays of a state dict from a file of `size` bytes."""
+    import torch
+
     if not isinstance(state, Mapping) or not state:
         raise Corrupt(f"{what} is refused: it is not a plain PyTorch state dict.")
     arrays: Arrays = {}
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise Corrupt(f"{what} is refused: {name!r:.80} is not a tensor.")
-        if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > len(data):
+        if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > size:
             raise Corrupt(f"{what} is refused: {name!r:.80} is not a plain, whole tensor.")
         try:
             arrays[name] = np.asarray(tensor.detach().numpy(), order="C")
@@ -140,15 +169,16 @@ def _torch(data: bytes, what: str) -> Arrays:
     return arrays
 
 
-def _check_depth(data: bytes) -> None:
+def _check_depth(data: bytes | Path) -> None:
     """Refuse a PyTorch file whose pickles nest so deep that they would end the interpreter.
 
     Raises:
         ValueError: they do.
     """
-    pickles: list[bytes] = [data]
-    if zipfile.is_zipfile(io.BytesIO(data)):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    place = io.BytesIO(data) if isinstance(data, bytes) else data
+    pickles: list[bytes] = [data] if isinstance(data, bytes) else []
+    if zipfile.is_zipfile(place):
+        with zipfile.ZipFile(place) as archive:
             pickles = [
                 archive.read(info) for info in archive.infolist() if info.filename.endswith(".pkl")
             ]
@@ -249,9 +279,30 @@ def write(path: Path, arrays: Arrays) -> None:
 
 def content_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     """sha256 of names, types, shapes and little-endian bytes, the same for every source file."""
+    return _content((name, arrays[name]) for name in sorted(arrays))
+
+
+def content_of(path: Path) -> str:
+    """`content_sha256` of a converted file, one array at a time: files may hold gigabytes.
+
+    Raises:
+        Corrupt: it is not a complete safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return _content((name, file.get_tensor(name)) for name in sorted(file.keys()))
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise Corrupt(
+            f"{path.name} is not a complete safetensors file ({error!s:.200})."
+        ) from error
+
+
+def _content(arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> str:
     total = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")
+    for name, stored in arrays:
+        array = np.asarray(stored, order="C")
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         total.update(canonical_json([name, array.dtype.str, array.shape]))
         total.update(array.data if array.ndim else array.tobytes())

