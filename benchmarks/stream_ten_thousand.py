@@ -1,6 +1,7 @@
-"""Memory and time of `vpbench measure` on streams of clips that are drawn when they are read.
+"""Memory and time of `vpbench measure` and `run` on clips that are drawn when they are read.
 
     python benchmarks/stream_ten_thousand.py [--n 1000 10000] [--size 32] [--workers 2] [--json]
+    python benchmarks/stream_ten_thousand.py --run [--n 1000 10000]
     python benchmarks/stream_ten_thousand.py --shards 2000
 
 Real clips are puppets, drawn on the fly (twelve of a drawing: mirrored, and in all orders of the
@@ -34,7 +35,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.api import ClipInfo, DatasetSpec, Frames, MetricSpec, Pose, Problem, TaskInfo
+from vpbench.api import (
+    ClipInfo,
+    DatasetSpec,
+    Frames,
+    MetricSpec,
+    Pose,
+    Problem,
+    TaskInfo,
+    TaskSpec,
+    WindowRule,
+)
 from vpbench.api.specs import Value
 from vpbench.core.paths import Paths
 from vpbench.core.registry import Registry, registry
@@ -48,7 +59,7 @@ from vpbench.harness.training.context import ScoreContext
 from vpbench.metrics.video import Fvd, Kvd
 
 DIM = 400
-PLUGINS = (f"{__file__}:FRECHET", f"{__file__}:KERNEL")
+PLUGINS = tuple(f"{__file__}:{name}" for name in ("FRECHET", "KERNEL", "DATASET"))
 METRICS = ("psnr", "ssim", "motion-mmd", "projected-fvd", "projected-kvd")
 Array = npt.NDArray[Any]
 
@@ -120,6 +131,24 @@ class Stream:
     def verify(self, root: Path | None = None) -> list[Problem]:
         """Nothing is to be found."""
         return []
+
+
+class StreamOfRun(Stream):
+    """The same as the dataset of a run: `stream[n=1000]`."""
+
+    def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
+        super().__init__(int(options.get("n", 1000)), RUN_SIZE)
+
+
+RUN_SIZE = 32
+DATASET = StreamOfRun.spec = DatasetSpec(
+    "stream",
+    f"{__file__}:StreamOfRun",
+    "puppets drawn on the fly",
+    tasks=(TaskSpec("stream", WindowRule(1, 16), RUN_SIZE, native=True),),
+    options={"n": 1000},
+    rendered=True,
+)
 
 
 # metrics -----------------------------------------------------------------------------------------
@@ -259,6 +288,28 @@ def stream(n: int, size: int, workers: int, metrics: Sequence[str]) -> dict[str,
     }
 
 
+def run(n: int, metrics: Sequence[str]) -> dict[str, Any]:
+    """Predict n clips by copying and score them; seconds and MiB of the whole command."""
+    memory = Memory()
+    memory.start()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="vpbench-stream-") as home:
+        words = [sys.executable, "-m", "vpbench", "run", "copy-last"]
+        words += ["--dataset", f"stream[n={n}]", "--no-references", "--workers", "1", "--json"]
+        words += ["--metrics", ",".join(metrics), "--runs", f"{home}/runs"]
+        env = {**os.environ, "VPBENCH_HOME": home}
+        done = subprocess.run(words, check=True, env=env, stdout=subprocess.PIPE)
+    memory.ended.set()
+    (row,) = json.loads(done.stdout)["runs"]
+    return {
+        "n": n,
+        "seconds": round(time.perf_counter() - started, 1),
+        "largest_mib": round(memory.largest, 1),
+        "together_mib": round(memory.together, 1),
+        "values": {name: score["value"] for name, score in row["scores"].items()},
+    }
+
+
 def sharded(n: int, size: int, plugins: Registry) -> dict[str, bool]:
     """Metric -> whether its result has the same bytes from 1, 2 and 7 merged shards."""
     info = TaskInfo("stream", size, 16, 1, None, 0, (), 0, ())
@@ -295,6 +346,7 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--metrics", default=",".join(METRICS))
+    parser.add_argument("--run", action="store_true", help="`vpbench run copy-last` instead")
     parser.add_argument("--shards", type=int, metavar="N", help="compare merged shards of N clips")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -302,12 +354,16 @@ def main() -> None:
     if args.shards:
         print(json.dumps(sharded(args.shards, args.size, registry())))
         return
+    metrics = args.metrics.split(",")
     if len(args.n) == 1:
-        print(json.dumps(stream(args.n[0], args.size, args.workers, args.metrics.split(","))))
+        (n,) = args.n
+        own = run(n, metrics) if args.run else stream(n, args.size, args.workers, metrics)
+        print(json.dumps(own))
         return
     for n in args.n:
         words = [sys.executable, __file__, "--n", str(n), "--size", str(args.size)]
         words += ["--workers", str(args.workers), "--metrics", args.metrics]
+        words += ["--run"] * args.run
         row = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
         if args.json:
             print(json.dumps(row), flush=True)

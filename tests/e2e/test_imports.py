@@ -82,7 +82,8 @@ def test_every_verb_has_help_with_an_example(tmp_path):
     words += [["bundle", "add"], ["bundle", "attest"]]
     words += [["study", v] for v in ("export", "import", "analyse")]
     words += [["recogniser", v] for v in ("train", "list", "publish", "install")]
-    kinds = ("predictions", "sweep", "translation", "ablation", "failures", "limits", "confusion")
+    kinds = ("predictions", "sweep", "translation", "ablation")
+    kinds += ("failures", "limits", "confusion", "curves")
     words += [["figure", v] for v in kinds]
     for verb in words:
         done = vpbench(*verb, "--help", cwd=tmp_path)

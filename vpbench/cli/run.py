@@ -96,7 +96,8 @@ _LONG = 2.0
 
 def _agreed(plan: Any, chosen: RunOptions, *, yes: bool) -> bool:
     """Say what will be trained and for how long; ask on a terminal where that is long."""
-    from vpbench.harness.training.estimate import span, training_estimates
+    from vpbench.core.training_time import span
+    from vpbench.harness.training.estimate import training_estimates
 
     estimates = training_estimates(plan, chosen.device)
     for estimate in estimates:
@@ -307,13 +308,13 @@ def _stage_json(stage: Any, size: int) -> dict[str, Any]:
 
 def _training_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """One line for each stage whose training time is known."""
-    from vpbench.core.training_time import span_text
+    from vpbench.core.training_time import span
 
     lines: dict[str, str] = {}
     for stage in (stage for row in rows for stage in row["stages"]):
         training = stage["training"]
         if training is not None:
-            spans = " or ".join(f"{span_text(h)} on {d}" for d, h in training["hours"].items())
+            spans = " or ".join(f"{span(h)} on {d}" for d, h in training["hours"].items())
             lines[stage["key"]] = (
                 f"{stage['stage']}: {training['steps']:,} steps, about {spans}; "
                 f"{training['gib']:.1f} GiB a step"

@@ -67,9 +67,12 @@ def _trained(
     return spec, node.stage, {k: v for k, v in own.items() if k in stage.params}
 
 
-def span_text(hours: float) -> str:
-    """A time of training as it is printed: "40 min", "7 h", "1,200 h"; two digits at most."""
-    if hours < 1:
-        return f"{max(1, round(hours * 60))} min"
-    digits = max(0, len(str(round(hours))) - 2)
-    return f"{round(hours, -digits):,.0f} h"
+def span(hours: float) -> str:
+    """A time as people say it: "40 s", "53 min", "2.5 h", "48 h", "12 days"."""
+    if hours < 1.5 / 60:
+        return f"{max(1, round(hours * 3600))} s"
+    if hours < 1.5:
+        return f"{round(hours * 60)} min"
+    if hours < 10:
+        return f"{hours:.1f} h"
+    return f"{hours:.0f} h" if hours < 96 else f"{hours / 24:,.0f} days"

@@ -45,12 +45,17 @@ class Diversity(FrameMetric):
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         count, frames = fake.shape[:2]
         if count < 2:
-            few = "1 sample a clip, diversity needs 2 or more: run with --samples 2"
-            return Record([None], [[None] * frames], reason=few)
+            return one_sample(frames)
         pairs = count * (count - 1) // 2
         scale = 100 / 255 / (pairs * real[0].size)
         curve = [scale * total_difference(fake[:, t]) for t in range(frames)]
         return Record([sum(curve) / frames], [[*curve]])
+
+
+def one_sample(frames: int) -> Record:
+    """What a clip without two samples has: no value, and the way to one."""
+    few = "1 sample a clip, diversity needs 2 or more: run with --samples 2"
+    return Record([None], [[None] * frames], reason=few)
 
 
 def total_difference(values: Frames) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vpbench.api.specs import MetricSpec
+from vpbench.metrics.networks.pretrained import ALEXNET
 
 _BEST = ("best3", "best5", "best10", "best20", "best100")
 """Numbers of samples in papers on stochastic prediction."""
@@ -34,7 +37,8 @@ SSIM = MetricSpec(
 DIVERSITY = MetricSpec(
     name="diversity",
     factory="vpbench.metrics.diversity:Diversity",
-    summary="mean difference of the pixels of two samples of one clip; needs --samples 2 or more",
+    summary="mean difference of two samples of one clip, in pixels (@lpips: in LPIPS); needs "
+    "--samples 2 or more",
     kind="clip",
     direction="up",
     unit="%",
@@ -45,5 +49,14 @@ DIVERSITY = MetricSpec(
     },
 )
 
-BUILTIN = (PSNR, SSIM, DIVERSITY)
+DIVERSITY_LPIPS = replace(
+    DIVERSITY,
+    name="diversity-lpips",
+    factory="vpbench.metrics.networks.diversity:LpipsDiversity",
+    summary="mean LPIPS (AlexNet) of two samples of one clip; needs --samples 2 or more",
+    unit="",
+    weights=(ALEXNET,),
+)
+
+BUILTIN = (PSNR, SSIM, DIVERSITY, DIVERSITY_LPIPS)
 """Metrics of this package that look at each predicted clip frame by frame."""

@@ -9,7 +9,7 @@ from vpbench.core.names import MethodRef
 from vpbench.core.registry import registry
 from vpbench.core.resolve import resolve
 from vpbench.core.stages import stage_graph
-from vpbench.core.training_time import DEVICES, span_text, training_time
+from vpbench.core.training_time import DEVICES, span, training_time
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,15 @@ def test_a_plugin_says_what_its_own_stages_cost():
 
 @pytest.mark.parametrize(
     ("hours", "text"),
-    [(0.001, "1 min"), (0.5, "30 min"), (7.4, "7 h"), (123.0, "120 h"), (12_345.0, "12,000 h")],
+    [
+        (0.001, "4 s"),
+        (0.5, "30 min"),
+        (1.49, "89 min"),
+        (2.0, "2.0 h"),
+        (48, "48 h"),
+        (200, "8 days"),
+        (36_000, "1,500 days"),
+    ],
 )
-def test_times_are_printed_with_two_digits(hours, text):
-    assert span_text(hours) == text
+def test_times_as_people_say_them(hours, text):
+    assert span(hours) == text

@@ -17,7 +17,7 @@ from vpbench.core.registry import registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import StageDir
 from vpbench.core.stages import stage_graph
-from vpbench.harness.training.estimate import preset_costs, span, training_estimates
+from vpbench.harness.training.estimate import preset_costs, training_estimates
 
 
 def planned(tmp_path, name="ours[preset=paper]", seeds=(0,), origin="to fit", effort=None):
@@ -132,21 +132,6 @@ def test_nothing_is_said_where_nothing_is_trained(tmp_path):
     assert said(planned(tmp_path, effort={})) == [
         "ours[preset=paper]: trains preset paper: no time is known for it"
     ]
-
-
-@pytest.mark.parametrize(
-    ("hours", "text"),
-    [
-        (0.001, "4 s"),
-        (0.5, "30 min"),
-        (1.49, "89 min"),
-        (2.0, "2.0 h"),
-        (48, "48 h"),
-        (200, "8 days"),
-    ],
-)
-def test_times_as_people_say_them(hours, text):
-    assert span(hours) == text
 
 
 def test_every_preset_of_the_bundled_methods_declares_its_steps():

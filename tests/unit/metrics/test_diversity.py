@@ -1,6 +1,7 @@
 """Diversity of samples against closed forms and against all pairs, one by one."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,3 +62,34 @@ def test_shards_merge_to_the_same_bits(parts):
     rng = np.random.default_rng(1)
     clips = [rng.integers(0, 256, (3, 2, 4, 5, 3), np.uint8) for _ in range(9)]
     assert score(*clips, parts=parts) == score(*clips)
+
+
+class Context:
+    device = "cpu"
+
+    def weights(self, name):
+        return Path(name)
+
+
+def test_the_learned_distance_is_that_of_every_pair(monkeypatch):
+    """With the mean absolute difference of pixels as its network, it is the other metric."""
+    pytest.importorskip("lpips", reason="lpips is not installed")
+    from vpbench.metrics.networks import perceptual
+    from vpbench.metrics.networks.diversity import LpipsDiversity
+
+    def network(*_):
+        return lambda a, b: (a - b).abs().mean((1, 2, 3))
+
+    monkeypatch.setattr(perceptual, "_network", network)
+    fake = np.random.default_rng(2).integers(0, 256, (4, 6, 32, 33, 3), np.uint8)
+    metric = LpipsDiversity(None, {}, Context())
+    info = ClipInfo("c0", 6, 32, 33, None)
+    metric.update(fake, np.zeros_like(fake[0]), info)
+    learned, plain = metric.result(), score(fake)
+    # Pixels in [-1,1] have twice the range of those in [0,1], and plain is in percent.
+    assert learned.value == pytest.approx(plain.value / 50, rel=1e-5)
+    assert learned.per_frame["c0"] == pytest.approx([v / 50 for v in plain.per_frame["c0"]])
+    for frames, said in ((fake[:1], "--samples 2"), (fake[:, :, :30], "smaller than 31 px")):
+        small = LpipsDiversity(None, {}, Context())
+        small.update(frames, frames[0], info)
+        assert small.result().value is None and said in (small.result().reason or "")

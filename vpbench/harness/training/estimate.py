@@ -14,7 +14,7 @@ from vpbench.api.specs import MethodSpec
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.plan import Plan, RunPlan
 from vpbench.core.rundir import read_object
-from vpbench.core.training_time import CORE, GPU, training_time
+from vpbench.core.training_time import CORE, GPU, span, training_time
 
 Basis = Literal["here", "declared", "at least", ""]
 """Measured on this machine; as the plugin declares it; a bound by its steps; not known."""
@@ -57,17 +57,6 @@ class TrainingEstimate:
             time = f"{about} {span(self.hours)} on {self.where}"
         text = f"{what}: {', '.join(part for part in (steps, time) if part)}"
         return text + (f"; --preset {self.other[0]}: {span(self.other[1])}" if self.other else "")
-
-
-def span(hours: float) -> str:
-    """A time as people say it: "40 s", "53 min", "2.5 h", "48 h", "12 days"."""
-    if hours < 1.5 / 60:
-        return f"{max(1, round(hours * 3600))} s"
-    if hours < 1.5:
-        return f"{round(hours * 60)} min"
-    if hours < 10:
-        return f"{hours:.1f} h"
-    return f"{hours:.0f} h" if hours < 96 else f"{hours / 24:.0f} days"
 
 
 def training_estimates(plan: Plan, device: str) -> list[TrainingEstimate]:

@@ -83,13 +83,23 @@ class Lpips(FrameMetric):
         }
 
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
-        height, width = real.shape[1:3]
-        if min(height, width) < _SMALLEST[self._net]:
-            few = f"frames of {width} x {height} px are smaller than {_SMALLEST[self._net]} px"
+        few = self.too_small(real)
+        if few:
             return Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
-        net = _network(self._net, self._path, self._device)
+        net = self.network()
         curves = [distances(net, sample, real, self._device) for sample in fake]
         return Record([math.fsum(c) / len(c) for c in curves], [[*c] for c in curves])
+
+    def too_small(self, real: Frames) -> str:
+        """Why frames are too small for the trunk; "" where they are not."""
+        height, width = real.shape[1:3]
+        least = _SMALLEST[self._net]
+        small = min(height, width) < least
+        return f"frames of {width} x {height} px are smaller than {least} px" if small else ""
+
+    def network(self) -> Any:
+        """The network, one for all metrics of a process."""
+        return _network(self._net, self._path, self._device)
 
 
 def distances(net: Any, fake: Frames, real: Frames, device: str = "cpu") -> list[float]:
