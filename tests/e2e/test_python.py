@@ -116,6 +116,14 @@ def test_methods_run_compare_and_predict_as_the_commands_do(tiny, tmp_path):
     )
     shown = command("compare", "tiny", "copy-last", "--json", cwd=tmp_path).json()
     assert shown == table.json()
+    paired = vpbench.compare(["tiny", "copy-last"], vs="tiny")
+    words = ("compare", "tiny", "copy-last", "--vs", "tiny", "--json")
+    assert command(*words, cwd=tmp_path).json() == paired.json()
+    rows = paired.differences()
+    assert set(rows["vs"]) == {"tiny"} and "copy-last" in set(rows["method"])
+    assert rows["detectable"].notna().any() and table.differences().empty
+    with pytest.raises(UnknownName, match="nobody"):
+        vpbench.compare(["tiny"], vs="nobody")
 
     dataset = vpbench.load_dataset(tiny)
     clips = dataset.clips("test")

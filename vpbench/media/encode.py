@@ -60,13 +60,22 @@ def write_gif(path: str | os.PathLike[str], frames: Frames, fps: float) -> None:
         file.write(b";")
 
 
-def write_mp4(path: str | os.PathLike[str], frames: Frames, fps: float, *, crf: int = _CRF) -> None:
+def write_mp4(
+    path: str | os.PathLike[str],
+    frames: Frames,
+    fps: float,
+    *,
+    crf: int = _CRF,
+    repeatable: bool = False,
+) -> None:
     """Write a clip, uint8 [T,H,W,3], as mp4: H.264 where the encoder is there, else MPEG-4.
 
     Odd sizes grow by a copy of the last row or column.
 
     Args:
         crf: constant rate factor of H.264, 0 to 51; lower is better and larger.
+        repeatable: the same bytes for the same frames, several times slower: x264's assembly reads
+            memory that it has not written, and now and then decides otherwise.
 
     Raises:
         BadData: not uint8 [T,H,W,3].
@@ -83,6 +92,8 @@ def write_mp4(path: str | os.PathLike[str], frames: Frames, fps: float, *, crf: 
     if codec is None:
         raise MissingDependency("PyAV has neither the H.264 nor the MPEG-4 encoder.")
     options = {"crf": str(crf)} if codec == "libx264" else {"qscale": "3"}
+    if repeatable and codec == "libx264":
+        options["x264-params"] = "no-asm=1"
     with (
         _whole(Path(path)) as temporary,
         av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container,

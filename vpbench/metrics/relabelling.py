@@ -187,13 +187,11 @@ def distance_p(
     block, labels = _labels(codes[: len(x)], codes[len(x) :], permutations)
     if min(labels[0].sum(), (1 - labels[0]).sum()) < 2:
         return None
-    rows = np.concatenate([x, y])
+    rows, named = np.concatenate([x, y]), np.array(names, dtype=object)
     values: list[float] = []
     for label in labels:
         first = label[block] == 1
-        sides = ([k for k in range(len(rows)) if first[k] == side] for side in (True, False))
-        one, two = sides
-        value = distance(rows[one], rows[two], [names[k] for k in one], [names[k] for k in two])
+        value = distance(rows[first], rows[~first], [*named[first]], [*named[~first]])
         if value is None and not values:
             return None
         if value is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vpbench.api.errors import UnknownName
-from vpbench.core.schema import CompareJson, RunJson, ScoreJson
+from vpbench.core.schema import CompareJson, DifferenceJson, RunJson, ScoreJson
 
 if TYPE_CHECKING:
     import pandas
@@ -188,6 +188,27 @@ class Table:
             for metric, score in row["scores"].items()
         ]
         return pandas.DataFrame(rows, columns=list(dict.fromkeys(columns)))
+
+    def differences(self) -> pandas.DataFrame:
+        """Paired differences of all rows to the one that `compare(..., vs=)` names.
+
+        One row a method and metric, as `vpbench compare --vs --json` has them; none without `vs`.
+        """
+        import pandas
+
+        fields = DifferenceJson.__annotations__
+        rows = [
+            {
+                "task": group["task"].get("id", ""),
+                "frames": group["frames"],
+                "vs": versus["method"],
+                **pair,
+            }
+            for group in self.content["groups"]
+            if (versus := group.get("versus")) is not None
+            for pair in versus["pairs"]
+        ]
+        return pandas.DataFrame(rows, columns=["task", "frames", "vs", *fields])
 
     def to_latex(self) -> str:
         """Tables for a paper; needs the packages booktabs and xcolor."""

@@ -123,6 +123,7 @@ def compare(
     task: str | None = None,
     metrics: Sequence[str] | None = None,
     preset: str | None = None,
+    vs: str | None = None,
     references: bool = True,
     subsets: Sequence[str] | None = None,
     limit: int | None = None,
@@ -138,6 +139,7 @@ def compare(
         methods: one name or several, as on the command line.
         dataset, task: show only these; None is all that have a run of any of the methods.
         metrics, preset, subsets: as the options of `vpbench compare`.
+        vs: a row that all others are paired with; see `Table.differences`.
         references: show reference rows.
         limit: runs over so many test clips go before others.
         runs: folder of the results; None is ./runs, or VPBENCH_RUNS.
@@ -156,22 +158,24 @@ def compare(
     names = [methods] if isinstance(methods, str) else list(methods)
     try:
         refs, plugins = parse_methods(names)
+        against, more = parse_methods([] if vs is None else [vs])
     except click.ClickException as error:
         raise UsageError(error.format_message()) from error
     chosen = RunOptions(
         preset=preset,
         references=references,
         metrics=None if metrics is None else tuple(metrics),
-        plugins=plugins,
+        plugins=(*plugins, *more),
     )
     paths = user_paths(None if runs is None else os.fspath(runs))
     result: Any = harness.compare(
         refs,
         chosen,
-        registry(plugins),
+        registry(chosen.plugins),
         paths,
         TaskRef(dataset=dataset or "", task=task, limit=limit),
         None if subsets is None else list(subsets),
+        versus=against[0] if against else None,
     )
     if not result.groups:
         raise MissingData(

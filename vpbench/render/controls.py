@@ -52,7 +52,9 @@ def verdict(table: ControlsJson, metric: str) -> str:
 
 def control_markdown(tables: Sequence[tuple[str, ControlsJson]]) -> list[str]:
     """One row a metric, one column a control: its corrected value and p, bold where told apart."""
-    names = list(dict.fromkeys(row["control"] for _, table in tables for row in table["rows"]))
+    # Metrics of single clips lack one; the longest table has them in the right order.
+    longest = max((table["rows"] for _, table in tables), key=len, default=[])
+    names = [row["control"] for row in longest]
     lines = [
         f"| | {' | '.join(markdown(name) for name in names)} |",
         "|---" * (len(names) + 1) + "|",
