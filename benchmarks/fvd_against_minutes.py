@@ -57,10 +57,17 @@ class Point:
     name: str
     preset: str
     device: str
+    threads: int
     minutes: float
     value: float
     low: float
     high: float
+
+    @property
+    def where(self) -> str:
+        """What it was trained on."""
+        cores = "CPU core" if self.threads == 1 else "CPU cores"
+        return "GPU" if self.device == "cuda" else f"{self.threads} {cores}"
 
     @property
     def method(self) -> str:
@@ -116,7 +123,14 @@ def read(
                 continue
             minutes = sum(s["seconds"] for s in trained) / 60
             device = trained[0]["device"].partition(":")[0]
-            point = Point(short_name(name, preset), preset, device, minutes, *value)
+            point = Point(
+                short_name(name, preset),
+                preset,
+                device,
+                max(s["threads"] for s in trained),
+                minutes,
+                *value,
+            )
             if not methods or point.name in methods:
                 points.setdefault((point.name, preset, device), point)
     return sorted(points.values(), key=lambda p: p.minutes), lines
@@ -125,7 +139,7 @@ def read(
 def table(points: Sequence[Point]) -> list[str]:
     """Lines of Markdown."""
     rows = [
-        f"| `{p.name}` | {p.preset} | {'H100' if p.device == 'cuda' else 'two CPU cores'} "
+        f"| `{p.name}` | {p.preset} | {p.where} "
         f"| {p.minutes:.1f} | {p.value:.0f} [{p.low:.0f}, {p.high:.0f}] |"
         for p in sorted(points, key=lambda p: (p.method, p.name, p.minutes))
     ]
@@ -222,9 +236,7 @@ def main() -> None:
         raise SystemExit("no finished run of a trained method has a score of fvd.")
     print(*table(points), sep="\n")
     if args.out is not None:
-        note = (
-            f"{args.task}: triangles trained on an H100, circles on two CPU cores; 95 % intervals"
-        )
+        note = f"{args.task}: triangles trained on a GPU, circles on CPU cores; 95 % intervals"
         draw(points, lines, note, args.out)
 
 

@@ -83,8 +83,8 @@ def test_the_picture_is_the_same_each_time_and_moves_with_the_figures(script, tm
 
     def picture(name, value):
         points = [
-            module.Point("a[x=on]", "cpu", "cpu", 20.0, value, value - 90, value + 90),
-            module.Point("b", "gpu", "cuda", 5.0, 900.0, 800.0, 1000.0),
+            module.Point("a[x=on]", "cpu", "cpu", 2, 20.0, value, value - 90, value + 90),
+            module.Point("b", "gpu", "cuda", 1, 5.0, 900.0, 800.0, 1000.0),
         ]
         module.draw(points, {"copy last frame": 1700.0}, "toy", tmp_path / name)
         return np.array(Image.open(tmp_path / name))
