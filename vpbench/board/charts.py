@@ -123,7 +123,7 @@ def chart(
     values = [f(v) for c in drawn for _, s in c.points for v in (s.mean, *(s.ends or ()))]
     xs = [x for curve in drawn for x, _ in curve.points]
     width, height = _SMALL if small else _CHART
-    across = Scale(min(xs), max(max(xs), min(xs) + 1), _LEFT, width - _RIGHT)
+    across = Scale(min(xs), max(*xs, min(xs) + 1), _LEFT, width - _RIGHT)
     up = Scale.over(values, height - _BOTTOM, _TOP)
     axis = _axes(across, up, x_title, y_title, log)
     places = curve_classes(curves)

@@ -35,6 +35,11 @@
     return text.replace("-", MINUS);
   }
 
+  /** Pictures are put and read by the processor, so that is where they should lie. */
+  function pen(canvas) {
+    return canvas.getContext("2d", { willReadFrequently: true });
+  }
+
   function bytes(base64) {
     const text = atob(base64);
     const out = new Uint8Array(text.length);
@@ -151,7 +156,7 @@
       this.points = false;
       this.build();
       this.list();
-      const start = this.shown.find((clip) => this.hasFilm(clip)) || this.shown[0];
+      const start = this.shown.find((clip) => clip.inside) || this.shown[0];
       if (start) this.choose(start.index);
     }
 
@@ -285,6 +290,7 @@
       this.select.value = index;
       this.title.textContent = [clip.id, clip.class].filter(Boolean).join(" \u00b7 ");
       this.section.dataset.clip = clip.id;
+      this.section.dataset.index = index;
       this.section.dataset.ready = 0;
       this.screens.forEach((screen, k) => {
         screen.value.textContent = this.data.metrics
@@ -301,7 +307,7 @@
     blank() {
       this.play(false);
       this.screens.forEach(({ picture, overlay }) => {
-        picture.getContext("2d").clearRect(0, 0, picture.width, picture.height);
+        pen(picture).clearRect(0, 0, picture.width, picture.height);
         overlay.getContext("2d").clearRect(0, 0, overlay.width, overlay.height);
       });
     }
@@ -417,7 +423,7 @@
           else if (k > 0) note = "no mask";
         }
         screen.note.textContent = note;
-        screen.picture.getContext("2d").putImageData(picture, 0, 0);
+        pen(screen.picture).putImageData(picture, 0, 0);
         this.draw(screen.overlay, this.points ? this.pointsOf(k, t) : null);
       });
       this.pointsLabel.hidden = !Object.keys(this.clip.points).length;
