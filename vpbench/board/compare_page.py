@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vpbench.board.footage import REAL, open_footage
+from vpbench.board.footage import REAL, open_footage, recorded_classes
 from vpbench.board.layers import stored_layers
 from vpbench.board.page import Section, render_page
 from vpbench.board.sections import (
@@ -69,16 +69,16 @@ def compare_page(
             sections.append(versus_section(against))
         if not rows or not _plays(group, groups):
             continue
-        shown = [row for row in rows if row.row["method"] != REAL] or rows
-        footage = open_footage(shown, runs, registry, paths)
-        if footage.names:
+        shown = [row for row in rows if row.has_frames and row.row["method"] != REAL]
+        footage = open_footage(shown, runs, registry, paths) if shown else None
+        if footage is not None and footage.names:
             layers = [stored_layers(row.first) for row in shown]
             own = Room(each, room.clips, _folder(room, k, len(with_player)))
             played = player_section(group, shown, footage, layers, own, f"player{k}", report)
             sections.append(played.section)
             blocks += played.blocks
             outside = outside or bool(played.reel.outside)
-        sections += details(group, rows, footage.labels)
+        sections += details(group, rows, footage.labels if footage else recorded_classes(rows))
     if lines := apart(obj, view):
         sections.append(Section(APART.rstrip(":"), listed(lines, "notes")))
     title = f"{', '.join(dict.fromkeys(str(g['task']['id']) for g in groups))}: results"

@@ -17,7 +17,7 @@ from vpbench.board.layers import RowLayers
 from vpbench.board.planes import Layout, check_encoder, colours, decode_planes, psnr
 from vpbench.board.player import Film, film_script, make_film
 from vpbench.core.files import make_folder, write_bytes
-from vpbench.core.progress import Report
+from vpbench.core.progress import Report, silent
 
 QUALITIES = (16, 18, 20, 22)
 """Constant rate factors of x264, best first. Over the rows of puppets, 16 is 43 dB and 22 is 39 dB;
@@ -75,7 +75,7 @@ def make_reel(
     """
     check_encoder()
     place = {clip: k for k, clip in enumerate(footage.names)}
-    tell = report or (lambda _: None)
+    tell = report or silent
 
     def film(clip: str, crf: int) -> Film:
         return encoded(footage, layers, clip, f"{place[clip]:04d}", crf)

@@ -90,7 +90,7 @@ def open_footage(
     stored = [predictions_of(row.row["method"], row.first) for row in rows]
     shared = set(stored[0].places).intersection(*(p.places for p in stored))
     inputs = rows[0].first.inputs
-    true = [run for run in runs if run.inputs["method"] == REAL and not run.inputs["task"]["limit"]]
+    true = [r for r in runs if r.inputs["method"] == REAL and r.folder.manifest.is_file()]
     same = [run for run in true if run.inputs["data"] == inputs["data"]]
     truth = predictions_of(REAL, same[0]) if same else None
     if truth is not None and not shared <= set(truth.places):
@@ -98,7 +98,7 @@ def open_footage(
     names = [name for name in stored[0].places if name in shared]
     task_data, notes = _dataset(rows[0].first, registry, paths)
     items: dict[str, Item] = {}
-    recorded = _recorded_classes(rows)
+    recorded = recorded_classes(rows)
     labels = {name: recorded.get(name, "") for name in names}
     if task_data is not None:
         items = {item.id: item for item in task_data.task.test}
@@ -149,7 +149,7 @@ def _same_clips(
     return True
 
 
-def _recorded_classes(rows: Sequence[ShownRow]) -> dict[str, str]:
+def recorded_classes(rows: Sequence[ShownRow]) -> dict[str, str]:
     """Clip -> class, as scores of recognised actions have recorded them."""
     for row in rows:
         for score in row.first.scores.values():

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vpbench.api.errors import Corrupt
 from vpbench.board.charts import Curve, chart, curve_classes
@@ -106,11 +106,15 @@ def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
             record: Any = json.loads(line, parse_constant=lambda _: None)
         except ValueError:
             continue
-        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        if not isinstance(record, dict):
             continue
-        for name, value in record.items():
+        figures = cast("dict[str, Any]", record)
+        step = figures.get("step")
+        if not isinstance(step, int):
+            continue
+        for name, value in figures.items():
             if name != "step" and isinstance(value, int | float) and not isinstance(value, bool):
-                series.setdefault(str(name), []).append((float(record["step"]), float(value)))
+                series.setdefault(name, []).append((float(step), float(value)))
     return series
 
 
@@ -179,7 +183,9 @@ def _nested(value: Mapping[str, Any] | Sequence[Any]) -> str:
     if not value:
         return ""
     shown = plain(value)
-    return facts({k: _short(v) for k, v in shown.items()}) if isinstance(shown, dict) else ""
+    if not isinstance(shown, dict):
+        return ""
+    return facts({k: _short(v) for k, v in cast("dict[str, Any]", shown).items()})
 
 
 def _short(value: Any) -> str:

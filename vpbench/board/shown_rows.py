@@ -43,6 +43,11 @@ class ShownRow:
         """The run whose predictions a page shows: that of the lowest seeds."""
         return min(self.runs, key=lambda r: (r.inputs["fit_seed"] or 0, r.inputs["seed"]))
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether its predictions are here: those of an entry are not."""
+        return self.first.folder.manifest.is_file()
+
     def records(self, group: GroupJson, metric: str) -> list[ScoreRecord]:
         """The scores behind one cell of the row."""
         wanted = group["metrics"][metric]["fingerprint"]

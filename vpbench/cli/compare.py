@@ -10,8 +10,8 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.confusion import print_recognition
-from vpbench.cli.html_page import media_options, room_of, write_page
 from vpbench.cli.curves import print_curves
+from vpbench.cli.html_page import media_options, room_of, write_page
 from vpbench.cli.opening import local_dataset, parse_methods, task_ref
 from vpbench.cli.show import Progress, print_json
 from vpbench.cli.tables import print_comparison

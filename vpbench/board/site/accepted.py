@@ -36,6 +36,7 @@ def accepted_entries(root: Path, registry: Registry) -> Accepted:
         MissingData: there is no entry.
         Corrupt: errata.toml or tasks.toml cannot be read.
     """
+    root = root.absolute()
     errata = read_errata(root / ERRATA)
     sources: list[Source] = []
     refused: dict[str, tuple[str, ...]] = {}
