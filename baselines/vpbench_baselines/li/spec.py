@@ -107,6 +107,7 @@ SPEC = MethodSpec(
     params=PARAMS,
     overrides={"oracle=on": {"oracle": True, "stochastic": False}},
     notes={
+        "recursion=off": "each frame is redrawn from a warped one (original: from a redrawn one)",
         "refiner=off": "frames as the flow has warped them, without the second network",
         "teacher=dis": "flow learned from OpenCV's DIS (original: SPyNet)",
         "kl_reduction=mean": "KL as a mean (original: a sum, under which the code says nothing)",
