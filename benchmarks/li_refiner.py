@@ -4,7 +4,7 @@ The same drawn flow moves the last given frame in three ways, and no test clip i
 
     warp        along the flow and nothing else: `li[refiner=off]`
     redrawn     each frame redrawn from the redrawn one before: `li`, as published
-    once        each frame redrawn from a warped one: the network's error, handed on by none
+    once        each frame redrawn from a warped one: `li[recursion=off]`
 
     FVD         without bias, of as many frames as the task predicts
     PSNR        dB, over copying the last given frame

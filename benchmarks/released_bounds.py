@@ -46,6 +46,7 @@ BOUNDS = (
     Bound("ours[preset=plus]", "ours"),
     Bound("ours[motion=flow-matching]", "ours[motion=class-mean]"),
     Bound("li", "li[refiner=off]"),
+    Bound("li[recursion=off]", "li[refiner=off]"),
     Bound("li", "copy-last"),
     Bound("villegas[label=on]", "villegas", 0.7),
     Bound("latent-flow", "copy-last"),

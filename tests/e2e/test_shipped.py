@@ -65,6 +65,7 @@ ROWS = (
     "villegas[label=on]",
     "li",
     "li[refiner=off]",
+    "li[recursion=off]",
     "wichers",
     "wichers[label=on]",
     "wichers[variant=adversarial]",

@@ -101,7 +101,10 @@ class Li:
         """Frames [B,T,3,H,W] along flows [B,T,2,H,W], each from the one before."""
         if self.settings.refiner == "off":
             return warped(frame, flows)
-        return self.refiner.rollout(frame, flows)
+        if self.settings.recursion == "on":
+            return self.refiner.rollout(frame, flows)
+        before = torch.cat([frame[:, None], warped(frame, flows)[:, :-1]], 1)
+        return self.refiner(before.flatten(0, 1), flows.flatten(0, 1)).view_as(before)
 
     # -- stages -------------------------------------------------------------------------------
 

@@ -34,10 +34,19 @@ _REFINER: dict[str, Value] = {
     "refiner_decay": 0.0,
 }
 
-PARAMS: dict[str, Value] = {"refiner": "on", "oracle": "off", **_SHARED, **_FLOW, **_REFINER}
+PARAMS: dict[str, Value] = {
+    "refiner": "on",
+    "recursion": "on",
+    "oracle": "off",
+    **_SHARED,
+    **_FLOW,
+    **_REFINER,
+}
 """Every parameter with its value in preset `paper`.
 
 refiner: "off" shows the frames as the flow has warped them.
+recursion: "off" redraws each frame from a warped one, so that no result of the second network is
+    redrawn again.
 oracle: "on" takes the teacher's flow of the true future in place of drawn flow (teacher=dis).
 
 teacher: whose optical flow is learned: "dis" (OpenCV), "raft-small" or "spynet" (the original's;
@@ -133,6 +142,7 @@ PRESETS: dict[str, Mapping[str, Value]] = {
 
 LATER: dict[str, Value] = {
     "refiner": "on",
+    "recursion": "on",
     "oracle": "off",
     "refiner_start": "network",
     "refiner_rollout": 1,

@@ -16,6 +16,7 @@ _CHOICES = {
     "kl_reduction": ("sum", "mean"),
     "perceptual": ("vgg19", "vgg16-hed", "efficientnet-lite0", "none"),
     "refiner": ("on", "off"),
+    "recursion": ("on", "off"),
     "refiner_start": ("network", "warp"),
     "oracle": ("off", "on"),
 }
@@ -43,6 +44,7 @@ class Settings:
     """Parameters; `params.PARAMS` says what each means."""
 
     refiner: str
+    recursion: str
     oracle: str
     teacher: str
     flow_max: float

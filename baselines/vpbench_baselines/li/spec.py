@@ -107,6 +107,7 @@ SPEC = MethodSpec(
     params=PARAMS,
     overrides={"oracle=on": {"oracle": True, "stochastic": False}},
     notes={
+        "recursion=off": "each frame is redrawn from a warped one (original: from a redrawn one)",
         "refiner=off": "frames as the flow has warped them, without the second network",
         "teacher=dis": "flow learned from OpenCV's DIS (original: SPyNet)",
         "kl_reduction=mean": "KL as a mean (original: a sum, under which the code says nothing)",
@@ -122,7 +123,7 @@ SPEC = MethodSpec(
         Checkpoint("flow", "75e4ff1e0d0e79ae", "checkpoints/li.flow-75e4ff1e0d0e79ae"),
         Checkpoint("refiner", "a10df8efad2845fd", "checkpoints/li.refiner-a10df8efad2845fd"),
     ),
-    trials=24,
+    trials=25,
     costs=(
         TrainingCost("flow", "paper", 128, 0.501, 4.4),
         TrainingCost("refiner", "paper", 128, 0.408, 1.9, steps="refiner_steps"),

@@ -4,9 +4,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.unit.baselines.test_li_training import HORIZON, SMOKE, Clips, fitted, lines
+from tests.unit.baselines.test_li_training import (
+    HORIZON,
+    SIZE,
+    SMOKE,
+    TASK,
+    Clips,
+    fitted,
+    lines,
+)
 from vpbench.api import UsageError
 from vpbench.kit import seeded, to_tensor
+from vpbench_baselines.li.method import Li
 from vpbench_baselines.li.params import LATER, PARAMS
 from vpbench_baselines.li.refiner import Refiner, warped
 from vpbench_baselines.li.settings import Settings
@@ -84,6 +93,18 @@ def test_learning_in_a_row_costs_less_in_a_row_than_learning_alone(tmp_path):
 def test_defaults_are_the_published_network_and_leave_keys_alone():
     assert LATER["refiner_start"] == PARAMS["refiner_start"] == "network"
     assert LATER["refiner_rollout"] == PARAMS["refiner_rollout"] == 1
+
+
+def test_without_recursion_nothing_is_redrawn_twice():
+    frame, flows = pictures(SIZE)
+    plain, once = (Li(TASK, {**SMOKE, "recursion": r}, {}) for r in ("on", "off"))
+    with torch.inference_mode():
+        chained, drawn = plain._drawn(frame, flows), once._drawn(frame, flows)
+        before = [frame, *warped(frame, flows)[:, :-1].unbind(1)]
+        want = [once.refiner(f, flows[:, t]) for t, f in enumerate(before)]
+    torch.testing.assert_close(drawn, torch.stack(want, 1))
+    torch.testing.assert_close(drawn[:, 0], chained[:, 0])  # the first frame is the same
+    assert not torch.allclose(drawn[:, 1], chained[:, 1], atol=1e-3)
 
 
 @pytest.mark.parametrize(

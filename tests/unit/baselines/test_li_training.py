@@ -390,7 +390,11 @@ def test_the_flow_of_validation_clips_begins_at_the_last_given_frame(tmp_path):
 def test_presets_name_known_parameters_and_stages_all_of_them():
     assert set(SPEC.params) == set(Settings.__dataclass_fields__)
     assert all(set(p) <= set(PARAMS) for p in PRESETS.values())
-    assert {p for s in STAGES for p in s.params or ()} == set(PARAMS) - {"refiner", "oracle"}
+    assert {p for s in STAGES for p in s.params or ()} == set(PARAMS) - {
+        "refiner",
+        "recursion",
+        "oracle",
+    }
 
 
 def test_what_is_fetched_depends_on_what_is_chosen():
