@@ -15,17 +15,17 @@ from vpbench.board.clips import ClipChoice
 from vpbench.board.footage import Footage
 from vpbench.board.layers import RowLayers
 from vpbench.board.planes import Layout, check_encoder, colours, decode_planes, psnr
-from vpbench.board.player import Film, film_script, make_film
+from vpbench.board.player import Film, film_script, film_weight, make_film
 from vpbench.core.files import make_folder, write_bytes
 from vpbench.core.progress import Report, silent
 
 QUALITIES = (16, 18, 20, 22)
-"""Constant rate factors of x264, best first. Over the rows of puppets, 16 is 43 dB and 22 is 39 dB;
-at 64 px none shows a difference."""
+"""Constant rate factors of x264, best first. Over the rows of puppets, 16 is 43 dB and 22 is 39 dB."""
 _TRIED = 6
 """Clips by which the quality is chosen, and over which its PSNR is stated."""
-_BASE64 = 4 / 3
-_MARGIN = 1.05
+_MARGIN, _HOPE = 1.05, 1.1
+"""A quality is taken only if all clips fit with some room. Where they never do, a few more clips
+than seem to fit are encoded, and left out again if they do not."""
 _AHEAD = 4
 """Clips for each encoder whose frames wait in memory."""
 
@@ -63,7 +63,7 @@ def make_reel(
 
     Args:
         layers: of each track but the real one; None for a row without.
-        budget: bytes that the films may take in the page, as base64.
+        budget: bytes that the films may take in the page.
         most: clips in the page, at most; None for all that fit.
         folder: where the films of all other clips are written; None to leave them out.
         name: id of the player.
@@ -83,7 +83,7 @@ def make_reel(
     names = footage.names
     tried = names[:: max(1, len(names) // _TRIED)][:_TRIED]
     crf, each = _quality(tried, film, min(len(choice.order), most or len(choice.order)), budget)
-    fits = max(1, int(budget / (each * _BASE64 * _MARGIN)))
+    fits = max(1, int(_HOPE * budget / each))
     inside = choice.first(min(fits, most or fits))
     wanted = [clip for clip in footage.names if clip in inside or folder is not None]
     if folder is not None and len(wanted) > len(inside):
@@ -100,10 +100,12 @@ def make_reel(
             outside.add(made.key)
         tell({"event": "progress", "what": "films", "done": done, "total": len(wanted)})
     assert layout is not None  # there is always one clip
+    total = sum(map(film_weight, kept.values()))
     for clip in reversed(choice.order):  # the estimate was too low
-        if len(kept) <= 1 or sum(len(f.data) for f in kept.values()) * _BASE64 <= budget:
+        if len(kept) <= 1 or total <= budget:
             break
         dropped = kept.pop(clip, None)
+        total -= 0 if dropped is None else film_weight(dropped)
         if dropped is not None and folder is not None:
             make_folder(folder)
             write_bytes(folder / f"{dropped.key}.js", film_script(dropped, name).encode())
@@ -155,8 +157,8 @@ def _quality(
     each = 0.0
     for crf in QUALITIES:
         made = [film(clip, crf) for clip in tried]
-        each = sum(len(f.data) + 4 * len(str(f.points)) / 5 for f in made) / len(made)
-        if each * clips * _BASE64 * _MARGIN <= budget:
+        each = sum(map(film_weight, made)) / len(made)
+        if each * clips * _MARGIN <= budget:
             return crf, each
     return QUALITIES[-1], each
 

@@ -159,6 +159,12 @@ def film_script(film: Film, name: str = "player") -> str:
     return f"vpbenchFilm({_json(f'{name}-{film.key}')},{_json(_film(film))});\n"
 
 
+def film_weight(film: Film) -> int:
+    """Bytes that a film takes in a page."""
+    marks = sum(len(_json([_points(frame) for frame in path])) for path in film.points.values())
+    return 4 * -(-len(film.data) // 3) + marks + 100
+
+
 @cache
 def asset(name: str) -> str:
     """A file of the page, such as `player.css`."""
