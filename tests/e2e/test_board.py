@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.helpers import folder, vpbench
 from vpbench.core.files import stored_bytes
 from vpbench.core.hashing import stored_digest
+from vpbench.core.plan import REFERENCES
 
 pytestmark = pytest.mark.e2e
 
@@ -132,3 +133,16 @@ def test_wrong_commands_say_what_is_wrong(finished):
     ]:
         done = vpbench(*words, cwd=finished)
         assert (done.code, text in done.err) == (code, True), (words, done.err)
+
+
+def test_the_entries_of_this_repository_are_in_order(tmp_path):
+    root = Path(__file__).parents[2] / "leaderboards"
+    checked = vpbench("board", "check", "--board", root, "--json", cwd=tmp_path)
+    assert checked.code == 0, checked.out
+    ids = {row["id"].rpartition("-")[0] for row in checked.json()["entries"]}
+    assert ids >= {"ours", "ours+label-off", "villegas", "wichers", "li", *REFERENCES}
+    words = ("--runs", tmp_path / "runs", "--task", "puppets", "--json")
+    files = sorted(map(str, root.glob("puppets/*.json")))
+    table = vpbench("compare", *files, *words, cwd=tmp_path).json()
+    (group,) = (g for g in table["groups"] if g["frames"] == 16)
+    assert len(group["rows"]) == len(files) and not any("#" in m for m in group["metrics"])

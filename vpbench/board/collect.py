@@ -97,7 +97,7 @@ def make_entry(
         id=about.entry_id or entry_id(ordered),
         created=timestamp(max(run.closed for run in ordered)),
         vpbench=__version__,
-        task=_task(first.inputs),
+        task=entry_task(first.inputs),
         method=_method(first, registry, about),
         trust=Trust(
             sampled_by=about.by,
@@ -112,7 +112,7 @@ def make_entry(
         cost=_cost(first),
         recognisers=_recognisers(ordered, paths),
         reported=about.reported,
-        notes=tuple(map(_line, about.notes)),
+        notes=tuple(map(one_line, about.notes)),
     )
     return parse_entry(entry_bytes(entry), Path(f"{entry.id}.json"))
 
@@ -180,7 +180,8 @@ def _check_alike(runs: Sequence[FinishedRun]) -> None:
             )
 
 
-def _task(inputs: RunInputs) -> EntryTask:
+def entry_task(inputs: RunInputs) -> EntryTask:
+    """The task of a run."""
     task = inputs["task"]
     named = parse_name(inputs["dataset"])
     kind, colon, path = named.base.partition(":")
@@ -223,7 +224,7 @@ def _method(run: FinishedRun, registry: Registry, about: About) -> EntryMethod:
         citation=spec.citation or None if spec else None,
         slots=identity.get("slots", {}),
         weights=identity.get("weights", {}),
-        notes=tuple(map(_line, inputs["notes"])),
+        notes=tuple(map(one_line, inputs["notes"])),
     )
 
 
@@ -304,7 +305,7 @@ def _run(run: FinishedRun, clips: Sequence[str], url: str | None) -> EntryRun:
             **{k: machine[k] for k in EntryMachine.__dataclass_fields__ if k in machine}
         ),
         stages=tuple(_stage(row, record["stage_hashes"]) for row in manifest["stages"]),
-        notes=tuple(map(_line, manifest["notes"])),
+        notes=tuple(map(one_line, manifest["notes"])),
         discovered={_discovered(f["path"]): f["sha256"] for f in manifest["inputs"]},
     )
 
@@ -323,12 +324,12 @@ def _stage(row: StageRow, hashes: Mapping[str, str]) -> EntryStage:
         threads=row["threads"],
         sha256=hashes.get(row["stage"]),
         checks=tuple(EntryCheck(**{n: check[n] for n in names}) for check in row["checks"]),
-        notes=tuple(map(_line, row["notes"])),
-        not_comparable=tuple(map(_line, row["not_comparable"])),
+        notes=tuple(map(one_line, row["notes"])),
+        not_comparable=tuple(map(one_line, row["not_comparable"])),
     )
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """One line of text without control characters."""
     line = printable(" ".join(text.split()))
     return line if not text_fault(line) else ascii(line)[1:-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpbench.api.errors import Corrupt, MissingData, UsageError
@@ -64,7 +64,7 @@ def selected(
                 raise UsageError(f"{path} is no run.", fix="Name a method, a run or a bundle.")
             else:
                 folders = stack.enter_context(bundle_runs(path))
-                runs += [stored_run(folder.path) for folder in folders]
+                runs += [replace(stored_run(f.path), foreign=True) for f in folders]
         if names or not selection.what:
             own += _named(names, selection.task, registry, paths)
         _refuse_doubts(own, registry, paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from vpbench.api.errors import MissingData
@@ -54,4 +55,5 @@ def _runs(path: Path, stack: ExitStack) -> list[FinishedRun]:
         raise MissingData(f"there is no file {path}.")
     if path.name.endswith(_ENTRY):
         return runs_of_entry(read_entry(path))
-    return [stored_run(folder.path) for folder in stack.enter_context(bundle_runs(path))]
+    folders = stack.enter_context(bundle_runs(path))
+    return [replace(stored_run(folder.path), foreign=True) for folder in folders]

@@ -20,9 +20,11 @@ import numpy as np
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData, UsageError
 from vpbench.board.bundle import BUNDLE, INDEX, MEMBER, BundleIndex, MemberRow
 from vpbench.board.decode import decode, text_fault
+from vpbench.board.form import check_form, well_formed
 from vpbench.core.files import make_folder, parse_json, storage, stored_bytes
 from vpbench.core.hashing import stored_digest
 from vpbench.core.rundir import RunDir
+from vpbench.harness.results.finished_runs import stored_run
 
 MAX_MEMBERS = 100_000
 MAX_BYTES = 64 * 2**30
@@ -52,13 +54,16 @@ def unpack(path: Path, out: Path) -> list[RunDir]:
                 _extract(path, archive, name, row, out)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
         raise Corrupt(f"{path} is not a bundle: {error}.") from error
-    folders = [RunDir(out / row.folder) for row in index.runs]
-    for folder, row in zip(folders, index.runs, strict=True):
-        _check_arrays(path, folder)
-        manifest = folder.check()
-        if manifest["sha256"] != row.manifest_sha256:
-            raise HashMismatch(f"{path}: the manifest of {row.folder} is not the one it lists.")
-        folder.all_scores(manifest["sha256"])
+    folders: list[RunDir] = []
+    with well_formed(path.name):
+        for row in index.runs:
+            folder = RunDir(out / row.folder)
+            _check_arrays(path, folder)
+            run = stored_run(folder.path)
+            if run.manifest["sha256"] != row.manifest_sha256:
+                raise HashMismatch(f"{path}: the manifest of {row.folder} is not the one it lists.")
+            check_form(run, path.name)
+            folders.append(folder)
     return folders
 
 

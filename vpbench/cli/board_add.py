@@ -66,7 +66,8 @@ def add(
     `board verify` has scored the predictions again.
     """
     from vpbench.api.errors import UsageError
-    from vpbench.board.collect import About, make_entry
+    from vpbench.board.collect import About
+    from vpbench.board.form import entry_of
     from vpbench.board.select import Selection, selected
     from vpbench.core.registry import registry
 
@@ -76,7 +77,7 @@ def add(
     with selected(Selection(what, task_name), plugins, paths) as groups:
         if fields["entry_id"] and len(groups) > 1:
             raise UsageError(f"--id names one entry, and these are {len(groups)}.")
-        entries = [make_entry(group, plugins, paths, About(**fields)) for group in groups]
+        entries = [entry_of(group, plugins, paths, About(**fields)) for group in groups]
     written = [(entry, *_write(entry, root, plugins, replace=replace)) for entry in entries]
     if as_json:
         rows = [{"id": e.id, "path": str(path), "new": new} for e, path, new in written]

@@ -50,6 +50,7 @@ def build(out: Path, root: Path, runs: str | None, force: bool, as_json: bool, d
     give the same bytes. An entry that `board check` refuses is left out and named, and
     the exit code is 4.
     """
+    from vpbench.api.errors import printable
     from vpbench.board.site.build import build_site
     from vpbench.core.paths import user_paths
     from vpbench.core.registry import registry
@@ -78,7 +79,8 @@ def build(out: Path, root: Path, runs: str | None, force: bool, as_json: bool, d
             f"{built.folder / 'index.html'}"
         )
     for path, texts in built.refused.items():
-        click.echo(f"not built: {path}: {'; '.join(texts)}.", err=True)
+        reasons = "; ".join(text.rstrip(".") for text in texts)
+        click.echo(printable(f"not built: {path}: {reasons}."), err=True)
     return 4 if built.refused else 0
 
 

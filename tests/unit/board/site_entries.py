@@ -11,6 +11,7 @@ from vpbench.board.scores import EntryScore
 from vpbench.core.hashing import digest
 from vpbench.core.names import MethodRef, safe_name
 from vpbench.core.plan import REFERENCES
+from vpbench.harness.scoring.score_record import clip_interval
 
 N = 12
 CLIPS = tuple(f"clip{k:02d}" for k in range(N))
@@ -44,14 +45,13 @@ def task(name="puppets", dataset="puppets", **changes):
 
 
 def score(of, metric, mean, version=None, frames=16, spread=None, seed=0):
-    """A clip metric with values about `mean`, whose interval is that of a normal."""
+    """A clip metric with values about `mean`, and the interval that follows from them."""
     version = version or {"psnr": 2, "ssim": 1}[metric]
     spread = spread or {"psnr": 1.0, "ssim": 0.02}[metric]
     noise = np.random.default_rng(seed).normal(size=N)
     noise = (noise - noise.mean()) / noise.std(ddof=1)
     values = tuple((mean + spread * noise).tolist())
-    value = sum(values) / N
-    se = spread / N**0.5
+    found, _ = clip_interval(values, [f"clip:{clip}" for clip in CLIPS])
     fingerprint = {
         "metric": metric,
         "version": version,
@@ -70,10 +70,10 @@ def score(of, metric, mean, version=None, frames=16, spread=None, seed=0):
         frames=frames,
         fingerprint=fingerprint,
         fp8=digest(fingerprint)[:8],
-        value=value,
+        value=found.mean,
         n=N,
-        se=se,
-        ci95=(value - 2.2 * se, value + 2.2 * se),
+        se=found.se,
+        ci95=(found.low, found.high),
         values=values,
     )
 

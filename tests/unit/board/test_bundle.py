@@ -12,11 +12,11 @@ import pytest
 from board_toys import make_run, run_of
 
 from vpbench.api.errors import Corrupt, HashMismatch, MissingData, UsageError
-from vpbench.board.bundle import INDEX, bundle_runs, write_bundle
+from vpbench.board.bundle import BUNDLE, INDEX, bundle_runs, write_bundle
 from vpbench.board.unpack import import_bundle
 from vpbench.core.files import stored_bytes
 from vpbench.core.hashing import stored_digest
-from vpbench.core.rundir import RunDir
+from vpbench.core.rundir import RunDir, write_sealed
 from vpbench.harness.prediction.shards import pack
 
 
@@ -208,6 +208,54 @@ def test_hostile_bundles_are_refused_before_anything_is_written(bundle, tmp_path
         import_bundle(bundle, out)
     assert str(error.value).count("\n") == 0 and "\x1b" not in str(error.value)
     assert list(out.iterdir()) == []
+
+
+def _without(*way):
+    def change(inputs):
+        *path, name = way
+        for key in path:
+            inputs = inputs[key]
+        del inputs[name]
+
+    return change
+
+
+def _with(name, value):
+    return lambda inputs: inputs.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_without("uses"), "KeyError: 'uses'"),
+        (_without("task", "size"), "KeyError: 'size'"),
+        (_without("spec", "params"), "KeyError: 'params'"),
+        (_with("method", ["x"]), "not those of a run"),
+        (_with("samples", "many"), "where uint8|not those of a run"),
+        (_with("seed", 0.5), "seed must be a whole number, not 0.5"),
+        (_with("uses", "label"), "uses must be a list"),
+        (_with("notes", [3]), "not those of a run"),
+        (_with("stages", 3), "not those of a run"),
+    ],
+)
+def test_a_sealed_run_that_vpbench_did_not_write_is_refused(tmp_path, change, reason):
+    """Nothing of it was changed since it was written, and yet no table can be made of it."""
+    folder = make_run(tmp_path / "runs")
+    record = json.loads(folder.record.read_bytes())
+    change(record["inputs"])
+    write_sealed(folder.record, record)
+    members = {INDEX: stored_bytes({})}
+    place = "/".join(folder.path.parts[-3:])
+    for path in sorted(p for p in folder.path.rglob("*") if p.is_file()):
+        members[f"runs/{place}/{path.relative_to(folder.path).as_posix()}"] = path.read_bytes()
+    row = {"folder": place, "method": "mine", "task": "toys", "seed": 0, "fit_seed": None}
+    row["manifest_sha256"] = json.loads(folder.manifest.read_bytes())["sha256"]
+    body = {"schema": BUNDLE, "vpbench": "0", "runs": [row], "members": {}}
+    members[INDEX] = stored_bytes({**body, "sha256": stored_digest(body)})
+    write(tmp_path / "x.vpb", sealed(members))
+    with pytest.raises(Corrupt, match=reason) as error, bundle_runs(tmp_path / "x.vpb"):
+        pass
+    assert str(error.value).count("\n") == 0
 
 
 def test_links_folders_compression_and_doubles_are_refused(bundle, tmp_path):

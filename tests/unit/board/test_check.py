@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from board_toys import CLIPS, RECOGNISER, plugins, rewrite
+from board_toys import CLIPS, RECOGNISER, make_run, plugins, rewrite
 from click.testing import CliRunner
 
 from vpbench.api.errors import Corrupt, MissingData
+from vpbench.board.bundle import write_bundle
 from vpbench.board.check import check_board, refusals
 from vpbench.board.collect import predictions_hash
 from vpbench.board.entry import read_entry
@@ -231,6 +232,31 @@ def test_the_command_says_what_is_wrong_and_prints_no_escape(root, entry):
     told = CliRunner().invoke(check, ["--board", str(root), "--json"], standalone_mode=False)
     (row,) = json.loads(told.output)["entries"]
     assert (row["ok"], row["id"], row["path"]) == (False, None, f"toys/{path.name}")
+
+
+def test_hashes_are_compared_where_the_bundle_lies_beside(root, entry, run, tmp_path):
+    made, path = entry
+    beside = path.with_suffix(".vpb")
+    write_bundle([run], beside)
+    assert errors(root) == []
+
+    def other_frames(body):
+        hashes = body["runs"][0]["clip_sha256"]
+        hashes[2], hashes[5] = hashes[5], hashes[2]
+        own = dict(zip(body["clips"], hashes, strict=True))
+        body["runs"][0]["predictions_sha256"] = predictions_hash(own)
+
+    rewrite(path, other_frames)
+    assert errors(root) == ["other frames in 2 clips, the first test/02"]
+    write_bundle([make_run(tmp_path / "more", seed=5)], beside)
+    (text,) = errors(root)
+    assert f"no run with the manifest {made.runs[0].manifest_sha256[:8]}" in text
+    beside.write_bytes(beside.read_bytes()[:-9])
+    assert "not a bundle" in errors(root)[0]
+    beside.rename(tmp_path / beside.name)
+    assert errors(root) == []
+    found = check_board(root, plugins(), bundles=tmp_path)
+    assert not found["ok"]
 
 
 def test_without_an_entry_it_is_missing(root, entry):

@@ -11,6 +11,7 @@ from vpbench.api.errors import Corrupt, HashMismatch, Incomparable, MissingData
 from vpbench.board.collect import About, make_entry
 from vpbench.board.entry import entry_bytes, parse_entry, read_entry
 from vpbench.board.rows import named_apart, runs_of_entry
+from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.harness.results.compare import compare
@@ -171,6 +172,25 @@ def test_two_sources_that_say_something_else_have_two_names(tmp_path, entry):
     (other,) = runs_of_entry(replace(made, runs=(changed,)))
     named = named_apart([one, one, other], ["a.json", "b.json", "c.json"])
     assert [r.inputs["method"] for r in named] == ["mine", "mine (c.json)"]
+
+
+def test_an_entry_stands_beside_a_run_of_the_same_name(tmp_path, run, entry):
+    """One row where both are the same run, two where they are not; references are replaced."""
+    made, _ = entry
+    (own,) = runs_of_entry(made)
+    other = replace(own, manifest={**own.manifest, "sha256": "0" * 64})
+    where = paths(tmp_path)
+
+    def rows(names, *more):
+        refs = [MethodRef.parse(name) for name in names]
+        found = compare(refs, RunOptions(references=False), plugins(), where, more=more)
+        return [row["method"] for row in found.groups[0]["rows"]]
+
+    assert rows(["mine"], own) == ["mine"]
+    assert rows(["mine"], other) == ["mine", f"mine ({made.id})"]
+    assert rows([], other) == ["mine"]
+    assert rows(["seen"], other) == ["seen", "mine"]
+    assert run.path.is_dir()
 
 
 def test_values_of_subsets_and_without_errors_come_back(tmp_path):

@@ -186,6 +186,31 @@ def test_recalled_figures_are_struck_through_and_count_no_more():
     assert "Recalled" in Page(files["methods/mine.html"]).text
 
 
+def claims(content):
+    """The first figure of two rows without its bar: value, rank, mark, bold or underlined."""
+    cell = r'<bdi>(mine|other)</bdi>.*?<td class="right".*?>(.*?)</td>'
+    found = re.findall(cell, content.decode(), re.S)
+    return {name: re.sub(r"<svg.*?</svg>", "", text, flags=re.S) for name, text in found}
+
+
+def test_claims_are_those_of_a_table_that_never_had_what_was_recalled():
+    """Neither ties with a recalled best nor marks against a recalled baseline stay."""
+    made = [entry(name, p) for name, p in (("mine", 22), ("other", 21), ("best", 23))]
+    made.append(entry("copy-last", 22.5))
+    recalled = {
+        e.id: {(s.metric, s.frames, s.fp8): "wrong" for s in e.runs[0].scores if s.metric == "psnr"}
+        for e in made[2:]
+    }
+    gone = [with_scores(e, [s for s in e.runs[0].scores if s.metric != "psnr"]) for e in made[2:]]
+    before, after, never = (
+        claims(files["tasks/puppets.html"])
+        for files in (site(made), site(made, recalled=recalled), site([*made[:2], *gone]))
+    )
+    assert after == never != before
+    assert 'class="mark"' in before["mine"] and 'class="mark"' not in after["mine"]
+    assert "<b>" in after["mine"] and "<b>" not in before["mine"]
+
+
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

@@ -1,9 +1,11 @@
 """Whiskers lie where their figures do; axes hold all that decides them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.unit.board.site_entries import entry, score, task, usual, with_scores
+from tests.unit.board.site_entries import CLIPS, entry, score, task, usual, with_scores
 from vpbench.board.entry import entry_bytes
 from vpbench.board.reported import ReportedFigures
 from vpbench.board.site.assemble import Source, assemble
@@ -79,3 +81,37 @@ def test_one_row_and_one_without_a_figure():
 )
 def test_the_ends_of_an_axis_have_the_digits_that_tell_them_apart(low, high, ends):
     assert figure_range(low, high) == ends
+
+
+def detailed(name, psnr, seed):
+    """An entry with curves and classes, whose `n`-th clip is of class n % 3."""
+    scores = [
+        replace(score(task(), "psnr", psnr, seed=seed), curve=tuple(psnr - t for t in range(16)))
+    ]
+    labels = tuple(k % 3 for k in range(len(CLIPS)))
+    return replace(
+        with_scores(entry(name), [*scores, score(task(), "ssim", 0.7, seed=seed)]),
+        classes=("jump", "run <b>", "wave"),
+        labels=labels,
+    )
+
+
+def sections(entries, recalled=None):
+    sources = [Source(e, entry_bytes(e), (recalled or {}).get(e.id, {})) for e in entries]
+    page = assemble(sources, ReportedFigures()).tasks[0]
+    return {section.title: section.body for section in page.details}
+
+
+def test_curves_and_classes_stand_below_the_table_without_what_was_recalled():
+    made = [detailed("mine", 20.0, 1), detailed("other", 22.0, 2), entry("noise", 8.0)]
+    found = sections(made)
+    assert list(found) == ["Error over time", "By class"]
+    assert found["Error over time"].count("<figure>") == 1  # SSIM has no curves here
+    assert "mine" in found["Error over time"] and "noise" not in found["Error over time"]
+    assert "run &lt;b&gt;" in found["By class"] and "<b>" not in found["By class"]
+    values = made[0].runs[0].scores[0].values[::3]
+    assert f">{sum(values) / len(values):.1f}<" in found["By class"]
+    key = next((s.metric, s.frames, s.fp8) for s in made[0].runs[0].scores if s.metric == "psnr")
+    without = sections(made, {made[0].id: {key: "wrong"}})
+    assert "mine" not in without["Error over time"] and "other" in without["Error over time"]
+    assert f">{sum(values) / len(values):.1f}<" not in without["By class"].partition("SSIM")[0]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from vpbench.board.check import check_board
-from vpbench.board.entry import Entry, EntryRun, read_entry
+from vpbench.board.entry import Entry, read_entry
 from vpbench.board.errata import ERRATA, Recall, read_errata, struck
 from vpbench.board.problems import problems_of
 from vpbench.board.site.assemble import Source
+from vpbench.board.site.recalls import without_recalled
 from vpbench.core.registry import Registry
 
 
@@ -36,6 +37,7 @@ def accepted_entries(root: Path, registry: Registry) -> Accepted:
         MissingData: there is no entry.
         Corrupt: errata.toml or tasks.toml cannot be read.
     """
+    root = root.absolute()
     errata = read_errata(root / ERRATA)
     sources: list[Source] = []
     refused: dict[str, tuple[str, ...]] = {}
@@ -64,7 +66,7 @@ def _other_faults(
     registry: Registry,
 ) -> list[str]:
     """The faults that are not those of recalled figures, whose metric may have changed since."""
-    kept = replace(entry, runs=tuple(_without(run, recalled) for run in entry.runs))
+    kept = without_recalled(entry, recalled)
     emptied = {f"{at}it has no scores" for at in ("", *(f"runs[{k}]: " for k in range(99)))}
     own, others = set(problems_of(entry, registry)), set(problems_of(kept, registry)) - emptied
     said = {
@@ -75,8 +77,3 @@ def _other_faults(
         if recall.strikes(entry, score)
     }
     return [text for text in faults if text not in own | said] + sorted(others)
-
-
-def _without(run: EntryRun, recalled: Mapping[tuple[str, int, str], str]) -> EntryRun:
-    kept = (s for s in run.scores if (s.metric, s.frames, s.fp8) not in recalled)
-    return replace(run, scores=tuple(kept))

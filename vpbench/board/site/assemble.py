@@ -26,6 +26,7 @@ from vpbench.board.site.pages import (
     TaskPage,
 )
 from vpbench.board.site.places import file_name, method_file, task_file
+from vpbench.board.site.recalls import with_claims, without_recalled
 from vpbench.board.site.tables import site_table
 from vpbench.core.names import MethodRef
 from vpbench.core.plan import REFERENCES
@@ -92,6 +93,9 @@ def _task_page(
     compared = compare_entries([s.entry for s in sources])
     rows = {name: by_id[own] for name, own in compared.names.items()}
     groups = _groups(compared.comparison, rows)
+    if any(s.recalled for s in sources):
+        kept = compare_entries([without_recalled(s.entry, s.recalled) for s in sources])
+        groups = with_claims(groups, kept.comparison)
     tables = _tables(groups, rows)
     first = _in_order(groups[0], tables[0]) if groups else None
     sources_by_id = {s.entry.id: Behind(s.entry, s.recalled) for s in sources}

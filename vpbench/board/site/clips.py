@@ -19,8 +19,11 @@ from vpbench.core.registry import Registry
 from vpbench.core.schema import GroupJson
 from vpbench.harness.results.finished_runs import FinishedRun, newest
 
-WEIGHT = 1_500_000
+WEIGHT = 2_000_000
 """Bytes of the films in the page itself; all others lie beside it and load when they are chosen."""
+
+INSIDE = 9
+"""Films in the page, at most."""
 
 _MOST = 12
 """Rows of a player: more do not fit beside each other."""
@@ -61,7 +64,7 @@ def play_clips(
         return None
     with TemporaryDirectory() as work:
         folder = Path(work) / f"{file_name(task)}-clips"
-        room = Room(WEIGHT, folder=folder)
+        room = Room(WEIGHT, INSIDE, folder)
         played = player_section(group, rows, footage, _no_layers(rows), room, "player", report)
         films = sorted(folder.glob("*.js")) if folder.is_dir() else []
         files = {f"tasks/{folder.name}/{film.name}": film.read_bytes() for film in films}

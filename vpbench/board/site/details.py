@@ -101,7 +101,8 @@ def _curves(
         drawn = chart(curves, "predicted frame", title)
         if drawn:
             figures.append(f"<figure>{drawn}</figure>")
-            named |= dict(zip([c.title for c in curves], curve_classes(curves), strict=True))
+            lines = zip(curves, curve_classes(curves), strict=True)
+            named |= {curve.title: line for curve, line in lines if curve.points}
     if not figures:
         return None
     body = f'<div class="charts">{"".join(figures)}</div>{legend_of(named)}'

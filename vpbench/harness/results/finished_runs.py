@@ -38,6 +38,7 @@ class FinishedRun:
         inputs: the frozen inputs of run.json.
         subsets: scores over named subsets, by name.
         entry: the leaderboard entry that it was read from, "" for a run on the disk.
+        foreign: it comes in somebody's bundle.
     """
 
     folder: RunDir
@@ -46,6 +47,7 @@ class FinishedRun:
     scores: Scores
     subsets: Mapping[str, Scores] = field(default_factory=dict[str, Scores])
     entry: str = ""
+    foreign: bool = False
 
     @property
     def closed(self) -> float:
@@ -61,6 +63,11 @@ class FinishedRun:
     def key(self) -> Key:
         """What one row value stands for."""
         return _key(self.inputs)
+
+    @property
+    def elsewhere(self) -> bool:
+        """It was made on another machine: what is here says nothing of it."""
+        return bool(self.entry) or self.foreign
 
     @property
     def train_on(self) -> str:
@@ -163,7 +170,7 @@ def doubt(run: FinishedRun, registry: Registry, paths: Paths, seen: Seen | None 
     Args:
         seen: what was found of the code of other runs.
     """
-    if run.entry:  # made elsewhere, perhaps by other code; its own checks vouch for it
+    if run.elsewhere:  # perhaps by other code, and from files that are not here
         return ""
     method = _installed(run.inputs, registry)
     if method is not None and not _same_identity(method, run.inputs):

@@ -138,7 +138,7 @@ def command_words(
         runs: of the same task; the dataset's folder is theirs where the command names none.
     """
     words: list[str] = []
-    one = next((run for run in runs.values() if not run.entry), None)
+    one = next((run for run in runs.values() if not run.elsewhere), None)
     root = task.root or (one.folder.read_record()["task_ref"].get("root") if one else None)
     if root:
         words += ["--root", str(root)]
