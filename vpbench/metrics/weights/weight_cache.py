@@ -37,9 +37,9 @@ def missing(file: WeightFile) -> MissingWeights:
     """The sentence for weights that are not here."""
     if file.own is not None:
         return MissingWeights(
-            f"{file.label} weights are not here, and as no hash of them is published, vpbench does "
-            "not download them",
-            fix=f"Download {file.own.url} and put it into the folder that VPBENCH_WEIGHTS names.",
+            f"{file.label} weights are not here (put your own {file.own.file} into the folder "
+            "VPBENCH_WEIGHTS; no hash of it is published, so it is not downloaded)",
+            fix=f"It is at {file.own.url}.",
         )
     return MissingWeights(
         f"{file.label} weights are not here (`vpbench weights fetch {file.name}`)"
