@@ -121,7 +121,10 @@ def test_methods_run_compare_and_predict_as_the_commands_do(tiny, tmp_path):
     assert command(*words, cwd=tmp_path).json() == paired.json()
     rows = paired.differences()
     assert set(rows["vs"]) == {"tiny"} and "copy-last" in set(rows["method"])
-    assert rows["detectable"].notna().any() and table.differences().empty
+    pairs = [pair for g in paired.json()["groups"] for pair in g["versus"]["pairs"]]
+    assert rows["reason"].tolist() == [pair["reason"] for pair in pairs]
+    assert rows["metric"].tolist() == [pair["metric"] for pair in pairs]
+    assert table.differences().empty
     with pytest.raises(UnknownName, match="nobody"):
         vpbench.compare(["tiny"], vs="nobody")
 
