@@ -62,10 +62,7 @@ class FeatureExtractor(Protocol):
     def min_frames(self) -> int: ...  # noqa: D102
 
     def __call__(self, clips: Frames, names: Sequence[str] | None = None) -> Feature:
-        """uint8 [batch,T,H,W,3] -> float32 [batch,dim] or, of each frame, [batch,T,dim].
-
-        `names` are for errors.
-        """
+        """uint8 [batch,T,H,W,3] -> float32 [batch,dim] or [batch,T,dim]; `names` are for errors."""
         ...
 
     def fingerprint(self) -> Mapping[str, Value | None]:
