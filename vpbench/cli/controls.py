@@ -44,6 +44,6 @@ def score_controls(
 
     wanted = wanted_metrics([metric], registry)
     clips = open_clips(dataset, root, limit)
-    fetch_metric_weights([w.spec for w in wanted], user_paths(), progress)
+    fetch_metric_weights([f for w in wanted for f in w.weights], user_paths(), progress)
     rows = control_table(clips, wanted, registry, workers or cores(), progress)
     return ControlReport(dataset, len(clips.items[0]), clips.task.horizon, rows).json(metric)

@@ -183,7 +183,7 @@ def _explain(
     from vpbench.render.explain import explain_lines
 
     with Progress("explaining") as progress:
-        fetch_metric_weights([FVD], paths, progress)
+        fetch_metric_weights(FVD.weights, paths, progress)
         real, fake = (open_side(x, paths, fresh=recompute) for x in sides[:2] if x is not None)
         third = None if sides[2] is None else open_side(sides[2], paths, fresh=recompute)
         found = explain(
