@@ -71,7 +71,7 @@ def test_references_run_without_importing_torch(clips, tmp_path):
     assert ends and max(e["peak_mib"] for e in ends) < 200
 
 
-GROUPS = ("data", "weights", "figure", "bundle", "study", "recogniser")
+GROUPS = ("data", "weights", "figure", "bundle", "study", "recogniser", "board")
 
 
 def test_every_verb_has_help_with_an_example(tmp_path):
@@ -81,6 +81,7 @@ def test_every_verb_has_help_with_an_example(tmp_path):
     words += [["data", v] for v in ("list", "prepare", "verify", "preview")]
     words += [["bundle", "add"], ["bundle", "attest"]]
     words += [["study", v] for v in ("export", "import", "analyse")]
+    words += [["board", v] for v in ("add", "check", "verify", "build")]
     words += [["recogniser", v] for v in ("train", "list", "publish", "install")]
     kinds = ("predictions", "sweep", "translation", "ablation")
     kinds += ("failures", "limits", "confusion", "curves")

@@ -118,7 +118,7 @@ def make_entry(
 
 
 def entry_id(runs: Sequence[FinishedRun]) -> str:
-    """`ours-0c30f7cd`: the method's name and the run id, or a hash of several."""
+    """`my-method-0c30f7cd`: the method's name and the run id, or a hash of several."""
     keys = [run.folder.read_record()["key"] for run in runs]
     name = safe_name(runs[0].inputs["method"])[:100].lstrip("+._-") or "method"
     return f"{name}-{keys[0][:8] if len(keys) == 1 else digest(keys)[:8]}"

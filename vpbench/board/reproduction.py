@@ -61,7 +61,7 @@ def reproduction(reported: Reported, figures: Sequence[Measured]) -> Reproductio
     """
     if not reported.measured:
         return Reproduction("unknown", "no method of vpbench stands for it")
-    ours = [
+    measured_here = [
         figure
         for figure in figures
         if figure.dataset == reported.dataset
@@ -69,9 +69,9 @@ def reproduction(reported: Reported, figures: Sequence[Measured]) -> Reproductio
         and figure.metric == reported.metric.key
         and not figure.recalled
     ]
-    if not ours:
+    if not measured_here:
         return Reproduction("unknown", "no measured entry yet")
-    chosen = min(ours, key=lambda figure: _order(reported, figure))
+    chosen = min(measured_here, key=lambda figure: _order(reported, figure))
     factor = reported.metric.factor
     value = chosen.value * factor
     delta = value - reported.value
@@ -109,9 +109,9 @@ def _difference(paper: Settings, measured: Settings) -> str:
     """In which condition a paper and an entry differ, or which is not known; "" if in none."""
     known: list[str] = []
     for name, words in _NAMES:
-        theirs, ours = getattr(paper, name), getattr(measured, name)
-        if theirs is not None and theirs != ours:
-            known.append(f"{words}: paper {theirs}, entry {'unknown' if ours is None else ours}")
+        theirs, here = getattr(paper, name), getattr(measured, name)
+        if theirs is not None and theirs != here:
+            known.append(f"{words}: paper {theirs}, entry {'unknown' if here is None else here}")
     if known:
         return "other conditions (" + "; ".join(known) + ")"
     silent = [words for name, words in _NAMES if getattr(paper, name) is None]

@@ -19,7 +19,7 @@ _ENTRY = ".json"
 def is_source(text: str) -> bool:
     """Whether a word of the command line names a file or folder rather than a method.
 
-    `ours` is a method, also where a folder is called so; a run folder holds a run.json.
+    `my-method` is a method, also where a folder is called so; a run folder holds a run.json.
     """
     if text.endswith((ENDING, _ENTRY)):
         return True

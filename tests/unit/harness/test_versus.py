@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-
-from tests.unit.harness.test_table_rows import (
+from stored_rows import (
     COLUMNS,
     FRAMES,
     FVD,
@@ -16,6 +15,7 @@ from tests.unit.harness.test_table_rows import (
     set_record,
     shown,
 )
+
 from vpbench.core.samples import Difference
 from vpbench.harness.results.versus import POWER, detectable, versus
 
