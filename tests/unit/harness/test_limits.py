@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-
-from tests.unit.harness.test_table_rows import (
+from stored_rows import (
     FVD,
     PSNR,
     clip_record,
@@ -16,6 +15,7 @@ from tests.unit.harness.test_table_rows import (
     set_record,
     shown,
 )
+
 from vpbench.api.errors import MissingData
 from vpbench.core.names import MethodRef
 from vpbench.core.registry import registry

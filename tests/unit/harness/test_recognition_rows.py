@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from stored_rows import record, row, run
 
-from tests.unit.harness.test_table_rows import record, row, run
 from vpbench.core.stats import mcnemar_exact, wilson
 from vpbench.harness.results.ranking import Column
 from vpbench.harness.results.recognition import recognition_json
