@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpbench.core.schema import ControlJson, ControlsJson
-from vpbench.render.text import DASH, clean, error_text, markdown, rounded, short_p, width
+from vpbench.render.text import DASH, aligned, clean, error_text, markdown, rounded, short_p
 
 _YES = {True: "yes", False: "no", None: DASH}
 _HEAD = ("control", "value", "corrected", "p", "told apart", "worse")
@@ -23,7 +23,7 @@ def control_lines(table: ControlsJson, metric: str, of_clips: bool) -> list[str]
     kept = [k for k in range(len(_HEAD)) if corrected or k != 2]
     lines = [
         f"controls on {clean(table['dataset'])}: {table['n']} clips, {table['frames']} frames",
-        *_aligned([[row[k] for k in kept] for row in (list(_HEAD), *rows)]),
+        *aligned([[row[k] for k in kept] for row in (list(_HEAD), *rows)]),
     ]
     reasons = dict.fromkeys(row["reason"] for row in table["rows"] if row["reason"])
     lines += [f"  {clean(reason)}" for reason in reasons]
@@ -83,15 +83,3 @@ def _cells(row: ControlJson, metric: str) -> list[str]:
     bare = DASH if corrected is None else rounded(corrected, row["se"], metric)
     told, worse = _YES[row["told"]], _YES[row["worse"]]
     return [row["control"], value, bare, p.removeprefix("="), told, worse]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns two blanks apart; all but the first to the right."""
-    wide = [max(width(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell + " " * (wide[k] - width(cell)) if k == 0 else " " * (wide[k] - width(cell)) + cell
-            for k, cell in enumerate(row)
-        ).rstrip()
-        for row in rows
-    ]

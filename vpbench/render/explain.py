@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vpbench.core.schema import ExplainedJson, ExplainJson
-from vpbench.render.text import DASH, clean, error_text, markdown, rounded, width
+from vpbench.render.text import DASH, aligned, clean, error_text, markdown, rounded
 
 _HEAD = ("", "", "fvd", "change", "", "bias", "n")
 
@@ -13,12 +11,13 @@ _HEAD = ("", "", "fvd", "change", "", "bias", "n")
 def explain_lines(explained: ExplainJson) -> list[str]:
     """The figure of the definition, what each choice moves, and what could not be tried."""
     default = explained["default"]
+    rows = [list(_HEAD), *(_cells(line) for line in _tried(explained))]
     lines = [
         f"FVD of {clean(explained['fake'])} against {clean(explained['real'])}, "
         f"{explained['frames']} frames: {_value(default)} ({_more(default)})",
         "Each line changes one thing of the definition (tf2018); the largest change first.",
         "",
-        *_aligned([list(_HEAD), *(_cells(line) for line in _tried(explained))]),
+        *(f"  {line}" for line in aligned(rows, left=2)),
     ]
     untried = [line for line in explained["lines"] if line["value"] is None]
     lines += [
@@ -96,16 +95,3 @@ def _signed(change: float, se: float | None) -> str:
     sign = "+" if change > 0 and not text.startswith("+") and float(text) != 0 else ""
     error = error_text(se, "fvd")
     return f"{sign}{text}" + (f" ± {error}" if error else "")
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns two blanks apart; the first two to the left."""
-    wide = [max(width(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines: list[str] = []
-    for row in rows:
-        cells = [
-            cell + " " * (w - width(cell)) if k < 2 else " " * (w - width(cell)) + cell
-            for k, (cell, w) in enumerate(zip(row, wide, strict=True))
-        ]
-        lines.append(f"  {'  '.join(cells)}".rstrip())
-    return lines

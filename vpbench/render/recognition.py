@@ -10,7 +10,7 @@ import numpy as np
 from vpbench.api.types import Frames
 from vpbench.core.schema import McNemarJson, RecognisedJson, RecognitionJson, ShareJson
 from vpbench.render.lettering import THEMES, Colour, cut
-from vpbench.render.text import DASH, clean, format_p, width
+from vpbench.render.text import DASH, aligned, clean, format_p
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -33,7 +33,7 @@ def recognition_lines(name: str, found: RecognitionJson) -> list[str]:
     grid = [head, *(_line(row, streams) for row in found["rows"])]
     grid.append(["chance", f"{100 * found['chance']:.1f}"])
     lines = [f"{name}: % of clips recognised as the class that was asked for"]
-    lines += [*_aligned(grid), ""]
+    lines += [*aligned(grid), ""]
     if found["pairs"]:
         lines.append("Exact McNemar tests on common clips, Holm over these pairs:")
         lines += [f"  {_pair(pair)}" for pair in found["pairs"]]
@@ -63,19 +63,6 @@ def _pair(pair: McNemarJson) -> str:
         return f"{names}: {DASH} (several samples or runs, or no clips in common)"
     split = f"only the first {pair['only_a']}, only the second {pair['only_b']} of {pair['n']}"
     return f"{names}: {split}; {format_p(pair['p'])}, adjusted {format_p(pair['p_holm'])}"
-
-
-def _aligned(grid: Sequence[Sequence[str]]) -> list[str]:
-    columns = max(len(line) for line in grid)
-    widths = [max(width(line[k]) for line in grid if k < len(line)) for k in range(columns)]
-    lines: list[str] = []
-    for line in grid:
-        padded = [" " * (widths[k] - width(t)) for k, t in enumerate(line)]
-        first = line[0] + padded[0]
-        lines.append(
-            "  ".join([first, *(p + t for p, t in zip(padded[1:], line[1:], strict=True))])
-        )
-    return [line.rstrip() for line in lines]
 
 
 def paint_confusion(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from vpbench.core.schema import ScoreJson
@@ -202,3 +202,20 @@ _LATEX = {
     "*": "{*}",
     **{c: f"\\{c}" for c in "&%$#_{}"},
 }
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of columns two blanks apart, without blanks at the end.
+
+    Args:
+        rows: cells; a row may have fewer than others.
+        left: so many columns stand to the left, the others to the right.
+    """
+    columns = max(len(row) for row in rows)
+    wide = [max(width(row[k]) for row in rows if k < len(row)) for k in range(columns)]
+    lines: list[str] = []
+    for row in rows:
+        blanks = [" " * (wide[k] - width(cell)) for k, cell in enumerate(row)]
+        pairs = enumerate(zip(row, blanks, strict=True))
+        lines.append("  ".join(c + b if k < left else b + c for k, (c, b) in pairs).rstrip())
+    return lines
