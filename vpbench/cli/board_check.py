@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,22 @@ def check(
         if not own or not own[0].exists():
             raise MissingData(f"there is no entry {path}.")
         files += own
-    found = check_board(root.absolute(), registry(), files, bundles)
+    found = check_board(_board_of(root, files), registry(), files, bundles)
     if as_json:
         print_json(found)
     else:
         _print(found)
     return 0 if found["ok"] else 4
+
+
+def _board_of(root: Path, files: Sequence[Path]) -> Path:
+    """The folder with the rules: `root`, or, where that is not there, the one above the entries."""
+    from vpbench.board.check import TASKS
+
+    if not root.is_dir() and files:
+        above = files[0].absolute().parents
+        return next((folder for folder in above if (folder / TASKS).is_file()), root.absolute())
+    return root.absolute()
 
 
 def _print(found: BoardCheckJson) -> None:
