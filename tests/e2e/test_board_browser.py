@@ -176,7 +176,12 @@ def test_filters_stand_in_the_address_and_are_found_there_again(site):
         assert short(await visitor.names()) == BY_PSNR
         assert "#" not in page.url
         # A link to a row that is hidden shows it.
-        await page.goto((site / "tasks/puppets.html").as_uri() + "#entry-noise-puppets")
+        link = (site / "tasks/puppets.html").as_uri() + "#entry-noise-puppets"
+        await page.goto(link)  # within the page: shown once the browser tells the script
+        await page.locator("#entry-noise-puppets").wait_for(state="visible", timeout=10_000)
+        assert "noise" in await visitor.names("references")
+        await page.goto("about:blank")
+        await page.goto(link)  # from elsewhere: shown from the start
         assert "noise" in await visitor.names("references")
 
     assert visit(work).faults == []
