@@ -35,7 +35,7 @@ def test_run_json_matches_numbers_worked_out_by_hand(eight_clips, tmp_path):
     linear = runs.pop("linear")
     assert (linear["status"], linear["reason"]) == (
         "refused",
-        "needs 2 conditioning frames, the task gives 1",
+        "needs 2 conditioning frames, but the task gives 1",
     )
     assert all(r["status"] == "ok" for r in runs.values())
     values = []
@@ -278,9 +278,9 @@ def test_plan_names_reasons_before_any_compute(clips, tmp_path):
     assert plan.code == 2
     reasons = {r["method"]: r["reason"] for r in plan.json()["runs"] if r["reason"]}
     assert reasons == {
-        "class-random": "needs action labels, the dataset has none",
-        "linear": "needs 2 conditioning frames, the task gives 1",
-        "tiny": "needs a size divisible by 4, the task has 18",
+        "class-random": "needs action labels, but the dataset has none",
+        "linear": "needs 2 conditioning frames, but the task gives 1",
+        "tiny": "needs a size divisible by 4, but the task has 18",
     }
     assert not (tmp_path / "runs").exists()
 

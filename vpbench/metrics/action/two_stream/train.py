@@ -94,7 +94,7 @@ def train_streams(
     if len(set(labels)) < classes:
         raise MissingData(f"{len(set(labels))} of {classes} classes have training clips.")
     if not validation.clips:
-        raise MissingData("a recogniser is selected on validation clips, there are none.")
+        raise MissingData("a recogniser is selected on validation clips, but there are none.")
     started = time.monotonic()
     clips = _materials(train, settings, report)
     checks = [material(validation.read(i), settings) for i in range(len(validation.clips))]
@@ -310,5 +310,5 @@ def _accuracy(
 
 def _label(label: int | None) -> int:
     if label is None:
-        raise UsageError("a recogniser needs clips with a class, there is one without.")
+        raise UsageError("a recogniser needs clips with a class, but one has none.")
     return label
