@@ -82,19 +82,19 @@ def unmet(
     reasons: list[str] = []
     fewest = capabilities.conditioning_frames[0]
     if n_max < fewest:
-        reasons.append(f"needs {fewest} conditioning frames, the task gives {n_max}")
+        reasons.append(f"needs {fewest} conditioning frames, but the task gives {n_max}")
     if capabilities.max_horizon is not None and horizon > capabilities.max_horizon:
         reasons.append(
-            f"predicts at most {capabilities.max_horizon} frames, the task asks {horizon}"
+            f"predicts at most {capabilities.max_horizon} frames, but the task asks for {horizon}"
         )
     if size % capabilities.size_multiple:
         reasons.append(
-            f"needs a size divisible by {capabilities.size_multiple}, the task has {size}"
+            f"needs a size divisible by {capabilities.size_multiple}, but the task has {size}"
         )
     if size < capabilities.min_size:
-        reasons.append(f"needs at least {capabilities.min_size} px, the task has {size}")
+        reasons.append(f"needs at least {capabilities.min_size} px, but the task has {size}")
     if capabilities.label in ("required", "training") and not has_label:
-        reasons.append("needs action labels, the dataset has none")
+        reasons.append("needs action labels, but the dataset has none")
     if capabilities.pose in ("required", "training") and not has_pose:
-        reasons.append("needs pose, the dataset has none")
+        reasons.append("needs poses, but the dataset has none")
     return reasons

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 
 class Handle(Protocol):
-    """A job that was handed to an executor."""
+    """A job that was given to an executor."""
 
     def done(self) -> bool:
         """Whether it has ended, well or not."""

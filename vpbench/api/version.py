@@ -31,7 +31,7 @@ def check_api(owner: str, wanted: int) -> None:
         raise UsageError(f"{owner} declares api={wanted!r}; it must be an integer such as {API}.")
     if wanted > API:
         raise UsageError(
-            f"{owner} wants plugin api {wanted}, this vpbench speaks {API}.",
+            f"{owner} needs plugin api {wanted}; this vpbench provides {API}.",
             fix="Upgrade: pip install -U vpbench",
         )
     if wanted < OLDEST:

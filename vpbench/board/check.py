@@ -111,7 +111,7 @@ def check_board(
     """
     paths = list(dict.fromkeys([*find_entries(root), *(path.absolute() for path in only)]))
     if not paths:
-        raise MissingData(f"there is no entry below {root}.", fix="Make one: vpbench board add RUN")
+        raise MissingData(f"there are no entries in {root}.", fix="Make one: vpbench board add RUN")
     errata, tasks = read_errata(root / ERRATA), read_tasks(root / TASKS)
     files = [_read(path) for path in paths]
     wanted = {path.absolute() for path in only}
@@ -151,16 +151,16 @@ def _check(
         for score in run.scores:
             for recall in errata:
                 if recall.strikes(entry, score):
-                    file.add(f"{score.metric} is recalled since {recall.date}: {recall.reason}")
+                    file.add(f"{score.metric} was recalled on {recall.date}: {recall.reason}")
     known = tasks.get(entry.task.id)
     if known is None:
         file.add(f"{TASKS} does not have the task {entry.task.id}: not checked", "warning")
     elif entry.task.n != known.n:
         file.add(f"the task has {known.n} test clips, the entry {entry.task.n}")
     elif entry.task.split_sha256 != known.split_sha256:
-        file.add("its split is not that of the task: other ids, labels or windows")
+        file.add("its split differs from that of the task: other ids, labels or windows")
     if entry.method.dirty:
-        file.add("it was made from a checkout with changes", "warning")
+        file.add("it was made from a checkout with uncommitted changes", "warning")
 
 
 def _check_together(files: Sequence[_File]) -> None:
@@ -180,12 +180,12 @@ def _check_together(files: Sequence[_File]) -> None:
     for together in owners.values():
         for file in together if len(together) > 1 else ():
             others = ", ".join(sorted(f.path.name for f in together if f is not file))
-            file.add(f"a run of it stands in {others or 'it twice'} too")
+            file.add(f"one of its runs is also in {others}" if others else "it lists a run twice")
     for file in files:
         if file.entry is not None:
             usual = splits[file.entry.task.id].most_common(1)[0][0]
             if file.entry.task.split_sha256 != usual:
-                file.add("its split is not that of the other entries of the task")
+                file.add("its split differs from that of the other entries of the task")
 
 
 def _check_columns(files: Sequence[_File]) -> None:
@@ -200,9 +200,7 @@ def _check_columns(files: Sequence[_File]) -> None:
         usual = columns[_column(entry, score)].most_common(1)[0][0]
         if score.fp8 != usual:
             fields = "; ".join(differing(score.fingerprint, fingerprints[usual]))
-            file.add(
-                f"{score.metric} is not that of other entries of the task: {fields}", "warning"
-            )
+            file.add(f"{score.metric} differs from other entries of the task: {fields}", "warning")
 
 
 def _column(entry: Entry, score: EntryScore) -> tuple[str, str, int, str]:

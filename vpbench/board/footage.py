@@ -21,7 +21,8 @@ REAL = "real"
 """The reference row whose predictions are the true future."""
 
 CHANGED = (
-    "The clips on this machine are not those that were predicted from: real clips are left out."
+    "The clips on this machine differ from those that were predicted from, so real clips are "
+    "left out."
 )
 
 

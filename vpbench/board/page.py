@@ -48,7 +48,7 @@ def render_page(
         scripts=scripts,
         blocks=list(blocks),
         policy=_policy(f"\n{style}", scripts, beside),
-        footer=f"Made by vpbench {__version__}. The page asks no server for anything.",
+        footer=f"Made by vpbench {__version__}. It makes no network requests.",
     )
 
 

@@ -49,7 +49,7 @@ def _method(entry: Entry) -> Iterator[str]:
         yield error.message.rstrip(".")
         return
     if not PLUGIN_NAME.fullmatch(base):
-        yield f"{base!r} is not the name of a method: lower case, digits and dashes"
+        yield f"{base!r} is not a method name: lower-case letters, digits and dashes"
     own = method.kind in ("reference", "ceiling", "floor", "null")
     if own != (base in REFERENCES):
         yield f"a row of kind {method.kind} cannot be called {base}"
@@ -146,7 +146,7 @@ def _weights(score: EntryScore, spec: MetricSpec) -> Iterator[str]:
             digits = len(weights.sha256)
             yield f"{weights.name} is pinned by {digits} digits; a whole sha256 is needed"
     if all(w.content for w in spec.weights) and known and not used <= known:
-        yield "its weights are none that the metric declares"
+        yield "its weights are not among those that the metric declares"
 
 
 def _missing(entry: Entry, score: EntryScore) -> Iterator[str]:
@@ -181,7 +181,7 @@ def _figures(entry: Entry, score: EntryScore) -> Iterator[str]:
     if score.recognised:
         names = range(len(score.values))
         if any(not _is_share(score.values[k], len(score.recognised[k])) for k in names):
-            yield "the value of a clip is no share of its samples"
+            yield "the value of a clip is not a share of its samples"
     if score.aggregate == "mean":
         mean = mean_of(score.values)
         if mean is None or not is_close(mean, value):
@@ -231,7 +231,7 @@ def _recogniser(entry: Entry, score: EntryScore) -> Iterator[str]:
     weights = score.fingerprint["recogniser"]
     known = [r for r in entry.recognisers if r.metric == score.metric and r.sha256 == weights]
     if not known or not known[0].train:
-        yield "nobody says what its recogniser was trained on"
+        yield "it does not say what its recogniser was trained on"
         return
     own = {clip.partition("#")[0] for clip in entry.clips} | set(entry.clips)
     seen = sorted(own & set(known[0].train))

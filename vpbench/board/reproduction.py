@@ -60,7 +60,7 @@ def reproduction(reported: Reported, figures: Sequence[Measured]) -> Reproductio
     Of several entries the one decides that lies nearest, for one reproduction is enough.
     """
     if not reported.measured:
-        return Reproduction("unknown", "no method of vpbench stands for it")
+        return Reproduction("unknown", "vpbench has no such method")
     measured_here = [
         figure
         for figure in figures

@@ -140,9 +140,9 @@ def class_section(
         return None
     body = "".join(folded(title, table, is_open=k == 0) for k, (title, table) in enumerate(tables))
     said = (
-        "The better a mean within its class, the stronger its colour. Few clips stand behind each "
-        "figure: its interval is shown under the pointer. References stronger than all methods "
-        "have the strongest colour, too."
+        "The better a mean within its class, the stronger its colour. Each figure is of few clips; "
+        "hover over it for its interval. References stronger than all methods have the strongest "
+        "colour, too."
     )
     return Section("By class", f'{body}<p class="faint">{said}</p>')
 

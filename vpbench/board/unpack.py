@@ -129,10 +129,10 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     if name != INDEX and MEMBER.fullmatch(name) is None:
         raise Corrupt(f"{path} holds {name!r}: {_why_not(name)}.")
     if any(part in (".", "..") for part in name.split("/")):
-        raise Corrupt(f"{path} holds {name!r}: the name leads out of its folder.")
+        raise Corrupt(f"{path} holds {name!r}: the name points outside its folder.")
     kind = stat.S_IFMT(info.external_attr >> 16)  # 0: the archive does not say
     if info.is_dir() or kind not in (0, stat.S_IFREG):
-        raise Corrupt(f"{path} holds {name!r}, which is a link or no plain file.")
+        raise Corrupt(f"{path} holds {name!r}, which is a link or not a plain file.")
     if info.flag_bits & _ENCRYPTED:
         raise Corrupt(f"{path}: {name!r} is encrypted.")
     if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
@@ -145,7 +145,7 @@ def _why_not(name: str) -> str:
     if name.startswith(("/", "\\")) or ":" in name[:3]:
         return "the name is an absolute path"
     if ".." in name.replace("\\", "/").split("/"):
-        return "the name leads out of its folder"
+        return "the name points outside its folder"
     if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".joblib")):
         return "a pickle, which could run code"
     return "no file of a run has this name"

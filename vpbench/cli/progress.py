@@ -84,10 +84,7 @@ class Progress:
     Attributes:
         relay: takes the events instead, in a process that works for another one.
         debug: show what plugins print, and tracebacks.
-        relay: takes the events instead, in a process that works for another one.
     """
-
-    relay: ClassVar[Callable[[dict[str, Any]], None] | None] = None
 
     what: str = "working"
     quiet: bool = False

@@ -69,6 +69,7 @@ def train(
     """Train a recogniser on the training clips of a task, and keep it in the cache.
 
     Classes are drawn equally often; the weights that recognise most validation clips count.
+    Run the same command again to resume a training that was interrupted.
     """
     from vpbench.cli.opening import open_task, task_ref
     from vpbench.harness.inputs.preprocess import preprocess_clips

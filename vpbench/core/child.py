@@ -143,7 +143,7 @@ class Child:
 def _exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count) if count else b""
     if len(data) < count:
-        raise MethodFailed("a process ended in the middle of its answer.")
+        raise MethodFailed("a process ended in the middle of its reply.")
     return data
 
 

@@ -32,7 +32,7 @@ _REASONS = {
     errno.EEXIST: "a file exists where a folder is needed",
     errno.EISDIR: "a folder exists where a file is needed",
     errno.ENAMETOOLONG: "the name is too long",
-    errno.EIO: "the disk reports an error",
+    errno.EIO: "the disk reported an error",
 }
 
 

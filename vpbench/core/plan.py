@@ -188,7 +188,7 @@ def _reasons(method: ResolvedMethod, task: Task) -> list[str]:
         has_pose=task.has_pose,
     )
     if retrieves(method) and not task.items["train"]:
-        reasons.append("needs training clips, the dataset has none")
+        reasons.append("needs training clips, but the dataset has none")
     return reasons
 
 

@@ -11,7 +11,7 @@ def sentence_of(error: BaseException) -> VpbenchError | None:
     """The error to show for a file that cannot be used and for a lack of memory; else None."""
     if isinstance(error, MemoryError):
         return MethodFailed(
-            "the memory of this machine is used up.",
+            "this machine is out of memory.",
             fix="Try again with --workers 1, or close other programs.",
         )
     if not isinstance(error, OSError) or error.strerror is None:

@@ -60,6 +60,7 @@ VGG16_HED = WeightSpec(
 VGG19 = WeightSpec(
     name="vgg19",
     sources=(HttpsSource("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),),
+    # its publisher names the first 8 digits; all of them as many projects have pinned them
     sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
     licence="BSD-3-Clause (torchvision)",
     size=574_673_361,

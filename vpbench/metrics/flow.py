@@ -50,7 +50,7 @@ def flow_fields(frames: Frames, kind: Kind = "farneback") -> Flow:
     import cv2
 
     if len(frames) < 2:
-        raise UsageError(f"flow needs two frames, there is {len(frames)}.")
+        raise UsageError(f"flow needs two frames, but there is {len(frames)}.")
     if kind == "dis" and min(frames.shape[1:3]) < SMALLEST:
         raise UsageError(f"DIS flow needs frames of {SMALLEST} px.")
     # OpenCV refuses arrays that are not contiguous.

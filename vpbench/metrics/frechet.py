@@ -70,7 +70,9 @@ def ordered(values: Rows, what: str, clusters: Sequence[str] | None = None) -> R
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise UsageError(f"{what} features have shape {rows.shape}, they must be [n,d].")
     if len(rows) < 2:
-        raise UsageError(f"a distance of sets needs at least 2 {what} rows, there are {len(rows)}.")
+        raise UsageError(
+            f"a distance of sets needs at least 2 {what} rows, but there are {len(rows)}."
+        )
     names = [str(i) for i in range(len(rows))] if clusters is None else list(clusters)
     if len(names) != len(rows):
         raise UsageError(f"{len(rows)} {what} rows have {len(names)} clusters.")
@@ -181,7 +183,7 @@ class Moments:
         """
         check_ddof(ddof)
         if self.n < 2:
-            raise UsageError(f"a covariance needs at least 2 rows, there are {self.n}.")
+            raise UsageError(f"a covariance needs at least 2 rows, but there are {self.n}.")
         return self.m2 / (self.n - ddof)
 
 

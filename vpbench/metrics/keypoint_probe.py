@@ -79,7 +79,7 @@ def fit_readout(points: Points, joints: Points) -> ReadOut:
         ValueError: NaN, no frames, no visible joint, or unequal numbers of frames.
     """
     if len(points) != len(joints) or not np.isfinite(points).all():
-        raise ValueError(f"{points.shape} keypoints and {joints.shape} joints are no pairs.")
+        raise ValueError(f"{points.shape} keypoints and {joints.shape} joints do not pair up.")
     there: npt.NDArray[np.bool_] = joints[..., 2] > 0
     if not there.any():
         raise ValueError("no joint is visible in any frame.")

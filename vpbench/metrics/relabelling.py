@@ -180,7 +180,7 @@ def distance_p(
         ValueError: fewer than one permutation.
     """
     if permutations < 1:
-        raise ValueError(f"{permutations} permutations make no test.")
+        raise ValueError(f"{permutations} permutations are too few for a test.")
     names = [*clusters[0], *clusters[1]]
     number = {name: k for k, name in enumerate(dict.fromkeys(names))}
     codes = np.array([number[name] for name in names], dtype=np.intp)

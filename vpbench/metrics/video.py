@@ -110,7 +110,7 @@ class Kvd(_I3DMetric):
         return Figures(sums.value(), sums.leave_one_out(), sums.p())
 
     def _few(self, n: int) -> str:
-        return "coarse, read it with its p-value"
+        return "coarse; read it together with its p-value"
 
 
 def open_extractor(recipe: str, dtype: Any, ctx: MetricContext) -> FeatureExtractor:

@@ -58,7 +58,7 @@ class MetricSubject(Subject):
         data = SampleClips()
         clips = [c for split in COUNTS for c in data.clips(split)][:count]
         if len(clips) < count:
-            raise NotApplicable(f"it needs {count} clips, there are {len(clips)}")
+            raise NotApplicable(f"it needs {count} clips, but there are {len(clips)}")
         rng = np.random.default_rng(seed)
         pairs: list[Pair] = []
         for clip in clips:

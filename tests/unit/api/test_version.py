@@ -12,7 +12,7 @@ def test_the_version_is_one_and_runs():
 
 
 def test_newer_plugins_are_refused_with_the_way_out():
-    with pytest.raises(UsageError, match=r"mine wants plugin api 2, .* 1. .*pip install -U"):
+    with pytest.raises(UsageError, match=r"mine needs plugin api 2; .* 1. .*pip install -U"):
         check_api("mine", API + 1)
 
 

@@ -14,3 +14,11 @@ from vpbench_baselines.villegas.networks import (
 def generator():
     with torch.device("meta"):
         return AnalogyGenerator(48, 64, 3)
+
+
+@pytest.fixture
+def same_numbers():
+    """What a test draws without saying how is the same each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield

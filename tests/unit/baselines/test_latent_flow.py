@@ -1,222 +1,29 @@
-"""`latent-flow`: codec, transformer and sampler, both trainings, prediction."""
-
-import json
-from pathlib import Path
+"""`latent-flow`: both trainings, prediction, parameters."""
 
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import moving_square
-from vpbench.api import BadData, Batch, Conditioning, Corrupt, MethodFailed, TaskInfo, UsageError
-from vpbench.core.rundir import StageDir
+from tests.unit.baselines.latent_flow_toys import (
+    HORIZON,
+    SEEDS,
+    SIZE,
+    SMOKE,
+    TASK,
+    Clips,
+    alive,
+    context,
+    fitted,
+    given,
+    lines,
+)
+from vpbench.api import Conditioning, Corrupt, MethodFailed, TaskInfo, UsageError
 from vpbench.harness.training.context import StageContext
 from vpbench_baselines.common.windows import Windows
 from vpbench_baselines.latent_flow.method import LatentFlow
-from vpbench_baselines.latent_flow.networks import Codec, FlowNet, integrate
 from vpbench_baselines.latent_flow.spec import PARAMS, PRESETS, SPEC, STAGES
 
-SIZE, GIVEN, HORIZON = 32, 2, 6
-TASK = TaskInfo("toy", SIZE, HORIZON, GIVEN, None, 2, ("right", "down"), 0, ())
-SMOKE = {**PARAMS, **PRESETS["smoke"]}
-SEEDS = np.array([[1, 2], [3, 4], [5, 6]], np.int64)
-
-
-@pytest.fixture(autouse=True)
-def same_numbers():
-    """What a test draws without saying how is the same each time."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-class Clips:
-    """A `TrainView` of moving squares; batch k depends on k alone."""
-
-    def __init__(self, clips=4, val=2, frames=10, labelled=True):
-        self.clips = [moving_square(k, k % 2, frames, SIZE) for k in range(clips)]
-        self.val, self.frames, self.labelled = val, frames, labelled
-
-    def len(self, split):
-        return self.val if split == "val" else len(self.clips)
-
-    def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
-        if not self.len(split) or window.length > self.frames:
-            raise BadData("none of the clips is long enough")
-        k = start_step
-        while True:
-            index = np.array([(k * batch + j) % self.len(split) for j in range(batch)])
-            times = np.tile(np.arange(window.length), (batch, 1))
-            frames = np.stack([self.clips[i][: window.length] for i in index])
-            yield Batch(frames, None, index % 2 if self.labelled else None, index, times)
-            k += 1
-
-
-def context(folder, stage="codec", seed=5, task=TASK):
-    cache = Path(folder).parent / "cache"
-    label = f"latent-flow:{stage}"
-    return StageContext(task, (), "cpu", 1, seed, StageDir(folder), label, cache, lambda e: None)
-
-
-def fitted(folder, stage="codec", clips=None, task=TASK, **changed):
-    method = LatentFlow(task, {**SMOKE, **changed}, {})
-    ctx = context(folder / stage, stage, task=task)
-    method.fit(stage, clips or Clips(), ctx)
-    return method, ctx
-
-
-def lines(ctx):
-    return [json.loads(x) for x in (ctx.stage.path / "train.jsonl").read_text().splitlines()]
-
-
-def alive(task=TASK, **changed):
-    """A method whose transformer says something without a training."""
-    method = LatentFlow(task, {**SMOKE, **changed}, {})
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        for weight in [*method.flow.parameters(), *method.codec.parameters()]:
-            weight.add_(0.1 * torch.randn_like(weight))
-    return method
-
-
-def given(n=GIVEN, batch=3, label=True):
-    clips = np.stack([moving_square(90 + k, k % 2, 14, SIZE)[:n] for k in range(batch)])
-    labels = np.arange(batch, dtype=np.int64) % 2 if label else None
-    return Conditioning(clips, labels, None, None, tuple("abcdef"[:batch]))
-
-
-# networks ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("batch", "times", "height", "width"), [(1, 1, 32, 32), (3, 5, 40, 48)])
-def test_codes_have_an_eighth_of_the_size_and_frames_come_back(batch, times, height, width):
-    codec = Codec(4, 3)
-    first, frames = torch.rand(batch, 3, height, width), torch.rand(batch, times, 3, height, width)
-    codes = codec.encode(first, frames)
-    assert codes.shape == (batch, times, 3, height // 8, width // 8)
-    drawn = codec.decode(first, codes)
-    assert drawn.shape == frames.shape
-    part = 1 / (1 + np.e)  # at first so much grey lies over the first frame
-    wanted = (1 - part) * first[:, None] + part / 2
-    assert (drawn - wanted).abs().max() < 0.1
-
-
-def test_each_frame_is_coded_and_drawn_by_itself():
-    codec = Codec(4, 3).eval()
-    first, frames = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 3, 32, 32)
-    codes = codec.encode(first, frames)
-    drawn = codec.decode(first, codes)
-    for b in range(2):
-        for t in range(3):
-            alone = codec.encode(first[b : b + 1], frames[b : b + 1, t : t + 1])
-            torch.testing.assert_close(alone[0, 0], codes[b, t])
-            again = codec.decode(first[b : b + 1], alone)
-            torch.testing.assert_close(again[0, 0], drawn[b, t])
-
-
-def test_codes_have_mean_0_and_variance_1_over_training_frames_and_ask_no_batch_afterwards():
-    codec, first, frames = Codec(4, 3), torch.rand(4, 3, 32, 32), torch.rand(4, 2, 3, 32, 32)
-    for _ in range(60):
-        codes = codec.encode(first, frames)
-    torch.testing.assert_close(codes.mean((0, 1, 3, 4)), torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(codes.std((0, 1, 3, 4)), torch.ones(3), atol=0.02, rtol=0)
-    found = codec.eval().encode(first, frames)
-    torch.testing.assert_close(found, codes, atol=0.05, rtol=0)
-    torch.testing.assert_close(codec.encode(first[:1], frames[:1, 1:])[0, 0], found[0, 1])
-
-
-@pytest.mark.parametrize(("tube", "times"), [(1, 3), (2, 4), (3, 3)])
-def test_tokens_of_several_frames_come_apart_where_they_were_put_together(tube, times):
-    """With places, attention and the rest silenced, the two outer layers are each token's own."""
-    net = FlowNet(2, 3, 4, 32, 1, tube, 0.0).eval()
-    codes = torch.randn(2, times, 2, 4, 5)
-    time, seen = torch.rand(2), torch.zeros(2, 32, 4, 5)
-    with torch.no_grad():
-        net.sample.weight.zero_()
-        net.place.weight.zero_(), net.place.bias.zero_(), net.enter.bias.zero_()
-        net.leave.weight.copy_(torch.linalg.pinv(net.enter.weight))
-        out = net(codes, time, seen, torch.tensor([0, 3]))
-        tokens = codes.unflatten(1, (-1, tube)).permute(0, 1, 4, 5, 2, 3).flatten(4)
-        inside = tokens @ net.enter.weight.T
-        mean, spread = inside.mean(-1, keepdim=True), inside.var(-1, keepdim=True, correction=0)
-        wanted = (inside - mean) / (spread + 1e-5).sqrt() @ net.leave.weight.T
-    wanted = wanted.unflatten(4, (tube, 2)).permute(0, 1, 4, 5, 2, 3).reshape(codes.shape)
-    torch.testing.assert_close(out, wanted)
-
-
-def test_the_velocity_of_each_place_and_frame_depends_on_all_others_and_on_what_is_known():
-    net = alive().flow
-    codes = torch.randn(1, 6, 4, 4, 4, requires_grad=True)
-    seen = net.see(torch.rand(1, 3, 32, 32)).detach().requires_grad_()
-    time = torch.tensor([0.3], requires_grad=True)
-    one = net(codes, time, seen, torch.tensor([0]))
-    found = torch.autograd.grad(one[0, 0, 0, 0, 0], (codes, seen, time))
-    assert (found[0].abs().amax((0, 2)) > 0).all() and (found[1].abs().amax((0, 1)) > 0).all()
-    assert found[2] != 0
-    assert not torch.equal(one, net(codes, time, seen, torch.tensor([1])))
-
-
-def test_batches_do_not_mix():
-    net = alive().flow
-    codes, image, time = torch.randn(3, 6, 4, 4, 4), torch.rand(3, 3, 32, 32), torch.rand(3)
-    label = torch.tensor([0, 1, 2])
-    whole = net(codes, time, net.see(image), label)
-    for k in range(3):
-        part = slice(k, k + 1)
-        alone = net(codes[part], time[part], net.see(image[part]), label[part])
-        torch.testing.assert_close(alone[0], whole[k])
-
-
-# the sampler -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("steps", [1, 4, 7])
-def test_heuns_rule_on_a_linear_field_is_its_closed_form(steps):
-    """dx/dt = a x: each step multiplies by 1 + ah + (ah)^2 / 2."""
-    x, a = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64), -1.3
-    drawn = integrate(lambda y, t: a * y, x, steps)
-    step = a / steps
-    torch.testing.assert_close(drawn, x * (1 + step + step**2 / 2) ** steps)
-
-
-def test_heuns_rule_is_exact_where_the_velocity_is_linear_in_time_and_of_second_order_elsewhere():
-    x = torch.zeros(2, dtype=torch.float64)
-    torch.testing.assert_close(integrate(lambda y, t: torch.full_like(y, 3 - 2 * t), x, 3), x + 2)
-    errors = [
-        abs(float(integrate(lambda y, t: y * t, x[:1] + 1, n)) - np.exp(0.5)) for n in (8, 16, 32)
-    ]
-    assert errors[0] / errors[1] == pytest.approx(4, rel=0.2)
-    assert errors[1] / errors[2] == pytest.approx(4, rel=0.2)
-
-
-def test_the_true_velocity_has_no_loss_and_carries_any_noise_to_the_data():
-    """From x at time t the straight way to the data is (data - x) / (1 - t)."""
-    codes = torch.randn(5, 2, 3, 4, 4)
-
-    class Straight:
-        def see(self, first):
-            return first
-
-        def __call__(self, x, time, seen, label):
-            return (codes - x) / (1 - time)[:, None, None, None, None]
-
-    class Still(Straight):
-        def __call__(self, x, time, seen, label):
-            return torch.zeros_like(x)
-
-    loss = FlowNet.losses(Straight(), torch.zeros(5), codes, torch.zeros(5))["velocity"]
-    assert float(loss) < 1e-6  # but for rounding
-    still = FlowNet.losses(Still(), torch.zeros(5), codes, torch.zeros(5))["velocity"]
-    assert float(still) == pytest.approx(float(codes.square().mean()) + 1, rel=0.35)
-
-
-@pytest.mark.parametrize(
-    ("horizon", "tube", "frames"), [(16, 2, 16), (6, 4, 8), (1, 2, 2), (40, 4, 16), (40, 3, 18)]
-)
-def test_frames_drawn_at_once(horizon, tube, frames):
-    task = TaskInfo("toy", SIZE, horizon, 1, None, 2, ("a", "b"), 0, ())
-    assert LatentFlow(task, {**SMOKE, "tube": tube}, {}).length == frames
-
+pytestmark = pytest.mark.usefixtures("same_numbers")
 
 # training ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.unit.baselines.test_li_training import (
+from tests.unit.baselines.li_toys import (
     HORIZON,
     SIZE,
     SMOKE,

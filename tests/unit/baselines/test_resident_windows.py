@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.unit.baselines.test_latent_flow import TASK, Clips, context, lines
+from tests.unit.baselines.latent_flow_toys import TASK, Clips, context, lines
 from vpbench.kit import to_tensor
 from vpbench_baselines.common import windows
 from vpbench_baselines.common.averaged import AveragedTraining

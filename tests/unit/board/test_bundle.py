@@ -174,9 +174,9 @@ def _last(members):
 HOSTILE = [
     (_add("/etc/passwd"), "the name is an absolute path"),
     (_add("C:/x.json"), "the name is an absolute path"),
-    (_add("runs/../../x.json"), "leads out of its folder"),
-    (_add("runs/../mine/0f1e2d3c/run.json"), "leads out of its folder"),
-    (_add("runs\\..\\x.json"), "leads out of its folder"),
+    (_add("runs/../../x.json"), "points outside its folder"),
+    (_add("runs/../mine/0f1e2d3c/run.json"), "points outside its folder"),
+    (_add("runs\\..\\x.json"), "points outside its folder"),
     (_extra("weights.pkl"), "a pickle"),
     (_extra("checkpoint.pt"), "a pickle"),
     (_extra("predictions/00009.py"), "no file of a run has this name"),
@@ -269,7 +269,7 @@ def test_links_folders_compression_and_doubles_are_refused(bundle, tmp_path):
 
     link = zipfile.ZipInfo(f"{run}scores/psnr@01234567.json")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    refused("a link or no plain file", {link: b"/etc/passwd"})
+    refused("a link or not a plain file", {link: b"/etc/passwd"})
     refused("is compressed", {}, zipfile.ZIP_DEFLATED)
     with pytest.warns(UserWarning, match="Duplicate"):
         refused("twice", {zipfile.ZipInfo(f"{run}run.json"): b"{}"})

@@ -105,17 +105,17 @@ REFUSED = [
     (fingerprint("psnr", frames=3), "its fingerprint is of 3 frames"),
     (fingerprint("psnr", metric="ssim"), "its fingerprint is of the metric 'ssim'"),
     (fingerprint("fvd", features_weights="28a28b6c"), "pinned by '28a28b6c'; a whole sha256"),
-    (fingerprint("fvd", features_weights="0" * 64), "none that the metric declares"),
+    (fingerprint("fvd", features_weights="0" * 64), "not among those that the metric declares"),
     (own("psnr", metric="mine"), "the metric 'mine' is not installed"),
     (own("fvd", direction="up"), "fvd is of kind set and better down"),
     (field("task", "limit", value=3), "made with --limit 3"),
-    (field("task", "split_sha256", value="0" * 64), "its split is not that of the task"),
+    (field("task", "split_sha256", value="0" * 64), "its split differs from that of the task"),
     (field("trust", "level", value="rerun"), "says rerun, and its verifications say self-reported"),
     (
         field("method", "weights", value={"vgg": "397923af"}),
         "weights vgg are pinned by 8 digits",
     ),
-    (field("method", "name", value="Mine!"), "is not the name of a method"),
+    (field("method", "name", value="Mine!"), "is not a method name"),
     (field("method", "kind", value="ceiling"), "a row of kind ceiling cannot be called mine"),
     (field("method", "name", value="real"), "a row of kind method cannot be called real"),
     (field("runs", 0, "predictions_sha256", value="0" * 64), "does not follow from the hashes"),
@@ -134,7 +134,7 @@ def test_what_an_entry_may_not_say_is_refused_with_the_reason(root, entry, chang
     [
         (["train/00", "test/03"], "its recogniser was trained on 1 test clips: test/03"),
         (CLIPS, "trained on 7 test clips: test/00, test/01, test/02 and 4 more"),
-        ([], "nobody says what its recogniser was trained on"),
+        ([], "it does not say what its recogniser was trained on"),
     ],
 )
 def test_a_recogniser_may_not_have_seen_the_test_clips(root, with_actions, clips, reason):
@@ -151,7 +151,7 @@ def test_a_share_of_samples_is_one(root, with_actions):
         actions["value"] = sum(actions["values"]) / 7
 
     rewrite(Path(with_actions), change)
-    assert any("no share of its samples" in text for text in errors(root))
+    assert any("not a share of its samples" in text for text in errors(root))
 
 
 def test_entries_stand_once_and_are_of_one_split(root, entry):
@@ -161,7 +161,7 @@ def test_entries_stand_once_and_are_of_one_split(root, entry):
     twin.write_bytes(path.read_bytes())
     rewrite(twin, field("id", value="twin"))
     texts = errors(root)
-    assert f"a run of it stands in {path.name} too" in texts
+    assert f"one of its runs is also in {path.name}" in texts
     (root / "other").mkdir()
     (root / "other" / path.name).write_bytes(path.read_bytes())
     texts = errors(root)
@@ -175,7 +175,7 @@ def test_a_fingerprint_of_its_own_is_said_to_differ(root, entry, with_actions):
     rewrite(entry[1], fingerprint("psnr", data_range=100))
     found = check_board(root, plugins())
     (text,) = [p["what"] for row in found["entries"] for p in row["problems"]]
-    assert found["ok"] and "psnr is not that of other entries of the task: data_range" in text
+    assert found["ok"] and "psnr differs from other entries of the task: data_range" in text
 
 
 RECALL = """
@@ -210,7 +210,7 @@ def test_what_is_recalled_is_refused_and_struck(root, entry, what, name, more, h
     made, _ = entry
     path = root / "errata.toml"
     path.write_text(RECALL.format(what, name.format(id=made.id), more))
-    wanted = {f"{m} is recalled since 2026-11-26: it counts the first frame" for m in hit}
+    wanted = {f"{m} was recalled on 2026-11-26: it counts the first frame" for m in hit}
     assert set(errors(root)) == wanted
     assert {metric for metric, _, _ in struck(made, read_errata(path))} == hit
     assert set(refusals(made, root, plugins())) == wanted
@@ -262,7 +262,7 @@ def test_hashes_are_compared_where_the_bundle_lies_beside(root, entry, run, tmp_
 def test_without_an_entry_it_is_missing(root, entry):
     _, path = entry
     path.unlink()
-    with pytest.raises(MissingData, match="no entry below"):
+    with pytest.raises(MissingData, match="no entries in"):
         errors(root)
     done = CliRunner().invoke(check, [str(path), "--board", str(root)], standalone_mode=False)
     assert isinstance(done.exception, MissingData)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tests.unit.render.test_tables import figure, group, row
+from tests.unit.render.table_toys import figure, group, row
 from vpbench.board.page import Section, render_page
 from vpbench.board.planes import Layout
 from vpbench.board.player import (

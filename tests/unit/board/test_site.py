@@ -359,7 +359,7 @@ def test_nothing_to_build_is_a_sentence(tmp_path):
     with pytest.raises(MissingData, match="no folder"):
         build_site(tmp_path / "nowhere", out, registry(()))
     (tmp_path / "lb").mkdir()
-    with pytest.raises(MissingData, match="no entry"):
+    with pytest.raises(MissingData, match="no entries"):
         build_site(tmp_path / "lb", out, registry(()))
     assert not out.exists()
     board(tmp_path / "lb")

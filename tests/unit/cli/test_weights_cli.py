@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from vpbench.api import MetricSpec
+from vpbench.api import HttpsSource, MetricSpec
 from vpbench.api.errors import MissingWeights, UsageError, VpbenchError
 from vpbench.cli import weights as verb
 from vpbench.core.discovery import PluginRef
@@ -23,7 +23,16 @@ ARRAYS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
 CONTENT = convert.content_sha256(ARRAYS)
 
 
-NET = replace(VGG19, name="net", label="Net", files=("net.pth",), content=CONTENT)
+NET = replace(
+    VGG19,
+    name="net",
+    label="Net",
+    sources=(HttpsSource("https://example.org/vgg19-dcbb9e9d.pth", limit=575_000_000),),
+    sha256="dcbb9e9d",
+    files=("net.pth",),
+    content=CONTENT,
+)
+"""A file of which 8 digits and about the size are published."""
 TOY = MetricSpec("toy", "toy:Toy", "a toy", "clip", "up", "", 1, weights=(NET,))
 
 
@@ -63,7 +72,7 @@ def test_the_list_names_what_plugins_use_and_by_whom(net):
     lines = out.splitlines()
     (place,) = (k for k, line in enumerate(lines) if line.startswith(" i3d "))
     assert lines[place + 1].split() == ["used", "by", "action,", "fvd,", "kvd"]
-    assert "spynet-5, vgg19" in out  # of which 8 digits are published
+    assert "\n  net, spynet-1," in out and "spynet-5\n" in out  # 8 digits of them are published
     assert out.endswith("VPBENCH_WEIGHTS:\n  vjepa-vith16, vjepa-vith16-ssv2\n")
     assert "about 10.4 GB" in out and "size unknown" in out
 
@@ -121,7 +130,7 @@ def test_the_list_says_where(here):
     assert rows["i3d"]["path"] is None
     assert rows["i3d"]["pinned"]
     assert rows["i3d"]["size"] == 47_158_331
-    assert not rows["vgg19"]["pinned"]
+    assert rows["vgg19"]["pinned"] and not rows["net"]["pinned"]
 
 
 def test_fetch_of_what_is_here(here):

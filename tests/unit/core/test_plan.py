@@ -366,7 +366,7 @@ def test_references_come_along_and_are_not_asked_for(tmp_path, monkeypatch):
     bare = make_plan(refs("flat"), RunOptions(), task({"train": []}, classes=0), toys, tmp_path)
     reasons = {r.name: r.reasons for r in bare.refused}
     assert set(reasons) == {"real-other", "nearest-train", "class-random"}
-    assert "needs training clips, the dataset has none" in reasons["nearest-train"]
+    assert "needs training clips, but the dataset has none" in reasons["nearest-train"]
     kinds = {
         r.name: (row_kind(r.method), r.inputs(task())["conditioning_frames"]) for r in made.runs
     }

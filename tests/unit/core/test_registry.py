@@ -41,7 +41,7 @@ def test_a_plugin_is_found_and_nothing_but_its_spec_is_imported(site):
         ("from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', sumary='x')", "sumary"),
         (
             "from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', api=2)",
-            "mine wants plugin api 2",
+            "mine needs plugin api 2",
         ),
         (
             "from vpbench.api import *\nSPEC = MethodSpec('mine', 'a:B', 's', api='1')",

@@ -162,7 +162,10 @@ def test_frames_that_are_not_square_can_be_cropped(tmp_path):
 
 @pytest.mark.parametrize(
     ("count", "sampling", "says"),
-    [(3, Sampling(frames=8), "at least 9 frames, there are 8"), (1, Sampling(), "2 real clips")],
+    [
+        (3, Sampling(frames=8), "9 frames, but there are 8"),
+        (1, Sampling(), "2 real clips"),
+    ],
 )
 def test_too_little_is_refused(tmp_path, count, sampling, says):
     paths = user_paths()

@@ -132,8 +132,8 @@ def link(name):
     ("name", "said"),
     [
         ("/etc/own", "absolute"),
-        ("../out", "leads out"),
-        ("a/../../b", "leads out"),
+        ("../out", "points outside"),
+        ("a/../../b", "points outside"),
         ("C:/x", "absolute or foreign"),
         ("a\\..\\b", "foreign"),
         (link("l"), "link or a device"),

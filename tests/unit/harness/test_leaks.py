@@ -60,8 +60,8 @@ def test_what_an_answer_means(tmp_path):
 
     assert judged({"clips": [], "reproducible": True}) == []
     assert judged({"clips": [], "reproducible": False})[0].startswith("not reproducible")
-    assert judged(None) == ["the leak probe could not be made: it gave no answer"]
-    assert judged(None, "no memory") == ["the leak probe could not be made: no memory"]
+    assert judged(None) == ["the leak probe could not run: it gave no result"]
+    assert judged(None, "no memory") == ["the leak probe could not run: no memory"]
     with pytest.raises(MethodFailed, match=r"predictions of a, b, c and 2 more changed"):
         judged({"clips": list("abcde"), "reproducible": True})
     assert not (tmp_path / "run").exists() and list(tmp_path.glob("run.retired-*"))

@@ -107,7 +107,7 @@ def test_linear_needs_two_frames(tmp_path):
     task = open_task_data(one, build(), user_paths()).task
     plan = make_plan([], RunOptions(), task, build(), tmp_path / "runs")
     assert [(r.name, r.requested) for r in plan.refused] == [("linear", False)]
-    assert plan.refused[0].reasons == ("needs 2 conditioning frames, the task gives 1",)
+    assert plan.refused[0].reasons == ("needs 2 conditioning frames, but the task gives 1",)
 
 
 @pytest.mark.parametrize("sigma", ["0.25", "1", "2", "3.7"])

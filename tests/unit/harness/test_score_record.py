@@ -117,7 +117,9 @@ def test_no_value_no_figures(value, kind):
     record = score_record(running(kind), Score(value, n=1, per_clip=per_clip, reason="why"), {})
     shown = score_json(record)
     assert record["per_clip"] == {"a": None, "b": 1.0}
-    assert shown["reason"].startswith("why" if value is None else f"why; the metric gave {value}")
+    assert shown["reason"].startswith(
+        "why" if value is None else f"why; the metric returned {value}"
+    )
     given = {k: v for k, v in shown.items() if k not in ("reason", "n", "fingerprint")}
     assert set(given.values()) == {None}
 

@@ -89,7 +89,7 @@ def test_too_few_clips_are_the_reason(bench, run):
     (psnr, _) = bench.wanted()
     many = replace(psnr, spec=replace(psnr.spec, min_clips=99))
     state = look(bench, run, [many])
-    assert state.missing == {"psnr": "not scored: psnr needs at least 99 clips, there are 9."}
+    assert state.missing == {"psnr": "not scored: psnr needs at least 99 clips, but there are 9."}
     assert state.todo == []
 
 

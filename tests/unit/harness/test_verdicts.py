@@ -68,7 +68,7 @@ def test_where_the_machine_is_another_rounding_is_no_difference(bench, result, m
 
 
 def test_a_probe_without_an_answer_is_no_verdict(result):
-    with pytest.raises(VpbenchError, match="ended without an answer"):
+    with pytest.raises(VpbenchError, match="ended without a result"):
         judge_prediction(result, [])
 
 

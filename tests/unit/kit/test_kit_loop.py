@@ -1,8 +1,6 @@
-"""The training loop: killed, stopped, resumed, out of memory, not a number."""
+"""The training loop: killed, stopped, resumed, out of memory."""
 
-import itertools
 import json
-import math
 import threading
 
 import numpy as np
@@ -10,91 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from vpbench.api import Corrupt, MethodFailed, TaskInfo
-from vpbench.core.rundir import StageDir
-from vpbench.harness.training.context import StageContext
-from vpbench.kit import Training, seeded, to_arrays, training_steps
+from tests.unit.kit.kit_loop_toys import Toy, context, stored, straight
+from vpbench.api import Corrupt, MethodFailed
+from vpbench.kit import seeded, training_steps
 from vpbench.kit.loop import step_seed
-
-TASK = TaskInfo("toy", 16, 4, 1, None, 0, (), 0, ())
-
-
-class Context(StageContext):
-    """The harness's own context, which is asked to stop after some step."""
-
-    stop_after = math.inf
-
-    @property
-    def should_stop(self):
-        return self._step >= self.stop_after
-
-
-def context(folder, stop_after=math.inf, seed=5):
-    ctx = Context(TASK, (), "cpu", 1, seed, StageDir(folder), "toy:all", folder, lambda e: None)
-    ctx.stop_after = stop_after
-    return ctx
-
-
-class Toy:
-    """A net with batch norm and Adam; randomness comes from torch, NumPy and the step's batch."""
-
-    def __init__(self, steps=7, fail=None):
-        with seeded(1):
-            self.net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-        self.adam = torch.optim.Adam(self.net.parameters(), 0.05)
-        self.fail = fail or {}
-        self.began, self.made, self.after, self.clips = [], [], [], [3, 0, 7]
-        self.training = Training(
-            "toy:all",
-            {"net": self.net},
-            {"adam": self.adam},
-            steps,
-            ("batch", "width"),
-            {"best": None, "seen": []},
-        )
-
-    def batches(self, done):
-        self.began.append(done)
-        return itertools.count(done)
-
-    def fit(self, ctx, ahead=0):
-        """Train as a plugin does; whether all steps are made."""
-        with self.training:
-            for step, batch in training_steps(ctx, self.training, self.batches, ahead):
-                assert batch == step
-                done = self.training.log({"loss": self.step(step), "fine": 1.0}, self.clips)
-                for call in self.after:
-                    call(done)
-        return self.training.finished
-
-    def step(self, k):
-        self.made.append(k)
-        x = torch.randn(5, 3) + float(np.random.standard_normal()) + k
-        loss = self.net(x).square().mean()
-        self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
-        what = self.fail.get(k)
-        if isinstance(what, Exception):
-            raise what
-        value = float(loss.detach()) if what is None else what
-        self.training.extra["seen"] = [*self.training.extra["seen"], k]
-        return value
-
-    def state(self):
-        """All that was learned, as bytes."""
-        arrays, tree = to_arrays({**self.training.state(), "done": 0})
-        return {k: v.tobytes() for k, v in arrays.items()}, tree
-
-
-def stored(folder):
-    return (folder / "resume" / "state.npz").is_file()
-
-
-def straight(tmp_path, steps=7):
-    toy = Toy(steps)
-    assert toy.fit(context(tmp_path / "straight")) is True
-    return toy
 
 
 @pytest.mark.parametrize("cuts", [(1,), (3,), (6,), (2, 3, 5)])
@@ -182,89 +99,6 @@ def test_a_stop_before_the_first_step_keeps_everything(tmp_path):
     toy = Toy()
     assert toy.fit(context(tmp_path, 0)) is False
     assert toy.made == [] and not stored(tmp_path)
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_figure_that_is_no_number_stops_with_step_clips_and_state(tmp_path, value):
-    toy = Toy(400, {25: value})
-    with pytest.raises(MethodFailed) as caught:
-        toy.fit(context(tmp_path / "bad"))
-    said = str(caught.value)
-    assert f"toy:all stopped at step 26 of 400: loss = {value}" in said and "fine" not in said
-    assert "last good state is that of step 20" in said
-    assert list(caught.value.clips) == [3, 0, 7]
-    assert caught.value.fix and "learning rate" in caught.value.fix
-    # the state is that of step 20, nothing of step 26 is in it
-    good = Toy(400)
-    good.fit(context(tmp_path / "good", 20))
-    again = Toy(400)
-    again.fit(context(tmp_path / "bad", 20))
-    assert again.began == [20] and again.made == [] and again.state() == good.state()
-
-
-# figures on a device ------------------------------------------------------------------------------
-
-
-class Tensors(Toy):
-    """Hands over its loss as a tensor."""
-
-    def step(self, k):
-        return torch.tensor(super().step(k), requires_grad=True)
-
-
-@pytest.fixture
-def far(monkeypatch):
-    """Tensors count as lying on a GPU; returns one entry for each time that any was read."""
-    from vpbench.kit import loop
-
-    read, numbers = [], loop._numbers
-
-    def counted(figures):
-        read.append(sum(isinstance(f, torch.Tensor) for f in figures.values()))
-        return numbers(figures)
-
-    monkeypatch.setattr(loop, "_on_gpu", lambda f: isinstance(f, torch.Tensor))
-    monkeypatch.setattr(loop, "_numbers", counted)
-    return read
-
-
-def test_tensors_are_figures_like_numbers(tmp_path):
-    whole = straight(tmp_path)
-    toy = Tensors()
-    assert toy.fit(context(tmp_path / "tensors"))
-    assert toy.state() == whole.state()
-    wanted = [json.loads(x) for x in (tmp_path / "straight/train.jsonl").read_text().splitlines()]
-    found = [json.loads(x) for x in (tmp_path / "tensors/train.jsonl").read_text().splitlines()]
-    assert [r["loss"] for r in found] == pytest.approx([r["loss"] for r in wanted], rel=1e-6)
-
-
-def test_on_a_gpu_figures_are_read_where_they_are_logged_or_stored(tmp_path, far):
-    whole = straight(tmp_path, 1000)  # logs every 5th step, stores every 25th
-    far.clear()
-    toy = Tensors(1000)
-    assert toy.fit(context(tmp_path / "far"))
-    assert len(far) == 1 + 200 and toy.state() == whole.state()
-    far.clear()
-    cut = Tensors(1000)
-    assert not cut.fit(context(tmp_path / "cut", 7))  # no step that is logged: read to be stored
-    assert len(far) == 1 + 1 + 1 and stored(tmp_path / "cut")
-
-
-@pytest.mark.parametrize(("bad", "noticed"), [(24, 25), (25, 30), (28, 30)])
-def test_on_a_gpu_what_is_no_number_is_noticed_before_it_is_stored(tmp_path, far, bad, noticed):
-    toy = Tensors(1000, {k: math.nan for k in range(bad, 1000)})
-    with pytest.raises(MethodFailed) as caught:
-        toy.fit(context(tmp_path))
-    assert f"stopped at step {noticed} of 1000: loss = nan" in str(caught.value)
-    assert f"state is that of step {0 if bad < 25 else 25}" in str(caught.value)
-    assert list(caught.value.clips) == []  # it may have been an earlier step
-
-
-def test_on_a_gpu_a_bad_figure_is_noticed_when_the_job_is_stopped(tmp_path, far):
-    toy = Tensors(1000, {k: math.nan for k in range(5, 1000)})
-    with pytest.raises(MethodFailed, match="stopped at step 7 of 1000"):
-        toy.fit(context(tmp_path, 7))
-    assert not stored(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -373,14 +207,6 @@ def test_the_thread_of_batches_ends_with_a_failed_training(tmp_path):
     with pytest.raises(KeyError):
         toy.fit(context(tmp_path), ahead=2)
     assert not [t for t in threading.enumerate() if t.name == "prefetch"]
-
-
-def test_a_step_without_figures_counts_and_logs_nothing(tmp_path):
-    toy, ctx = Toy(5), context(tmp_path)
-    for step, _ in training_steps(ctx, toy.training, toy.batches):
-        toy.step(step)
-    assert toy.training.finished and toy.made == [0, 1, 2, 3, 4]
-    assert not (tmp_path / "train.jsonl").exists()
 
 
 def test_a_loop_that_is_left_early_is_not_finished(tmp_path):

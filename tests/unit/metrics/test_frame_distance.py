@@ -102,7 +102,7 @@ def test_parts_in_any_order_give_the_same_bits_and_the_cache_serves(make):
 def test_the_extrapolation_stays_inside_its_range(make):
     few = feed(make("infinity"), sets(9)).result()
     assert few.value is None
-    assert few.reason == "not defined below 10 independent clips a set, there are 9"
+    assert few.reason == "not defined below 10 independent clips a set, but there are 9"
     clips = sets(12)
     grouped = feed(make("infinity"), clips, {n: n[:3] for n in clips}).result()
     assert grouped.value is None  # two people

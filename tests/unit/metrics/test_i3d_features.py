@@ -216,7 +216,7 @@ class TestFeatures:
             return torch.where(x.mean() > 0.9, torch.nan, 0.0).repeat(1, 400)
 
         extract._network = network
-        with pytest.raises(BadData, match="of the clip 'b'"):
+        with pytest.raises(BadData, match="for the clip 'b'"):
             extract(clips, names=["a", "b", "c"])
         with pytest.raises(BadData, match="number 1 of 3"):
             extract(clips)

@@ -140,6 +140,25 @@ def test_views_of_a_clip(height, width):
         assert np.array_equal(one, again)
 
 
+@pytest.mark.parametrize(("height", "width"), [(20, 20), (17, 24), (31, 40)])
+def test_a_small_clip_is_kept_small_and_has_the_same_views(height, width):
+    clip = np.random.default_rng(1).integers(0, 256, (13, height, width, 3), np.uint8)
+    small = vw.material(clip, SMALL)
+    assert small.frames.shape == clip.shape
+    whole = vw.Material(small.pictures(range(13)), small.flows(0, 12).astype(np.float16), 32)
+    assert min(whole.frames.shape[1:3]) == min(whole.fields.shape[1:3]) == 32
+    for stream in nets.STREAMS:
+        assert np.array_equal(
+            vw.clip_views(small, stream, SMALL), vw.clip_views(whole, stream, SMALL)
+        )
+        for seed in range(5):
+            one, other = (
+                vw.training_view(item, stream, SMALL, np.random.default_rng(seed))
+                for item in (small, whole)
+            )
+            assert np.array_equal(one, other)
+
+
 def test_classes_are_drawn_equally_often():
     labels = [0] * 90 + [1] * 9 + [2]
     drawn = balanced(labels, 6000, np.random.default_rng(0))

@@ -8,96 +8,29 @@ import sys
 import numpy as np
 import pytest
 
-from vpbench.api.errors import BadData, MissingWeights, UsageError, VpbenchError
+from tests.unit.metrics.video_toys import (
+    KINDS,
+    Net,
+    fill,
+    frames,
+    info,
+    made_up_features,
+    rows,
+)
+from vpbench.api.errors import BadData, UsageError
 from vpbench.api.protocols import Metric
-from vpbench.api.types import ClipInfo
 from vpbench.core.jackknife import jackknife
-from vpbench.metrics import video as module
-from vpbench.metrics.features import FeatureExtractor, clip_hash, write_shipped
 from vpbench.metrics.frechet import frechet
 from vpbench.metrics.kernel import kvd, permutation_p
 from vpbench.metrics.leave_out import leave_one_out
 from vpbench.metrics.sample_sets import stratified_se
 from vpbench.metrics.video import Fvd, Kvd
-from vpbench.metrics.video_specs import BUILTIN, FVD
-
-KINDS = pytest.mark.parametrize("kind", [Fvd, Kvd])
-
-
-class Net:
-    name, dim, batch, min_frames = "net", 5, 4, 9
-    built = 0
-
-    def __init__(self, path, recipe, dtype):
-        self.settings = {
-            "weights": "abc",
-            "recipe": recipe,
-            "dtype": dtype,
-            "eps": 1e-3,
-            "version": 7,
-        }
-
-    def __call__(self, clips, names=None):
-        Net.built += 1
-        flat = clips[:, :9, :4, :4].reshape(len(clips), -1).astype(np.float64)
-        matrix = np.random.default_rng(0).normal(size=(flat.shape[1], 5)) / 100
-        return (flat[:, None] @ matrix)[:, 0].astype(np.float32)
-
-    def fingerprint(self):
-        return self.settings
-
-
-class Context:
-    device, workers, recompute = "cpu", 1, False
-
-    def __init__(self, root, missing=False):
-        self.root, self.missing = root, missing
-
-    def weights(self, name):
-        if self.missing:
-            raise MissingWeights(f"{name} weights are not here")
-        return self.root / name
-
-    def cache(self, kind, key):
-        return self.root / kind / key
+from vpbench.metrics.video_specs import BUILTIN
 
 
 @pytest.fixture
 def ctx(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        module,
-        "open_extractor",
-        lambda recipe, dtype, ctx: Net(ctx.weights("i3d"), recipe, dtype),
-    )
-    monkeypatch.setattr(module, "SHIPPED", tmp_path / "shipped")
-    Net.built = 0
-    return Context(tmp_path)
-
-
-def info(name, group=""):
-    return ClipInfo(name, 16, 8, 8, None, group=group)
-
-
-def frames(seed, t=9, samples=None):
-    shape = (t, 8, 8, 3) if samples is None else (samples, t, 8, 8, 3)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def fill(metric, n, samples=1, groups=None, order=None):
-    for k in order or range(n):
-        group = groups[k] if groups else ""
-        metric.update(frames(k + 1000, samples=samples), frames(k), info(f"c{k}", group))
-    return metric
-
-
-def rows(kind, ctx, n, samples=1):
-    """Features [S,n,5] and [n,5] in the order of the clips' names."""
-    net, order = Net(None, "", ""), sorted(range(n), key=lambda k: f"c{k}")
-    fake = [
-        [net(frames(k + 1000, samples=samples)[s : s + 1])[0] for k in order]
-        for s in range(samples)
-    ]
-    return np.array(fake), np.array([net(frames(k)[None])[0] for k in order])
+    return made_up_features(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("n", [2, 7, 12])
@@ -205,41 +138,6 @@ def test_groups_are_left_out_together(kind, ctx):
     assert ("all of one group" if kind is Kvd else "no interval") in one.reason
 
 
-def test_network_runs_only_for_what_is_missing(ctx):
-    first = fill(Fvd(None, {}, ctx), 6)
-    first.fingerprint()
-    score = first.result()
-    assert Net.built == 3  # twelve clips in batches of four
-    assert fill(Kvd(None, {}, ctx), 6).result().n == 6
-    assert fill(Fvd(None, {}, ctx), 6).result() == score
-    assert Net.built == 3
-
-
-def test_two_metrics_side_by_side_share_the_work(ctx):
-    both = Fvd(None, {}, ctx), Kvd(None, {}, ctx)
-    for k in range(7):
-        for metric in both:
-            metric.update(frames(k + 1000, samples=1), frames(k), info(f"c{k}"))
-    results = [metric.result() for metric in both]
-    assert Net.built == 4  # fourteen clips in batches of four
-    assert results == [fill(kind(None, {}, ctx), 7).result() for kind in (Fvd, Kvd)]
-
-
-def test_shipped_features(ctx, monkeypatch):
-    found = fill(Fvd(None, {}, ctx), 4).result()
-    net = Net(None, "tf2018", "float32")
-    made = {clip_hash(v): net(v[None])[0] for k in range(4) for v in (frames(k), frames(k + 1000))}
-    pin = write_shipped(module.SHIPPED / "some.npz", net.fingerprint(), made)
-    monkeypatch.setattr(module, "PINS", {"some.npz": pin})
-    Net.built = 0
-    own = Context(ctx.root / "fresh")
-    assert fill(Fvd(None, {}, own), 4).result() == found
-    assert Net.built == 0
-    own.recompute = True
-    assert fill(Fvd(None, {}, own), 4).result() == found
-    assert Net.built == 2
-
-
 @KINDS
 def test_fingerprint(kind, ctx):
     metric = kind(None, {}, ctx)
@@ -258,12 +156,6 @@ def test_fingerprints_of_the_two_differ_in_the_statistic(ctx):
     a, b = dict(Fvd(None, {}, ctx).fingerprint()), dict(Kvd(None, {}, ctx).fingerprint())
     assert (a["statistic"], a["ddof"]) == ("frechet", 1)
     assert (b["statistic"], b["kernel"]) == ("mmd2", "(x.y/d+1)^3")
-
-
-@KINDS
-def test_missing_weights_are_told_at_once(kind, ctx):
-    with pytest.raises(MissingWeights, match="i3d weights are not here"):
-        kind(None, {}, Context(ctx.root, missing=True))
 
 
 @KINDS
@@ -315,19 +207,6 @@ def test_refused_merges(ctx):
     long.update(None, frames(50, 10), info("long"))
     with pytest.raises(UsageError, match="equal frames, got 9 and 10"):
         fvd.merge(long)
-
-
-def test_a_nan_names_the_clip(ctx, monkeypatch):
-    normal = Net.__call__
-    monkeypatch.setattr(
-        Net,
-        "__call__",
-        lambda self, clips, names: normal(self, clips) / (clips.max((1, 2, 3, 4)) > 0)[:, None],
-    )
-    metric = fill(Fvd(None, {}, ctx), 1)
-    with np.errstate(all="ignore"), pytest.raises(BadData, match="clip 'black'"):
-        metric.update(np.zeros((1, 9, 8, 8, 3), np.uint8), frames(5), info("black"))
-        metric.result()
 
 
 def test_reasons(ctx):
@@ -415,16 +294,3 @@ def test_error_of_sets_of_unequal_size(ctx, monkeypatch):
     for k in range(100, 104):
         metric.update(None, frames(k), info(f"c{k}"))
     assert metric.result().se > 0
-
-
-def test_default_extractor_is_i3d(tmp_path):
-    extract = pytest.importorskip("vpbench.metrics.i3d.extract")
-    from safetensors.numpy import save_file
-
-    save_file({"w": np.zeros(3, np.float32)}, tmp_path / "i3d")
-    made = module.open_extractor(FVD.params["recipe"], FVD.params["dtype"], Context(tmp_path))
-    assert isinstance(made, extract.I3DFeatures) and isinstance(made, FeatureExtractor)
-    assert made.fingerprint()["recipe"] == "tf2018"
-    assert made.min_frames == FVD.min_frames
-    with pytest.raises(VpbenchError):
-        module.open_extractor("tf2018", "float8", Context(tmp_path))

@@ -45,8 +45,7 @@ def test_the_declarations_of_our_plugins_are_complete(spec):
 def test_only_these_are_known_by_a_prefix_and_only_these_have_terms():
     spynet = {f"spynet-{level}" for level in range(1, 6)}
     vjepa = {"vjepa-vith16", "vjepa-vith16-ssv2"}
-    by_prefix = {*spynet}
-    assert {w.name for w in DECLARED if not weight_file(w).pinned} == {*by_prefix, *vjepa}
+    assert {w.name for w in DECLARED if not weight_file(w).pinned} == {*spynet, *vjepa}
     assert {w.name for w in DECLARED if weight_file(w).own} == vjepa
     assert {w.name for w in DECLARED if w.terms} == {"videomae-v2-g", *spynet}
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.unit.render.test_tables import EVIL, compare, group, row
+from tests.unit.render.table_toys import EVIL, compare, group, row
 from tests.unit.render.test_terminal import COMPARISONS
 from vpbench.render.model import View
 from vpbench.render.tables import to_latex

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.render.test_tables import compare, figure, group, legend, row, table_notes
+from tests.unit.render.table_toys import compare, figure, group, legend, row, table_notes
 from vpbench.render.model import table_model
 from vpbench.render.tables import to_csv, to_latex, to_markdown
 from vpbench.render.text import format_p, short_p

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.unit.render.test_tables import compare, group, legend, row
+from tests.unit.render.table_toys import compare, group, legend, row
 from vpbench.core.schema import score_json
 from vpbench.render.model import View, table_model
 from vpbench.render.tables import models, to_csv, to_markdown

@@ -70,7 +70,7 @@ def _other_faults(
     emptied = {f"{at}it has no scores" for at in ("", *(f"runs[{k}]: " for k in range(99)))}
     own, others = set(problems_of(entry, registry)), set(problems_of(kept, registry)) - emptied
     said = {
-        f"{score.metric} is recalled since {recall.date}: {recall.reason}"
+        f"{score.metric} was recalled on {recall.date}: {recall.reason}"
         for recall in errata
         for run in entry.runs
         for score in run.scores

@@ -201,7 +201,7 @@ def _split_cells(
     file = next((f for f in (options.path / name, Path(name).expanduser()) if f.is_file()), None)
     if file is None:
         known = set(table.columns) - {labels.KEY} if table else set()
-        hint = "" if table else f"There is no {columns.path} and no such file."
+        hint = "" if table else f"There is neither {columns.path} nor such a file."
         findings.error(
             options.path, UnknownName("split: neither column nor file", name, known, hint=hint)
         )

@@ -290,7 +290,9 @@ def _holds_clip(path: Path, findings: Findings) -> bool:
     if found in ("mov", "avi", "matroska", "gif", "npy"):
         return True
     if found == "image":
-        findings.bad(path, f"{path} is a picture without the name of one.", "Name it .png or .jpg.")
+        findings.bad(
+            path, f"{path} is a picture whose name does not end like one.", "Name it .png or .jpg."
+        )
         return False
     named = kinds.unread_type(head)
     what = f" ({named})" if named else ""

@@ -33,7 +33,7 @@ def judge_leaks(run: RunPlan, answers: Sequence[Event], trouble: str | None) -> 
         MethodFailed: the method sees what it must not.
     """
     if trouble is not None or not answers:
-        return [f"the leak probe could not be made: {trouble or 'it gave no answer'}"]
+        return [f"the leak probe could not run: {trouble or 'it gave no result'}"]
     answer = answers[-1]
     clips = list(answer["clips"])
     if clips:

@@ -42,7 +42,7 @@ def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
     within rounding is accepted, and a larger one proves nothing against either.
     """
     if not answers:
-        raise VpbenchError("the probe ended without an answer.")
+        raise VpbenchError("the probe ended without a result.")
     answer = answers[-1]
     folder = result.run.folder
     probe = ProbeResult(answer["verdict"], answer["shards"], answer["mean"])
@@ -73,7 +73,7 @@ def judge_scores(folder: RunDir, changed: Sequence[str], answers: Sequence[Event
         changed: modules that have changed since.
     """
     if not answers:
-        raise VpbenchError("the probe of the scores ended without an answer.")
+        raise VpbenchError("the probe of the scores ended without a result.")
     names = tuple(dict.fromkeys(str(e["metric"]) for e in answers if e["largest"] > TOLERANCE))
     for event in answers:
         if event["metric"] not in names:

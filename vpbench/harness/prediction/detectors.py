@@ -150,7 +150,7 @@ def _host(text: MethodRef, registry: Registry) -> tuple[ResolvedComponent | None
         ]
         if not hosts:
             raise UsageError(
-                f"{spec.name} stands in the slot of no method.",
+                f"no method uses the component {spec.name}.",
                 fix=f"Name a method that has it: vpbench probe 'METHOD[detector={spec.name}]'",
             )
         owner = hosts[0]

@@ -94,11 +94,11 @@ def check_pictured(method: ResolvedMethod) -> None:
     needs = method.capabilities
     fewest = needs.conditioning_frames[0]
     if fewest > 1:
-        raise Refused(f"{method.name} needs {fewest} given frames, a picture is one.")
+        raise Refused(f"{method.name} needs {fewest} given frames, but a picture is only one.")
     if needs.pose == "required":
-        raise Refused(f"{method.name} needs annotated joints, a picture has none.")
+        raise Refused(f"{method.name} needs annotated joints, but a picture has none.")
     if needs.oracle:
-        raise Refused(f"{method.name} sees the true future, a picture has none.")
+        raise Refused(f"{method.name} sees the true future, but a picture has none.")
     if method.spec.kind in ("ceiling", "floor"):
         raise Refused(f"{method.name} shows test clips, it predicts nothing from a picture.")
 

@@ -111,7 +111,7 @@ def _partial(run: RunPlan, paths: Paths) -> RunState:
         return RunState("partial")
     foreign = [record["run"][:8] for record in records if record["run"] != run.key]
     if foreign:
-        return RunState("stale", f"predictions of the run {foreign[0]} lay in its folder")
+        return RunState("stale", f"its folder contained predictions of the run {foreign[0]}")
     read: list[DiscoveredFile] = [f for record in records for f in record["inputs"]]
     files = changed_inputs(read, file_hashes(paths.cache))
     if files:

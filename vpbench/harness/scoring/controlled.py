@@ -117,7 +117,7 @@ def _halves(items: Sequence[Item]) -> tuple[dict[str, Item], dict[str, Item]]:
     for item in items:
         members.setdefault(item.cluster, []).append(item)
     if len(members) < 4:
-        raise MissingData(f"{len(members)} independent clips make no two halves.")
+        raise MissingData(f"{len(members)} independent clips are too few for two halves.")
     halves: tuple[dict[str, Item], dict[str, Item]] = ({}, {})
     order = sorted(members, key=lambda c: hashlib.sha256(f"half\x1f{c}".encode()).digest())
     for cluster in order:

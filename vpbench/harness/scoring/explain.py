@@ -151,10 +151,10 @@ def explain(
 def _check(both: Aligned) -> None:
     frames = both.task.horizon
     if frames < MIN_FRAMES:
-        raise UsageError(f"fvd needs at least {MIN_FRAMES} frames, there are {frames}.")
+        raise UsageError(f"fvd needs at least {MIN_FRAMES} frames, but there are {frames}.")
     for items, word in zip(both.items, ("real", "generated"), strict=True):
         if len(items) < 2:
-            raise UsageError(f"fvd needs at least 2 {word} clips, there are {len(items)}.")
+            raise UsageError(f"fvd needs at least 2 {word} clips, but there are {len(items)}.")
 
 
 def _shape(real: Side, both: Aligned) -> tuple[int, int]:

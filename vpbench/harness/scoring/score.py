@@ -77,10 +77,12 @@ class Wanted:
         spec = self.spec
         if frames < spec.min_frames:
             raise UsageError(
-                f"{spec.name} needs at least {spec.min_frames} frames, there are {frames}."
+                f"{spec.name} needs at least {spec.min_frames} frames, but there are {frames}."
             )
         if n < spec.min_clips:
-            raise UsageError(f"{spec.name} needs at least {spec.min_clips} clips, there are {n}.")
+            raise UsageError(
+                f"{spec.name} needs at least {spec.min_clips} clips, but there are {n}."
+            )
 
 
 def wanted_metrics(

@@ -73,7 +73,7 @@ def score_record(metric: Running, result: Score, clusters: Mapping[str, str]) ->
 def _without_nan(score: Score) -> Score:
     reason = score.reason
     if score.value is not None and finite(score.value) is None:
-        reason = "; ".join(filter(None, (reason, f"the metric gave {score.value}")))
+        reason = "; ".join(filter(None, (reason, f"the metric returned {score.value}")))
     return replace(
         score,
         value=finite(score.value),

@@ -36,7 +36,7 @@ def make_component(part: ResolvedComponent, info: TaskInfo, registry: Registry) 
         raise
     except Exception as error:  # a plugin may raise anything
         raise MethodFailed(
-            f"the component {part.spec.name} could not be made: {describe_error(error)}"
+            f"the component {part.spec.name} could not be created: {describe_error(error)}"
         ) from error
     _annotate(component, part)
     return component
@@ -69,7 +69,9 @@ def make_method(
             fix=f"pip install {(error.name or '').partition('.')[0]}",
         ) from error
     except Exception as error:  # a plugin may raise anything
-        raise MethodFailed(f"{method.name} could not be made: {describe_error(error)}") from error
+        raise MethodFailed(
+            f"{method.name} could not be created: {describe_error(error)}"
+        ) from error
 
 
 def load_stages(

@@ -145,7 +145,7 @@ def _labels(clips: Sequence[object], names: Sequence[str]) -> list[int]:
     """
     labels = [label for clip in clips if (label := getattr(clip, "label", None)) is not None]
     if len(labels) < len(clips) or not labels:
-        raise UsageError("action needs training clips with a class, there are none.")
+        raise UsageError("action needs training clips with a class, but there are none.")
     for number, name in enumerate(names):
         if number not in labels:
             raise UsageError(f"action needs training clips of every class, {name!r} has none.")

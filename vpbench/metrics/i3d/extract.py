@@ -99,7 +99,7 @@ class I3DFeatures:
         bad = np.flatnonzero(~np.isfinite(out).all(1))
         if len(bad):
             called = names[bad[0]] if names is not None else f"number {bad[0]} of {len(clips)}"
-            raise BadData(f"I3D made NaN or infinity of the clip {called!r}.")
+            raise BadData(f"I3D gave NaN or infinity for the clip {called!r}.")
         return out
 
     def fingerprint(self) -> dict[str, Value | None]:

@@ -125,7 +125,7 @@ class MotionMmd(_MotionMetric):
         return Figures(sums.value(), sums.leave_one_out(), sums.p())
 
     def _few(self, n: int) -> str:
-        return "coarse, read it with its p-value"
+        return "coarse; read it together with its p-value"
 
 
 class _Means:

@@ -59,7 +59,7 @@ class _KernelDistance(SetMetric):
         return Figures(_scaled(sums.value(), self.scale), left, sums.p())
 
     def _few(self, n: int) -> str:
-        return "coarse, read it with its p-value"
+        return "coarse; read it together with its p-value"
 
     def _caveats(self) -> list[str]:
         return [_UNVERIFIED]

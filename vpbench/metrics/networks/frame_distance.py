@@ -42,7 +42,7 @@ class _FrameDistance(SetMetric):
             least = least_clusters(self._extractor.dim)
             few = min(len({self._clusters[c] for c in own}) for own in (self._fake, self._real))
             if few < least:
-                why = f"not defined below {least} independent clips a set, there are {few}"
+                why = f"not defined below {least} independent clips a set, but there are {few}"
                 return Score(None, n=len(self._fake), reason=why)
         return super().result()
 

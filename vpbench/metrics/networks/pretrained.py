@@ -30,6 +30,7 @@ INCEPTION = WeightSpec(
 ALEXNET = WeightSpec(
     name="alexnet",
     sources=(HttpsSource("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"),),
+    # its publisher names the first 8 digits; all of them as many projects have pinned them
     sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     licence="BSD-3-Clause (torchvision)",
     size=244_408_911,

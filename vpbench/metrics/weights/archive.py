@@ -98,7 +98,7 @@ class _Inventory:
         if name.startswith(("/", "\\")) or ":" in name or "\\" in name or "\0" in name:
             raise _Odd(f"{shown} has an absolute or foreign path")
         if ".." in name.split("/"):
-            raise _Odd(f"{shown} leads out of the archive")
+            raise _Odd(f"{shown} points outside the archive")
         if not plain:
             raise _Odd(f"{shown} is a link or a device")
         if path in self.names:

@@ -137,7 +137,7 @@ def test_contents_decide_where_a_name_says_nothing(tmp_path, put, folder):
     assert np.array_equal(dataset.read(known["walk"], range(20)), frames)
     put("strip.png")
     (tmp_path / "data" / "strip.png").rename(tmp_path / "data" / "strip.dat")
-    with pytest.raises(BadData, match=r"strip\.dat is a picture without the name of one"):
+    with pytest.raises(BadData, match=r"strip\.dat is a picture whose name does not end like one"):
         clips(folder())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,23 +26,38 @@ Images = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """One clip at the recogniser's size.
+    """One clip for a recogniser, of which views are taken at the recogniser's size.
+
+    A larger clip is resized at once, a smaller one when a view is taken: whichever is less to keep.
 
     Attributes:
-        frames: uint8 [T,H,W,3], short side as the settings say.
-        fields: float16 [T-1,H,W,2], encoded; computed at the clip's own size, where the flow is
-            measured in its pixels, and resized after.
+        frames: uint8 [T,h,w,3].
+        fields: float16 or float32 [T-1,h,w,2], encoded; computed at the clip's own size, where the
+            flow is measured in its pixels.
+        short: pixels of the short side of views.
     """
 
     frames: Frames
-    fields: npt.NDArray[np.float16]
+    fields: npt.NDArray[np.floating[Any]]
+    short: int
+
+    def pictures(self, times: Sequence[int]) -> Images:
+        """Frames at the recogniser's size, uint8 [n,H,W,3]."""
+        return _resized(self.frames[list(times)], self.short)
+
+    def flows(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Flow fields at the recogniser's size, rounded to float16, float32 [stop-start,H,W,2]."""
+        fields = _resized(self.fields[start:stop], self.short)
+        return fields.astype(np.float16).astype(np.float32)
 
 
 def material(clip: Frames, settings: Settings) -> Material:
-    """Flow and resized frames of a clip uint8 [T,H,W,3], T above `STACK`."""
+    """Flow and frames of a clip uint8 [T,H,W,3], T above `STACK`."""
     fields = encode(flow_fields(clip, settings.flow))
     short = settings.short_side
-    return Material(_resized(clip, short), _resized(fields, short).astype(np.float16))
+    if min(clip.shape[1:3]) < short:
+        return Material(clip, fields, short)
+    return Material(_resized(clip, short), _resized(fields, short).astype(np.float16), short)
 
 
 def clip_views(item: Material, stream: str, settings: Settings) -> Images:
@@ -51,9 +67,9 @@ def clip_views(item: Material, stream: str, settings: Settings) -> Images:
         [2n,crop,crop,C], n at most `views`.
     """
     if stream == "spatial":
-        images: list[Images] = [item.frames[t] for t in spaced(len(item.frames), settings.views)]
+        images: list[Images] = [*item.pictures(spaced(len(item.frames), settings.views))]
     else:
-        fields = item.fields.astype(np.float32)
+        fields = item.flows(0, len(item.fields))
         starts = spaced(len(fields) - STACK + 1, settings.views)
         images = [stack(fields, k) for k in starts]
     middle = np.stack([_centre(image, settings.crop) for image in images])
@@ -65,10 +81,10 @@ def training_view(
 ) -> Images:
     """One random crop of a clip: its time, its scale, its place, and whether it is mirrored."""
     if stream == "spatial":
-        image: Images = item.frames[int(rng.integers(len(item.frames)))]
+        image: Images = item.pictures([int(rng.integers(len(item.frames)))])[0]
     else:
         start = int(rng.integers(len(item.fields) - STACK + 1))
-        image = stack(item.fields.astype(np.float32), start)
+        image = stack(item.flows(start, start + STACK), 0)
     short = min(image.shape[:2])
     side = max(2, round(short * settings.scales[int(rng.integers(len(settings.scales)))]))
     top, left = (int(rng.integers(n - side + 1)) for n in image.shape[:2])
