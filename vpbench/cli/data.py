@@ -9,6 +9,7 @@ import click
 
 from vpbench.api.optional import HasPublishedCounts
 from vpbench.cli import options
+from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.pages import beside
 from vpbench.cli.show import Progress, print_json
 
@@ -25,7 +26,7 @@ Examples:
   vpbench data preview puppets --out preview"""
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=OrderedGroup, epilog=_EPILOG)
 def data() -> None:
     """List, prepare, check and look at datasets."""
 
@@ -285,7 +286,9 @@ def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -
     metavar="DIR",
     help="Output folder.",
 )
-@click.option("--split", default="test", show_default=True, help="Split to draw clips from.")
+@click.option(
+    "--split", default="test", metavar="NAME", show_default=True, help="Split to draw clips from."
+)
 @options.storage
 @options.output
 def preview(
