@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,7 +198,7 @@ def verify(
     opened = _open(dataset, root, runs, offline)
     problems = _problems(opened)
     if not any(p.level == "error" for p in problems):
-        named = f"{dataset} --root {root}" if root else dataset
+        named = shlex.join([dataset, "--root", root] if root else [dataset])
         problems += _cache_problems(opened, named, options.folders(runs, offline).cache)
     errors = [p for p in problems if p.level == "error"]
     counts: dict[str, int] = {}
@@ -228,10 +229,14 @@ def verify(
     if published:
         shown += f" (published: {', '.join(f'{n} {s}' for s, n in published.items())})"
     click.echo(
-        f"{dataset}: {shown if counts else 'not usable'}; {len(errors)} errors, "
-        f"{len(problems) - len(errors)} warnings"
+        f"{dataset}: {shown if counts else 'not usable'}; {_count(len(errors), 'error')}, "
+        f"{_count(len(problems) - len(errors), 'warning')}"
     )
     return 4 if errors else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _problems(opened: Dataset) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def train(
     shares = ", ".join(f"{name} {100 * v:.1f} %" for name, v in record["accuracy"].items())
     click.echo(f"Recogniser: {record['name']} ({made.folder})")
     click.echo(f"Of {record['n_validation']} validation clips it recognises: {shares}")
-    click.echo(f"Next: vpbench run METHOD --dataset {dataset} --metrics action-2s")
+    click.echo(f"Next: vpbench run METHOD --dataset {shlex.quote(dataset)} --metrics action-2s")
     return 0
 
 

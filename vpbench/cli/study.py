@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def _print_export(made: dict[str, Any]) -> None:
             f"Before you invite anybody: {' and '.join(made['unset'])} are not filled in. Copy "
             f"{made['private']}/study.toml, complete it, and export again with --settings FILE.",
         ]
-    lines += ["", f"Next: vpbench study serve {made['out']}"]
+    lines += ["", f"Next: vpbench study serve {shlex.quote(made['out'])}"]
     for line in lines:
         click.echo(line)
 
