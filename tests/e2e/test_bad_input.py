@@ -1,7 +1,11 @@
 """Bad input: one sentence that names the file and the fix, and the right exit code."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import moving_square
 from tests.e2e.helpers import PLUGINS, folder, vpbench
@@ -68,6 +72,19 @@ def test_nan_and_wrong_channels_and_floats(clips, tmp_path):
         done = run(folder(clips), tmp_path)
         assert done.code == 4 and f"{name}.npz" in done.err, (name, done.err)
         path.unlink()
+
+
+def test_a_large_picture_is_read_without_a_warning(tmp_path):
+    """Pillow warns of what is twice as large as it thinks plausible; a strip of frames may be."""
+    Image.new("RGB", (16, 16)).save(tmp_path / "large.png")
+    code = (
+        "from PIL import Image; Image.MAX_IMAGE_PIXELS = 200\n"
+        "from pathlib import Path; from vpbench.media.images import opened\n"
+        "with opened(Path('large.png')) as image: print(image.size)"
+    )
+    words = (sys.executable, "-W", "error", "-c", code)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(16, 16)\n", "")
 
 
 def test_duplicate_clip_ids(clips, tmp_path):

@@ -130,6 +130,12 @@ def test_wrong_commands_say_what_is_wrong(finished):
         (("board", "verify", "x.json", "--write"), 2, "--write needs --by"),
         (("compare", "x.vpb"), 5, "no file x.vpb"),
         (("pack", "x.json"), 2, "is no run"),
+        (("pack", "a[b=off]"), 5, "vpbench run 'a[b=off]' --dataset D"),
+        (("score", "a[b=off]"), 5, "vpbench run 'a[b=off]' --dataset D"),
+        (("report", "noise", "--dataset", "puppets"), 5, "vpbench run noise --dataset puppets"),
+        (("compare", "noise", "--metrics", "pnsr"), 2, "unknown metric 'pnsr'. Did you mean psnr"),
+        (("compare", "noise", "--metrics", "psnr,study"), 5, "No row has study."),
+        (("compare", "noise", "--metrics", "motion"), 5, "vpbench score noise --metrics motion"),
     ]:
         done = vpbench(*words, cwd=finished)
         assert (done.code, text in done.err) == (code, True), (words, done.err)

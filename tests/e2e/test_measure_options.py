@@ -96,7 +96,7 @@ def test_every_choice_moves_the_frames_and_the_fingerprint(sides):
     [
         (("--frames", 4), "folder:real[horizon=5]", "says frames 5, the command 4"),
         ((), "folder:real[split=part]", "measure takes all clips"),
-        ((), "folder:real[strid=2]", "unknown option of folder 'strid'"),
+        ((), "folder:real[strid=2]", "unknown option 'strid' of folder"),
         (("--given", "exclude"), "real", "conditioning=1"),
         (("--protocol", "fvd2048"), "real", "Did you mean"),
         (("--stride", 2, "--protocol", "fvd2048_16f"), "real", "fixes stride to 1"),

@@ -38,7 +38,7 @@ def test_a_folder_and_the_metric_of_a_stranger(tmp_path):
     ("words", "code", "says"),
     [
         (("metric:psnr", "--no-controls"), 0, ""),
-        (("metric:psnr@worst",), 2, "unknown recipe of psnr 'worst'"),
+        (("metric:psnr@worst",), 2, "unknown recipe 'worst' of psnr"),
         (("li", "--limit", "9"), 2, "--dataset and --limit are for metrics"),
         (("metric:psnr", "--dataset", "folder:nowhere"), 5, "nowhere is not there"),
     ],

@@ -61,7 +61,10 @@ class UsageError(VpbenchError):
 
 
 class UnknownName(UsageError):
-    """A name that nothing is registered under; the message offers the nearest ones."""
+    """A name that nothing is registered under; the message offers the nearest ones.
+
+    `kind` may say whose it is: "parameter of ours" gives "unknown parameter 'x' of ours".
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         known = sorted(set(known))
@@ -75,7 +78,8 @@ class UnknownName(UsageError):
         else:
             fix = "None is known."
         self.name = name
-        super().__init__(f"unknown {kind} {name!r}.", fix=f"{fix} {hint}".strip())
+        what, of, owner = kind.partition(" of ")
+        super().__init__(f"unknown {what} {name!r}{of}{owner}.", fix=f"{fix} {hint}".strip())
 
 
 class Refused(UsageError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +77,8 @@ def find_run(
     if not tasks:
         raise MissingData(
             f"there is no finished run of {method} in {paths.runs}.",
-            fix=f"Make it with: vpbench run '{method}' --dataset {task.dataset or 'puppets'}",
+            fix="Make it with: "
+            + shlex.join(["vpbench", "run", str(method), "--dataset", task.dataset or "puppets"]),
         )
     if len(tasks) > 1:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -93,7 +94,7 @@ def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) ->
         if name not in met:
             raise MissingData(
                 f"there is no finished run of {name!r} in {paths.runs}.",
-                fix=f"Make one: vpbench run {name} --dataset D",
+                fix=f"Make one: vpbench run {shlex.quote(name)} --dataset D",
             )
     if not found:
         raise MissingData(f"there is no finished run in {paths.runs}.")
@@ -106,7 +107,8 @@ def _refuse_doubts(runs: Sequence[FinishedRun], registry: Registry, paths: Paths
         text = doubt(run, registry, paths, seen)
         if text:
             name, dataset = run.inputs["method"], run.inputs["dataset"]
+            words = ["vpbench", "run", name, "--dataset", dataset, "--runs", str(paths.runs)]
             raise Corrupt(
                 f"{name}: {text}, so a new run might give other results.",
-                fix=f"Check it: vpbench run '{name}' --dataset {dataset} --runs {paths.runs}",
+                fix=f"Check it: {shlex.join(words)}",
             )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from vpbench.cli.groups import LazyGroup
 
 SUBCOMMANDS = {
     "add": ("vpbench.cli.board_add:add", "Make an entry of finished runs or a bundle."),
@@ -21,24 +21,7 @@ Examples:
   vpbench board verify leaderboards/puppets/my-method-0f1e2d3c.json --bundle mine.vpb"""
 
 
-class _Lazy(click.Group):
-    """Imports a sub-command only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        module, _, name = SUBCOMMANDS[cmd_name][0].partition(":")
-        return getattr(importlib.import_module(module), name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in SUBCOMMANDS.items()])
-
-
-@click.group(cls=_Lazy, epilog=_EPILOG)
+@click.group(cls=LazyGroup, members=SUBCOMMANDS, epilog=_EPILOG)
 def board() -> None:
     """Entries of leaderboards: one file each, checked before it is believed.
 

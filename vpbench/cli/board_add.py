@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def add(
         return 0
     for entry, path, new in written:
         click.echo(f"{path}{'' if new else ' (as it was)'}: {entry.method.name}, {_scores(entry)}")
-    click.echo(f"Next: vpbench board check --board {root}")
+    click.echo(f"Next: vpbench board check --board {shlex.quote(str(root))}")
     return 0
 
 

@@ -195,13 +195,14 @@ def compare(
         everything = references == "all"
         view = View("all" if everything else "few", tuple(asked), all_groups)
         if form == "html":
-            return _write_page(result, view, known, paths, out, clips, media_folder)
+            _write_page(result, view, known, paths, out, clips, media_folder)
+            return _report_unscored(names, result, methods, ref, paths)
         _print(result.json(), form, view, notes, columns, fingerprints)
         if per_class:
             print_recognition(result.groups)
         if curves:
             print_curves(result.groups, all_groups)
-    return 0
+    return _report_unscored(names, result, methods, ref, paths)
 
 
 def _report_no_runs(
@@ -217,6 +218,33 @@ def _report_no_runs(
     click.echo(f"{what} in {paths.runs}. Make them with:\n  {shlex.join(command)}", err=True)
 
 
+def _report_unscored(
+    metrics: list[str] | None,
+    result: Comparison,
+    methods: tuple[str, ...],
+    ref: TaskRef,
+    paths: Paths,
+) -> int:
+    """Name the metrics asked for that no row has, and how to score them; the exit code."""
+    from vpbench.harness.results.asked_metrics import without_column
+
+    missing = without_column(metrics, result.groups)
+    if not missing:
+        return 0
+    command = ["vpbench", "score", *(methods or ("METHOD",))]
+    own = {"study": "vpbench study", "controllability": "vpbench controllability METHOD"}
+    scored = [name for name in missing if name not in own]
+    given = {"--dataset": ref.dataset, "--task": ref.task, "--metrics": ",".join(scored)}
+    for option, value in given.items():
+        command += [option, value] if value else []
+    if paths.runs != user_paths().runs:
+        command += ["--runs", str(paths.runs)]
+    lines = [shlex.join(command)] if scored else []
+    lines += [own[name] for name in missing if name in own]
+    click.echo(f"No row has {', '.join(missing)}. Score with:\n  " + "\n  ".join(lines), err=True)
+    return 5
+
+
 def _write_page(
     result: Comparison,
     view: View,
@@ -225,7 +253,7 @@ def _write_page(
     out: Path | None,
     clips: int | None,
     media_folder: bool,
-) -> int:
+) -> None:
     from vpbench.board.compare_page import compare_page
 
     room = room_of(out, clips, media_folder)
@@ -235,7 +263,6 @@ def _write_page(
         click.echo(page, nl=False)
     else:
         click.echo(write_page(out, page)["file"])
-    return 0
 
 
 def _print(

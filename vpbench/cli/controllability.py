@@ -30,8 +30,8 @@ Examples:
     help="Wrong labels for each test clip; with 1, the clip's id decides which.",
 )
 @options.preset
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
-@click.option("--fit-seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
+@options.seed
+@options.fit_seed
 @options.device()
 @options.storage
 @options.output

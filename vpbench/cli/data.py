@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from vpbench.api.optional import HasPublishedCounts
 from vpbench.cli import options
+from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.pages import beside
 from vpbench.cli.show import Progress, print_json
 
@@ -25,7 +27,7 @@ Examples:
   vpbench data preview puppets --out preview"""
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=OrderedGroup, epilog=_EPILOG)
 def data() -> None:
     """List, prepare, check and look at datasets."""
 
@@ -196,7 +198,7 @@ def verify(
     opened = _open(dataset, root, runs, offline)
     problems = _problems(opened)
     if not any(p.level == "error" for p in problems):
-        named = f"{dataset} --root {root}" if root else dataset
+        named = shlex.join([dataset, "--root", root] if root else [dataset])
         problems += _cache_problems(opened, named, options.folders(runs, offline).cache)
     errors = [p for p in problems if p.level == "error"]
     counts: dict[str, int] = {}
@@ -227,10 +229,14 @@ def verify(
     if published:
         shown += f" (published: {', '.join(f'{n} {s}' for s, n in published.items())})"
     click.echo(
-        f"{dataset}: {shown if counts else 'not usable'}; {len(errors)} errors, "
-        f"{len(problems) - len(errors)} warnings"
+        f"{dataset}: {shown if counts else 'not usable'}; {_count(len(errors), 'error')}, "
+        f"{_count(len(problems) - len(errors), 'warning')}"
     )
     return 4 if errors else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _problems(opened: Dataset) -> list[Problem]:
@@ -285,7 +291,9 @@ def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -
     metavar="DIR",
     help="Output folder.",
 )
-@click.option("--split", default="test", show_default=True, help="Split to draw clips from.")
+@click.option(
+    "--split", default="test", metavar="NAME", show_default=True, help="Split to draw clips from."
+)
 @options.storage
 @options.output
 def preview(

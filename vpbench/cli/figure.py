@@ -12,6 +12,7 @@ from vpbench.cli import options
 from vpbench.cli.confusion import confusion
 from vpbench.cli.curves import curves
 from vpbench.cli.figure_options import method_names, target, tell
+from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.limits import limits
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.show import Progress
@@ -34,18 +35,13 @@ Examples:
 Every figure is a PNG (or PDF, SVG) in DIR, next to a JSON that records what it shows."""
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=OrderedGroup, epilog=_EPILOG)
 def figure() -> None:
     """Draw predictions, sweeps, translations, ablations, failures, limits, confusion and curves.
 
     Frames come from the newest finished run where there is one, and from the method itself
     otherwise; keypoints and masks always from the method, for pictures only.
     """
-
-
-figure.add_command(confusion)
-figure.add_command(curves)
-figure.add_command(limits)
 
 
 def _shared(function: F) -> F:
@@ -70,22 +66,8 @@ def _shared(function: F) -> F:
             help="Predicted frames per row.",
         ),
         options.preset,
-        click.option(
-            "--seed",
-            type=click.IntRange(0),
-            default=0,
-            metavar="N",
-            show_default=True,
-            help="Prediction seed.",
-        ),
-        click.option(
-            "--fit-seed",
-            type=click.IntRange(0),
-            default=0,
-            metavar="N",
-            show_default=True,
-            help="Training seed.",
-        ),
+        options.seed,
+        options.fit_seed,
         options.checkpoint,
         options.device(),
         options.storage,
@@ -318,3 +300,7 @@ def failures(
         return work(studio, runs, by, count, only)
 
     return _draw(make, methods, **fields)
+
+
+for _command in (limits, confusion, curves):
+    figure.add_command(_command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from vpbench import __version__
+from vpbench.cli.groups import LazyGroup
 from vpbench.core.interrupts import EXIT_CODE, watch_interrupts
 
 VERBS = {
@@ -62,9 +62,9 @@ VERBS = {
 EPILOG = """\b
 Examples:
   vpbench list
-  vpbench run copy-last nearest-train --dataset puppets
+  vpbench run ours --dataset puppets
   vpbench run copy-last --dataset 'folder:clips[group=person]'
-  vpbench compare copy-last nearest-train
+  vpbench compare ours copy-last
   vpbench measure real/ generated/
 
 Exit codes: 0 ok, 1 a method failed, 2 the command is wrong, 3 incomparable, 4 corrupt data or
@@ -74,37 +74,12 @@ results, 5 missing data, weights or dependencies, 70 a bug in vpbench, 130 inter
 _INTERRUPTED = "interrupted; run the same command to resume."
 
 
-class LazyGroup(click.Group):
-    """A group that imports a verb's module only when the verb is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, in the order of use."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a verb."""
-        if cmd_name not in VERBS:
-            return None
-        module, _, name = VERBS[cmd_name][0].partition(":")
-        return getattr(importlib.import_module(module), name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Offer the nearest verb for an unknown one."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            from vpbench.api.errors import UnknownName
-
-            raise UnknownName("command", args[0], VERBS, hint="See: vpbench --help")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of verbs, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
-
-
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    members=VERBS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="vpbench")
 def cli() -> None:
     """Benchmark for class-conditional video prediction.

@@ -101,11 +101,13 @@ Examples:
 @click.option(
     "--kind",
     type=click.Choice(list(KINDS)),
+    metavar="KIND",
     default="end-to-end",
     show_default=True,
     help="A method without training (end-to-end), with training (trainable), in three parts "
-    "(composed) or for videos of another program (folder); a part of a composed method; a metric "
-    "of clips or of sets; a dataset; an executor, which decides where jobs run.",
+    "(composed) or for videos of another program (folder); a part of a composed method (detector, "
+    "motion, translator); a metric of clips (metric) or of sets (set-metric); a dataset; an "
+    "executor, which decides where jobs run.",
 )
 @click.option(
     "--out",

@@ -67,6 +67,30 @@ def preset(function: F) -> F:
     return click.option("--preset", metavar="P", help="Preset of all named methods.")(function)
 
 
+def seed(function: F) -> F:
+    """--seed."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Prediction seed.",
+    )(function)
+
+
+def fit_seed(function: F) -> F:
+    """--fit-seed."""
+    return click.option(
+        "--fit-seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Training seed.",
+    )(function)
+
+
 def checkpoint(function: F) -> F:
     """--checkpoint."""
     return click.option(

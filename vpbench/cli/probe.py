@@ -37,7 +37,7 @@ the figure's visible joints; PCK@0.1 is the share of visible joints off by at mo
     help="Training clips that joints are fitted on, at most.",
 )
 @options.preset
-@click.option("--fit-seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
+@options.fit_seed
 @options.checkpoint
 @options.device()
 @options.storage

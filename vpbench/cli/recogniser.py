@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_json
 
@@ -21,7 +23,7 @@ Examples:
   vpbench score my-method --metrics action-2s"""
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=OrderedGroup, epilog=_EPILOG)
 def recogniser() -> None:
     """Two-stream networks that recognise actions, for the metric action-2s.
 
@@ -39,7 +41,14 @@ def recogniser() -> None:
     help="paper: a day on a GPU.  cpu: minutes.  [default: cpu up to 64 px, else paper]",
 )
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Steps of each stream.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the training.",
+)
 @click.option(
     "--weights",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -48,7 +57,7 @@ def recogniser() -> None:
     "random weights]",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads.  [default: cores]")
-@options.device()
+@options.device(what="Device to train on.")
 @options.storage
 @options.output
 def train(
@@ -96,7 +105,7 @@ def train(
     shares = ", ".join(f"{name} {100 * v:.1f} %" for name, v in record["accuracy"].items())
     click.echo(f"Recogniser: {record['name']} ({made.folder})")
     click.echo(f"Of {record['n_validation']} validation clips it recognises: {shares}")
-    click.echo(f"Next: vpbench run METHOD --dataset {dataset} --metrics action-2s")
+    click.echo(f"Next: vpbench run METHOD --dataset {shlex.quote(dataset)} --metrics action-2s")
     return 0
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vpbench.cli import options
+from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.show import Progress, console, print_json
 from vpbench.core.surroundings import plugin_output
 
@@ -21,7 +23,7 @@ Examples:
 _STUDY = click.argument("study_dir", type=click.Path(path_type=Path), metavar="DIR")
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=OrderedGroup, epilog=_EPILOG)
 def study() -> None:
     """Ask people to rank the predictions of methods, and analyse what they say.
 
@@ -47,7 +49,11 @@ Examples:
 )
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where it goes."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the study; the key goes into DIR.private.",
 )
 @click.option(
     "--design",
@@ -82,7 +88,14 @@ Examples:
     metavar="F",
     help="Frames a second.  [default: the task's, or 8]",
 )
-@click.option("--order-seed", type=click.IntRange(0), default=0, metavar="N", help="Of all orders.")
+@click.option(
+    "--order-seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the orders of clips and slots.",
+)
 @click.option(
     "--settings",
     type=click.Path(path_type=Path),
@@ -90,12 +103,8 @@ Examples:
     help="A study.toml: texts, questions, exclusions.  [default: texts to be completed]",
 )
 @click.option("--preset", metavar="P", help="Preset of all named methods.")
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, metavar="N", help="Prediction seed of the runs."
-)
-@click.option(
-    "--fit-seed", type=click.IntRange(0), default=0, metavar="N", help="Training seed of the runs."
-)
+@options.seed
+@options.fit_seed
 @options.storage
 @options.output
 def export(
@@ -151,7 +160,7 @@ def _print_export(made: dict[str, Any]) -> None:
             f"Before you invite anybody: {' and '.join(made['unset'])} are not filled in. Copy "
             f"{made['private']}/study.toml, complete it, and export again with --settings FILE.",
         ]
-    lines += ["", f"Next: vpbench study serve {made['out']}"]
+    lines += ["", f"Next: vpbench study serve {shlex.quote(made['out'])}"]
     for line in lines:
         click.echo(line)
 
@@ -178,9 +187,20 @@ def _advice(made: dict[str, Any]) -> list[str]:
 )
 @_STUDY
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, metavar="H", help="0.0.0.0 for all networks."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="H",
+    help="The address to listen on; 0.0.0.0 for all networks.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, metavar="N")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8000,
+    show_default=True,
+    metavar="N",
+    help="The port to listen on.",
+)
 @click.option("--proxy", is_flag=True, help="Behind a reverse proxy on this machine, for https.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def serve(study_dir: Path, host: str, port: int, proxy: bool, debug: bool) -> int:
@@ -270,7 +290,7 @@ def mturk_batch(study_dir: Path, base_url: str, debug: bool) -> int:
     default=2000,
     show_default=True,
     metavar="N",
-    help="Of the bootstrap.",
+    help="Resamples of the bootstrap.",
 )
 @click.option("--no-store", is_flag=True, help="Do not add the column `study` to compare.")
 @options.storage

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import options
+from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.pages import beside
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import console, print_json
@@ -28,7 +29,7 @@ Examples:
   vpbench weights verify"""
 
 
-@click.group(epilog=_EPILOG)
+@click.group(cls=OrderedGroup, epilog=_EPILOG)
 def weights() -> None:
     """List, fetch and verify pretrained weights.
 

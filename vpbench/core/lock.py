@@ -86,6 +86,7 @@ def _identity() -> dict[str, Any]:
         "boot": boot_id(),
         "pid": pid,
         "start": process_start(pid),
+        "parent": os.getppid(),
         "time": time.time(),
         "token": secrets.token_hex(8),
     }
@@ -302,8 +303,15 @@ def report_wait(path: Path, owner: dict[str, Any] | None = None) -> None:
         owner: what the lock file says; read here where it is not given.
     """
     owner = _read(path) if owner is None else owner
-    if owner is not None:
+    if owner is not None and not _of_one_command(owner):
         _waits.setdefault(path, _Wait(time.time())).tell(path, owner)
+
+
+def _of_one_command(owner: dict[str, Any]) -> bool:
+    """Whether the holder is a worker of the command that this process works for: it shows both."""
+    machine = (socket.gethostname(), boot_id())
+    own = {os.getppid(), os.getpid()} - {1}  # 1 adopts the processes of many commands
+    return (owner.get("host"), owner.get("boot")) == machine and owner.get("parent") in own
 
 
 def describe_wait(path: Path, owner: dict[str, Any], since: float) -> str:

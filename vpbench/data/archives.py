@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -219,7 +220,8 @@ class Archive:
             for path in sorted(root.glob(f"{depth}/train"))
             if (path.parent / "test").is_dir()
         ]
-        return f"It is in a folder below: give --root {' or --root '.join(inner)}" if inner else ""
+        named = " or ".join(f"--root {shlex.quote(path)}" for path in inner)
+        return f"It is in a folder below: give {named}" if inner else ""
 
     def _read(
         self, report: OnProgress = silent, *, fresh: bool = False

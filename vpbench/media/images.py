@@ -7,6 +7,7 @@ import itertools
 import logging
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from vpbench.media.kinds import IMAGE_SUFFIXES, Reading, Source
 
 # Pillow logs what it finds in a damaged file; without any handler that goes to standard error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+# It also warns of every large picture. Strips are large; what a file cannot mean is refused here.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 MIN_STRIP = 4
 """An image this many times wider than high, or more, in whole numbers, is a strip."""

@@ -156,9 +156,12 @@ class Table:
 
     Attributes:
         content: as `vpbench compare --json` prints it.
+        names: rows that were asked for, which a print or a notebook shows even where they are
+            references that say little.
     """
 
     content: CompareJson
+    names: Sequence[str] = ()
 
     def json(self) -> CompareJson:
         """As `vpbench compare --json` prints it."""
@@ -232,10 +235,14 @@ class Table:
         from vpbench.render.html_tables import to_html
         from vpbench.render.model import View
 
-        return to_html(self.content, View())
+        return to_html(self.content, View(names=self.names))
 
     def __str__(self) -> str:
-        return self.to_markdown()
+        """As the terminal shows it: in Markdown, with what every reader needs to know below."""
+        from vpbench.render.model import View
+        from vpbench.render.tables import to_markdown
+
+        return to_markdown(self.content, View(names=self.names), "short")
 
 
 @dataclass(frozen=True)
@@ -298,7 +305,7 @@ class Runs:
         )
 
     def _repr_html_(self) -> str:
-        return self.table.to_html()
+        return self.table._repr_html_()
 
     def __str__(self) -> str:
-        return self.table.to_markdown()
+        return str(self.table)

@@ -182,4 +182,5 @@ def compare(
             f"no finished run of {', '.join(names)} in {paths.runs}.",
             fix="vpbench.run(...) makes them.",
         )
-    return Table(result.json())
+    asked = [str(ref) for ref in (*refs, *against)]
+    return Table(result.json(), asked)

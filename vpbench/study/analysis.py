@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def collect(folder: Path, private: PrivatePaths | None = None) -> Collected:
     if not raters:
         raise MissingData(
             f"the study in {folder} has no answers yet.",
-            fix=f"Collect them with: vpbench study serve {folder}",
+            fix=f"Collect them with: vpbench study serve {shlex.quote(str(folder))}",
         )
     design = {**key["plan"], "design": key["design"], "frames": key["frames"]}
     changed = preregistration(settings, design) != bundle.manifest["preregistration_sha256"]

@@ -107,15 +107,15 @@ def test_wrong_values_are_refused(text, said):
     ("text", "said"),
     [
         ("tyo", "unknown method 'tyo'. Did you mean toy"),
-        ("toy[stpes=3]", "unknown parameter of toy 'stpes'. Did you mean steps"),
-        ("toy[preset=papre]", "unknown preset of toy 'papre'. Did you mean paper"),
+        ("toy[stpes=3]", "unknown parameter 'stpes' of toy. Did you mean steps"),
+        ("toy[preset=papre]", "unknown preset 'papre' of toy. Did you mean paper"),
         ("toy[motion=forzen]", "unknown component 'forzen'. Did you mean frozen"),
-        ("toy[moton=frozen]", "unknown parameter of toy 'moton'. Did you mean motion"),
-        ("toy[motion.z0=3]", "unknown parameter of toy-motion 'z0'"),
-        ("toy[motion=frozen,motion.hodl=3]", "unknown parameter of frozen 'hodl'. Did you mean ho"),
-        ("toy[mtion.hold=3]", "unknown parameter of toy 'mtion.hold'. Did you mean motion"),
-        ("plain[preset=cpu]", "unknown preset of plain 'cpu'. None is known"),
-        ("plain[a=1]", "unknown parameter of plain 'a'. None is known"),
+        ("toy[moton=frozen]", "unknown parameter 'moton' of toy. Did you mean motion"),
+        ("toy[motion.z0=3]", "unknown parameter 'z0' of toy-motion"),
+        ("toy[motion=frozen,motion.hodl=3]", "unknown parameter 'hodl' of frozen. Did you mean ho"),
+        ("toy[mtion.hold=3]", "unknown parameter 'mtion.hold' of toy. Did you mean motion"),
+        ("plain[preset=cpu]", "unknown preset 'cpu' of plain. None is known"),
+        ("plain[a=1]", "unknown parameter 'a' of plain. None is known"),
     ],
 )
 def test_unknown_words_offer_the_nearest(text, said):
@@ -192,7 +192,7 @@ def test_parts_whose_keypoints_mean_something_else_are_refused():
     with pytest.raises(Refused):  # the two that disagree do not stand side by side
         made("toy[detector=grid,motion=drift]")
     lost = component("lost", "motion", space=("joints", "x"))
-    with pytest.raises(UnknownName, match="parameter of lost 'joints'"):
+    with pytest.raises(UnknownName, match="parameter 'joints' of lost"):
         made("toy[motion=lost]", lost)
 
 
@@ -209,7 +209,7 @@ def test_a_star_stands_for_every_component_of_the_slot():
     assert names_of("toy[steps=3]") == ["toy[steps=3]"]
     toys.entries.append(entry(component("bust", "motion"), status="broken"))
     assert len(names_of("toy[motion=*]")) == 4
-    with pytest.raises(UnknownName, match=r"slot of toy 'moton'\. Did you mean motion"):
+    with pytest.raises(UnknownName, match=r"slot 'moton' of toy\. Did you mean motion"):
         expand(MethodRef.parse("toy[moton=*]"), toys)
 
 

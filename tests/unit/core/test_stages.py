@@ -271,12 +271,12 @@ def test_a_cycle_of_stages_in_which_nothing_is_left_to_train():
 
 def test_stages_that_do_not_exist_are_named_with_the_nearest():
     lost = replace(TOY, stages=(*TOY.stages[:2], StageSpec("motion", 1, ("motion",), ("lables",))))
-    with pytest.raises(UnknownName, match=r"stage of toy 'lables'\. Did you mean labels"):
+    with pytest.raises(UnknownName, match=r"stage 'lables' of toy\. Did you mean labels"):
         graph(replace=[lost])
     orphan = component("orphan", "motion", "nobody:stage")
     with pytest.raises(UnknownName, match="unknown method 'nobody'"):
         graph("toy[motion=orphan]", orphan)
-    with pytest.raises(UnknownName, match="stage of other 'fnd'"):
+    with pytest.raises(UnknownName, match="stage 'fnd' of other"):
         graph("toy[detector=typo]", component("typo", "detector", "other:fnd"))
     with pytest.raises(UsageError, match="stray says that other:find trains it; other has no slot"):
         graph("toy[motion=stray]", component("stray", "motion", "other:find"))

@@ -132,5 +132,5 @@ def test_clips_are_picked_class_by_class():
     assert [i.id for i in pick_clips(place, [], 4)] == ["c0", "c3", "c5", "c1"]
     assert [i.id for i in pick_clips(place, ["c4", "c1", "c4"], 1)] == ["c4", "c1"]
     assert [i.id for i in pick_clips(task_data([None] * 3), [], 9)] == ["c0", "c1", "c2"]
-    with pytest.raises(UnknownName, match="test clip of toy"):
+    with pytest.raises(UnknownName, match=r"test clip .* of toy"):
         pick_clips(place, ["c9"], 1)

@@ -83,3 +83,16 @@ def test_a_table_is_a_frame_with_a_row_for_each_figure():
         for metric, score in row["scores"].items():
             assert wide.loc[row["method"], metric] == score["value"]
     assert table.json()["groups"] == [group] and "tabular" in table.to_latex()
+
+
+def test_a_print_and_a_notebook_show_what_the_terminal_does():
+    """References that say little only where they were asked for; `to_markdown` has everything."""
+    group = tables.group(
+        tables.row("ours", notes=["of little weight"]), tables.row("noise", "null")
+    )
+    content = tables.compare(group)
+    plain, asked = Table(content), Table(content, ("ours", "noise"))
+    assert "| ours" in str(plain) and "of little weight" not in str(plain)
+    assert "of little weight" in plain.to_markdown() and "noise" in plain.to_markdown()
+    for show in (str, Table._repr_html_):
+        assert "noise" not in show(plain) and "noise" in show(asked)

@@ -84,7 +84,7 @@ def _folder(text: str) -> Path:
         raise UsageError("folder needs a path.", fix="Write folder:PATH, or give --root PATH.")
     path = Path(text).expanduser()
     if not path.exists():
-        raise MissingData(f"{path} is not there.", fix="Write folder:PATH of a folder of clips.")
+        raise MissingData(f"{path} is not there.", fix="Give the folder that holds the clips.")
     if not path.is_dir():
         raise UsageError(
             f"{path} is a file, not a folder of clips.", fix=f"Did you mean folder:{path.parent}?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from vpbench.api.errors import BadData, MissingData
@@ -39,10 +40,11 @@ def _hint(root: Path, part: str) -> str:
     for depth in ("*", "*/*"):
         for inner in sorted(root.glob(f"{depth}/{part}")):
             if inner.is_dir():
-                return f"It is in a folder below: give --root {inner.parent}"
+                return f"It is in a folder below: give --root {shlex.quote(str(inner.parent))}"
     archive = next(iter(sorted(root.glob("*.tar.gz"))), None)
     if archive is not None:
-        return f"Extract {archive.name}: tar -xzf {archive} -C {root} --strip-components 1"
+        words = ["tar", "-xzf", str(archive), "-C", str(root), "--strip-components", "1"]
+        return f"Extract {archive.name}: {shlex.join(words)}"
     return f"Extract all of Penn_Action.tar.gz there. {GET}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def find_runs(
         if not own:
             raise MissingData(
                 f"there is no finished run of {text!r} in {runs}.",
-                fix=f"Make one: vpbench run {text} --dataset D",
+                fix=f"Make one: vpbench run {shlex.quote(text)} --dataset D",
             )
         folders += own
     return list(dict.fromkeys(folders))

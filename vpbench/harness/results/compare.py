@@ -19,6 +19,7 @@ from vpbench.core.registry import Registry
 from vpbench.core.resolve import expand
 from vpbench.harness.inputs.task_data import absolute
 from vpbench.harness.results.apart import between
+from vpbench.harness.results.asked_metrics import check_metrics
 from vpbench.harness.results.curves import curves_json
 from vpbench.harness.results.finished_runs import (
     FinishedRun,
@@ -105,8 +106,8 @@ def compare(
         curves: also metrics over time.
 
     Raises:
-        UnknownName: a method that is not installed and has no run, a subset that no run has, a
-            row to compare with that no table has.
+        UnknownName: a method or metric that is not installed and has no run, a subset that no run
+            has, a row to compare with that no table has.
         HashMismatch: a stored file is not what was written.
     """
     refs = [r for method in methods for r in expand(method, registry)]
@@ -129,6 +130,7 @@ def compare(
         names = [str(run.inputs["method"]) for _, runs in stored for run in runs.values()]
         query = replace(query, refs=_without_references(names))
     _check_names(query, stored)
+    check_metrics(options.metrics, [r for _, runs in stored for r in runs.values()], registry)
     _check_subsets(query, stored)
     for inputs, runs in stored:
         groups = _groups(query, inputs, runs, comparison)

@@ -26,7 +26,7 @@ def fails(dataset, kind, *says):
 @pytest.mark.parametrize(
     ("options", "kind", "says"),
     [
-        ({"hrizon": 4}, UnknownName, "unknown option of folder 'hrizon'. Did you mean horizon?"),
+        ({"hrizon": 4}, UnknownName, "unknown option 'hrizon' of folder. Did you mean horizon?"),
         ({"horizon": "x"}, UsageError, "horizon=x must be a whole number"),
         ({"horizon": 0}, UsageError, "horizon=0"),
         ({"stride": 1.5}, UsageError, "stride=1.5"),
@@ -204,7 +204,7 @@ def test_a_table_that_is_no_text_or_not_there(tmp_path, three, folder):
 
 def test_the_key_column_is_no_label(three, table, folder):
     table("file,k\na,x\nb,y\nc,z\n")
-    fails(folder(label="file"), UnknownName, "column of")
+    fails(folder(label="file"), UnknownName, "column 'file' of")
 
 
 def test_an_unused_table_is_checked_by_verify_only(three, table, folder):
@@ -226,7 +226,7 @@ def test_splits_that_do_not_fit(three, table, folder):
     table("file,split\na,test\nb,train\n", "mine.csv")
     fails(folder(split="mine.csv"), BadData, "mine.csv has no row for clip 'c'")
     table("file,sp\na,test\nb,train\nc,train\n", "mine.csv")
-    fails(folder(split="mine.csv"), UnknownName, "column of mine.csv 'split'", "sp")
+    fails(folder(split="mine.csv"), UnknownName, "column 'split' of mine.csv", "sp")
 
 
 def test_split_folders_that_do_not_fit(tmp_path, put, folder):
