@@ -113,6 +113,14 @@ def test_larger_frames_take_longer(tmp_path, name, size, wanted):
     assert text.endswith(wanted)
 
 
+def test_a_preset_of_known_time_is_named_beside_one_of_which_only_a_bound_is_known(tmp_path):
+    effort = {"gpu": Effort(10_000, gpu_hours=0.1), "cpu": Effort(10_000, cpu_hours=1.0)}
+    (text,) = said(planned(tmp_path, "ours[preset=gpu]", effort=effort))
+    assert text.endswith("10,000 steps, at least 60 min on 2 CPU cores; --preset cpu: 60 min")
+    (text,) = said(planned(tmp_path, "ours[preset=gpu]", effort=effort), "cuda:0")
+    assert text.endswith("10,000 steps, about 6 min on an H100")
+
+
 def test_the_time_of_a_preset_is_not_said_of_other_numbers_of_steps(tmp_path):
     plan = planned(tmp_path, "ours[preset=cpu,steps=8,motion_steps=9,label=off]", effort=EFFORT)
     (text,) = said(plan)

@@ -103,6 +103,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
     in_part = bool(method.preset) and any(_is_trained(s) for run in runs for s in run.stages)
     own_steps = _own_steps(method)
     whole = not in_part and not own_steps
+    factor = seeds * _pixels(size)
     effort = efforts.get(method.preset) if whole else None
     seconds = _measured(list(todo.values()))
     hours, basis, where = None, "", _GPU if on_gpu else _CORES
@@ -112,7 +113,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         hours, basis = counted, "declared"
     elif effort is not None:
         hours, basis = _declared(effort, method.spec, on_gpu=on_gpu)
-        hours = None if hours is None else hours * seeds * _pixels(size)
+        hours = None if hours is None else hours * factor
     return TrainingEstimate(
         method=method.name,
         preset=method.preset,
@@ -121,7 +122,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         basis=basis,
         where=where,
         runs=seeds,
-        other=_shorter(method.spec, method.preset, hours, size, on_gpu=on_gpu) if whole else None,
+        other=_shorter(method, hours, basis, factor, on_gpu=on_gpu) if whole else None,
         in_part=in_part,
         own_steps=own_steps,
     )
@@ -167,12 +168,20 @@ def _declared(
 
 
 def _shorter(
-    spec: MethodSpec, preset: str, hours: float | None, size: int, *, on_gpu: bool
+    method: ResolvedMethod, hours: float | None, basis: Basis, factor: float, *, on_gpu: bool
 ) -> tuple[str, float] | None:
-    """The preset that takes longest of those that take less than half the time."""
-    declared = {n: e.hours(on_gpu=on_gpu) for n, e in _serious(spec).items()}
-    known = {n: h * _pixels(size) for n, h in declared.items() if h is not None}
-    less = {n: h for n, h in known.items() if n != preset and (hours is None or h < hours / 2)}
+    """The preset that takes longest of those that take less than half the time.
+
+    Where that time is only a bound, those that take no longer than it count too: a preset for
+    another device, with larger batches, will take much more than its steps suggest.
+
+    Args:
+        factor: to the declared times, for the number of trainings and the size of frames.
+    """
+    declared = {n: e.hours(on_gpu=on_gpu) for n, e in _serious(method.spec).items()}
+    known = {n: h * factor for n, h in declared.items() if h is not None}
+    most = None if hours is None else hours if basis == "at least" else hours / 2
+    less = {n: h for n, h in known.items() if n != method.preset and (most is None or h <= most)}
     return max(less.items(), key=lambda item: item[1]) if less else None
 
 
