@@ -11,7 +11,8 @@ class Effort:
 
     Attributes:
         steps: of all stages together.
-        cpu_hours: on two CPU cores; None where it was never trained there.
+        cpu_hours: on two CPU cores, with frames of 64 px; None where it was never trained there.
+            Larger frames are taken to need as many times more as they have more pixels.
         gpu_hours: on one GPU of the data centre (H100).
     """
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from vpbench.api.errors import MissingData, UnknownName
-from vpbench.api.specs import DatasetSpec
+from vpbench.api.specs import DatasetSpec, TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Problem
 from vpbench.data import duplicates
 from vpbench.data.folder.findings import Findings
@@ -17,6 +18,7 @@ from vpbench.data.folder.index import Facts
 from vpbench.data.folder.scan import OnProgress, SourceCheck, scan, silent
 from vpbench.data.folder.split import ROLES, by_folder, completed
 from vpbench.data.folder.walk import Source
+from vpbench.data.sizes import square_size
 from vpbench.data.sources import MGIF_SOURCE, NEMO_SOURCE, DataSource
 from vpbench.data.specs import MGIF, NEMO
 from vpbench.media import decode
@@ -78,7 +80,7 @@ class Archive:
     """The `Dataset` of `vpbench.api` over a folder with train and test; val is 10 % of train.
 
     Args:
-        options: none.
+        options: those of the spec.
         root: the folder that holds train and test.
         cache: keeps the facts of every clip.
     """
@@ -93,7 +95,9 @@ class Archive:
 
     def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
         for name in options:
-            raise UnknownName(f"option of {self.spec.name}", name, self.spec.options)
+            if name not in self.spec.options:
+                raise UnknownName(f"option of {self.spec.name}", name, self.spec.options)
+        self.options = dict(options)
         self.root, self.cache = root, cache
         self._contents: tuple[dict[str, list[ClipInfo]], dict[str, Source]] | None = None
         self._check: SourceCheck | None = None
@@ -145,7 +149,7 @@ class Archive:
         Args:
             fresh: hash and decode all of them again.
         """
-        own = self if root is None else type(self)({}, root, self.cache)
+        own = self if root is None else type(self)(self.options, root, self.cache)
         own._read(report, fresh=fresh)
 
     def warnings(self) -> list[str]:
@@ -162,7 +166,7 @@ class Archive:
     def verify(self, root: Path | None = None, report: OnProgress = silent) -> list[Problem]:
         """All problems at once; everything is decoded again."""
         if root is not None:
-            return type(self)({}, root, self.cache).verify(report=report)
+            return type(self)(self.options, root, self.cache).verify(report=report)
         try:
             folder = self._folder()
         except MissingData as error:
@@ -323,8 +327,20 @@ class Nemo(Archive):
 
 
 class Mgif(Archive):
-    """MGIF: gifs of 5 to 100 frames, which are cycles."""
+    """MGIF: gifs of 5 to 100 frames, which are cycles; `size` brings them to another size."""
 
     spec = MGIF
     source = MGIF_SOURCE
     counts: ClassVar[Mapping[str, int]] = {"train": 900, "test": 100}
+
+    def __init__(self, options: Mapping[str, Any], root: Path | None, cache: Path) -> None:
+        super().__init__(options, root, cache)
+        own = MGIF.tasks[0].size
+        self.size = square_size(str(options.get("size", own)), "mgif")
+
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        """The task of the spec; at another size, one with the size in its name."""
+        return tuple(
+            t if t.size == self.size else replace(t, id=f"{t.id}-{self.size}", size=self.size)
+            for t in MGIF.tasks
+        )

@@ -73,6 +73,7 @@ MGIF = DatasetSpec(
     factory="vpbench.data.archives:Mgif",
     summary="moving cartoon animals, by Siarohin et al.: 1000 gifs, cycles, no classes",
     tasks=(TaskSpec("mgif", WindowRule(n_max=1, horizon=32, gap="spread", short="loop"), 128),),
+    options={"size": 128},
     citation="Siarohin et al.: Animating Arbitrary Objects via Deep Motion Transfer, CVPR 2019",
     licence="none is stated",
 )

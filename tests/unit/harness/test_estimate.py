@@ -20,14 +20,14 @@ from vpbench.core.stages import stage_graph
 from vpbench.harness.training.estimate import preset_costs, training_estimates
 
 
-def planned(tmp_path, name="ours[preset=paper]", seeds=(0,), origin="to fit", effort=None):
+def planned(tmp_path, name="ours[preset=paper]", seeds=(0,), origin="to fit", effort=None, size=64):
     plugins = registry()
-    method = resolve(MethodRef.parse(name), plugins, 64)
+    method = resolve(MethodRef.parse(name), plugins, size)
     if effort is not None:
         method = replace(method, spec=replace(method.spec, effort=effort))
     runs = []
     for seed in seeds:
-        nodes = stage_graph(method, {"id": "x"}, 64, plugins, seed)
+        nodes = stage_graph(method, {"id": "x"}, size, plugins, seed)
         stages = tuple(StagePlan(n, origin, StageDir(tmp_path / n.folder)) for n in nodes)
         runs.append(
             RunPlan(
@@ -41,7 +41,7 @@ def planned(tmp_path, name="ours[preset=paper]", seeds=(0,), origin="to fit", ef
                 requested=True,
             )
         )
-    task = SimpleNamespace(spec=SimpleNamespace(size=64))
+    task = SimpleNamespace(spec=SimpleNamespace(size=size))
     return Plan(task, tuple(runs), ())
 
 
@@ -97,6 +97,37 @@ def test_the_declared_time_is_said_or_a_bound_by_its_steps(tmp_path, name, seeds
     plan = planned(tmp_path, name, seeds, effort=EFFORT)
     (text,) = said(plan, device)
     assert text.replace("ours[preset=cpu]", "ours") == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "wanted"),
+    [
+        ("ours[preset=cpu]", 96, "10,000 steps, about 2.2 h on 2 CPU cores"),
+        ("ours[preset=cpu]", 128, "10,000 steps, about 4.0 h on 2 CPU cores"),
+        ("ours[preset=cpu]", 32, "10,000 steps, about 60 min on 2 CPU cores"),
+        ("ours[preset=gpu]", 128, "no time is known for it; --preset cpu: 4.0 h"),
+    ],
+)
+def test_larger_frames_take_longer(tmp_path, name, size, wanted):
+    (text,) = said(planned(tmp_path, name, effort=EFFORT, size=size))
+    assert text.endswith(wanted)
+
+
+def test_a_preset_of_known_time_is_named_beside_one_of_which_only_a_bound_is_known(tmp_path):
+    effort = {"gpu": Effort(10_000, gpu_hours=0.1), "cpu": Effort(10_000, cpu_hours=1.0)}
+    (text,) = said(planned(tmp_path, "ours[preset=gpu]", effort=effort))
+    assert text.endswith("10,000 steps, at least 60 min on 2 CPU cores; --preset cpu: 60 min")
+    (text,) = said(planned(tmp_path, "ours[preset=gpu]", effort=effort), "cuda:0")
+    assert text.endswith("10,000 steps, about 6 min on an H100")
+
+
+def test_the_time_of_a_preset_is_not_said_of_other_numbers_of_steps(tmp_path):
+    plan = planned(tmp_path, "ours[preset=cpu,steps=8,motion_steps=9,label=off]", effort=EFFORT)
+    (text,) = said(plan)
+    wanted = "trains preset cpu with other numbers of steps: no time is known for it"
+    assert text.partition(": ")[2] == wanted
+    plan = planned(tmp_path, "ours[preset=cpu,steps=7000,label=off]", effort=EFFORT)
+    assert "10,000 steps, about 60 min" in said(plan)[0]  # 7000 is what the preset has
 
 
 def test_what_took_so_long_here_counts_more(tmp_path):

@@ -18,6 +18,7 @@ from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Pose, Problem
 from vpbench.core.names import format_name
 from vpbench.data.folder import SPEC
+from vpbench.data.folder.alike import alike
 from vpbench.data.folder.build import Contents, build
 from vpbench.data.folder.findings import Findings
 from vpbench.data.folder.labels import load, match
@@ -141,7 +142,8 @@ class FolderDataset:
         self._check_splits(contents, findings)
         for sentence in clip_notes(contents.all()):
             findings.warning(self.path, sentence, "See docs/media.md.")
-        return findings.problems()
+        similar = alike(self.path, contents, self._options.reading, report)
+        return [*findings.problems(), *similar]
 
     def tasks(self) -> tuple[TaskSpec, ...]:
         """The one task that the options describe; the caller adds a hash to its id."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vpbench.api.errors import UnknownName, UsageError
+from vpbench.api.errors import UnknownName
 from vpbench.api.specs import TaskSpec
 from vpbench.api.types import ClipInfo, Frames, Pose, Problem
 from vpbench.core.hashing import digest, tree_sha256
@@ -18,6 +18,7 @@ from vpbench.data.puppets.clips import SPLITS, label_of
 from vpbench.data.puppets.manifest import MANIFEST_SIZE, expected_sha256
 from vpbench.data.puppets.rendered import NOT_RENDERING, RenderedSplit
 from vpbench.data.puppets.skeleton import JOINT_NAMES
+from vpbench.data.sizes import square_size
 from vpbench.data.specs import PUPPETS
 
 FPS = 12.0
@@ -52,7 +53,7 @@ class Puppets:
         for name in options:
             if name not in PUPPETS.options:
                 raise UnknownName("option of puppets", name, PUPPETS.options)
-        self.size = _size(str(options.get("size", MANIFEST_SIZE)))
+        self.size = square_size(str(options.get("size", MANIFEST_SIZE)), "puppets")
         source = tree_sha256(Path(__file__).parent, "*.py", NOT_RENDERING)
         self.folder = cache / "puppets" / f"{self.size}-{digest(source)[:16]}"
         self._splits: dict[str, RenderedSplit] = {}
@@ -218,12 +219,6 @@ class Puppets:
     def __getstate__(self) -> dict[str, Any]:
         """Without arrays that are open: another process opens and verifies its own."""
         return {**self.__dict__, "_splits": {}}
-
-
-def _size(text: str) -> int:
-    if not text.isdigit() or not 16 <= int(text) <= 1024:
-        raise UsageError(f"size={text} of puppets must be a whole number from 16 to 1024.")
-    return int(text)
 
 
 def _split_and_number(clip: ClipInfo) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from vpbench.api.costs import Effort
 from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import MethodSpec
 from vpbench.core.checkpoints import StagePlan
+from vpbench.core.methods import ResolvedMethod
 from vpbench.core.plan import Plan, RunPlan
 from vpbench.core.rundir import read_object
 from vpbench.core.training_time import CORE, GPU, span, training_time
@@ -21,6 +22,9 @@ Basis = Literal["here", "declared", "at least", ""]
 
 _CORES, _GPU = "2 CPU cores", "an H100"
 """What declared times are for."""
+_SIDE = 64
+"""Pixels; declared times are for frames of this side. Larger ones take as many times longer as they
+have more pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class TrainingEstimate:
         steps: None where the plugin does not declare them.
         hours: None where nothing is known.
         other: a preset that takes less, with its hours.
+        own_steps: the name sets other numbers of steps than the preset has.
         in_part: some stages are trained already; steps and declared times are those of all.
     """
 
@@ -44,11 +49,13 @@ class TrainingEstimate:
     runs: int
     other: tuple[str, float] | None = None
     in_part: bool = False
+    own_steps: bool = False
 
     def text(self) -> str:
         """`my-method: trains preset paper: 600,000 steps, at least 48 h on 2 CPU cores; ...`."""
         trained = f"preset {self.preset}" if self.preset else "it first"
         what = f"{self.method}: trains {'a part of ' if self.in_part else ''}{trained}"
+        what += " with other numbers of steps" if self.own_steps else ""
         what += f" {self.runs} times" if self.runs > 1 else ""
         steps = f"{self.steps:,} steps" if self.steps else ""
         time = "no time is known for it"
@@ -94,7 +101,10 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
     seeds = len({run.fit_seed for run in runs})
     efforts = method.spec.effort
     in_part = bool(method.preset) and any(_is_trained(s) for run in runs for s in run.stages)
-    effort = None if in_part else efforts.get(method.preset)
+    own_steps = _own_steps(method)
+    whole = not in_part and not own_steps
+    factor = seeds * _pixels(size)
+    effort = efforts.get(method.preset) if whole else None
     seconds = _measured(list(todo.values()))
     hours, basis, where = None, "", _GPU if on_gpu else _CORES
     if seconds is not None:
@@ -103,7 +113,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         hours, basis = counted, "declared"
     elif effort is not None:
         hours, basis = _declared(effort, method.spec, on_gpu=on_gpu)
-        hours = None if hours is None else hours * seeds
+        hours = None if hours is None else hours * factor
     return TrainingEstimate(
         method=method.name,
         preset=method.preset,
@@ -112,9 +122,20 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         basis=basis,
         where=where,
         runs=seeds,
-        other=None if in_part else _shorter(method.spec, method.preset, hours, on_gpu=on_gpu),
+        other=_shorter(method, hours, basis, factor, on_gpu=on_gpu) if whole else None,
         in_part=in_part,
+        own_steps=own_steps,
     )
+
+
+def _own_steps(method: ResolvedMethod) -> bool:
+    """Whether a name sets numbers of steps that its preset has not, such as `steps=800`."""
+    return any(name.endswith("steps") for name in method.ref.params)
+
+
+def _pixels(size: int) -> float:
+    """How many times longer frames of a size take than those that declared times are for."""
+    return max(1.0, (size / _SIDE) ** 2)
 
 
 def _is_trained(stage: StagePlan) -> bool:
@@ -147,11 +168,20 @@ def _declared(
 
 
 def _shorter(
-    spec: MethodSpec, preset: str, hours: float | None, *, on_gpu: bool
+    method: ResolvedMethod, hours: float | None, basis: Basis, factor: float, *, on_gpu: bool
 ) -> tuple[str, float] | None:
-    """The preset that takes longest of those that take less than half the time."""
-    known = {n: h for n, e in _serious(spec).items() if (h := e.hours(on_gpu=on_gpu)) is not None}
-    less = {n: h for n, h in known.items() if n != preset and (hours is None or h < hours / 2)}
+    """The preset that takes longest of those that take less than half the time.
+
+    Where that time is only a bound, those that take no longer than it count too: a preset for
+    another device, with larger batches, will take much more than its steps suggest.
+
+    Args:
+        factor: to the declared times, for the number of trainings and the size of frames.
+    """
+    declared = {n: e.hours(on_gpu=on_gpu) for n, e in _serious(method.spec).items()}
+    known = {n: h * factor for n, h in declared.items() if h is not None}
+    most = None if hours is None else hours if basis == "at least" else hours / 2
+    less = {n: h for n, h in known.items() if n != method.preset and (most is None or h <= most)}
     return max(less.items(), key=lambda item: item[1]) if less else None
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.make_archives import make_mgif, make_nemo
-from vpbench.api import BadData, MissingData, UnknownName
+from vpbench.api import BadData, MissingData, UnknownName, UsageError
 from vpbench.core.paths import user_paths
 from vpbench.core.registry import build
 from vpbench.data.archives import TEST_PERSONS, Mgif, Nemo
@@ -83,6 +83,24 @@ def test_mgif(archives):
     }
     assert task_data.task.fields()["notes"] == dict(task_data.task.notes)
     assert not any(task_data.task.excluded.values())
+
+
+def test_mgif_at_another_size_is_another_task(archives, tmp_path):
+    ref = TaskRef(dataset="mgif[size=64]", root=str(archives[Mgif]))
+    small = open_task_data(ref, build(), user_paths())
+    large = bench_of(Mgif, archives)
+    assert (small.task.id, small.task.spec.size) == ("mgif-64", 64)
+    assert small.task.spec.window == large.task.spec.window
+    item = small.task.test[0]
+    assert small.targets(item).shape == (32, 64, 64, 3)
+    assert [i.id for i in small.task.test] == [i.id for i in large.task.test]
+    assert Mgif({"size": 128}, archives[Mgif], tmp_path).tasks() == Mgif.spec.tasks
+
+
+@pytest.mark.parametrize("size", ["0", "15", "1025", "64x64", "x", "²", "6.4"])
+def test_sizes_that_cannot_be_are_refused(size, tmp_path):
+    with pytest.raises(UsageError, match="whole number from 16 to 1024"):
+        Mgif({"size": size}, None, tmp_path)
 
 
 def test_gifs_are_drawn_with_their_disposal(archives):
@@ -160,7 +178,7 @@ def test_names_and_options(made, tmp_path):
     with pytest.raises(UnknownName):
         dataset.clips("extra")
     with pytest.raises(UnknownName):
-        kind({"size": "64"}, root, tmp_path)
+        kind({"side": "64"}, root, tmp_path)
     assert dataset.pose(dataset.clips("test")[0]) is None
     again = pickle.loads(pickle.dumps(dataset))
     clip = dataset.clips("train")[0]

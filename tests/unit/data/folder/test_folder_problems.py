@@ -304,6 +304,23 @@ def test_verify_tells_of_the_same_bytes_in_several_splits(tmp_path, put, folder)
     assert "test/d (test), train/a (train)" in problem.what
 
 
+@pytest.mark.parametrize("frame", [0, 10, 19])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_verify_tells_of_test_clips_that_look_like_training_clips(
+    tmp_path, put, folder, frame, mirrored
+):
+    """One of the three frames that are compared is that of a training clip, other bytes around."""
+    known = put("train/a.npz", 20, (32, 48))
+    for name in ("train/b", "val/c", "test/d"):
+        own = put(f"{name}.npz", 20, (32, 48))
+    assert folder().verify() == []
+    own[frame] = known[10][:, ::-1] if mirrored else known[10]
+    np.savez(tmp_path / "data" / "test" / "d.npz", frames=own)
+    (problem,) = folder().verify()
+    assert problem.level == "warning"
+    assert "test/d has a frame like one of training clip train/a" in problem.what
+
+
 def test_verify_tells_of_groups_and_classes_across_splits(put, folder, table):
     names = ["a", "b", "c", "d"]
     for name in names:
