@@ -2,9 +2,11 @@
 
     python tools/metric_controls.py
     python tools/metric_controls.py --weizmann DIR     # DIR has labels.csv and strips of 64x64
+    python tools/metric_controls.py --metrics fvd,kvd  # these rows only; the others stay
 
-The first takes about 25 minutes on one core, of which I3D takes most; features are kept in the
-cache. Tables stand between `<!-- NAME -->` and `<!-- end -->`; the rest of the page stays.
+The first takes about 40 minutes on one core, of which networks take most; features are kept in the
+cache. Tables stand between `<!-- NAME -->` and `<!-- end -->`; the rest of the page stays. Metrics
+that could not be scored are said on the standard error stream and have no row.
 """
 
 from __future__ import annotations
@@ -51,20 +53,18 @@ def shipped(plugins: Registry, sets_only: bool) -> list[Wanted]:
 
 
 def tables(
-    dataset: str, wanted: list[Wanted], plugins: Registry
+    dataset: str, wanted: list[Wanted], plugins: Registry, workers: int
 ) -> tuple[list[tuple[str, ControlsJson]], list[str]]:
     """The table of each metric that has one, and why others have none."""
     clips = open_clips(dataset, None, None)
     with Progress("controls") as progress:
-        fetch_metric_weights([w.spec for w in wanted], user_paths(), progress)
-        rows = control_table(clips, wanted, plugins, cores(), progress)
+        fetch_metric_weights([f for w in wanted for f in w.weights], user_paths(), progress)
+        rows = control_table(clips, wanted, plugins, workers, progress)
     report = ControlReport(dataset, len(clips.items[0]), clips.task.horizon, rows)
     made = [(w.name, report.json(w.name)) for w in wanted]
     scored = [one for one in made if any(row["p"] is not None for row in one[1]["rows"])]
     missing = [
-        f"`{name}`: {table['rows'][-1]['reason']}"
-        for name, table in made
-        if name not in dict(scored)
+        f"{name}: {table['rows'][-1]['reason']}" for name, table in made if name not in dict(scored)
     ]
     return scored, missing
 
@@ -85,34 +85,64 @@ def unmirrored(folder: Path, target: Path) -> str:
     return f"folder:{target}[horizon=16,group=subject]"
 
 
-def write(name: str, lines: list[str]) -> None:
-    """Replace the lines between `<!-- NAME -->` and the next `<!-- end -->`."""
-    page = PAGE.read_text()
-    part = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.S)
-    if not part.search(page):
+def place(page: str, name: str) -> re.Match[str]:
+    """Where the lines between `<!-- NAME -->` and the next `<!-- end -->` are: group 1."""
+    found = re.search(rf"<!-- {re.escape(name)} -->\n(.*?)<!-- end -->", page, re.S)
+    if not found:
         raise SystemExit(f"{PAGE} has no place for {name}.")
-    text = "\n".join(lines)
-    PAGE.write_text(part.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page))
+    return found
+
+
+def kept_rows(old: list[str], new: list[str], order: list[str]) -> list[str]:
+    """A new table, and of an old one the rows that the new one has not.
+
+    Args:
+        old, new: lines of Markdown, a head and a rule first; `old` may be empty.
+        order: of the rows; others stand last.
+    """
+    tables = [one for one in (new, old) if one]
+    columns = max((_cells(one[0])[1:] for one in tables), key=len)
+    rows: dict[str, dict[str, str]] = {}
+    for table in tables:
+        head = _cells(table[0])
+        for name, *cells in map(_cells, table[2:]):
+            rows.setdefault(name, dict(zip(head[1:], cells, strict=True)))
+    rank = {f"`{name}`": k for k, name in enumerate(order)}
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name in sorted(rows, key=lambda row: rank.get(row, len(rank))):
+        lines.append(f"| {name} | {' | '.join(rows[name].get(c, '') for c in columns)} |")
+    return lines
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]
 
 
 def main() -> int:
     """Score everything and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weizmann", type=Path, help="folder of the Weizmann set")
     parser.add_argument("--metrics", help="names, such as fvd,kvd; all by default")
+    parser.add_argument("--workers", type=int, default=cores(), help="processes; one a core")
     chosen = parser.parse_args()
     plugins = registry()
-    place = "weizmann" if chosen.weizmann else "puppets"
-    wanted = shipped(plugins, sets_only=bool(chosen.weizmann))
-    if chosen.metrics:
-        wanted = wanted_metrics(chosen.metrics.split(","), plugins)
+    name = "weizmann" if chosen.weizmann else "puppets"
+    place(PAGE.read_text(), name)
+    every = shipped(plugins, sets_only=bool(chosen.weizmann))
+    wanted = wanted_metrics(chosen.metrics.split(","), plugins) if chosen.metrics else every
     with tempfile.TemporaryDirectory() as folder:
         dataset = unmirrored(chosen.weizmann, Path(folder)) if chosen.weizmann else "puppets"
-        made, missing = tables(dataset, wanted, plugins)
-    lines = control_markdown(made)
-    if missing:
-        lines += ["", f"Not scored: {'; '.join(missing)}."]
-    write(place, lines)
+        made, missing = tables(dataset, wanted, plugins, chosen.workers)
+    sys.stderr.writelines(f"{line}\n" for line in missing)
+    if not made:
+        return 1
+    page = PAGE.read_text()
+    there = place(page, name)
+    old = there[1].splitlines() if chosen.metrics else []
+    lines = kept_rows(old, control_markdown(made), [one.name for one in every])
+    PAGE.write_text(page[: there.start(1)] + "\n".join(lines) + "\n" + page[there.end(1) :])
     return 0
 
 

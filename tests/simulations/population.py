@@ -180,7 +180,8 @@ def puppets(weights: Path, home: Path = HOME) -> dict[str, Population]:
         home: the cache for rendered clips and features. The first call renders 900 clips and runs
             1650 through the network: about ten minutes on one core.
     """
-    from vpbench.metrics.features import FeatureCache, features
+    from vpbench.metrics.feature_queue import features
+    from vpbench.metrics.features import FeatureCache
     from vpbench.metrics.i3d.extract import I3DFeatures
 
     network = I3DFeatures(weights)

@@ -9,6 +9,7 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +95,7 @@ def _loaded(path: Path, what: Kind) -> Array:
         if what == "npy":
             return _mapped(path)
         with zipfile.ZipFile(path) as archive:
-            data = _member(path, archive)
-        return np.load(io.BytesIO(data), allow_pickle=False)
+            return _member(path, archive)
     except BadData:
         raise
     except _UNREADABLE as error:
@@ -112,8 +112,8 @@ def _mapped(path: Path) -> Array:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _member(path: Path, archive: zipfile.ZipFile) -> bytes:
-    """The bytes of the member that holds the frames, its checksum checked."""
+def _member(path: Path, archive: zipfile.ZipFile) -> Array:
+    """The array that holds the frames, its checksum checked; read-only."""
     names = [info.filename.removesuffix(".npy") for info in archive.infolist()]
     if KEY not in names:
         raise BadData(f"{path} has no array {KEY!r}, only {sorted(names)}.", fix=_SAVE)
@@ -130,17 +130,28 @@ def _member(path: Path, archive: zipfile.ZipFile) -> bytes:
     data = archive.read(info)
     if not data.startswith(_MAGIC):
         raise BadData(f"{path}: {KEY!r} is not an array, but a file of another kind.", fix=_SAVE)
-    _check_size(path, io.BytesIO(data), len(data), repr(KEY), _SAVE)
-    return data
+    stream = io.BytesIO(data)
+    shape, columns_first, dtype = _check_size(path, stream, len(data), repr(KEY), _SAVE)
+    if dtype.hasobject or stream.tell() == len(data):
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    # Where the bytes are: a copy of a large clip takes as long as its checksum.
+    values = np.frombuffer(data, dtype, offset=stream.tell())
+    return values.reshape(shape, order="F" if columns_first else "C")
 
 
-def _check_size(path: Path, stream: io.BufferedIOBase, size: int, name: str, fix: str) -> None:
-    """Compare the size that an array declares with the bytes that are there."""
+def _check_size(
+    path: Path, stream: io.BufferedIOBase, size: int, name: str, fix: str
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Compare the size that an array declares with the bytes that are there.
+
+    Returns:
+        Its shape, whether the first index runs fastest, and its type; `stream` is at its values.
+    """
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0
     if version != (1, 0):
         header = np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(stream)
+    shape, columns_first, dtype = header(stream)
     declared = dtype.itemsize
     for n in shape:
         declared *= n
@@ -151,6 +162,7 @@ def _check_size(path: Path, stream: io.BufferedIOBase, size: int, name: str, fix
             f"{path} is not a readable {kind}: {name} declares {declared} bytes and has {there}.",
             fix=fix,
         )
+    return shape, columns_first, dtype
 
 
 def _arranged(path: Path, array: Array, axes: str, part: int) -> Array | None:

@@ -111,7 +111,8 @@ def _read_still(path: Path, what: Kind, how: Reading, indices: Sequence[int] | N
 
         frames = arrays.read(path, what, how)[0]
         _check_range(path, len(frames), indices)
-        return np.array(frames if indices is None else frames[indices])
+        # Either is a copy, in memory and writable.
+        return np.array(frames) if indices is None else np.asarray(frames[indices])
     if what == "folder":
         return _read_folder(path, how, indices)
     return _read_image_clip(path, what, how, indices)

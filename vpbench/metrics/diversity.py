@@ -49,13 +49,13 @@ class Diversity(FrameMetric):
         pairs = count * (count - 1) // 2
         scale = 100 / 255 / (pairs * real[0].size)
         curve = [scale * total_difference(fake[:, t]) for t in range(frames)]
-        return Record([sum(curve) / frames], [[*curve]])
+        return Record.of([sum(curve) / frames], [curve])
 
 
 def one_sample(frames: int) -> Record:
     """What a clip without two samples has: no value, and the way to one."""
     few = "1 sample a clip, diversity needs 2 or more: run with --samples 2"
-    return Record([None], [[None] * frames], reason=few)
+    return Record.undefined(1, frames, few)
 
 
 def total_difference(values: Frames) -> int:

@@ -1,4 +1,4 @@
-"""Features of clips, computed once: a cache keyed by what a clip holds, and a queue before it.
+"""Features of clips, computed once: a cache keyed by what a clip holds.
 
 key: the extractor's fingerprint (weights, recipe, dtype, batch), and sha256 of the shape and the
 bytes of the clip's frames.
@@ -14,14 +14,13 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from vpbench.api.errors import BadData, UsageError, VpbenchError
 from vpbench.api.specs import Value
 from vpbench.api.types import Floor, Frames
 from vpbench.core.files import write_bytes
@@ -187,142 +186,6 @@ class FeatureCache:
 
     def _seal(self, key: str, body: bytes) -> bytes:
         return hashlib.sha256(f"{self.extractor} {key}\n".encode() + body).digest()
-
-
-def _whole(feature: Feature) -> Feature:
-    return feature
-
-
-@dataclass(eq=False)
-class FeatureQueue:
-    """Turns clips into features, a full batch at a time.
-
-    Holds the frames of fewer clips than a batch for each shape of clips, and the features of all
-    of them. The extractor is made when a clip is in no cache.
-
-    Attributes:
-        make: makes the extractor; called at most once.
-        cache: where features are looked for and stored.
-        keep: what of a feature is kept in memory and handed out; the cache has all of it.
-    """
-
-    make: Callable[[], FeatureExtractor]
-    cache: FeatureCache
-    keep: Callable[[Feature], Feature] = _whole
-    _extractor: FeatureExtractor | None = None
-    _features: dict[str, Feature] = field(default_factory=dict[str, Feature])
-    _waiting: dict[tuple[int, ...], dict[str, tuple[str, Frames]]] = field(
-        default_factory=dict[tuple[int, ...], dict[str, tuple[str, Frames]]]
-    )
-
-    def add(self, name: str, frames: Frames) -> str:
-        """Take a clip uint8 [T,H,W,3], to be found under the hash that is returned.
-
-        Args:
-            name: the clip's name in errors.
-            frames: copied where they must wait.
-
-        Raises:
-            BadData: not such an array, or the extractor made NaN of a clip.
-        """
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-            raise BadData(
-                f"the clip {name!r} is {frames.dtype} {list(frames.shape)}, "
-                "it must be uint8 [T,H,W,3]."
-            )
-        key = clip_hash(frames)
-        if key in self._features:
-            return key
-        stored = self.cache.get(key)
-        if stored is not None:
-            self._features[key] = self.keep(stored)
-            return key
-        waiting = self._waiting.setdefault(frames.shape, {})
-        if key not in waiting:
-            waiting[key] = (name, frames.copy())
-            batch = self._ensure_extractor().batch
-            if len(waiting) >= batch and self._missing(frames.shape) >= batch:
-                self._compute(frames.shape)
-        return key
-
-    def take(self, others: Mapping[str, Feature]) -> None:
-        """Add features, by clip hash, that another queue of the same extractor has."""
-        self._features.update(others)
-
-    def finish(self) -> dict[str, Feature]:
-        """Compute what still waits; all features so far, by clip hash."""
-        for shape in list(self._waiting):
-            if self._missing(shape):
-                self._compute(shape)
-        return dict(self._features)
-
-    def _ensure_extractor(self) -> FeatureExtractor:
-        if self._extractor is None:
-            self._extractor = self.make()
-        return self._extractor
-
-    def _missing(self, shape: tuple[int, ...]) -> int:
-        """Number of waiting clips, without those that another process has cached meanwhile."""
-        waiting = self._waiting[shape]
-        for key in list(waiting):
-            stored = self.cache.get(key)
-            if stored is not None:
-                self._features[key] = self.keep(stored)
-                del waiting[key]
-        return len(waiting)
-
-    def _compute(self, shape: tuple[int, ...]) -> None:
-        """One forward pass for up to a batch of waiting clips of one shape."""
-        extractor, waiting = self._ensure_extractor(), self._waiting.pop(shape)
-        names = [name for name, _ in waiting.values()]
-        clips = [frames for _, frames in waiting.values()]
-        short = extractor.batch - len(clips)
-        try:
-            values = extractor(np.stack(clips + clips[-1:] * short), names + names[-1:] * short)
-        except (ValueError, RuntimeError) as error:
-            listed = ", ".join(repr(name) for name in names)
-            raise VpbenchError(f"{extractor.name} failed on the clips {listed}: {error}") from error
-        ends = (values.shape[0], values.shape[-1]) if values.ndim in (2, 3) else None
-        if ends != (extractor.batch, extractor.dim):
-            raise VpbenchError(
-                f"{extractor.name} gave features of shape {list(values.shape)}, "
-                f"they must be [{extractor.batch},{extractor.dim}]."
-            )
-        for key, name, value in zip(waiting, names, values, strict=False):
-            feature = np.array(value, dtype=np.float32)
-            if not np.isfinite(feature).all():
-                raise BadData(f"{extractor.name} gave NaN or infinity for the clip {name!r}.")
-            self.cache.put(key, feature)
-            self._features[key] = self.keep(feature)
-
-
-def features(
-    extractor_factory: Callable[[], FeatureExtractor],
-    cache: FeatureCache,
-    clips: Iterable[tuple[str, Frames]],
-) -> dict[str, Feature]:
-    """The feature of each clip; computes only those that no cache has.
-
-    Args:
-        extractor_factory: makes the extractor; not called when nothing is missing.
-        cache: of the same extractor.
-        clips: (id, uint8 [T,H,W,3]), read one after the other.
-
-    Returns:
-        Clip id -> float32 [dim], in the order of the clips.
-
-    Raises:
-        UsageError: an id comes twice.
-        BadData: a clip is no video, or has no finite feature; names it.
-    """
-    queue = FeatureQueue(extractor_factory, cache)
-    keys: dict[str, str] = {}
-    for name, frames in clips:
-        if name in keys:
-            raise UsageError(f"the clip {name!r} came twice.")
-        keys[name] = queue.add(name, frames)
-    computed = queue.finish()
-    return {name: computed[key] for name, key in keys.items()}
 
 
 def real_floor(

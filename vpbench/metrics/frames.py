@@ -27,19 +27,43 @@ if TYPE_CHECKING:
 _Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Record:
     """One clip: a value a sample, and one for each of its frames.
 
     Attributes:
+        values: float64 [S,1+T], of each sample its own value and those of its frames.
         identical: samples that equal the real clip, where this shows in their value.
         reason: why the clip has no value; "" where it has one.
     """
 
-    samples: list[float | None]
-    curves: list[list[float | None]]
+    values: _Floats
     identical: int = 0
     reason: str = ""
+
+    @classmethod
+    def of(
+        cls, samples: Sequence[float], curves: Sequence[Sequence[float]], identical: int = 0
+    ) -> Record:
+        """From the S values of samples and the T of the frames of each."""
+        return cls(np.column_stack([samples, curves]), identical)
+
+    @classmethod
+    def undefined(cls, samples: int, frames: int, reason: str) -> Record:
+        """Of a clip without a value."""
+        return cls(np.full((samples, 1 + frames), np.nan), reason=reason)
+
+    @property
+    def samples(self) -> list[float | None]:
+        """The value of each sample."""
+        return [None] * len(self.values) if self.reason else self.values[:, 0].tolist()
+
+    @property
+    def curves(self) -> list[list[float | None]]:
+        """The values of the frames of each sample."""
+        if self.reason:
+            return [[None] * (self.values.shape[1] - 1)] * len(self.values)
+        return self.values[:, 1:].tolist()
 
 
 class FrameMetric(ABC):
@@ -168,7 +192,7 @@ class Psnr(FrameMetric):
         else:
             samples = [_decibel(int(s.sum()), size * len(s)) for s in squares]
         identical = sum(not s.any() for s in squares)
-        return Record([*samples], [[*curve] for curve in curves], identical)
+        return Record.of(samples, curves, identical)
 
 
 def _squared_errors(fake: Frames, real: Frames) -> npt.NDArray[np.int64]:
@@ -213,10 +237,9 @@ class Ssim(FrameMetric):
         if min(height, width) < _WINDOW:
             # Others of a run's metrics have a value for such clips; so this one has none.
             few = f"frames of {width} x {height} px are smaller than its window of {_WINDOW} px"
-            return Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
+            return Record.undefined(len(fake), len(real), few)
         curves = np.stack([structural_similarity(sample, real) for sample in fake])
-        samples: list[float | None] = [math.fsum(c) / len(c) for c in curves.tolist()]
-        return Record(samples, curves.tolist())
+        return Record.of([math.fsum(c) / len(c) for c in curves.tolist()], curves.tolist())
 
 
 _WINDOW = 11

@@ -122,8 +122,8 @@ def frechet(x: Rows, y: Rows, ddof: int = 1) -> float:
         one, two = sorted((one, two), key=lambda rows: rows.tobytes())
     elif (len(one), one[0].tobytes()) > (len(two), two[0].tobytes()):
         one, two = two, one
-    mean_1, c1 = centre(one)
-    mean_2, c2 = centre(two)
+    mean_1, c1 = centre(one, out=one)
+    mean_2, c2 = centre(two, out=two)
     c1 /= np.sqrt(len(one) - ddof)
     c2 /= np.sqrt(len(two) - ddof)
     return distance(mean_1 - mean_2, _squares(c1) + _squares(c2), _cross(c1, c2))
@@ -211,10 +211,15 @@ def check_ddof(ddof: int) -> None:
         raise UsageError(f"ddof={ddof} must be 0 or 1.")
 
 
-def centre(rows: Floats) -> tuple[Floats, Floats]:
-    """Mean [d] and rows less the mean; twice, so that a large mean costs no digits."""
+def centre(rows: Floats, out: Floats | None = None) -> tuple[Floats, Floats]:
+    """Mean [d] and rows less the mean; twice, so that a large mean costs no digits.
+
+    Args:
+        rows: [n,d].
+        out: takes the result, such as the rows themselves.
+    """
     mean = rows.mean(axis=0)
-    centred = rows - mean
+    centred = np.subtract(rows, mean, out=out)
     rest = centred.mean(axis=0)
     centred -= rest
     return mean + rest, centred

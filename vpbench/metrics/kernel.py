@@ -114,11 +114,11 @@ class Polynomial:
     offset: float = 1.0
 
     def of(self, products: Floats) -> Floats:
-        """Kernel values of products x.y / d."""
-        base = products + self.offset
-        values = base * base
+        """Kernel values of products x.y / d, which are overwritten."""
+        products += self.offset
+        values = products * products
         for _ in range(self.degree - 2):
-            values *= base
+            values *= products
         return values
 
 
@@ -172,6 +172,7 @@ class KernelSums:
             first, second = _apart(first, "x", clusters_x), _apart(second, "y", clusters_y)
         names, codes = _codes(first, second)
         rows = np.concatenate([first.rows, second.rows])
+        del first, second  # with many clips, memory that is wanted for what follows
         swaps = Swaps.of(codes[:n], codes[n:], len(names)) if test else None
         side = np.zeros((len(rows), 2))
         side[:n, 0] = side[n:, 1] = 1.0
@@ -264,6 +265,8 @@ def _kernel_blocks(
     step = max(1, _BLOCK // len(rows))
     for start in range(0, len(rows), step):
         some = slice(start, start + step)
-        values = kernel.of(rows[some] @ rows[start:].T / rows.shape[1])
+        values = rows[some] @ rows[start:].T
+        values /= rows.shape[1]
+        values = kernel.of(values)
         values[codes[some, None] == codes[start:]] = 0
         yield start, values

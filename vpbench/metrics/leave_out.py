@@ -64,8 +64,8 @@ def leave_one_out(
     first = ordered(x, "first", clusters_x)
     second = ordered(y, "second", clusters_x if clusters_y is None else clusters_y)
     check_pair(first, second)
+    # One after the other and in place: with many clips, each copy of the rows is a lot of memory.
     one, two = _Side.of(first), _Side.of(second)
-    del first, second  # with many clips, memory that is wanted for what follows
     names = sorted(one.members.keys() | two.members.keys())
     known = [n for n in names if one.kept(n) >= 2 and two.kept(n) >= 2]
     product = one.factor @ two.factor.T
@@ -99,7 +99,8 @@ class _Side:
 
     @classmethod
     def of(cls, rows: RowSet) -> _Side:
-        mean, centred = centre(rows.rows)
+        """Of rows that nobody else needs: they are centred where they are."""
+        mean, centred = centre(rows.rows, out=rows.rows)
         squares = (centred * centred).sum(axis=1)
         basis, factor = None, centred
         if len(centred) > centred.shape[1]:

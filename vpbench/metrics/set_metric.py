@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,15 +16,8 @@ import numpy as np
 
 from vpbench.api.errors import UsageError
 from vpbench.api.types import ClipInfo, Floor, Frames, Score, TaskInfo
-from vpbench.core.hashing import digest
-from vpbench.metrics.features import (
-    Feature,
-    FeatureCache,
-    FeatureExtractor,
-    FeatureQueue,
-    Shipped,
-    real_floor,
-)
+from vpbench.metrics.feature_queue import open_queue
+from vpbench.metrics.features import Feature, FeatureExtractor, Shipped, real_floor
 from vpbench.metrics.frame_arrays import check_frames
 from vpbench.metrics.frechet import Rows
 from vpbench.metrics.relabelling import distance_p
@@ -79,11 +72,7 @@ class SetMetric(ABC):
         extractor = self._open(settings, ctx)
         self._extractor = extractor
         self._features = dict(extractor.fingerprint())
-        folder = ctx.cache("features", digest(self._features)[:16])
-        # A context may ask for features to be recomputed, including those that ship with vpbench.
-        shipped = () if ctx.recompute else self._shipped()
-        cache = FeatureCache(self._features, folder, shipped)
-        self._queue = FeatureQueue(lambda: extractor, cache, self._keep)
+        self._queue = open_queue(extractor, self._shipped, ctx, self._part())
         self._real: dict[str, str] = {}
         self._fake: dict[str, tuple[str, ...]] = {}
         self._clusters: dict[str, str] = {}
@@ -248,9 +237,9 @@ class SetMetric(ABC):
         """Features that come with the metric."""
         return ()
 
-    def _keep(self, feature: Feature) -> Feature:
-        """What the distance needs of a feature: memory for many clips."""
-        return feature
+    def _part(self) -> Callable[[Feature], Feature] | None:
+        """What makes of a feature all that the distance needs of it; None where it needs it all."""
+        return None
 
     def _caveats(self) -> list[str]:
         """What a reader must know of every value."""

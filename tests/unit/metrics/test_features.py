@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from vpbench.api.errors import BadData, HashMismatch, MissingWeights, UsageError, VpbenchError
+from vpbench.metrics.feature_queue import FeatureQueue, features
 from vpbench.metrics.features import (
     FeatureCache,
     FeatureExtractor,
-    FeatureQueue,
     Shipped,
     clip_hash,
-    features,
     real_floor,
     write_shipped,
 )

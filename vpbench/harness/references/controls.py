@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,11 +33,6 @@ class Control:
     name: str
     summary: str
     change: Change
-
-
-def seed_of(clip: str) -> int:
-    """The seed of a clip's control: depends on its name alone."""
-    return int.from_bytes(hashlib.sha256(f"control\x1f{clip}".encode()).digest()[:8])
 
 
 def _frozen(frames: Frames, seed: int) -> Frames:

@@ -10,10 +10,11 @@ from vpbench.api.errors import MissingData
 from vpbench.api.protocols import TrainingClips
 from vpbench.api.types import Frames
 from vpbench.core.paths import Paths
+from vpbench.core.seeding import seed_of
 from vpbench.core.tasks import Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.inputs.training_clips import TaskTrainingClips
-from vpbench.harness.references.controls import CONTROLS, seed_of
+from vpbench.harness.references.controls import CONTROLS
 from vpbench.harness.scoring.measure import Side, aligned
 from vpbench.harness.scoring.measure_workers import Measurement
 from vpbench.harness.scoring.sampling import Sampling
@@ -54,7 +55,7 @@ class ControlMeasurement(Measurement):
             frames = self.task_data.targets(item)
         if frames is None or side == 0 or not self.control:
             return frames
-        return CONTROLS[self.control].change(frames, seed_of(item.clip.id))
+        return CONTROLS[self.control].change(frames, seed_of("control", item.clip.id))
 
 
 def of_task(task_data: TaskData, paths: Paths) -> ControlMeasurement:

@@ -17,7 +17,8 @@ from vpbench.core.tasks import Item
 from vpbench.harness.scoring.measure_workers import portable, read_item, score_context
 from vpbench.media.geometry import Geometry
 from vpbench.media.roundtrip import round_trip
-from vpbench.metrics.features import Feature, FeatureCache, FeatureExtractor, features
+from vpbench.metrics.feature_queue import features
+from vpbench.metrics.features import Feature, FeatureCache, FeatureExtractor
 from vpbench.metrics.i3d.recipes import RECIPES, Recipe
 from vpbench.metrics.video_specs import FVD
 

@@ -45,6 +45,9 @@ PART = 16
 """Clips of each folder that a process takes at a time. Fixed: parts are the same for any number of
 processes."""
 
+PART_BYTES = 32 * 2**20
+"""Bytes of one folder's frames above which it takes fewer: a dozen large clips are parts, too."""
+
 Names = tuple[str, ...]
 Result = TypeVar("Result")
 
@@ -102,9 +105,16 @@ class Measurement:
 
     @property
     def parts(self) -> list[Names]:
-        """All names, `PART` at a time."""
+        """All names, some at a time."""
         names = sorted({*self.items[0], *self.items[1]})
-        return [tuple(names[k : k + PART]) for k in range(0, len(names), PART)]
+        step = self._at_once() if names else PART
+        return [tuple(names[k : k + step]) for k in range(0, len(names), step)]
+
+    def _at_once(self) -> int:
+        """Clips of each folder to a part."""
+        item, fit = next(iter((self.items[0] or self.items[1]).values())), self.geometry
+        pixels = item.clip.height * item.clip.width if fit is None else fit.size**2
+        return max(1, min(PART, PART_BYTES // (len(item.targets) * pixels * 3)))
 
     def clips(self, names: Names) -> Iterator[tuple[Item, Frames | None, Frames | None]]:
         """Item, real clip [T,H,W,3] and generated clip [T,H,W,3] of each name."""

@@ -7,10 +7,11 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -205,6 +206,10 @@ class ScoreContext:
     """The pretrained files that the metric's spec names."""
     training: TrainingClips | None = None
     """The training clips of the task; None without a task."""
+    queues: MutableMapping[str, Any] = field(
+        default_factory=WeakValueDictionary[str, Any], compare=False, repr=False
+    )
+    """What metrics with the same features have in common, while any of them is there."""
 
     def weights(self, name: str) -> Path:
         """File of verified pretrained weights named in the spec."""

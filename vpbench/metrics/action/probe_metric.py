@@ -14,7 +14,7 @@ from vpbench.metrics.action.answers import Recogniser, Softmax
 from vpbench.metrics.action.probe_store import shipped_probe, store_probe, stored_probe
 from vpbench.metrics.action.ridge import PENALTY, RECIPE, Ridge, fit_ridge
 from vpbench.metrics.action.specs import ACTION
-from vpbench.metrics.features import FeatureCache, FeatureQueue
+from vpbench.metrics.feature_queue import open_queue
 from vpbench.metrics.video import open_extractor, shipped_features
 
 if TYPE_CHECKING:
@@ -47,11 +47,7 @@ class Action(Recogniser):
         self._train_labels = _labels(ctx.training.clips, task.class_names)
         extractor = open_extractor("tf2018", "float32", ctx)
         self._extractor = dict(extractor.fingerprint())
-        folder = ctx.cache("features", digest(self._extractor)[:16])
-        shipped = () if ctx.recompute else shipped_features()
-        self._cache = FeatureCache(self._extractor, folder, shipped)
-        self._make = lambda: extractor
-        self._queue = FeatureQueue(self._make, self._cache)
+        self._queue = open_queue(extractor, shipped_features, ctx)
         self._probes = ctx.cache("probes", digest(self._extractor)[:16])
         self._recompute = ctx.recompute
         self._horizon = task.horizon
@@ -71,7 +67,7 @@ class Action(Recogniser):
         numbers = range(len(self._train_labels))[part[0] :: part[1]]
         if not missing:
             return
-        queue = FeatureQueue(self._make, self._cache)
+        queue = self._queue.empty()
         for done, i in enumerate(numbers):
             frames = self._training.read(i)
             for t in missing:
@@ -98,7 +94,7 @@ class Action(Recogniser):
         known = self._known(frames)
         if known is not None:
             return known
-        queue = FeatureQueue(self._make, self._cache)
+        queue = self._queue.empty()
         clips = self._training.clips
         keys = [queue.add(clip.id, self._training.read(i)[:frames]) for i, clip in enumerate(clips)]
         features = queue.finish()

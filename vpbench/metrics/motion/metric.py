@@ -49,7 +49,10 @@ class Motion(_MotionMetric):
             "still": STILL if self._recipe == "static" else None,
         }
 
-    def _keep(self, feature: Feature) -> Feature:
+    def _part(self) -> Callable[[Feature], Feature]:
+        return self._kept
+
+    def _kept(self, feature: Feature) -> Feature:
         one = feature[None]
         if self._recipe == "static":
             return extract.mean_speed(one).astype(np.float32)
@@ -73,7 +76,7 @@ class Motion(_MotionMetric):
         return Figures(self._between(predicted.mean, true.mean), left)
 
     def _of(self, rows: Rows) -> Floats:
-        """What is averaged over clips, [n,k], of what `_keep` keeps."""
+        """What is averaged over clips, [n,k], of what `_kept` keeps."""
         kept = np.asarray(rows, dtype=np.float64)
         if self._recipe == "static":
             return (kept < STILL).astype(np.float64)
@@ -110,7 +113,10 @@ class MotionMmd(_MotionMetric):
             "test": f"swaps-of-pairs-2^{SWAP_BITS}, permutations-{PERMUTATIONS}",
         }
 
-    def _keep(self, feature: Feature) -> Feature:
+    def _part(self) -> Callable[[Feature], Feature]:
+        return self._kept
+
+    def _kept(self, feature: Feature) -> Feature:
         return extract.tracked(feature[None])[0].astype(np.float32)
 
     def _distance(

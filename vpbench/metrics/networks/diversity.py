@@ -43,8 +43,8 @@ class LpipsDiversity(Lpips):
             return one_sample(len(real))
         few = self.too_small(real)
         if few:
-            return Record([None], [[None] * len(real)], reason=few)
+            return Record.undefined(1, len(real), few)
         net = self.network()
         pairs = [distances(net, a, b, self._device) for a, b in itertools.combinations(fake, 2)]
         curve = [float(value) for value in np.mean(pairs, axis=0)]
-        return Record([math.fsum(curve) / len(curve)], [[*curve]])
+        return Record.of([math.fsum(curve) / len(curve)], [curve])

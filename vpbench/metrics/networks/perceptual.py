@@ -85,10 +85,10 @@ class Lpips(FrameMetric):
     def _measure(self, fake: Frames, real: Frames, clip_id: str) -> Record:
         few = self.too_small(real)
         if few:
-            return Record([None] * len(fake), [[None] * len(real)] * len(fake), reason=few)
+            return Record.undefined(len(fake), len(real), few)
         net = self.network()
         curves = [distances(net, sample, real, self._device) for sample in fake]
-        return Record([math.fsum(c) / len(c) for c in curves], [[*c] for c in curves])
+        return Record.of([math.fsum(c) / len(c) for c in curves], curves)
 
     def too_small(self, real: Frames) -> str:
         """Why frames are too small for the trunk; "" where they are not."""
