@@ -1,9 +1,9 @@
-"""The ablation of Kim et al. 2019 at equal budget: what each part of 'ours' is worth.
+"""The ablation of Kim et al. 2019 at equal budget: what each part of the first stage is worth.
 
-Trains the first stage with every part and with one part switched off, by `vpbench fit`, all with
-the same seed, steps and batches, then measures on validation clips. The second stage is trained
-with and without its discriminator, on the keypoints of the full first stage. What is trained
-already is not trained again; the commands are printed, and `--dry-run` only prints them.
+Trains the first stage of 'ours' with every part and with one part switched off, or with the skips
+of preset plus, by `vpbench fit`, all with the same seeds, steps and batches, then measures on
+validation clips. What is trained already is not trained again; the commands are printed, and
+`--dry-run` only prints them. For the second stage see `motion_ablation.py`.
 
     gain      PSNR of frames redrawn at their true keypoints above repeating the source, dB
     psnr      of these frames, dB
@@ -12,13 +12,12 @@ already is not trained again; the commands are printed, and `--dry-run` only pri
     error     the same, px
     pck       share of joints that are off by at most a tenth of the height of the joints' box
 
-    distance, label, jump, jitter   of drawn keypoint paths, as `keypoint_motion.py` explains
-
-    python benchmarks/keypoints_ablation.py --steps 1200 --motion-steps 2000 --out ablation
-    python benchmarks/keypoints_ablation.py --preset smoke --steps 8 --motion-steps 8 --out /tmp/a
+    python benchmarks/keypoints_ablation.py --steps 1200 --out ablation
+    python benchmarks/keypoints_ablation.py --variants full 'with skips' --fit-seeds 0 1 2
+    python benchmarks/keypoints_ablation.py --preset smoke --steps 8 --out /tmp/a
 
 OUT holds `ablation.json`, `ablation.md`, the contact sheet `ablation.png` in the manner of Figure 9
-of the paper, and `runs` with the trained stages.
+of the paper (of the first fit seed), and `runs` with the trained stages.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from keypoint_motion import Judge, detected
 from keypoints_setup import Setup, first_stage, open_setup, progress_lines
 from PIL import Image
+from seed_tables import difference_table, seed_table
 
 from vpbench.core.files import write_json
 from vpbench.core.options import RunOptions
@@ -49,18 +48,17 @@ from vpbench_keypoints.spec import DETECTOR, TRANSLATOR
 from vpbench_keypoints.validation import Translation, measure, read_joints, validation_frames
 
 FULL = "full"
-FIRST: Mapping[str, str] = {
+PARTS: Mapping[str, str] = {
     FULL: "",
     "without keypoints of the source": "reference_keypoints=off",
     "without mask": "mask=off",
     "without D_im": "adversarial_weight=0",
 }
-"""First stage: variant -> the parameter that switches a part off."""
-SECOND: Mapping[str, str] = {FULL: "", "without D_seq": "sequence_adversarial_weight=0"}
-"""Second stage, on the keypoints of the full first one."""
+"""Variant -> the parameter that switches a part off."""
+VARIANTS: Mapping[str, str] = {**PARTS, "with skips": "skips=on"}
+"""All that can be asked for."""
 
-FIRST_FIGURES = ("psnr", "gain", "changed", "error", "joints", "pck")
-SECOND_FIGURES = ("distance", "label", "wrong", "spread", "jump", "jitter")
+FIGURES = ("psnr", "gain", "changed", "error", "joints", "pck")
 SHOWN_CLIPS = 6
 """Columns of the contact sheet."""
 SHOWN_ROWS = ("keypoints", "mask", "coarse", "final")
@@ -74,27 +72,26 @@ class Budget:
 
     preset: str
     steps: int
-    motion_steps: int
-    fit_seed: int
     more: tuple[str, ...] = ()
 
-    def first(self, switch: str) -> str:
-        """The method of a variant of the first stage; the oracle needs no other stage."""
+    def method(self, switch: str) -> str:
+        """The method of a variant; the oracle needs no other stage."""
         words = [f"steps={self.steps}", *self.more, *filter(None, [switch])]
         typed = [f"{slot}.{word}" for word in words for slot in _slots(word)]
         return f"ours-oracle[{','.join(typed)}]"
 
-    def second(self, switch: str) -> str:
-        """The method of a variant of the second stage."""
-        words = [f"steps={self.steps}", f"motion_steps={self.motion_steps}", *self.more]
-        return f"ours[{','.join([*words, *filter(None, [switch])])}]"
-
-    def commands(self, runs: Path) -> list[list[str]]:
-        """What trains all variants."""
-        names = [self.first(s) for s in FIRST.values()] + [self.second(s) for s in SECOND.values()]
+    def commands(
+        self, variants: Iterable[str], fit_seeds: Iterable[int], runs: Path
+    ) -> list[list[str]]:
+        """What trains variants, all of one seed before the next."""
         options = ["--dataset", "puppets", "--preset", self.preset, "--runs", str(runs)]
-        options += ["--fit-seeds", str(self.fit_seed), "--threads", "1", "--workers", "1"]
-        return [["vpbench", "fit", name, *options] for name in names]
+        options += ["--threads", "1", "--workers", "1"]
+        names = [self.method(VARIANTS[variant]) for variant in variants]
+        return [
+            ["vpbench", "fit", name, *options, "--fit-seeds", str(seed)]
+            for seed in fit_seeds
+            for name in names
+        ]
 
 
 def _slots(word: str) -> list[str]:
@@ -125,29 +122,26 @@ class Ablation:
         self.budget, self.out, self.report = budget, out, report
         self.setup: Setup = open_setup(out / "runs")
 
-    def load(self, name: str) -> LoadedMethod:
-        """A trained method."""
-        options = RunOptions(preset=self.budget.preset, fit_seeds=(self.budget.fit_seed,))
-        (plan,) = self.setup.plan([name], options)
-        setup = self.setup
-        return load_trained(plan, setup.task_data, setup.registry, setup.paths, "cpu", self.report)
-
-    def trained(self, switch: str) -> Trained:
-        """A variant of the first stage."""
-        name, budget = self.budget.first(switch), self.budget
+    def trained(self, variant: str, fit_seed: int) -> Trained:
+        """A variant as one seed has trained it."""
+        name, preset, setup = self.budget.method(VARIANTS[variant]), self.budget.preset, self.setup
         parts = first_stage(
-            self.setup,
+            setup,
             name,
             self.out / "context",
             1,
             self.report,
-            preset=budget.preset,
-            fit_seed=budget.fit_seed,
+            preset=preset,
+            fit_seed=fit_seed,
         )
-        return Trained(self.load(name), parts.data, parts.ctx)
+        (plan,) = setup.plan([name], RunOptions(preset=preset, fit_seeds=(fit_seed,)))
+        loaded = load_trained(
+            plan, setup.task_data, setup.registry, setup.paths, "cpu", self.report
+        )
+        return Trained(loaded, parts.data, parts.ctx)
 
-    def first(self, one: Trained) -> Figures:
-        """Figures of a variant of the first stage."""
+    def figures(self, one: Trained) -> Figures:
+        """Figures of a trained variant."""
         detector, translator = one.loaded.slots["detector"], one.loaded.slots["translator"]
         with evaluating([detector, translator]):
             figures = measure(one.translation, *validation_frames(one.data, one.ctx))
@@ -161,23 +155,11 @@ class Ablation:
             "pck": None if joints is None else joints.pck,
         }
 
-    def second(self) -> dict[str, Figures]:
-        """Figures of the variants of the second stage, which share one detector."""
-        judge, found = None, dict[str, Figures]()
-        for variant, switch in SECOND.items():
-            slots = self.load(self.budget.second(switch)).slots
-            if judge is None:
-                sides = [detected(self.setup, slots["detector"], s) for s in ("train", "val")]
-                judge = Judge(sides[0], sides[1], self.setup.task_data.task.spec.size)
-                found["other real clips"] = {"distance": judge.floor()}
-            found[variant] = {**judge.figures(slots["motion"])}
-        return found
-
     @torch.no_grad()
-    def sheet(self, variants: Mapping[str, Trained]) -> Sheet:
+    def sheet(self, variants: Mapping[str, Trained], fit_seed: int) -> Sheet:
         """A column for each of some validation clips of different classes; rows as in Figure 9."""
-        full = variants[FULL]
-        frames, pose = validation_frames(full.data, full.ctx)
+        one = next(iter(variants.values()))
+        frames, pose = validation_frames(one.data, one.ctx)
         frames, pose = frames[:SHOWN_CLIPS, [0, -1]], None if pose is None else pose[:, [0, -1]]
         real = [to_uint8(frames[:, k]) for k in (0, 1)]
         names = ("source", "target")
@@ -194,7 +176,7 @@ class Ablation:
         budget = self.budget
         note = (
             f"Validation clips of puppets; preset {', '.join([budget.preset, *budget.more])}; "
-            f"{budget.steps} steps each, fit seed {budget.fit_seed}. The target's keypoints are "
+            f"{budget.steps} steps each, fit seed {fit_seed}. The target's keypoints are "
             "given."
         )
         return Sheet("Ablation of the first stage", blocks, note)
@@ -208,16 +190,6 @@ class Ablation:
         return Row(name, [Cell(f) for f in images])
 
 
-def markdown(figures: Mapping[str, Figures], names: Sequence[str]) -> str:
-    """A table."""
-    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for variant, row in figures.items():
-        known = [row.get(n) for n in names]
-        cells = ["-" if v is None else f"{v:.3f}" for v in known]
-        lines.append(f"| {variant} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def train(commands: Sequence[list[str]], only_show: bool) -> None:
     """Run the commands; what is trained already takes no time."""
     for command in commands:
@@ -226,15 +198,36 @@ def train(commands: Sequence[list[str]], only_show: bool) -> None:
             subprocess.run([sys.executable, "-m", *command], check=True, env=os.environ.copy())
 
 
-def main() -> None:
-    """Train what is missing, measure, write."""
+def measured(args: argparse.Namespace, budget: Budget, report: Report) -> dict[str, Any]:
+    """Figures of each variant and seed; the contact sheet of the first seed is written."""
+    ablation = Ablation(budget, args.out, report)
+    found: dict[str, dict[int, Figures]] = {variant: {} for variant in args.variants}
+    for seed in args.fit_seeds:
+        variants = {name: ablation.trained(name, seed) for name in args.variants}
+        for name, one in variants.items():
+            found[name][seed] = ablation.figures(one)
+        if seed == args.fit_seeds[0]:
+            picture = paint(ablation.sheet(variants, seed))
+            Image.fromarray(np.asarray(picture)).save(args.out / "ablation.png")
+    return found
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", default="cpu", help="of 'ours'; default cpu")
     parser.add_argument("--steps", type=int, default=1200, help="of each first stage")
-    parser.add_argument("--motion-steps", type=int, default=2000, help="of each second stage")
-    parser.add_argument("--fit-seed", type=int, default=0)
+    parser.add_argument("--fit-seeds", type=int, nargs="+", default=[0], help="default 0")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=list(VARIANTS),
+        metavar="VARIANT",
+        default=list(PARTS),
+        help="some of: " + ", ".join(VARIANTS),
+    )
     parser.add_argument(
         "--set",
         dest="more",
@@ -245,31 +238,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("ablation"))
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
     args = parser.parse_args()
-    if min(args.steps, args.motion_steps) < 1:
-        parser.error("--steps and --motion-steps must be at least 1")
-    more = tuple(filter(None, args.more.split(",")))
-    budget = Budget(args.preset, args.steps, args.motion_steps, args.fit_seed, more)
-    out: Path = args.out.absolute()
+    if args.steps < 1:
+        parser.error("--steps must be at least 1")
+    args.out = args.out.absolute()
+    return args
+
+
+def main() -> None:
+    """Train what is missing, measure, write."""
+    args = arguments()
+    budget = Budget(args.preset, args.steps, tuple(filter(None, args.more.split(","))))
     try:
-        train(budget.commands(out / "runs"), args.dry_run)
+        train(budget.commands(args.variants, args.fit_seeds, args.out / "runs"), args.dry_run)
     except subprocess.CalledProcessError as error:
         raise SystemExit(error.returncode) from error
     if args.dry_run:
         return
     set_threads(1)
     with progress_lines() as progress:
-        ablation = Ablation(budget, out, progress)
-        variants = {name: ablation.trained(switch) for name, switch in FIRST.items()}
-        first = {name: ablation.first(one) for name, one in variants.items()}
-        second = ablation.second()
-        picture = paint(ablation.sheet(variants))
-    Image.fromarray(np.asarray(picture)).save(out / "ablation.png")
+        found = measured(args, budget, progress)
     write_json(
-        out / "ablation.json",
-        {"budget": budget.__dict__, "clips": "validation", "first": first, "second": second},
+        args.out / "ablation.json",
+        {"budget": budget.__dict__, "clips": "validation", "figures": found},
     )
-    text = markdown(first, FIRST_FIGURES) + "\n" + markdown(second, SECOND_FIGURES)
-    (out / "ablation.md").write_text(text)
+    text = seed_table(found, FIGURES)
+    if FULL in found and len(found) > 1:
+        text += "\n" + difference_table(found, FIGURES, FULL)
+    (args.out / "ablation.md").write_text(text)
     print(text)
 
 

@@ -25,6 +25,7 @@ SCRIPTS = (
     "learning_aids",
     "keypoints_acceptance",
     "keypoints_ablation",
+    "motion_ablation",
     "published_step",
     "puppets_first_frame",
 )
