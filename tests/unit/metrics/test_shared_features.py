@@ -92,5 +92,5 @@ def test_a_clip_without_a_feature_fails_for_every_metric_that_has_it(ctx, monkey
     for metric in metrics:
         metric.update(clips[:1], clips[1], info("a"))
     for metric in metrics:
-        with pytest.raises(BadData, match="NaN or infinity of the clip 'a'"):
+        with pytest.raises(BadData, match="NaN or infinity for the clip 'a'"):
             metric.flush()
