@@ -49,7 +49,7 @@ def test_shards_of_another_run_before_the_manifest_is_written(two):
     shutil.copytree(other / "predictions", mine / "predictions")
     (mine / "predictions" / "MANIFEST.json").unlink()
     done = place.run()
-    assert f"predictions of the run {other.name} lay in its folder: predicted and" in done.err
+    assert f"its folder contained predictions of the run {other.name}: predicted and" in done.err
     assert place.grey() == 100
 
 

@@ -48,7 +48,7 @@ def collect(folder: Path, private: PrivatePaths | None = None) -> Collected:
     """Read the answers of a study with its key.
 
     Raises:
-        MissingData: there is no key, or nobody has answered yet.
+        MissingData: there is no key, or no one has answered yet.
         Corrupt, HashMismatch: a file was changed.
     """
     private = private or PrivatePaths.of(folder)

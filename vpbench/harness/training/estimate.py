@@ -118,7 +118,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
 
 
 def _is_trained(stage: StagePlan) -> bool:
-    """Whether a training is there already; the keypoints of clips are no training."""
+    """Whether a training is there already; the keypoints of clips are not a training."""
     return stage.node.mode != "labels" and stage.origin not in ("to fit", "not needed")
 
 
