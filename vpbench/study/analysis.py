@@ -140,7 +140,7 @@ def _notes(collected: Collected, results: Mapping[str, Any]) -> list[str]:
     if key["task"].get("rendered"):
         notes.append("rendered figures: says nothing about photographic video")
     if main["votes"] == 0:
-        return [*notes, "all raters are excluded; the results are those of nobody"]
+        return [*notes, "all raters are excluded, so there are no results"]
     notes += _size_notes(main, len(key["methods"]))
     separated = [q for q, r in results.items() if r["kept"].get("separated")]
     if separated:
