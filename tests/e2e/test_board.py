@@ -125,7 +125,7 @@ def test_wrong_commands_say_what_is_wrong(finished):
         (("board", "add", "noise", "--all"), 2, "or give --all"),
         (("board", "add", "--all", "--id", "x"), 2, "--id names one entry"),
         (("board", "add", "noize"), 5, "no finished run of 'noize'"),
-        (("board", "check"), 5, "no entry below"),
+        (("board", "check"), 5, "no entries in"),
         (("board", "verify", "x.json"), 5, "no entry x.json"),
         (("board", "verify", "x.json", "--write"), 2, "--write needs --by"),
         (("compare", "x.vpb"), 5, "no file x.vpb"),

@@ -101,7 +101,7 @@ def test_a_score_that_was_sealed_again(two, field):
     found = place.compare(code=4)
     assert score.name in found.err
     wanted = "does not follow from the values of its clips"
-    assert (wanted if field in ("value", "per_clip") else "says of itself") in found.err
+    assert (wanted if field in ("value", "per_clip") else "do not match its name") in found.err
 
 
 def test_a_set_score_that_was_sealed_again(place):
