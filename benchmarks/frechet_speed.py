@@ -5,7 +5,7 @@
 
 Rivals: of the Frechet distance `scipy.linalg.sqrtm` of the product of two covariances, as in
 pytorch-fid and cd-fvd; of the kernel distance torchmetrics' `poly_mmd`; of the jackknife the
-distance anew without each clip, and an SVD a clip from a common factorisation, both timed on
+distance again without each clip, and an SVD a clip from a common factorisation, both timed on
 `--sample` of the clips; of the swaps permutations of labels. Each pair times both on the same data,
 one right after the other and in alternating order, so that a busy machine slows both alike; figures
 are medians. The threads are those of the process.

@@ -68,7 +68,7 @@ def method_name(changes: Mapping[str, str], steps: int) -> str:
 def train(
     where: Setup, variant: str, seed: int, args: argparse.Namespace, folder: Path, report: Report
 ) -> Row | None:
-    """Train one variant, or go on with it; None when asked to stop before the end."""
+    """Train one variant, or continue with it; None when asked to stop before the end."""
     name = method_name(AIDS[variant], args.steps)
     started = time.perf_counter()
     parts = first_stage(

@@ -81,7 +81,7 @@ def less_a_part(sample: Sample, other: Sample, factor: float) -> Difference:
 
 
 def judged(bound: Bound, samples: dict[str, Sample | None]) -> Verdict:
-    """What the figures of rows say of a bound."""
+    """What the figures of rows say about a bound."""
     pair: list[Sample] = []
     for name in (bound.row, bound.other):
         sample = samples.get(name)

@@ -29,7 +29,7 @@ def losses(job: StageJob) -> dict[str, Any]:
 
 
 def stage_row(job: StageJob, out: Path) -> dict[str, Any]:
-    """What the summary says of a stage."""
+    """What the summary says about a stage."""
     folder = job.stage.folder
     complete = folder.complete()
     record = folder.read() if complete else {}

@@ -7,7 +7,7 @@ Methods come from the registry, so that an installed plugin is trained as well; 
 others, or variants. One process trains one stage, through vpbench's own worker; stages start when
 those that they need are there, the longest way first. The four tasks on puppets are one training.
 
-    OUT/runs/puppets/stages/   the stages; run the command again to go on with those not finished
+    OUT/runs/puppets/stages/   the stages; run the command again to continue with those not finished
     OUT/bundles/METHOD/        finished stages, as `vpbench bundle` takes them, and METHOD.zip
     OUT/logs/                  what each process wrote
     OUT/summary.json           minutes, steps a second, losses, checkpoints, what is missing

@@ -42,7 +42,7 @@ class Rater:
         self.clicked[index] = dict(zip(names, orders, strict=True))
 
     async def submit(self):
-        return self.page.get_by_role("button", name="Submit and go on")
+        return self.page.get_by_role("button", name="Submit and continue")
 
     async def play_out(self):
         await self.page.locator(".seen.yes").nth(3).wait_for(timeout=60_000)

@@ -147,7 +147,7 @@ def test_options_out_of_range(clips, tmp_path):
         ("horizon", "shape"),
         ("list", "list"),
         ("raise", "ValueError: on purpose"),
-        ("init", "could not be made"),
+        ("init", "could not be created"),
         ("import", "no_such_package"),
     ],
 )

@@ -171,7 +171,7 @@ def test_filters_stand_in_the_address_and_are_found_there_again(site):
         await page.get_by_label("Search").fill("MINE resc")
         assert await visitor.names() == ["mine[label=off]"]
         await page.get_by_label("Search").fill("<script>")
-        assert await page.get_by_text("No row is left").is_visible()
+        assert await page.get_by_text("No rows left").is_visible()
         await page.get_by_role("button", name="Reset filters").click()
         assert short(await visitor.names()) == BY_PSNR
         assert "#" not in page.url

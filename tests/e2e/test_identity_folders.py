@@ -49,7 +49,7 @@ def test_shards_of_another_run_before_the_manifest_is_written(two):
     shutil.copytree(other / "predictions", mine / "predictions")
     (mine / "predictions" / "MANIFEST.json").unlink()
     done = place.run()
-    assert f"predictions of the run {other.name} lay in its folder: predicted and" in done.err
+    assert f"its folder contained predictions of the run {other.name}: predicted and" in done.err
     assert place.grey() == 100
 
 
@@ -101,7 +101,7 @@ def test_a_score_that_was_sealed_again(two, field):
     found = place.compare(code=4)
     assert score.name in found.err
     wanted = "does not follow from the values of its clips"
-    assert (wanted if field in ("value", "per_clip") else "says of itself") in found.err
+    assert (wanted if field in ("value", "per_clip") else "do not match its name") in found.err
 
 
 def test_a_set_score_that_was_sealed_again(place):

@@ -121,7 +121,7 @@ def test_real_clips_that_changed_or_are_gone(tmp_path):
         np.savez(path, frames=frames)
     titles, given, page = shown()
     assert (titles, given) == (["real", "copy last frame"], False)
-    assert "are not those that were predicted from" in page
+    assert "differ from those that were predicted from" in page
     shutil.rmtree(next((tmp_path / "runs").glob("*/real")))
     assert shown()[:2] == (["copy last frame"], False)
     shutil.rmtree(tmp_path / "clips")

@@ -83,7 +83,7 @@ class UnknownName(UsageError):
 
 
 class Refused(UsageError):
-    """A method cannot do what is asked of it; nothing was computed."""
+    """A method cannot do what is asked for; nothing was computed."""
 
 
 class MethodFailed(VpbenchError):

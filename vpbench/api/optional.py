@@ -138,7 +138,7 @@ class Downloads(Protocol):
     """A dataset that can be downloaded."""
 
     def download(self, report: Progress, /) -> Path:
-        """Fetch it into its root, going on where an earlier call broke off; returns the folder."""
+        """Fetch it into its root, resuming where an earlier call broke off; returns the folder."""
         ...
 
 

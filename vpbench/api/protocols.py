@@ -1,4 +1,4 @@
-"""What plugins implement and what they are handed. Structural: nothing to inherit from.
+"""What plugins implement and what they are given. Structural: nothing to inherit from.
 
 B clips, S samples, T frames, n given frames, K keypoints, J joints.
 """

@@ -81,7 +81,7 @@ class PyPISource:
 
 @dataclass(frozen=True)
 class OwnSource:
-    """A file that users download themselves, because nobody publishes its hash.
+    """A file that users download themselves, because no one publishes its hash.
 
     Nothing is fetched: the user puts the file into the folder VPBENCH_WEIGHTS. Its hash is recorded
     when it is first used, and another file under that name is refused from then on. For metrics
@@ -192,10 +192,10 @@ class MethodSpec:
         overrides: {"param=value": capability changes} for parameters that change what it needs.
         slots: slot name -> default component name. Where such a component trains itself and has a
             parameter of the same name as the method, it takes the method's value.
-        notes: {"param=value" or "param!=value": what tables say of a row where it holds}, such as
-            a deviation from the paper with its measured effect.
+        notes: {"param=value" or "param!=value": what tables say about a row where it holds}, such
+            as a deviation from the paper with its measured effect.
         default_preset: ((largest size, preset), ..., (None, preset)); () for no presets.
-        version: raise it when the same parameters predict otherwise: all runs are made anew.
+        version: raise it when the same parameters predict otherwise: all runs are made again.
         files: data files that prediction reads, relative to the folder of the plugin's package or
             single file; what they hold is part of the run id.
         expected_failures: {conformance check: reason}, strict.

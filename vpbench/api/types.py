@@ -171,7 +171,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a recogniser of classes says of predicted clips.
+    """What a recogniser of classes says about predicted clips.
 
     Attributes:
         classes: names of the C classes.
@@ -203,7 +203,7 @@ class Score:
         se: standard error, where the metric knows its own.
         p: p-value, where the metric has a test.
         reason: why the value, or part of the clips, is missing.
-        recognition: of a metric that recognises classes, what it says of each clip.
+        recognition: of a metric that recognises classes, what it says about each clip.
     """
 
     value: float | None

@@ -8,10 +8,10 @@ API = 1
 """The interface version that this vpbench speaks; a spec names the one it was written for."""
 
 KIT_PREDICTION = 1
-"""Raise it when code of `vpbench.kit` makes methods predict otherwise: all runs are made anew."""
+"""Raise it when code of `vpbench.kit` makes methods predict otherwise: all runs are made again."""
 
 KIT_TRAINING = 1
-"""Raise it when code of `vpbench.kit` makes methods learn otherwise: all stages are fitted anew."""
+"""Raise it when code of `vpbench.kit` makes methods learn otherwise: stages are fitted again."""
 
 OLDEST = 1
 """The oldest interface version that this vpbench still runs."""

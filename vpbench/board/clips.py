@@ -23,7 +23,7 @@ class ClipChoice:
         return frozenset(self.order[:count])
 
     def rule(self, count: int) -> str:
-        """What a page says of its clips."""
+        """What a page says about its clips."""
         total = len(self.order)
         if count >= total:
             return f"All {total} test clips are shown."

@@ -140,7 +140,7 @@ class Trust:
     """Who made the numbers, and who looked at them.
 
     Attributes:
-        sampled_by, scored_by: names; None where nobody says.
+        sampled_by, scored_by: names; None where no one says.
         level: the highest of the verifications.
         isolation: how predictions were kept from the true future.
     """
@@ -173,7 +173,7 @@ class Recogniser:
 
     Attributes:
         sha256: of its weights, as the score's fingerprint has it.
-        train: ids of the clips that it was trained on; () where nobody knows, which is refused.
+        train: ids of the clips that it was trained on; () where no one knows, which is refused.
     """
 
     metric: str
@@ -266,7 +266,7 @@ def parse_entry(data: bytes, path: Path) -> Entry:
         value = parse_json(data, path)
     except (Corrupt, RecursionError) as error:
         reason = error.message if isinstance(error, Corrupt) else f"{path} is nested too deeply."
-        raise Corrupt(reason) from None  # deleting it, as for results, would help nobody
+        raise Corrupt(reason) from None  # deleting it, as for results, would help no one
     if not isinstance(value, dict):
         raise Corrupt(f"{path} is not a JSON object.")
     body = cast("dict[str, Any]", value)

@@ -38,7 +38,7 @@ class Reel:
         films: those in the page.
         outside: keys of those in the folder.
         keys: clip -> key of its film, in the page or in the folder.
-        quality: what the page says of them.
+        quality: what the page says about them.
     """
 
     films: list[Film]

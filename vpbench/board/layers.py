@@ -1,7 +1,7 @@
 """Keypoints and masks behind a run's predictions: made for pages, kept beside the run.
 
 RUN/layers/layers.npz holds `clips`, and where the method has them `points` and `masks` in the same
-order; layers.json, sealed, binds it to the predictions that they belong to. They are no part of a
+order; layers.json, sealed, binds it to the predictions that they belong to. They are not part of a
 result: nothing is scored from them, and a folder that has gone is made again.
 """
 

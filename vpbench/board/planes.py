@@ -8,7 +8,7 @@ colour matrix changes, and puts the colours together. All pictures of a clip are
 so they cannot run apart.
 """
 
-# PyAV says nothing of the types of its options.
+# PyAV says nothing about the types of its options.
 # pyright: reportUnknownMemberType=false
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ def _is_share(value: float | None, samples: int) -> bool:
 
 
 def _recogniser(entry: Entry, score: EntryScore) -> Iterator[str]:
-    """A recogniser that has seen the test clips says nothing of predictions of them."""
+    """A recogniser that has seen the test clips says nothing about predictions of them."""
     weights = score.fingerprint["recogniser"]
     known = [r for r in entry.recognisers if r.metric == score.metric and r.sha256 == weights]
     if not known or not known[0].train:

@@ -34,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What can be said of one figure of a paper.
+    """What can be said about one figure of a paper.
 
     Attributes:
         reason: why the status is what it is, one sentence without a full stop.

@@ -19,7 +19,7 @@ from vpbench.harness.results.finished_runs import FinishedRun
 
 
 def runs_of_entry(entry: Entry) -> list[FinishedRun]:
-    """The runs of an entry as `compare` takes them; nothing of them is on the disk.
+    """The runs of an entry as `compare` takes them; none of them is on the disk.
 
     Their values of clips are those of the runs, so that differences and their intervals are, too.
     """

@@ -46,8 +46,8 @@ Examples:
 def build(out: Path, root: Path, runs: str | None, force: bool, as_json: bool, debug: bool) -> int:
     """Build a static site of all entries: pages of tasks and methods, with papers' figures apart.
 
-    It opens from the disk and from any web space and asks nothing of the network; the same entries
-    give the same bytes. An entry that `board check` refuses is left out and named, and
+    It opens from the disk and from any web space and needs no network; the same entries
+    give the same bytes. An entry that `board check` refuses is left out and listed, and
     the exit code is 4.
     """
     from vpbench.api.errors import printable

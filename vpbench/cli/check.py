@@ -92,7 +92,7 @@ def check(
 
     A metric that passes is also shown real clips with one thing wrong (frozen, shuffled, reversed,
     slow, noisy, blurred, compressed): which of them can it tell from real ones? That table is
-    information, and moves no exit code.
+    for information and does not affect the exit code.
     """
     from vpbench.testing.model import GOOD
     from vpbench.testing.runner import run_checks

@@ -141,11 +141,11 @@ def compare(
     """Print the scores of finished runs as tables; computes nothing.
 
     Without a METHOD, everything in the runs folder. One table for each task that has a run of any
-    of the methods. Rows that differ in anything that moves a number stand in different columns or
-    tables, and the difference is named. A missing run is a dash with the command that makes it.
+    of the methods. Rows that differ in anything that affects a number get different columns
+    or tables, and the difference is named. A missing run is a dash with the command that makes it.
 
-    Run folders, bundles (`vpbench pack`) and leaderboard entries stand beside methods of the runs
-    folder; what two of them have in common is compared clip by clip.
+    Run folders, bundles (`vpbench pack`) and leaderboard entries may be given beside methods of the
+    runs folder; what two of them have in common is compared clip by clip.
     """
     from vpbench.board.sources import is_source, open_sources
     from vpbench.core.registry import registry

@@ -127,7 +127,7 @@ def measure(
     """Score the clips in FAKE against those in REAL.
 
     Both are folders of video files, gifs, strips, frame folders or npz; sub-folders belong to the
-    set, and files such as .txt, .json and .wav are passed over. Options in brackets, as in
+    set, and files such as .txt, .json and .wav are skipped. Options in brackets, as in
     'folder:PATH[conditioning=1,horizon=16,stride=2,windows=4]', hold for one side. PSNR and SSIM
     compare clips of equal names. The scores are the same for any number of workers.
 

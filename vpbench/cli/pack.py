@@ -81,7 +81,7 @@ def pack(
 def import_(
     files: tuple[Path, ...], runs: str | None, offline: bool, as_json: bool, debug: bool
 ) -> int:
-    """Put the runs of bundles into the runs folder; what is there already stays."""
+    """Put the runs of bundles into the runs folder; existing runs are kept."""
     from vpbench.board.unpack import import_bundle
 
     paths = options.folders(runs, offline)

@@ -58,11 +58,11 @@ def probe(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Measure what a trained keypoint detector is worth.
+    """Measure how good a trained keypoint detector is.
 
     Takes a method with a detector, or a detector component, on a dataset with annotated joints:
     how well a linear map finds the joints from the keypoints, with few and many annotated frames;
-    how far keypoints stay behind when the picture is shifted, turned or scaled; and how much they
+    how far keypoints lag behind when the picture is shifted, turned or scaled; and how much they
     jitter beside the joints. Trains nothing and stores nothing.
     """
     from vpbench.core.names import MethodRef

@@ -168,7 +168,7 @@ class Progress:
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = _Shown(now, done, now - _LINE_EVERY + _FIRST_LINE)
-        if event.get("resumed"):  # done by an earlier process: it says nothing of the rate
+        if event.get("resumed"):  # done by an earlier process: it says nothing about the rate
             row.begun, row.first = now, done
         row.done, row.total, row.unit = done, event["total"], event.get("unit", "")
         if "values" in event:  # they come less often than steps: keep showing the last ones

@@ -23,7 +23,7 @@ def prune(dry_run: bool, runs: str | None, offline: bool, as_json: bool, debug: 
     """Remove runs and stages that were set aside as out of date.
 
     Runs and stages are set aside, never deleted, when their code, inputs or training changed;
-    this deletes them for good. Files that killed processes have left half written go, too.
+    this deletes them for good. Files that killed processes have left half written are removed, too.
     """
     from vpbench.core.files import storage
     from vpbench.core.leftovers import sweep

@@ -53,9 +53,9 @@ def report(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Write a page about one finished run: figures, clips, training, where all comes from.
+    """Write a page about one finished run: figures, clips, training, provenance.
 
-    The page is one file that opens from disk and asks no server. RUN is a run folder; of a METHOD
+    The page is one file that opens from disk and needs no server. RUN is a run folder; of a METHOD
     the newest finished run is taken.
     """
     from vpbench.board.report_page import find_run, report_page

@@ -206,7 +206,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
     """Fit if needed, predict the test clips, score, and print the table.
 
     Runs the missing reference rows too. Finished runs are skipped; interrupted runs resume. Where
-    code has changed since, a few clips are predicted again and compared first.
+    code has changed since, a few clips are first predicted again and compared.
     """
     return execute("score", methods, references=not no_references, **fields)
 

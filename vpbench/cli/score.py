@@ -45,7 +45,7 @@ def score(
     """Score finished predictions; the method itself is not needed.
 
     Takes names of methods (all their finished runs) or run folders. Existing scores are
-    kept, and computed again in part first where their code has changed since.
+    kept; where their code has changed since, a part is first computed again and compared.
     """
     from vpbench.core.registry import registry
     from vpbench.harness.jobs.rescore import find_runs, rescore

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def console(stderr: bool = False) -> Any:
-    """A rich console; plain text when it is no terminal."""
+    """A rich console; plain text when it is not a terminal."""
     from rich.console import Console
 
     terminal = (sys.stderr if stderr else sys.stdout).isatty()

@@ -356,7 +356,7 @@ def _print_analysis(result: dict[str, Any], question: str | None) -> None:
         if question in (None, name):
             _print_table(result["titles"][name], record["kept"])
             if raters["excluded"]:
-                _print_table(f"{result['titles'][name]}, nobody left out", record["all"])
+                _print_table(f"{result['titles'][name]}, no one left out", record["all"])
             if record["kept"]["votes"]:
                 for line in test_lines(record["kept"]):
                     click.echo(f"  {line}")

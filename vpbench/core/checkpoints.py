@@ -49,7 +49,7 @@ class CheckpointSources:
         own: RUNS/<task>/stages.
         cache: the cache folder; None ignores checkpoints with a URL.
         given: label -> stage folder, of `--checkpoint`.
-        refit: everything is to be fitted, whatever is there.
+        refit: everything is to be fitted, whatever exists.
         data: hash of the training clips; "" skips that check.
     """
 

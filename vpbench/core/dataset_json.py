@@ -1,6 +1,6 @@
 """What is known of a plugin's dataset, as JSON: it comes from a process that has loaded the plugin.
 
-The types are rebuilt from plain values, so that nothing of the plugin comes along.
+The types are rebuilt from plain values, so that nothing from the plugin comes along.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ PRECEDENCE: tuple[Source, ...] = ("cli", "env", "folder", "entry-point", "builti
 
 @dataclass(frozen=True)
 class PluginRef:
-    """Where a plugin's spec is; nothing of it is imported yet.
+    """Where a plugin's spec is; none of it is imported yet.
 
     Attributes:
         name: as announced; "" for a module or file whose specs are found by importing it.

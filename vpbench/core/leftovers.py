@@ -12,7 +12,7 @@ from vpbench.core.files import TEMPORARY
 from vpbench.core.lock import LockWatch
 
 OLD_S = 3600.0
-"""Age of a temporary file that nobody writes any more: one is written in seconds."""
+"""Age of a temporary file that no one writes any more: one is written in seconds."""
 
 
 def sweep(folders: Iterable[Path]) -> int:

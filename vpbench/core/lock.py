@@ -2,7 +2,7 @@
 
 A lock is a small file, created exclusively, that names its holder; a thread touches it every
 10 s. It is taken over when its process is gone from this machine (same host name and same boot),
-or when nobody has touched it for 120 s of the waiting process's own clock (so that clocks need not
+or when no one has touched it for 120 s of the waiting process's own clock (so that clocks need not
 agree).
 """
 
@@ -334,7 +334,7 @@ def _clock(seconds: float) -> str:
 class LockWatch:
     """Watches a lock that another process holds, to see whether it is still touched.
 
-    What was seen is kept for the process, so that a later look goes on from an earlier one.
+    What was seen is kept for the process, so that a later look continues from an earlier one.
     """
 
     path: Path

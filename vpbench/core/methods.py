@@ -146,7 +146,7 @@ class ResolvedMethod:
 
     @property
     def notes(self) -> list[str]:
-        """What its spec and those of its components say of their parameters, for tables."""
+        """What its spec and those of its components say about their parameters, for tables."""
         parts = [note for p in self.slots.values() for note in _notes(p.spec, p.params)]
         return [*_notes(self.spec, self.params), *parts]
 

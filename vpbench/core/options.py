@@ -42,7 +42,7 @@ class RunOptions:
         references: run, or show, the reference rows too.
         checkpoint: a trained stage folder, or a folder of them, for the named methods.
         refit: train even if a checkpoint is there.
-        again: predict and score anew even if the run is finished.
+        again: predict and score again even if the run is finished.
         until: the last thing to do.
         metrics: names of the metrics, None for all default ones.
         workers: slots for cores; None is all free ones.

@@ -159,7 +159,7 @@ def peak_memory_mib() -> float:
     """Largest resident size of this process so far, in MiB.
 
     Linux hands `ru_maxrss` on from the process that started this one, across exec; the high-water
-    mark of the address space starts anew.
+    mark of the address space starts afresh.
     """
     import resource
 

@@ -144,7 +144,7 @@ class Subset(TypedDict):
 
 
 class RecognitionRecord(TypedDict):
-    """What a recogniser says of each clip, as `vpbench.api.types.Recognition`."""
+    """What a recogniser says about each clip, as `vpbench.api.types.Recognition`."""
 
     classes: list[str]
     label: dict[str, int]
@@ -198,7 +198,7 @@ class ScoreRecord(TypedDict):
 
 
 class Correction(TypedDict):
-    """What the leave-one-out values of a set metric say of its bias; all None where nothing."""
+    """What the leave-one-out values of a set metric say about its bias; all None where nothing."""
 
     bias: float | None
     corrected: float | None

@@ -44,7 +44,7 @@ def folder_size(folder: Path) -> int:
 
 
 def retire(folder: Path) -> Path:
-    """Set a run or stage folder aside: nothing is lost, nothing of it is used again.
+    """Set a run or stage folder aside: nothing is lost, none of it is used again.
 
     Returns:
         Where it is now.
@@ -86,7 +86,7 @@ def _stands_for(score: ScoreRecord) -> tuple[str, int, str]:
 def finished(runs: Path, task: str | None = None) -> Iterator[tuple[RunDir, RunInputs]]:
     """Run folders with complete predictions, and the inputs of each.
 
-    Only run.json is verified yet. Runs of an earlier vpbench, which say nothing of their code and
+    Only run.json is verified yet. Runs of an earlier vpbench, which did not record their code and
     data, are left out.
     """
     for folder in runs_of(runs, task):

@@ -330,7 +330,7 @@ def _contradiction(score: ScoreRecord, path: Path) -> str:
     name = f"{safe_name(score['metric'])}@{digest(fingerprint)[:8]}.json"
     named = name.endswith(f"@{score['fp8']}.json") and path.name == name
     if not named or fingerprint.get("frames") != score["frames"]:
-        return "what it says of itself is not in its name and fingerprint"
+        return "its fields do not match its name and fingerprint"
     if "recognition" in score and not follows(score["per_clip"], score["recognition"]):
         return "the values of its clips do not follow from what was recognised in them"
     if score["aggregate"] == "mean":

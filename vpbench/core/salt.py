@@ -1,4 +1,4 @@
-"""A secret of this cache, so that nobody can compute the names of clips that methods see."""
+"""A secret of this cache, so that no one can compute the names of clips that methods see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a metric says of one row of a table, clip by clip and fit by fit, and paired differences.
+"""What a metric says about one row of a table, clip by clip and fit by fit, and paired differences.
 
 A figure is a mean over clips, or a set metric with its leave-one-out values. Both come down to
 contributions of independent groups of clips whose weighted mean is the figure: means of groups
@@ -178,8 +178,8 @@ def difference(a: Sample, b: Sample) -> Difference:
     or more a side, its variance between fits is added, for a fresh training run would differ: the
     two-way variance of Cameron, Gelbach & Miller (Journal of Business & Economic Statistics 29,
     2011), clips + fits - both, in which what all fits share of a clip cancels; its degrees of
-    freedom are Satterthwaite's (Biometrics Bulletin 2, 1946). One or two fits say nothing of other
-    ones: then the difference is one between these predictions.
+    freedom are Satterthwaite's (Biometrics Bulletin 2, 1946). One or two fits say nothing about
+    others: then the difference is one between these predictions.
     """
     if bool(a.shares) != bool(b.shares):
         return Difference(None, reason="two kinds of metric")

@@ -233,7 +233,7 @@ class ShareJson(TypedDict):
 
 
 class RecognisedJson(TypedDict):
-    """What a recogniser says of one row, over all its runs.
+    """What a recogniser says about one row, over all its runs.
 
     `confusion` counts [class asked for][class recognised].
     """

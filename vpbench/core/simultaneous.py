@@ -157,7 +157,7 @@ def judge_pairs(
     directions: Mapping[_Key, Direction],
     level: float = LEVEL,
 ) -> dict[_Key, PairTest]:
-    """Two-sided claims, simultaneously: who is better, or that nobody can tell."""
+    """Two-sided claims, simultaneously: who is better, or that no one can tell."""
     known = {key: _p(d.p_apart()) for key, d in differences.items() if d.se is not None}
     adjusted = dict(zip(known, holm([*known.values()]), strict=True))
     tests: dict[_Key, PairTest] = {}

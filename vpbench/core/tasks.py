@@ -366,4 +366,4 @@ def training_task(spec: TaskSpec, tasks: Sequence[TaskSpec]) -> TaskSpec | None:
             if other.trained_as or other.hashed or alike != spec:
                 raise BadData(f"{where}, which differs in more than its start and test clips.")
             return other
-    raise BadData(f"{where}, which is no task of the dataset.")
+    raise BadData(f"{where}, which is not a task of the dataset.")

@@ -1,4 +1,4 @@
-"""How long a training takes, from what its spec says of one step."""
+"""How long a training takes, from what its spec says about one step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TrainingTime:
 
 
 def training_time(node: StageNode, size: int) -> TrainingTime | None:
-    """How long a stage trains; None where its spec says nothing of these parameters and this size.
+    """How long a stage trains; None where its spec does not say for these parameters and size.
 
     Args:
         size: side of the task's frames, in pixels.

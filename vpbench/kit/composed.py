@@ -36,7 +36,7 @@ _WORK = {"detector": "detect", "motion": "rollout", "translator": "render"}
 class ComposedMethod:
     """Detector, motion model and translator as one `Method`; a plugin adds only `fit`.
 
-    A component may carry `capabilities`: a pose, or a label, is handed to it where they say
+    A component may carry `capabilities`: a pose, or a label, is passed to it where they say
     "required" or "optional". Without them it gets the label and no pose. Components that are torch
     modules, or hold some as attributes, predict in evaluation mode, on whatever device they
     lie.
@@ -155,7 +155,7 @@ class ComposedMethod:
         return video
 
     def _wants(self, slot: str, what: str, value: object) -> bool:
-        """Whether the component in `slot` is handed the label or the pose."""
+        """Whether the component in `slot` is given the label or the pose."""
         capabilities: Capabilities | None = getattr(self.slots[slot], "capabilities", None)
         if capabilities is None:
             return what == "label"

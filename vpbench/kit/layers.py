@@ -46,7 +46,7 @@ def pass_on(part: nn.Module) -> None:
     """First weights under which 3x3 convolutions hand on what they get, besides something random.
 
     A network without a way round would else spend a short training on learning to copy. Each
-    channel goes on as itself: as copies where they grow in number, as their mean where they
+    channel continues as itself: as copies where they grow in number, as their mean where they
     shrink; a transposed convolution of stride 2 interpolates. He's weights, a fifth as large, come
     on top. An image becomes copies of itself and of its negative, so that ReLU loses nothing, and
     is put together at the end (with 6 channels or more). All channels have to be multiples of each

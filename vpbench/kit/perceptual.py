@@ -130,7 +130,7 @@ class PerceptualLoss(nn.Module):
         """[L]: the scaled distance of each layer, without the constant.
 
         Raises:
-            UsageError: `fake` and `real` have different shapes, or are no images.
+            UsageError: `fake` and `real` have different shapes, or are not images.
         """
         if isinstance(real, Tensor):
             if real.shape != fake.shape:

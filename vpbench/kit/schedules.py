@@ -79,7 +79,7 @@ def ramp(step: int, steps: int, start: float, length: float = 0.1) -> float:
     """0 before the part `start` of all steps, then a line to 1 within the part `length`.
 
     For the weight of a loss that would only disturb at first, such as an adversarial one. A `start`
-    of 0 is no ramp: the weight is 1 at every step.
+    of 0 is not a ramp: the weight is 1 at every step.
     """
     if start <= 0:
         return 1.0
@@ -141,7 +141,7 @@ def autocast(
 
 
 def pair_window(text: str, longest: int | None = None) -> Pair:
-    """`8-11` -> pairs of frames 8 to 11 apart; `8-11-wrap` goes on at a clip's first frame.
+    """`8-11` -> pairs of frames 8 to 11 apart; `8-11-wrap` continues at a clip's first frame.
 
     Args:
         longest: pairs are never further apart than this (at least 1), such as the horizon.

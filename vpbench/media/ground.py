@@ -68,6 +68,6 @@ class Composer:
         """
         if self._frames and not self._visible:
             raise BadData(
-                f"{path} is wholly transparent: a player shows nothing of it.",
+                f"{path} is wholly transparent: a player would show nothing.",
                 fix="Give ground=none to read the colours beneath, or save it without alpha.",
             )

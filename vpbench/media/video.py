@@ -116,7 +116,7 @@ def probe(path: Path, kind: Kind, ground: Ground | None = WHITE) -> Probe:
     """Decode the whole file and describe its contents.
 
     Raises:
-        BadData: it is cut off, corrupt, without video, its frame size changes, or nothing of it is
+        BadData: it is cut off, corrupt, without video, its frame size changes, or none of it is
             visible.
     """
     height, width = 0, 0

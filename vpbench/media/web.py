@@ -1,7 +1,7 @@
 """Clips as browsers play them: H.264 in MP4 and VP9 in WebM, near-lossless, of a chosen length.
 
 Both carry the same frames at the same rate. Nothing in the container says who made it or when, and
-a file can be filled up to a given number of bytes, so that its size says nothing of its content.
+a file can be filled up to a given number of bytes, so that its size says nothing about its content.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class FeatureQueue:
     Attributes:
         make: makes the extractor; called at most once.
         cache: where features are looked for and stored.
-        keep: what of a feature is kept in memory and handed out; the cache has all of it.
+        keep: what of a feature is kept in memory and passed out; the cache has all of it.
     """
 
     make: Callable[[], FeatureExtractor]

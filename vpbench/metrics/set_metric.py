@@ -33,7 +33,7 @@ FEW = 60
 
 @dataclass(frozen=True)
 class Figures:
-    """What a distance says of one sample set.
+    """What a distance says about one sample set.
 
     Attributes:
         value: None where it is not defined.

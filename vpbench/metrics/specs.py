@@ -45,7 +45,7 @@ DIVERSITY = MetricSpec(
     version=1,
     default=False,
     expected_failures={
-        "optimum": "samples that all equal the truth are not diverse: it says nothing of quality"
+        "optimum": "samples that all equal the truth are not diverse: it says nothing about quality"
     },
 )
 

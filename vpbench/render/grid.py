@@ -24,7 +24,7 @@ _MARGIN, _GAP, _BREAK, _BLOCK, _PAD = 14, 3, 9, 18, 10
 _LABEL, _TITLES = 170, 560
 _TITLE, _HEAD, _BODY, _SMALL = 18, 15, 14, 12
 _MOST_IN_LEGEND = 12
-"""With more keypoints nobody finds a colour in the legend, so there is none."""
+"""With more keypoints no one finds a colour in the legend, so there is none."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def _limits(group: GroupJson, rows: Sequence[RowJson]) -> Iterable[Line]:
 
 
 def task_notes(group: GroupJson) -> list[str]:
-    """What is said of the task's test clips, such as how many are too short."""
+    """What is said about the task's test clips, such as how many are too short."""
     return [
         f"{count} test clip{'s' * (count != 1)} {clean(what)}"
         for what, count in (group["task"].get("notes") or {}).items()

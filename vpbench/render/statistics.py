@@ -1,4 +1,4 @@
-"""What a table says of its figures' statistics: marks in cells, and the lines below it."""
+"""What a table says about its figures' statistics: marks in cells, and the lines below it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
         return []
     title = clean(column_title(metric, ""))
     listed = ", ".join(f"{clean(row['method'])} {_corrected(s, metric)}" for row, s in biased)
-    # Most scores say of themselves that they rest on few clips.
+    # Most scores say themselves that they rest on few clips.
     said = any("unreliable" in (s["reason"] or "") for _, s in biased)
     notes = [
         real_clips_line(metric, rows),

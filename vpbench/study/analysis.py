@@ -49,7 +49,7 @@ def collect(folder: Path, private: PrivatePaths | None = None) -> Collected:
     """Read the answers of a study with its key.
 
     Raises:
-        MissingData: there is no key, or nobody has answered yet.
+        MissingData: there is no key, or no one has answered yet.
         Corrupt, HashMismatch: a file was changed.
     """
     private = private or PrivatePaths.of(folder)
@@ -141,7 +141,7 @@ def _notes(collected: Collected, results: Mapping[str, Any]) -> list[str]:
     if key["task"].get("rendered"):
         notes.append("rendered figures: says nothing about photographic video")
     if main["votes"] == 0:
-        return [*notes, "all raters are excluded; the results are those of nobody"]
+        return [*notes, "all raters are excluded, so there are no results"]
     notes += _size_notes(main, len(key["methods"]))
     separated = [q for q, r in results.items() if r["kept"].get("separated")]
     if separated:

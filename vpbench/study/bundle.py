@@ -52,7 +52,7 @@ class Contents:
         gold: one real clip a gold trial.
         task: fields of the task, for the key.
         design: "ranking" or "kim2019".
-        power: what the export said of the number of raters.
+        power: what the export said about the number of raters.
     """
 
     methods: Sequence[dict[str, Any]]
@@ -206,7 +206,7 @@ def _write_page(
     bundle = {
         "study": study,
         "texts": asdict(settings.texts),
-        "trial": bool(settings.unset),  # only to try the page: nobody may be asked like this
+        "trial": bool(settings.unset),  # only to try the page: no one may be asked like this
         "questions": [asdict(q) for q in settings.questions],
         "slots": contents.plan.methods,
         "sheets": len(key["sheets"]),

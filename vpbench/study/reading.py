@@ -1,4 +1,4 @@
-"""From events and key to raters, votes, and what the checks say of each rater."""
+"""From events and key to raters, votes, and what the checks say about each rater."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Exclusions:
         not_played: more than this share of trials submitted before every video was played.
         same_pattern: one and the same slot pattern in more than this share of trials.
         missing: more than this share of trials not answered.
-        disagreeing: correlation with the other raters below this; -1 leaves nobody out. It looks at
+        disagreeing: correlation with the other raters below this; -1 leaves no one out. It looks at
             the answers themselves, and so can hide real disagreement.
     """
 

@@ -262,7 +262,7 @@ class _Child:
         return CheckResult(
             check,
             "failed",
-            "a process that goes on",
+            "a process that keeps running",
             f"the process {how}",
             self._tail(),
             "Raise an exception instead of ending the process.",

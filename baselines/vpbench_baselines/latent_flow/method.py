@@ -63,7 +63,7 @@ class LatentFlow:
 
         Args:
             given: the last given frame is used, and the label where there is one.
-            horizon: T; more frames than are drawn at once go on from the last one.
+            horizon: T; more frames than are drawn at once continue from the last one.
             seeds: int64 [B,S].
 
         Returns:

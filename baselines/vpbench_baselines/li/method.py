@@ -44,7 +44,7 @@ class Li:
     # -- prediction ---------------------------------------------------------------------------
 
     def predict(self, given: Conditioning, horizon: int, seeds: Seeds) -> Frames:
-        """Draw sixteen flows at once, then frame after frame; go on from the last frame.
+        """Draw sixteen flows at once, then frame after frame; continue from the last frame.
 
         Args:
             given: the last given frame is used.

@@ -60,7 +60,7 @@ kl_weight, kl_reduction: loss = mean |flow error| + kl_weight * KL; the KL is th
     and numbers (the original), or their "mean".
 steps, batch, rate, decay: of the flow model; the rate falls to 0 over the last part `decay`.
 refiner_width, refiner_levels: channels at full resolution, halvings.
-refiner_start: "network" draws every pixel anew; "warp" adds what it draws to the warped frame.
+refiner_start: "network" draws every pixel again; "warp" adds what it draws to the warped frame.
 refiner_rollout: frames in a row that it draws in training, each from its own last one.
 pair_gap: how far apart the two frames of a training pair are, in frames of the task.
 perceptual: network of the perceptual loss: "vgg19", "vgg16-hed", "efficientnet-lite0", "none".

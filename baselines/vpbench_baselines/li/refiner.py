@@ -87,7 +87,7 @@ def _decoder(width: int, levels: int) -> nn.Sequential:
 class Refiner(nn.Module):
     """frame i and the flow to frame i+1 -> frame i+1 = DEC(C(warp(frame)), F(flow)).
 
-    In the original no path leads past the network: all pixels are drawn anew, also those that
+    In the original no path leads past the network: all pixels are drawn again, also those that
     stand still.
 
     Args:

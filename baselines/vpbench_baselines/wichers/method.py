@@ -104,7 +104,7 @@ class Wichers:
             noise = normal(seeds, (n - 1 + horizon, predictor.noise), self.device)
         label = None if given.label is None else torch.from_numpy(np.array(given.label))
         action = self.settings.actions(label, len(frames), self.task.n_classes).to(self.device)
-        # frames 1 .. n-1 are given: what the predictor says of them is not returned
+        # frames 1 .. n-1 are given: what the predictor says about them is not returned
         continued = predictor(codes, n - 1 + horizon, noise, unit, action)[:, n - 1 :]
         return frames[:, 0], codes[:, 0], continued
 

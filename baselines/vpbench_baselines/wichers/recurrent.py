@@ -98,7 +98,7 @@ class Predictor(nn.Module):
         cells: odd; one at the bottom and two for each residual pair.
         slot: numbers of the action slot of the original, zeros without an action; the layers are
             that wider.
-        noise: normal numbers drawn anew at each step; 0 for a deterministic predictor.
+        noise: normal numbers drawn again at each step; 0 for a deterministic predictor.
         spread: standard deviation of first weights, apart from those of the noise.
     """
 

@@ -216,7 +216,7 @@ def test_a_score_with_an_aggregate_of_its_own_need_not_be_the_mean(run):
 def test_a_score_that_is_another_than_its_name_says_is_refused(run, fields):
     path = score(run)
     write_sealed(path, {**run.read_score(path), **fields})
-    with pytest.raises(HashMismatch, match="is not in its name and fingerprint"):
+    with pytest.raises(HashMismatch, match="do not match its name and fingerprint"):
         run.read_score(path)
 
 

@@ -246,7 +246,7 @@ def test_it_may_differ_in_nothing_else(changed):
 
 
 def test_it_may_not_be_trained_as_one_that_is_not_trained_itself_or_not_there():
-    with pytest.raises(BadData, match="the task later is trained as 'base', which is no task"):
+    with pytest.raises(BadData, match="the task later is trained as 'base', which is not a task"):
         training_task(SHARES, (SHARES,))
     with pytest.raises(BadData, match="differs in more"):
         training_task(SHARES, (replace(TRAINED, trained_as="other"),))

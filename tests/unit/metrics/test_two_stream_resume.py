@@ -10,6 +10,7 @@ from vpbench.core.rundir import StageDir
 from vpbench.harness.training.context import StageContext
 from vpbench.metrics.action.two_stream import train as module
 from vpbench.metrics.action.two_stream.recogniser import weights_bytes
+from vpbench.metrics.action.two_stream.settings import PRESETS
 from vpbench.metrics.action.two_stream.train import train_streams
 
 pytestmark = pytest.mark.e2e
@@ -75,3 +76,14 @@ def test_what_is_stored_of_a_finished_training_needs_no_step(straight, tmp_path)
 
 def test_another_seed_gives_other_weights(straight):
     assert trained(seed=4)[0] != straight[0]
+
+
+def test_preset_paper_makes_steps_on_clips_smaller_than_its_crops():
+    few = {"steps": 1, "temporal_steps": 1, "batch": 2, "views": 2}
+    settings = dataclasses.replace(PRESETS["paper"], **few)
+    assert settings.crop == 224
+    clips, checks, seen = Clips("train", 2), Clips("val", 2, seed=50), []
+    made = train_streams(clips, checks, 2, settings, lambda *event: seen.append(event))
+    losses = [figures["loss"] for *_, figures in seen if figures]
+    assert len(losses) == 2 and all(0 < loss < 5 for loss in losses)
+    assert set(made.accuracy) == {"fused", "spatial", "temporal"}

@@ -158,7 +158,7 @@ def _empty_page(dataset: str, rows: tuple[ReportedRow, ...]) -> TaskPage:
 
 
 def _summary(dataset: str) -> str:
-    """What vpbench says of a dataset that comes with it; "" for those of others."""
+    """What vpbench says about a dataset that comes with it; "" for those of others."""
     return next((spec.summary for spec in BUILTIN if spec.name == dataset), "")
 
 

@@ -72,7 +72,7 @@ def play_clips(
 
 
 def _no_layers(rows: Sequence[ShownRow]) -> list[None]:
-    """No masks and keypoints: they are no evidence."""
+    """No masks and keypoints: they are not evidence."""
     return [None] * len(rows)
 
 

@@ -1,4 +1,4 @@
-"""What an entry says of itself, as lists of facts for its method's page."""
+"""What an entry says about itself, as lists of facts for its method's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of clips whose pixels or times are not plain: in tables, in `data verify` and so on.
+"""Notes on clips whose pixels or times are not plain: in tables, in `data verify` and so on.
 
 Every decision of a reader is counted here; none is left to be found out from the scores.
 """
@@ -21,7 +21,7 @@ _IN_TABLES: Mapping[Change, str] = {
 }
 """How many clips are ..., by what their reader decided."""
 _LISTED = 5
-"""Rates that a sentence names before it goes on with "and n more"."""
+"""Rates that a sentence names before it continues with "and n more"."""
 
 
 def table_notes(changes: Sequence[Change], how: Reading) -> list[str]:

@@ -168,7 +168,7 @@ class Penn:
         return PENN_SOURCE.text(self.root)
 
     def download(self, report: OnProgress = silent) -> Path:
-        """Fetch and extract the archive into the root; goes on where an earlier call broke off.
+        """Fetch and extract the archive into the root; resumes where an earlier call broke off.
 
         Raises:
             UsageError: no folder was named.

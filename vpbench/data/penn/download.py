@@ -52,7 +52,7 @@ def fetch(
     Raises:
         UsageError: there is something else of that name already.
         Missing: the address does not answer, the disk is too small, the transfer broke off; what
-            is here is kept, and the next call goes on.
+            is here is kept, and the next call continues.
         BadData: it is not such an archive, or not all of it; it is deleted.
     """
     if _there(root):

@@ -83,7 +83,7 @@ class Puppets:
     def clips(self, split: str) -> Sequence[ClipInfo]:
         """Clips of a split, with the hashes of what this machine rendered.
 
-        The test splits are rendered where they are not there yet; training clips, which nobody
+        The test splits are rendered where they are not there yet; training clips, which no one
         may need, have the published hashes until they are rendered.
 
         Raises:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 SUB = 16
-"""Units of a pixel in all coordinates handed to this module."""
+"""Units of a pixel in all coordinates passed to this module."""
 
 _BYTES = 255 | 255 << 21 | 255 << 42
 _ONES = 1 | 1 << 21 | 1 << 42

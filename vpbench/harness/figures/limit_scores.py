@@ -28,7 +28,7 @@ class LimitValue:
     Attributes:
         value: None where there is none, for the `reason`; `command` makes it.
         difference: from the method, over the same clips.
-        notes: what tables say of the row; `not_comparable` holds why it may not be ranked.
+        notes: what tables say about the row; `not_comparable` holds why it may not be ranked.
     """
 
     row: LimitRow

@@ -44,7 +44,7 @@ moment before prove nothing to a later command, but need not be read twice by on
 
 @dataclass(frozen=True)
 class DatasetIndex:
-    """All that a dataset says of itself, without its frames.
+    """All that a dataset says about itself, without its frames.
 
     Attributes:
         clips: split -> clips. Their `sha256` covers what the dataset declares and the code that
@@ -52,7 +52,7 @@ class DatasetIndex:
         declared: clip id -> `sha256` and `pose_sha256` as the dataset declares them.
         poses: clip id -> sha256 of its joints in native pixels.
         tasks: its own, or those of its spec.
-        reading: changes whenever its code, or what it says of itself, could give other frames of
+        reading: changes whenever its code, or what it says about itself, could give other frames of
             the same source bytes.
         digest: of all of this.
     """
@@ -131,7 +131,7 @@ def read_index(path: Path, expected: str) -> DatasetIndex:
 def make_index(
     source: DatasetSource, reader: DatasetReader, report: Progress, *, fresh: bool = False
 ) -> DatasetIndex:
-    """Prepare a dataset, and store what it says of itself.
+    """Prepare a dataset, and store what it says about itself.
 
     Args:
         fresh: let it hash and decode its files again, where it keeps an index of them itself.

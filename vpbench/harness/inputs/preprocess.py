@@ -130,7 +130,7 @@ def _begin(clip_cache: ClipCache) -> None:
 
 
 def _work(piece: Piece) -> VpbenchError | None:
-    """Errors are handed back: not all of them survive a pickle on their way through a pool."""
+    """Errors are given back: not all of them survive a pickle on their way through a pool."""
     try:
         preprocess_piece(_worker_cache[0], piece)
     except VpbenchError as error:

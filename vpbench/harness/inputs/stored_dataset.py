@@ -1,4 +1,4 @@
-"""A plugin's dataset for every process but its own: what the cache says of it.
+"""A plugin's dataset for every process but its own: what the cache says about it.
 
 The plugin's module is imported by one kind of process, the inputs worker
 (`vpbench.harness.inputs.dataset_worker`), which reads that dataset alone. Commands and workers that
@@ -58,7 +58,7 @@ class StoredDataset:
         """The dataset as it was when a job was planned.
 
         Raises:
-            HashMismatch: it has been indexed anew since, and is another one.
+            HashMismatch: it has been indexed again since, and is another one.
         """
         index = read_index(path, digest)
         return cls(index.source, index)

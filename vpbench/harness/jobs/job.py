@@ -1,4 +1,4 @@
-"""Jobs: what a worker is handed, as JSON, and how it does it."""
+"""Jobs: what a worker is given, as JSON, and how it does it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class PlannedStage:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """The resolved plan of one run, as a worker is handed it.
+    """The resolved plan of one run, as a worker is given it.
 
     Attributes:
         method: canonical name.
@@ -89,7 +89,7 @@ class PlannedRun:
 
     @classmethod
     def of_record(cls, folder: RunDir) -> PlannedRun:
-        """What a job file says of a finished run; enough to score it, not to predict."""
+        """What a job file says about a finished run; enough to score it, not to predict."""
         record = folder.read_record()
         inputs = record["inputs"]
         return cls(

@@ -1,4 +1,4 @@
-"""Writes what jobs are handed: the resolved plan, and which plugins they need."""
+"""Writes what jobs are given: the resolved plan, and which plugins they need."""
 
 from __future__ import annotations
 

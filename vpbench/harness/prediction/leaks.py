@@ -1,6 +1,6 @@
 """Does a finished prediction depend on futures that the method must not see?
 
-One shard is predicted again by the method, made anew, where the harness knows no future of any test
+One shard is predicted again by a new instance, where the harness knows no future of any test
 clip: in memory and in the cache noise stands in its place. A method that looks at the harness or at
 the cache by path predicts something else then.
 """

@@ -1,6 +1,6 @@
 """Interpreter-wide settings: what a method's code may not change behind the harness's back.
 
-A worker serves one method alone, so a change harms nobody else. It is reported nevertheless,
+A worker serves one method alone, so a change harms no one else. It is reported nevertheless,
 because it moves numbers and is not a parameter.
 """
 

@@ -66,7 +66,7 @@ class FinishedRun:
 
     @property
     def elsewhere(self) -> bool:
-        """It was made on another machine: what is here says nothing of it."""
+        """It was made on another machine: what is here says nothing about it."""
         return bool(self.entry) or self.foreign
 
     @property

@@ -193,7 +193,7 @@ def _limited(run: FinishedRun) -> list[str]:
 def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     """A figure over all runs of a row: the mean over training runs of the means over seeds.
 
-    One or two training runs say nothing of other ones: the error of their mean is that from clips,
+    One or two training runs say nothing about others: the error of their mean is that from clips,
     as for a single run. From three on the variance between them is part of it.
     """
     fits = row.fits(frames, column)

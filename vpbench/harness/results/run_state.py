@@ -46,7 +46,7 @@ class RunState:
     """What exists of a run.
 
     Attributes:
-        status: "new", "partial" (to go on with), "finished", "changed" (finished by other code:
+        status: "new", "partial" (to continue with), "finished", "changed" (finished by other code:
             a probe decides), "stale" (never to be used again).
         reason: why it is stale.
         modules: what has changed of the code.
@@ -102,7 +102,7 @@ def _shown(inputs: RunInputs) -> list[Any]:
 
 
 def _partial(run: RunPlan, paths: Paths) -> RunState:
-    """An interrupted run goes on only with the code and files that it began with."""
+    """An interrupted run continues only with the code and files that it began with."""
     records = [
         cast("ShardRecord", read_sealed(path, schema.SHARD))
         for path in sorted(run.folder.predictions.glob("[0-9]*.json"))
@@ -151,7 +151,7 @@ def changed_code(
         tables: the code that the results were made with: ids of tables for predictions, and for
             scores what `score_code` gives.
         needed: modules that would make them now; a table without them is of other code.
-        seen: what was found of other runs, to be used again and added to; None looks anew.
+        seen: what was found of other runs, to be used again and added to; None looks again.
     """
     seen = {} if seen is None else seen
     digests = digest_cache(paths.cache)
@@ -171,7 +171,7 @@ def changed_code(
 
 
 def score_code(score: ScoreRecord) -> str:
-    """Names the code behind a score, and which score: what is accepted of one says nothing of
+    """Names the code behind a score, and which score: what is accepted of one says nothing about
     another that the same code has computed.
     """
     return f"{score['metric']}@{score['fp8']}:{score.get('code', '')}"

@@ -106,10 +106,10 @@ def _current(score: ScoreRecord, wanted: Wanted, task: Task) -> bool:
 
 
 def _learned(wanted: Wanted, task: Task, paths: Paths) -> Mapping[str, str]:
-    """What the fingerprint of a present score says of what the metric has learned.
+    """What the fingerprint of a present score says about what the metric has learned.
 
     Raises:
-        Missing: nobody has trained it yet.
+        Missing: no one has trained it yet.
     """
     if not (wanted.spec.learned and wanted.built_in):
         return {}

@@ -31,8 +31,8 @@ SPEC = MetricSpec(
     default=False,
     needs_labels=True,
 )
-"""What score files say of it. It is no metric that `--metrics` takes: it needs predictions of its
-own, which `vpbench controllability` makes."""
+"""What score files say about it. `--metrics` does not take it: it needs predictions of its own,
+which `vpbench controllability` makes."""
 
 
 def controllability_metric(

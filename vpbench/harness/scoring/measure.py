@@ -54,7 +54,7 @@ class Side:
     """One of the two sets.
 
     Attributes:
-        options: what its brackets say of the sampling.
+        options: what its brackets say about the sampling.
         passed_over: suffix -> files that are not clips and were passed over.
     """
 
@@ -137,7 +137,7 @@ def open_side(text: str, paths: Paths, *, fresh: bool = False) -> Side:
 
 
 def array_side(name: str, dataset: ArrayClips) -> Side:
-    """Clips that a program has handed over."""
+    """Clips that a program has passed over."""
     return Side(name, dataset, {clip.id: clip for clip in dataset.clips("test")})
 
 

@@ -2,7 +2,7 @@
 
 A clip metric scores one shard again. Where a metric keeps features, those of one shard are taken
 out of its network again; a set metric takes the distance out of all of them. Intervals are taken
-anew from what is stored of the clips.
+again from what is stored of the clips.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _largest(
 
 
 def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
-    """Scores the first shard again; takes error and interval from the stored values anew."""
+    """Scores the first shard again; takes error and interval from the stored values afresh."""
     _feed_shard(folder, task_data, [metric])
     again = metric.instance.result()
     rows = [(v, stored["per_clip"].get(k)) for k, v in again.per_clip.items()]
@@ -105,7 +105,7 @@ def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRe
 def _drop_changed_features(
     folder: RunDir, task_data: TaskData, metric: Running, registry: Registry, ctx: ScoreContext
 ) -> bool:
-    """Take the features of the first shard anew; drop those in the cache if they are others."""
+    """Take the features of the first shard again; drop those in the cache if they are others."""
     if not isinstance(metric.instance, CachesFeatures):
         return False
     with tempfile.TemporaryDirectory(prefix="vpbench-probe-") as scratch:
@@ -118,13 +118,13 @@ def _drop_changed_features(
         _feed_shard(folder, task_data, [again], real=False)
         again.flush()
         stale = _other_files(Path(scratch), ctx.cache_root)
-    for features in stale:  # scoring anew would find them again
+    for features in stale:  # scoring again would find them again
         shutil.rmtree(features, ignore_errors=True)
     return bool(stale)
 
 
 def _set(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
-    """Takes the distance from all features anew."""
+    """Takes the distance from all features again."""
     feed(folder, task_data, [metric])
     record = score_record(metric, metric.instance.result(), {})
     rows = [(record["value"], stored["value"]), (record["se"], stored["se"])]

@@ -99,7 +99,7 @@ def with_protocol(sampling: Sampling, name: str | None) -> Sampling:
 
 @dataclass(frozen=True)
 class SideOptions:
-    """What the brackets of `folder:PATH[...]` say of one side; None where they do not.
+    """What the brackets of `folder:PATH[...]` say about one side; None where they do not.
 
     Attributes:
         given: frames at the start of each clip that were given, not predicted.
@@ -262,7 +262,7 @@ def _number(seed: int, name: str) -> int:
 def fingerprint_of(
     sides: Sequence[Sampling], options: Sequence[SideOptions], frames: int
 ) -> dict[str, Any]:
-    """What the fingerprint says of the sampling; {} for the first frames of each clip."""
+    """What the fingerprint says about the sampling; {} for the first frames of each clip."""
     fields: dict[str, Any] = {}
     plain = Sampling()
     for field in ("stride", "start", "clips_per_video", "clips", "protocol"):

@@ -118,7 +118,7 @@ class Running:
 
     Attributes:
         only: ids of the items that count, None for all.
-        subset: what a score file says of the named part of the test split, None for all of it.
+        subset: what a score file says about the named part of the test split, None for all of it.
     """
 
     wanted: Wanted

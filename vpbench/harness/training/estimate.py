@@ -139,7 +139,7 @@ def _pixels(size: int) -> float:
 
 
 def _is_trained(stage: StagePlan) -> bool:
-    """Whether a training is there already; the keypoints of clips are no training."""
+    """Whether a training is there already; the keypoints of clips are not a training."""
     return stage.node.mode != "labels" and stage.origin not in ("to fit", "not needed")
 
 

@@ -32,7 +32,7 @@ _CODE = (
     "vpbench.metrics.flow",
     *(f"{_TWO_STREAM}.{name}" for name in ("flow", "networks", "recogniser", "train", "views")),
 )
-"""Modules that a training follows from: where one has changed, it begins anew."""
+"""Modules that a training follows from: where one has changed, it begins again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 The cache holds `weights/NAME-XXXXXXXX.safetensors` (the digits begin the sha256 of the tensors, the
 same whatever file they came from) and beside each a JSON record of where they came from. Whatever
-is handed out has been verified; what a broken download leaves behind never bears such a name.
+is given out has been verified; what a broken download leaves behind never bears such a name.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ def _from_sources(
             return path
         except (MissingWeights, Corrupt) as error:
             failures.append(error)
-    with suppress(OSError):  # kept only if there is something to go on with
+    with suppress(OSError):  # kept only if there is something to continue with
         _downloads(file, cache).rmdir()
     reasons = " ".join(str(f) for f in failures)
     kind = Corrupt if any(isinstance(f, Corrupt) for f in failures) else MissingWeights

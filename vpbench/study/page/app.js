@@ -86,7 +86,7 @@
   }
 
   function failed(error) {
-    show(el("div", { class: "card text" }, el("h1", { text: "The study cannot go on" }),
+    show(el("div", { class: "card text" }, el("h1", { text: "The study cannot continue" }),
       el("p", { text: `${error.message}. Please reload the page, or write to ${bundle.texts.contact || "the organisers"}.` })));
   }
 
@@ -128,7 +128,7 @@
       el("h2", { id: "leave", text: "Stop and withdraw?" }),
       el("p", { text: "Your answers will not be used, and you cannot come back." }),
       el("div", { class: "buttons" },
-        el("button", { type: "button", class: "main", text: "Go on with the study", onclick: () => dialog.close() }),
+        el("button", { type: "button", class: "main", text: "Continue the study", onclick: () => dialog.close() }),
         el("button", { type: "button", class: "quiet", text: "Withdraw", onclick: async () => {
           dialog.close();
           now.close();

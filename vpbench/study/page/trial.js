@@ -39,7 +39,7 @@ Study.Trial = class {
         this.rankings.forEach((ranking) => ranking.useTable(now));
       },
     });
-    this.submit = el("button", { type: "button", class: "main", onclick: () => this.send(), text: "Submit and go on" });
+    this.submit = el("button", { type: "button", class: "main", onclick: () => this.send(), text: "Submit and continue" });
     this.missing = el("p", { class: "missing", id: "missing" });
     this.submit.setAttribute("aria-describedby", "missing");
     this.node = el("div", { class: "trial" }, this.player.node,

@@ -104,7 +104,7 @@ def two_way(
     """Variance for new raters and new clips, and its Satterthwaite degrees of freedom.
 
     Args:
-        raters, clips: variances when only raters, only clips are drawn anew.
+        raters, clips: variances when only raters, only clips are drawn again.
         each: when votes are drawn one by one.
     """
     variance = np.maximum(raters + clips - each, np.maximum(raters, clips))

@@ -1,4 +1,4 @@
-"""Everything that is said of one question's votes, as JSON."""
+"""Everything that is said about one question's votes, as JSON."""
 
 from __future__ import annotations
 

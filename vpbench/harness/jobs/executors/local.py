@@ -91,7 +91,7 @@ class LocalHandle:
         return self.reason
 
     def cancel(self) -> None:
-        """Take it out of the queue; a job at work goes on to its end."""
+        """Take it out of the queue; a job at work continues to its end."""
         if self.status == "queued":
             self.status = "cancelled"
 

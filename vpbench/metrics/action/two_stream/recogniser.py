@@ -1,4 +1,4 @@
-"""A trained two-stream recogniser: its record, its files, and what it says of a clip."""
+"""A trained two-stream recogniser: its record, its files, and what it says about a clip."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class TwoStream:
 def recognise(
     networks: Mapping[str, nn.Module], clip: Frames, settings: Settings
 ) -> dict[str, Floats]:
-    """What a recogniser says of one clip.
+    """What a recogniser says about one clip.
 
     Args:
         networks: stream -> network in evaluation mode.
