@@ -157,12 +157,12 @@ def measure(
         result = work(
             first, second, wanted, chosen, plugins, paths, progress, workers=workers, device=device
         )
-    if per_clip is not None:
-        write_per_clip(per_clip.expanduser(), result)
     if as_json:
         print_json(result.json())
     else:
         _print(result, plugins)
+    if per_clip is not None:  # last: where it cannot be written, the scores are known all the same
+        write_per_clip(per_clip.expanduser(), result)
     missing = any(score.json["value"] is None for score in result.scores.values())
     return 5 if missing and metrics is not None else 0
 
