@@ -11,6 +11,7 @@ from typing import Any
 
 from vpbench.api.errors import printable
 from vpbench.cli.pages import beside, heading
+from vpbench.core.paths import user_paths
 
 _LEFT = 9
 """Characters of the names at the left."""
@@ -50,7 +51,7 @@ def _lines(
     yield "set to", [", ".join(f"{k}={_plain(v)}" for k, v in inputs["spec"]["params"].items())]
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["created"]))
     yield "made", [f"{made} by vpbench {record['vpbench']}, device {record['device']}"]
-    yield "now", [_now(record["doubt"], inputs)]
+    yield "now", [_now(path, record["doubt"], inputs)]
     yield "training", [record["training"] or ""]
     stages = record["code of stages"].items()
     yield "stages", [f"{label}: {_shortened(text)}" for label, text in stages]
@@ -63,11 +64,13 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _now(doubt: str, inputs: Mapping[str, Any]) -> str:
+def _now(path: Path, doubt: str, inputs: Mapping[str, Any]) -> str:
     """Whether a run would give the same now, as far as that is known without computing."""
     if not doubt:
         return "verified; nothing that it was made from has changed"
     words = ["vpbench", "run", inputs["method"], "--dataset", inputs["dataset"]]
+    runs = path.absolute().parents[2]  # RUNS/<task>/<method>/<run id>
+    words += [] if runs == user_paths().runs else ["--runs", str(runs)]
     return f"verified; {doubt}: {shlex.join(words)} checks it"
 
 

@@ -31,7 +31,7 @@ def record(**changed):
     }
 
 
-def page(capsys, monkeypatch, path="a b/run", **changed):
+def page(capsys, monkeypatch, path="a b/toy/mine/run", **changed):
     monkeypatch.setenv("COLUMNS", "80")
     print_run(Path(path), record(**changed))
     return capsys.readouterr().out
@@ -46,19 +46,24 @@ def test_figures_seeds_and_commands(capsys, monkeypatch):
         ["fid", "over", "16", "frames", "—", "0"],
     ]
     assert "prediction seed 3; 2 samples a clip" in shown and "training" not in shown
-    assert "vpbench report 'a b/run'" in shown and "nothing that it was made from" in shown
+    assert "vpbench report 'a b/toy/mine/run'" in shown and "nothing that it was made from" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("count", "named"), [(3, "m0, m1, m2"), (9, "m0, m1, m2 and 6 more")])
-def test_what_has_changed_since(count, named, capsys, monkeypatch):
+def test_what_has_changed_since(count, named, capsys, monkeypatch, tmp_path):
+    run = tmp_path / "my runs" / "toy" / "mine" / "0f1e2d3c"
     modules = ", ".join(f"m{k}" for k in range(count))
     stages = {"mine:fit": f"changed since: {modules}"}
     more = {"training": "bundled (5 s on cpu)", "code of stages": stages, "scores": {}}
-    shown = page(capsys, monkeypatch, doubt="code changed since (m0)", **more)
+    shown = page(capsys, monkeypatch, run, doubt="code changed since (m0)", **more)
     assert f"mine:fit: changed since: {named}\n" in shown and "bundled (5 s on cpu)" in shown
     plain = " ".join(shown.split())
-    assert "code changed since (m0): vpbench run 'mine[a=1]' --dataset toy checks it" in plain
+    again = "code changed since (m0): vpbench run 'mine[a=1]' --dataset toy"
+    assert f"{again} --runs '{tmp_path}/my runs' checks it" in plain
+    monkeypatch.setenv("VPBENCH_RUNS", str(tmp_path / "my runs"))
+    shown = page(capsys, monkeypatch, run, doubt="code changed since (m0)", **more)
+    assert f"{again} checks it" in " ".join(shown.split())
     assert "none: vpbench score RUN" in shown
 
 
