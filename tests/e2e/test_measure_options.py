@@ -113,3 +113,6 @@ def test_a_protocol_says_that_there_are_too_few_videos_and_names_may_differ(side
     assert "meandiff ↓  1.000" in done.out
     lone = measure(sides, "--protocol", "fvd2048_16f", metrics="meandiff", code=5)
     assert "all 10 clips are too short" in lone.err
+    both = {side: f"folder:{side}[conditioning=2]" for side in ("real", "fake")}
+    drawn = measure(sides, "--frames", 4, "--start", "random", metrics="meandiff", **both)
+    assert "sampling: start random, seed 0, given frames excluded 2\n" in drawn.out

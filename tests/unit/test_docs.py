@@ -13,7 +13,11 @@ import pytest
 
 import vpbench
 from vpbench.api import UnknownName
+from vpbench.board.check import BOARD_CHECK
+from vpbench.board.verify import VERIFY_ENTRY
 from vpbench.cli.main import cli
+from vpbench.core import schema
+from vpbench.study.analysis import SCHEMA as STUDY
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -187,6 +191,22 @@ def test_python_of_a_page_uses_what_there_is(page):
         for node in ast.walk(ast.parse(textwrap.dedent(block))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vpbench"):
                 module = importlib.import_module(str(node.module))
-                assert not [a.name for a in node.names if not hasattr(module, a.name)]
+                offered = getattr(module, "__all__", None) or dir(module)  # loads no torch
+                assert {alias.name for alias in node.names} <= set(offered)
             elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "vpbench":
                 assert node.attr in vpbench.__all__
+
+
+_SHARED = {"", "vpbench.list/1", "vpbench.verify/1"}
+
+
+def test_the_contracts_name_every_schema_that_a_command_prints():
+    """Those in the modules of the command line; files of runs are in the page's other table."""
+    sources = "".join(path.read_text() for path in (ROOT / "vpbench" / "cli").glob("*.py"))
+    printed = set(re.findall(r'"(vpbench\.[a-z-]+/\d+)"', sources))
+    printed |= {schema.COMPARE, schema.MEASURE, schema.EXPLAIN, schema.FIGURE, schema.PICTURES}
+    printed |= {schema.DETECTOR_PROBE, BOARD_CHECK, VERIFY_ENTRY, STUDY}
+    page = (ROOT / "docs" / "contracts.md").read_text()
+    rows = [line.split("|")[2].strip(" `") for line in page.splitlines() if line.startswith("| `")]
+    assert len(printed) > 25 and printed <= set(rows)
+    assert not [name for name in set(rows) if rows.count(name) > 1 and name not in _SHARED]

@@ -74,7 +74,7 @@ class UnknownName(UsageError):
         if near:
             fix = f"Did you mean {' or '.join(near)}?"
         elif known:
-            fix = f"Known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}."
+            fix = f"Known: {', '.join(known[:12])}{', ...' if len(known) > 12 else '.'}"
         else:
             fix = "None is known."
         self.name = name

@@ -20,6 +20,7 @@ from vpbench import __version__
 from vpbench.api.errors import UsageError
 from vpbench.core.files import TEMPORARY, atomic_file, json_bytes
 from vpbench.core.hashing import file_sha256, stored_digest
+from vpbench.core.outdir import named_output
 from vpbench.core.rundir import RunDir, read_object
 
 BUNDLE = "vpbench.run-bundle/1"
@@ -112,6 +113,7 @@ def write_bundle(folders: Sequence[RunDir], out: Path) -> Packed:
     body = {"schema": BUNDLE, "vpbench": __version__, "runs": rows, "members": members}
     index = json_bytes({**body, "sha256": stored_digest(body)})
     with (
+        named_output("another file with --out FILE"),
         atomic_file(out) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):

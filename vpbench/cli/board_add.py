@@ -102,6 +102,7 @@ def _write(entry: Entry, root: Path, plugins: Any, *, replace: bool) -> tuple[Pa
     from vpbench.board.check import refusals
     from vpbench.board.entry import read_entry as read
     from vpbench.board.entry import same_claims, write_entry
+    from vpbench.core.outdir import named_output
 
     path = root / entry.task.id / f"{entry.id}.json"
     reasons = refusals(entry, root, plugins)
@@ -114,4 +115,5 @@ def _write(entry: Entry, root: Path, plugins: Any, *, replace: bool) -> tuple[Pa
         raise UsageError(
             f"{path} is another entry.", fix="Choose a name with --id, or give --replace."
         )
-    return write_entry(entry, root), True
+    with named_output("another folder with --board DIR"):
+        return write_entry(entry, root), True

@@ -10,6 +10,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.core.files import make_folder, write_bytes
+from vpbench.core.outdir import named_output
 
 if TYPE_CHECKING:
     from vpbench.board.sections import Room
@@ -67,6 +68,7 @@ def write_page(out: Path, page: str) -> dict[str, Any]:
     """
     path = out.expanduser().absolute()
     data = page.encode()
-    make_folder(path.parent)
-    write_bytes(path, data)
+    with named_output("another file with --out FILE"):
+        make_folder(path.parent)
+        write_bytes(path, data)
     return {"file": str(out), "bytes": len(data)}

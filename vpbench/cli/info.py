@@ -13,6 +13,7 @@ import click
 from vpbench.cli import options
 from vpbench.cli.opening import parse_methods
 from vpbench.cli.pages import beside, grid, heading
+from vpbench.cli.run_page import print_run
 from vpbench.cli.show import print_json
 from vpbench.core.names import MethodRef, parse_name
 
@@ -38,18 +39,19 @@ _LEFT = 10
 
 _ELSEWHERE = (
     *("name", "kind", "source", "summary", "capabilities", "uses", "presets", "default_preset"),
-    *("effort", "stages", "slots", "weights", "checkpoints", "params", "notes", "citation"),
     *(
-        "licence",
-        "factory",
-        "registry",
-        "overrides",
-        "version",
-        "api",
-        "trials",
-        "later",
-        "expected_failures",
+        "effort",
+        "costs",
+        "stages",
+        "slots",
+        "weights",
+        "checkpoints",
+        "params",
+        "notes",
+        "citation",
     ),
+    *("citation", "licence", "factory", "registry", "overrides", "version", "api", "trials"),
+    *("later", "expected_failures"),
 )
 """Fields that the page shows in its own words, or that only plugin authors need (`--json`)."""
 
@@ -276,8 +278,7 @@ def _run_info(path: Path, as_json: bool) -> int:
     if as_json:
         print_json({**record, "schema": "vpbench.info/1"})
     else:
-        inputs = record.pop("inputs")
-        _print_record({**inputs, **record})
+        print_run(path, record)
     return 0
 
 
@@ -290,10 +291,3 @@ def _stage_code(run: Any) -> dict[str, str]:
     paths = options.folders(None, True)
     folders = stage_folders(run, registry())
     return {label: code_of_stage(folder, paths) for label, folder in folders.items()}
-
-
-def _print_record(record: Mapping[str, Any]) -> None:
-    wide = max(len(key) for key in record)
-    for key, value in record.items():
-        if value not in ("", None, (), {}, []):
-            beside(key, _plain(value), wide)

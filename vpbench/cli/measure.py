@@ -157,12 +157,12 @@ def measure(
         result = work(
             first, second, wanted, chosen, plugins, paths, progress, workers=workers, device=device
         )
-    if per_clip is not None:
-        write_per_clip(per_clip.expanduser(), result)
     if as_json:
         print_json(result.json())
     else:
         _print(result, plugins)
+    if per_clip is not None:  # last: where it cannot be written, the scores are known all the same
+        write_per_clip(per_clip.expanduser(), result)
     missing = any(score.json["value"] is None for score in result.scores.values())
     return 5 if missing and metrics is not None else 0
 
@@ -196,6 +196,14 @@ def _explain(
     return 0
 
 
+_CHOICES = {
+    "clips_per_video": "clips per video",
+    "clips": "videos at most",
+    "given": "given frames",
+}
+"""Field of the sampling -> what the report calls it, where that is not its name."""
+
+
 def _print(result: Measured, plugins: Registry) -> None:
     from vpbench.render.text import clean, format_score, rounded
 
@@ -205,8 +213,8 @@ def _print(result: Measured, plugins: Registry) -> None:
     ]
     click.echo(f"{' against '.join(sides)}, {result.frames} frames")
     if result.sampling:
-        chosen = (f"{k} {v}" for k, v in result.sampling.items() if k != "window")
-        click.echo(f"  sampling: {', '.join(chosen).replace('_', ' ')}")
+        chosen = [f"{_CHOICES.get(k, k)} {v}" for k, v in result.sampling.items() if k != "window"]
+        click.echo(f"  sampling: {', '.join(chosen).replace(':', ' ')}")
     for name, scored in result.scores.items():
         spec, value = plugins.metric(name.partition("@")[0]), scored.json
         arrow = "↑" if spec.direction == "up" else "↓"

@@ -207,21 +207,24 @@ def write_package(kind: str, folder: Path, words: dict[str, str]) -> list[str]:
         Unwritable: it cannot be written.
     """
     from vpbench.core.files import make_folder, storage, write_bytes
+    from vpbench.core.outdir import named_output
 
     content = {
         Template(path).substitute(words): Template(text).substitute(words)
         for path, text in _templates(kind).items()
     }
-    make_folder(folder.parent)
-    with storage(folder, "Choose another folder with --out DIR."):
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            raise UsageError(
-                f"{folder} exists; nothing was written.", fix="Choose another name or --out DIR."
-            ) from None
-    for path, text in content.items():
-        write_bytes(folder / path, text.encode())
+    with named_output():
+        make_folder(folder.parent)
+        with storage(folder):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                raise UsageError(
+                    f"{folder} exists; nothing was written.",
+                    fix="Choose another name or --out DIR.",
+                ) from None
+        for path, text in content.items():
+            write_bytes(folder / path, text.encode())
     return sorted(content)
 
 

@@ -316,6 +316,7 @@ def analyse(
     """
     from vpbench.api.errors import UnknownName
     from vpbench.core.files import write_bytes
+    from vpbench.core.outdir import named_output
     from vpbench.study.analysis import analyse as work
     from vpbench.study.analysis import answers_csv, collect
     from vpbench.study.report import to_html
@@ -327,10 +328,12 @@ def analyse(
     result = work(collected, n_resamples=resamples, nemenyi=nemenyi)
     written: list[Path] = []
     if html is not None:
-        write_bytes(html, to_html(result).encode())
+        with named_output("another file with --html FILE"):
+            write_bytes(html, to_html(result).encode())
         written.append(html)
     if csv is not None:
-        write_bytes(csv, answers_csv(collected).encode())
+        with named_output("another file with --csv FILE"):
+            write_bytes(csv, answers_csv(collected).encode())
         written.append(csv)
     stored = None if no_store else store_scores(result, options.folders(runs, offline).runs)
     if as_json:

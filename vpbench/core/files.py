@@ -49,14 +49,26 @@ def storage(path: Path, fix: str = "") -> Generator[None]:
         what = _REASONS.get(error.errno or 0)
         if what is None:
             raise
-        raise Unwritable(f"cannot write {path}: {what}.", fix=fix or _remedy(path)) from error
+        remedy = fix or elsewhere(error, _other_place(path))
+        raise Unwritable(f"cannot write {path}: {what}.", fix=remedy) from error
 
 
-def _remedy(path: Path) -> str:
+def _other_place(path: Path) -> str:
     """Which switch moves the folder that cannot be written."""
     if path.absolute().is_relative_to(cache_folder()):
-        return "Free space or choose another cache with VPBENCH_HOME."
-    return "Free space or choose another folder with --runs DIR."
+        return "another cache with VPBENCH_HOME"
+    return "another folder with --runs DIR"
+
+
+def elsewhere(cause: BaseException | None, place: str) -> str:
+    """What helps where something cannot be written.
+
+    Args:
+        cause: the system's error; space helps only where there is none.
+        place: where else, such as "another folder with --out DIR".
+    """
+    full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"Free space or choose {place}." if full else f"Choose {place}."
 
 
 def make_folder(path: Path) -> Path:

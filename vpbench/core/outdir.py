@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from vpbench.api.errors import Corrupt, Unwritable, UsageError
-from vpbench.core.files import TEMPORARY, read_json, storage
+from vpbench.core.files import TEMPORARY, elsewhere, read_json, storage
 
-_FIX = "Free space or choose another folder with --out DIR."
+_ELSEWHERE = "another folder with --out DIR"
 
 
 def check_out(target: Path, record: str, force: bool) -> None:
@@ -39,6 +39,19 @@ def check_out(target: Path, record: str, force: bool) -> None:
 
 
 @contextmanager
+def named_output(place: str = _ELSEWHERE) -> Generator[None]:
+    """Have a failed write of what a user named say how to name another place.
+
+    Args:
+        place: where else to write.
+    """
+    try:
+        yield
+    except Unwritable as error:
+        raise Unwritable(error.message, fix=elsewhere(error.__cause__, place)) from error
+
+
+@contextmanager
 def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
     """Give a temporary folder beside `target`; on success its content appears in `target`.
 
@@ -52,12 +65,10 @@ def out_folder(target: Path, record: str, force: bool) -> Generator[Path]:
     work = target.parent / f"{TEMPORARY}{secrets.token_hex(6)}"
     new_parents = [p for p in (target.parent, *target.parent.parents) if not p.exists()]
     try:
-        with storage(target):
+        with named_output(_ELSEWHERE), storage(target):
             work.mkdir(parents=True)
             yield work
             _publish(work, target, record)
-    except Unwritable as error:
-        raise Unwritable(error.message, fix=_FIX) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
         for folder in new_parents:  # rmdir fails, as it should, where something was written

@@ -1,10 +1,14 @@
 """Output folders: whole or not there, and nobody's files are lost."""
 
+import errno
+import os
+
 import pytest
 
 from vpbench.api.errors import Unwritable, UsageError
+from vpbench.core import files
 from vpbench.core.files import write_json
-from vpbench.core.outdir import check_out, out_folder, recorded
+from vpbench.core.outdir import check_out, named_output, out_folder, recorded
 
 RECORD = "what.json"
 
@@ -82,3 +86,28 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(Unwritable, match=r"a file exists.*--out DIR"):
         make(tmp_path / "file" / "out", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"),
+    [
+        (errno.ENOSPC, "Free space or choose another file with --html FILE."),
+        (errno.EDQUOT, "Free space or choose another file with --html FILE."),
+        (errno.EROFS, "Choose another file with --html FILE."),
+        (errno.EACCES, "Choose another file with --html FILE."),
+    ],
+)
+def test_the_remedy_names_the_option_and_space_only_where_it_helps(
+    number, fix, tmp_path, monkeypatch
+):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    with pytest.raises(Unwritable) as caught, named_output("another file with --html FILE"):
+        files.write_bytes(tmp_path / "page.html", b"")
+    assert caught.value.fix == fix
+    with pytest.raises(Unwritable) as caught:
+        files.write_bytes(tmp_path / "run.json", b"")
+    assert caught.value.fix.startswith("Free") is fix.startswith("Free")
+    assert caught.value.fix.endswith("hoose another folder with --runs DIR.")

@@ -3,10 +3,13 @@
 import itertools
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from vpbench.api.errors import MissingData, UsageError
+from vpbench.harness.figures.curves import curves_figure
 from vpbench.harness.results.curves import curves_json, mean_and_error
 from vpbench.harness.results.ranking import Column, Row
 from vpbench.render.curves import Curve, CurvePlot, curve_rows, lay_out_curves, shown_frames
@@ -102,3 +105,12 @@ def test_lines_stay_within_the_picture_and_names_apart(frames, methods):
 def test_equal_values_have_a_scale_too():
     plan = lay_out_curves(CurvePlot("t", [Curve("a", [0.0, 0.0], [None, 0.0])], ""))
     assert all(math.isfinite(dot.y) for dot in plan.dots)
+
+
+def test_a_metric_of_whole_clips_is_not_to_be_scored_again_for_a_figure():
+    task = SimpleNamespace(id="toy", horizon=8)
+    group = {"task": {"id": "toy"}, "frames": 8, "metrics": {"fvd#0a1b2c3d": {}}, "curves": {}}
+    with pytest.raises(UsageError, match="fvd has no value for each frame"):
+        curves_figure([group], "fvd", task)
+    with pytest.raises(MissingData, match="vpbench score METHOD --metrics psnr"):
+        curves_figure([group], "psnr", task)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from vpbench.api.errors import MissingData, Unwritable, UsageError
+from vpbench.api.errors import MissingData, UsageError
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.outdir import named_output
 from vpbench.render.recognition import paint_confusion
 
 
@@ -59,13 +60,11 @@ def write_confusion(
         "files": list(pictures),
         "panels": panels,
     }
-    try:
+    with named_output():
         make_folder(out)
         for name, data in pictures.items():
             write_bytes(out / name, data)
         write_json(out / "confusion.json", record)
-    except Unwritable as error:
-        raise Unwritable(error.message, fix="Choose another folder with --out DIR.") from error
     return record
 
 

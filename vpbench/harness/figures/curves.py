@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpbench.api.errors import MissingData
+from vpbench.api.errors import MissingData, UsageError
 from vpbench.core.schema import GroupJson
 from vpbench.core.tasks import Task
 from vpbench.harness.figures.sources import Figure
@@ -19,6 +19,7 @@ def curves_figure(groups: Sequence[GroupJson], metric: str, task: Task) -> Figur
         metric: as in `--metrics`.
 
     Raises:
+        UsageError: it is a metric of whole clips, or of sets.
         MissingData: no row has values a frame of this metric, or the rows share no column.
     """
     own = [
@@ -33,6 +34,10 @@ def curves_figure(groups: Sequence[GroupJson], metric: str, task: Task) -> Figur
         versions = sorted(name for name in found if name.partition("#")[0] == metric)
         if versions:
             raise MissingData(f"the rows share no column of {metric}: {', '.join(versions)}.")
+        if any(name.partition("#")[0] == metric for g in own for name in g["metrics"]):
+            raise UsageError(
+                f"{metric} has no value for each frame.", fix="psnr and ssim, for example, have."
+            )
         raise MissingData(
             f"no row has values of {metric} frame by frame on {task.id}.",
             fix=f"Run: vpbench score METHOD --metrics {metric}",

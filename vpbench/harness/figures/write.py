@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vpbench.api.errors import Unwritable, UsageError
+from vpbench.api.errors import UsageError
 from vpbench.core import schema
 from vpbench.core.files import make_folder, write_bytes, write_json
+from vpbench.core.outdir import named_output
 from vpbench.core.tasks import Task
 from vpbench.harness.figures.sources import Figure
 from vpbench.render.curves import CurvePlot, lay_out_curves
@@ -84,13 +85,11 @@ def write_figure(
         "files": list(drawn),
         **figure.record,
     }
-    try:
+    with named_output():
         make_folder(out)
         for name, data in drawn.items():
             write_bytes(out / name, data)
         write_json(out / f"{figure.name}.json", record)
-    except Unwritable as error:
-        raise Unwritable(error.message, fix="Choose another folder with --out DIR.") from error
     return record
 
 

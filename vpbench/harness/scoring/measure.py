@@ -22,6 +22,7 @@ from vpbench.api.windows import WindowRule
 from vpbench.core import schema
 from vpbench.core.files import write_bytes
 from vpbench.core.names import format_name, parse_name
+from vpbench.core.outdir import named_output
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.provenance import cores
@@ -384,4 +385,5 @@ def write_per_clip(path: Path, measured: Measured) -> None:
     for metric, clip, statistic, value in measured.per_clip():
         figure = "" if value is None else repr(value)
         writer.writerow((metric, csv_text(clip), statistic, figure))
-    write_bytes(path, out.getvalue().encode())
+    with named_output("another file with --per-clip FILE"):
+        write_bytes(path, out.getvalue().encode())
