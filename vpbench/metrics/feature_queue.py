@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -145,8 +146,8 @@ class SharesQueues(Protocol):
     """A `MetricContext` whose metrics keep what they have in common once."""
 
     @property
-    def queues(self) -> MutableMapping[str, Any]:
-        """Queues that some metric has, by their folder; weak, so that they go with the metrics."""
+    def queues(self) -> MutableMapping[tuple[Path, bool], Any]:
+        """Those that some metric has, by folder and `recompute`; weak: they go with the metrics."""
         ...
 
 
@@ -168,12 +169,12 @@ def open_queue(
     stated = extractor.fingerprint()
     folder = ctx.cache("features", digest(stated)[:16])
     queues = ctx.queues if keep is None and isinstance(ctx, SharesQueues) else {}
-    known = queues.get(str(folder))
+    known = queues.get((folder, ctx.recompute))
     if known is not None:
         return known
     cache = FeatureCache(stated, folder, () if ctx.recompute else shipped())
     queue = FeatureQueue(lambda: extractor, cache, keep or _whole)
-    queues[str(folder)] = queue
+    queues[folder, ctx.recompute] = queue
     return queue
 
 

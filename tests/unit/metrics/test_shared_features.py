@@ -52,6 +52,7 @@ def test_what_is_not_shared(ctx, tmp_path):
         Fvd(None, {"recipe": "styleganv"}, ctx),
         Fvd(None, {}, ScoreContext("cpu", 1, tmp_path)),
         Fvd(None, {}, replace(ctx, features=tmp_path / "other")),
+        Fvd(None, {}, replace(ctx, recompute=True)),
     ]
     # These keep different parts of the same features.
     moving = [
@@ -60,7 +61,7 @@ def test_what_is_not_shared(ctx, tmp_path):
         MotionMmd(None, {}, ctx),
     ]
     queues = {id(metric._queue) for metric in (one, *others, *moving)}
-    assert len(queues) == 7
+    assert len(queues) == 8
 
 
 def test_features_go_with_the_last_metric(ctx):

@@ -206,8 +206,8 @@ class ScoreContext:
     """The pretrained files that the metric's spec names."""
     training: TrainingClips | None = None
     """The training clips of the task; None without a task."""
-    queues: MutableMapping[str, Any] = field(
-        default_factory=WeakValueDictionary[str, Any], compare=False, repr=False
+    queues: MutableMapping[tuple[Path, bool], Any] = field(
+        default_factory=WeakValueDictionary[tuple[Path, bool], Any], compare=False, repr=False
     )
     """What metrics with the same features have in common, while any of them is there."""
 
