@@ -9,7 +9,7 @@ Figures are of validation clips; no test clip is looked at:
     fvd                     without bias, of one path a clip as the translator draws it
     fvd se                  its standard error over clips
 
-    python benchmarks/motion_ablation.py --steps 1500 --fit-seeds 0 1 2 --out motion-ablation
+    python benchmarks/motion_ablation.py --steps 4000 --fit-seeds 0 1 2 --out motion-ablation
     python benchmarks/motion_ablation.py --variants full residual --no-fvd
     python benchmarks/motion_ablation.py --dry-run
 
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from keypoint_motion import Judge, detected
+from keypoint_motion import Judge, Paths
 from keypoints_ablation import train
 from keypoints_setup import Setup, open_setup, progress_lines
 from seed_tables import Figures, difference_table, seed_table
@@ -39,7 +39,7 @@ from vpbench.core.files import write_json
 from vpbench.core.options import RunOptions
 from vpbench.core.progress import Report
 from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
-from vpbench.harness.training.stage import train_view
+from vpbench.harness.training.stage import point_view, train_view
 from vpbench.kit import evaluating, set_threads, task_window, to_tensor, to_uint8
 
 FULL = "full"
@@ -60,10 +60,12 @@ class Budget:
     preset: str
     steps: int
     batch: int
+    more: tuple[str, ...] = ()
 
     def method(self, variant: str) -> str:
         """The method of a variant."""
-        words = [f"motion_steps={self.steps}", f"motion_batch={self.batch}", VARIANTS[variant]]
+        words = [f"motion_steps={self.steps}", f"motion_batch={self.batch}", *self.more]
+        words.append(VARIANTS[variant])
         return f"ours[{','.join(filter(None, words))}]"
 
     def command(self, variant: str, fit_seed: int, out: Path) -> list[str]:
@@ -84,12 +86,13 @@ def share(setup: Setup, budget: Budget, out: Path) -> None:
     stages = {s.node.stage: s for s in plan.stages}
     if stages["keypoints"].origin != "bundled":
         raise SystemExit(f"No first stage is bundled for preset {budget.preset}.")
-    made = sorted((out / "runs").glob("*/stages/ours.labels-*"))
-    wanted = [stages["keypoints"].folder.path, *(p for p in made if (p / "stage.json").is_file())]
-    for folder in wanted[:2]:
-        link = parents / folder.name.partition("-")[0]
-        if not link.exists():
-            link.symlink_to(folder.absolute())
+    links = {"keypoints": stages["keypoints"].folder.path}
+    made = sorted((out / "runs").glob("*/stages/*.labels-*/stage.json"))
+    if made:
+        links["labels"] = made[0].parent
+    for name, folder in links.items():
+        if not (parents / name).exists():
+            (parents / name).symlink_to(folder.absolute())
 
 
 class Measurement:
@@ -111,10 +114,26 @@ class Measurement:
     def paths(self, loaded: LoadedMethod) -> dict[str, float]:
         """Figures of drawn keypoint paths."""
         if self.judge is None:
-            detector = loaded.slots["detector"]
-            sides = [detected(self.setup, detector, split) for split in ("train", "val")]
-            self.judge = Judge(sides[0], sides[1], self.setup.task_data.task.spec.size)
+            size = self.setup.task_data.task.spec.size
+            self.judge = Judge(self.labels("train"), self.labels("val"), size)
         return self.judge.figures(loaded.slots["motion"])
+
+    def labels(self, split: str) -> Paths:
+        """Keypoints of the task's window of each clip of a split, from the labels stage."""
+        info = self.setup.task_data.task.info
+        stored = self.out / "parents" / "labels" / "checkpoint"
+        view = point_view(self.setup.task_data, ("benchmark",), stored)
+        rows: dict[int, tuple[Any, int]] = {}
+        for batch in view.batches(split, task_window(info), 1, stream="benchmark"):
+            number = int(batch.index[0])
+            if number in rows:
+                break  # the shuffled sequence starts again
+            label = -1 if batch.label is None else int(batch.label[0])
+            points = np.asarray(batch.keypoints)[0, ..., :2]
+            rows[number] = torch.from_numpy(points.copy()), label
+        ordered = [rows[number] for number in sorted(rows)]
+        labels = torch.tensor([label for _, label in ordered])
+        return Paths(torch.stack([points for points, _ in ordered]), labels, info.n_max)
 
     def rendered(self, loaded: LoadedMethod) -> dict[str, float | None]:
         """FVD of validation clips as the translator draws them."""
@@ -167,7 +186,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", default="gpu", help="of 'ours', whose first stage is bundled")
-    parser.add_argument("--steps", type=int, default=1500, help="of each training")
+    parser.add_argument("--steps", type=int, default=4000, help="of each training")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--fit-seeds", type=int, nargs="+", default=[0, 1, 2], help="default 0 1 2")
     parser.add_argument(
@@ -177,6 +196,13 @@ def arguments() -> argparse.Namespace:
         metavar="VARIANT",
         default=list(VARIANTS),
         help="some of: " + ", ".join(VARIANTS),
+    )
+    parser.add_argument(
+        "--set",
+        dest="more",
+        metavar="a=1,b=2",
+        default="",
+        help="further parameters of all variants, such as motion_hidden=128",
     )
     parser.add_argument("--out", type=Path, default=Path("motion-ablation"))
     parser.add_argument(
@@ -194,7 +220,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Train what is missing, measure, write."""
     args = arguments()
-    budget = Budget(args.preset, args.steps, args.batch)
+    budget = Budget(args.preset, args.steps, args.batch, tuple(filter(None, args.more.split(","))))
     set_threads(1)
     with progress_lines() as progress:
         setup = open_setup(args.out / "runs")
