@@ -129,7 +129,7 @@ def test_wrong_commands_say_what_is_wrong(finished):
         (("board", "verify", "x.json"), 5, "no entry x.json"),
         (("board", "verify", "x.json", "--write"), 2, "--write needs --by"),
         (("compare", "x.vpb"), 5, "no file x.vpb"),
-        (("pack", "x.json"), 2, "is not a run"),
+        (("pack", "x.json"), 2, "is no run"),
     ]:
         done = vpbench(*words, cwd=finished)
         assert (done.code, text in done.err) == (code, True), (words, done.err)

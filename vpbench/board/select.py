@@ -61,7 +61,7 @@ def selected(
             elif path.is_dir():
                 own.append(stored_run(path.absolute()))
             elif text.endswith(".json"):
-                raise UsageError(f"{path} is not a run.", fix="Name a method, a run or a bundle.")
+                raise UsageError(f"{path} is no run.", fix="Name a method, a run or a bundle.")
             else:
                 folders = stack.enter_context(bundle_runs(path))
                 runs += [replace(stored_run(f.path), foreign=True) for f in folders]
@@ -107,6 +107,6 @@ def _refuse_doubts(runs: Sequence[FinishedRun], registry: Registry, paths: Paths
         if text:
             name, dataset = run.inputs["method"], run.inputs["dataset"]
             raise Corrupt(
-                f"{name}: {text}, so a new run might give other results.",
+                f"{name}: {text}, so that a run would perhaps give something else now.",
                 fix=f"Check it: vpbench run '{name}' --dataset {dataset} --runs {paths.runs}",
             )

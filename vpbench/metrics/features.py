@@ -203,7 +203,7 @@ class FeatureQueue:
     Attributes:
         make: makes the extractor; called at most once.
         cache: where features are looked for and stored.
-        keep: what of a feature is kept in memory and passed out; the cache has all of it.
+        keep: what of a feature is kept in memory and handed out; the cache has all of it.
     """
 
     make: Callable[[], FeatureExtractor]
@@ -285,13 +285,13 @@ class FeatureQueue:
         ends = (values.shape[0], values.shape[-1]) if values.ndim in (2, 3) else None
         if ends != (extractor.batch, extractor.dim):
             raise VpbenchError(
-                f"{extractor.name} gave features of shape {list(values.shape)}, "
+                f"{extractor.name} made features of shape {list(values.shape)}, "
                 f"they must be [{extractor.batch},{extractor.dim}]."
             )
         for key, name, value in zip(waiting, names, values, strict=False):
             feature = np.array(value, dtype=np.float32)
             if not np.isfinite(feature).all():
-                raise BadData(f"{extractor.name} gave NaN or infinity for the clip {name!r}.")
+                raise BadData(f"{extractor.name} made NaN or infinity of the clip {name!r}.")
             self.cache.put(key, feature)
             self._features[key] = self.keep(feature)
 
