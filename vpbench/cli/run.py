@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -330,9 +329,12 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
     from vpbench.cli.show import console
 
     fields = task.fields()
-    shown = ("n_max", "horizon", "stride", "size", "n")
-    title = f"{task.id}: " + ", ".join(f"{k} {json.dumps(fields[k])}" for k in shown)
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False)
+    stride = f", stride {fields['stride']}" if fields["stride"] != 1 else ""
+    title = (
+        f"{task.id}: {fields['n']} test clips, {fields['size']} px, up to {fields['n_max']} given, "
+        f"{fields['horizon']} predicted frames{stride}"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("method", "seed", "status", "stages", "shards"):
         table.add_column(name)
     for row in rows:
@@ -347,6 +349,7 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
             f"{row['shards_done']}/{row['shards']}",
         )
     out = console()
+    out.print(title, markup=False)
     out.print(table)
     lines = _training_lines(rows)
     if lines:
