@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+_NO_TERMINAL = 160
 _WIDEST = 80
 """Longer lines are hard to read, even where there is room."""
 
@@ -16,6 +17,11 @@ _WIDEST = 80
 def page_width() -> int:
     """Characters in a line of a page."""
     return min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
+
+
+def screen_width() -> int:
+    """Characters in a line of a table: those of the terminal, many where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL
 
 
 def styles() -> bool:
@@ -53,6 +59,30 @@ def beside(
     for k, text in enumerate(broken or [""]):
         left = _styled(name, style) + " " * (wide - len(name)) if k == 0 else " " * wide
         click.echo(f"{lead}{left}  {text}".rstrip())
+
+
+def blocks(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
+    """Lines of columns; where they do not fit, the last ones go below, beside the first column.
+
+    Args:
+        rows: cells, the head first; all have as many.
+        room: characters in a line. A column that does not fit by itself sticks out: no figure is
+            cut.
+    """
+    from vpbench.render.text import aligned
+
+    made: list[list[str]] = []
+    start = 1
+    while start < len(rows[0]):
+        end = len(rows[0])
+        while True:
+            lines = aligned([(row[0], *row[start:end]) for row in rows])
+            if end == start + 1 or max(map(len, lines)) <= room:
+                break
+            end -= 1
+        made.append(lines)
+        start = end
+    return made
 
 
 def grid(rows: Sequence[Sequence[str]]) -> list[str]:
