@@ -9,6 +9,7 @@ import click
 
 from vpbench.cli import figure_options, options
 from vpbench.cli.opening import parse_methods
+from vpbench.cli.pages import screen_width
 from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions, TaskRef
 
@@ -83,5 +84,5 @@ def print_recognition(groups: Any) -> None:
 
     for group in groups:
         for name, found in group.get("recognition", {}).items():
-            click.echo("\n".join(recognition_lines(name, found)))
+            click.echo("\n".join(recognition_lines(name, found, screen_width())))
             click.echo()

@@ -61,30 +61,6 @@ def beside(
         click.echo(f"{lead}{left}  {text}".rstrip())
 
 
-def blocks(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
-    """Lines of columns; where they do not fit, the last ones go below, beside the first column.
-
-    Args:
-        rows: cells, the head first; all have as many.
-        room: characters in a line. A column that does not fit by itself sticks out: no figure is
-            cut.
-    """
-    from vpbench.render.text import aligned
-
-    made: list[list[str]] = []
-    start = 1
-    while start < len(rows[0]):
-        end = len(rows[0])
-        while True:
-            lines = aligned([(row[0], *row[start:end]) for row in rows])
-            if end == start + 1 or max(map(len, lines)) <= room:
-                break
-            end -= 1
-        made.append(lines)
-        start = end
-    return made
-
-
 def grid(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of columns, the first at the left, the others at the right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]

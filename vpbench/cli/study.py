@@ -10,7 +10,7 @@ import click
 
 from vpbench.cli import options
 from vpbench.cli.groups import OrderedGroup
-from vpbench.cli.pages import blocks, heading, screen_width
+from vpbench.cli.pages import heading, screen_width
 from vpbench.cli.show import Progress, print_json
 from vpbench.core.surroundings import plugin_output
 
@@ -369,7 +369,7 @@ def _print_analysis(result: dict[str, Any], question: str | None) -> None:
 
 
 def _print_table(title: str, summary: dict[str, Any]) -> None:
-    from vpbench.render.text import clean
+    from vpbench.render.text import blocks, clean
     from vpbench.study.report import TABLE_COLUMNS, table_rows
 
     counts = f"{summary['votes']} votes, {summary['raters']} raters, {summary['clips']} clips"

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from vpbench.cli.catalogue import list_
 from vpbench.cli.data import data
 from vpbench.cli.info import info
-from vpbench.cli.pages import beside, blocks
+from vpbench.cli.pages import beside
 from vpbench.cli.weights import weights
+from vpbench.render.text import blocks
 
 
 def shown(verb, *words, columns="80"):
