@@ -282,6 +282,10 @@ def test_plan_names_reasons_before_any_compute(clips, tmp_path):
         "linear": "needs 2 conditioning frames, but the task gives 1",
         "tiny": "needs a size divisible by 4, but the task has 18",
     }
+    shown = vpbench(
+        "plan", "copy-last", "--dataset", folder(clips, stride=2, horizon=3), cwd=tmp_path
+    )
+    assert "test clips, 16 px, up to 1 given, 3 predicted frames, stride 2" in shown.out
     assert not (tmp_path / "runs").exists()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.show import print_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ Examples:
   vpbench board add mine.vpb --tier wrapped --url https://example.org/mine.vpb
   vpbench board add --all --task puppets"""
 )
-@click.argument("what", nargs=-1, metavar="METHOD|RUN|BUNDLE...")
+@click.argument(
+    "what", nargs=-1, metavar="METHOD|RUN|BUNDLE...", shell_complete=completion.names("method")
+)
 @click.option("--all", "everything", is_flag=True, help="Every finished run of the runs folder.")
 @click.option("--task", "task_name", default="", metavar="T", help="Only runs of this task.")
 @BOARD

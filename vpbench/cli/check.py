@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.api.errors import UnknownName
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.controls import score_controls
 from vpbench.cli.show import Progress, console, print_json
 from vpbench.render.controls import control_lines
@@ -58,7 +58,7 @@ _controls = options.chain(
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=completion.names())
 @click.option("--full", is_flag=True, help="Run the slow checks as well.")
 @click.option(
     "--root", type=click.Path(file_okay=False), metavar="DIR", help="The folder of a dataset."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.confusion import print_recognition
 from vpbench.cli.curves import print_curves
 from vpbench.cli.html_page import media_options, room_of, write_page
@@ -40,7 +40,12 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("methods", nargs=-1, metavar="[METHOD|RUN|BUNDLE|ENTRY...]")
+@click.argument(
+    "methods",
+    nargs=-1,
+    metavar="[METHOD|RUN|BUNDLE|ENTRY...]",
+    shell_complete=completion.names("method"),
+)
 @click.option("--dataset", metavar="D", help="Show only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Show only this task.")
 @click.option(

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import click
 
-from vpbench.cli import figure_options, options
+from vpbench.cli import completion, figure_options, options
 from vpbench.cli.opening import parse_methods
+from vpbench.cli.pages import screen_width
 from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions, TaskRef
 
@@ -19,7 +20,13 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.argument(
+    "methods",
+    nargs=-1,
+    required=True,
+    metavar="METHOD...",
+    shell_complete=completion.names("method"),
+)
 @click.option("--dataset", metavar="D", help="Show only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Show only this task.")
 @click.option("--preset", metavar="P", help="Preset of all named methods.")
@@ -83,5 +90,5 @@ def print_recognition(groups: Any) -> None:
 
     for group in groups:
         for name, found in group.get("recognition", {}).items():
-            click.echo("\n".join(recognition_lines(name, found)))
+            click.echo("\n".join(recognition_lines(name, found, screen_width())))
             click.echo()

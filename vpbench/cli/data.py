@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.api.optional import HasPublishedCounts
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.pages import beside
 from vpbench.cli.show import Progress, print_json
@@ -95,7 +95,7 @@ Examples:
 
 
 @data.command(epilog=_PREPARE_EPILOG)
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.names("dataset"))
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")
 @click.option(
     "--task",
@@ -182,7 +182,7 @@ def _download(opened: Dataset, offline: bool) -> bool:
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data verify folder:clips --json")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.names("dataset"))
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")
 @options.storage
 @options.output
@@ -281,7 +281,7 @@ def _excluded(dataset: str, root: str | None, runs: str | None, offline: bool) -
 
 
 @data.command(epilog="\b\nExample:\n  vpbench data preview puppets --out preview")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.names("dataset"))
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")
 @click.option(
     "--out",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.opening import parse_methods
 from vpbench.cli.pages import beside, grid, heading
 from vpbench.cli.run_page import print_run
@@ -57,7 +57,7 @@ _ELSEWHERE = (
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("what", metavar="NAME|RUN")
+@click.argument("what", metavar="NAME|RUN", shell_complete=completion.names())
 @click.option("--bibtex", is_flag=True, help="Print only the citation, as BibTeX.")
 @options.output
 def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vpbench.cli import completion
 from vpbench.core.paths import Paths, user_paths
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,6 +54,7 @@ def dataset(function: F) -> F:
             default="puppets",
             show_default=True,
             metavar="D",
+            shell_complete=completion.names("dataset"),
             help="A dataset, such as puppets or 'folder:PATH[group=subject]'.",
         ),
         click.option(
@@ -188,7 +190,10 @@ def yes(function: F) -> F:
 def metrics(function: F) -> F:
     """--metrics."""
     return click.option(
-        "--metrics", metavar="a,b", help="Metrics, such as psnr,ssim.  [default: all default ones]"
+        "--metrics",
+        metavar="a,b",
+        shell_complete=completion.names("metric", listed=True),
+        help="Metrics, such as psnr,ssim.  [default: all default ones]",
     )(function)
 
 

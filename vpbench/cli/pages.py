@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+_NO_TERMINAL = 160
 _WIDEST = 80
 """Longer lines are hard to read, even where there is room."""
 
@@ -16,6 +17,11 @@ _WIDEST = 80
 def page_width() -> int:
     """Characters in a line of a page."""
     return min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
+
+
+def screen_width() -> int:
+    """Characters in a line of a table: those of the terminal, many where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL
 
 
 def styles() -> bool:

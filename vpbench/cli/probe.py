@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.pages import grid
 from vpbench.cli.progress import Progress
@@ -25,7 +25,9 @@ the figure's visible joints; PCK@0.1 is the share of visible joints off by at mo
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("name", metavar="METHOD|COMPONENT")
+@click.argument(
+    "name", metavar="METHOD|COMPONENT", shell_complete=completion.names("method", "component")
+)
 @options.dataset
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Use only N test clips.")
 @click.option(

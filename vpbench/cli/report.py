@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.html_page import media_options, room_of, write_page
 from vpbench.cli.opening import local_dataset, parse_methods, task_ref
 from vpbench.cli.show import Progress, print_json
@@ -21,7 +21,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("what", metavar="RUN|METHOD")
+@click.argument("what", metavar="RUN|METHOD", shell_complete=completion.names("method"))
 @click.option("--dataset", metavar="D", help="The dataset of the method's run.")
 @click.option("--task", "task_name", metavar="T", help="The task of the method's run.")
 @click.option("--root", type=click.Path(), metavar="DIR", help="The dataset's folder.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.hints import next_command
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
 from vpbench.cli.progress import Progress
@@ -183,7 +182,13 @@ def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
 
 
 @click.command(epilog=_RUN_EPILOG)
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.argument(
+    "methods",
+    nargs=-1,
+    required=True,
+    metavar="METHOD...",
+    shell_complete=completion.names("method"),
+)
 @options.task
 @options.effort
 @options.metrics
@@ -214,7 +219,13 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
 @click.command(
     epilog="\b\nExample:\n  vpbench fit my-method --dataset folder:clips --fit-seeds 0-2"
 )
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.argument(
+    "methods",
+    nargs=-1,
+    required=True,
+    metavar="METHOD...",
+    shell_complete=completion.names("method"),
+)
 @options.task
 @options.effort
 @options.yes
@@ -226,7 +237,13 @@ def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
 
 
 @click.command(epilog="\b\nExample:\n  vpbench plan my-method --dataset folder:clips")
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.argument(
+    "methods",
+    nargs=-1,
+    required=True,
+    metavar="METHOD...",
+    shell_complete=completion.names("method"),
+)
 @options.task
 @options.effort
 @click.option("--no-references", is_flag=True, help="Omit the reference rows.")
@@ -330,9 +347,12 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
     from vpbench.cli.show import console
 
     fields = task.fields()
-    shown = ("n_max", "horizon", "stride", "size", "n")
-    title = f"{task.id}: " + ", ".join(f"{k} {json.dumps(fields[k])}" for k in shown)
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False)
+    stride = f", stride {fields['stride']}" if fields["stride"] != 1 else ""
+    title = (
+        f"{task.id}: {fields['n']} test clips, {fields['size']} px, up to {fields['n_max']} given, "
+        f"{fields['horizon']} predicted frames{stride}"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("method", "seed", "status", "stages", "shards"):
         table.add_column(name)
     for row in rows:
@@ -347,6 +367,7 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
             f"{row['shards_done']}/{row['shards']}",
         )
     out = console()
+    out.print(title, markup=False)
     out.print(table)
     lines = _training_lines(rows)
     if lines:

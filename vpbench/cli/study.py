@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from vpbench.cli import options
+from vpbench.cli import completion, options
 from vpbench.cli.groups import OrderedGroup
-from vpbench.cli.show import Progress, console, print_json
+from vpbench.cli.pages import heading, screen_width
+from vpbench.cli.show import Progress, print_json
 from vpbench.core.surroundings import plugin_output
 
 _EPILOG = """\b
@@ -40,7 +41,13 @@ Examples:
 
 
 @study.command(epilog=_EXPORT_EPILOG)
-@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.argument(
+    "methods",
+    nargs=-1,
+    required=True,
+    metavar="METHOD...",
+    shell_complete=completion.names("method"),
+)
 @click.option(
     "--dataset", default="puppets", show_default=True, metavar="D", help="Dataset of the runs."
 )
@@ -368,24 +375,13 @@ def _print_analysis(result: dict[str, Any], question: str | None) -> None:
 
 
 def _print_table(title: str, summary: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
+    from vpbench.render.text import blocks, clean
     from vpbench.study.report import TABLE_COLUMNS, table_rows
 
-    heading = (
-        f"{title}: {summary['votes']} votes, {summary['raters']} raters, {summary['clips']} clips"
-    )
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(heading),
-        title_justify="left",
-        title_style="bold",
-        pad_edge=False,
-    )
-    for number, column in enumerate(TABLE_COLUMNS):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
-    for row in table_rows(summary):
-        table.add_row(*map(Text, row))
-    console().print(table)
+    counts = f"{summary['votes']} votes, {summary['raters']} raters, {summary['clips']} clips"
+    heading(f"{title}: {counts}")
+    cells = [tuple(map(clean, row)) for row in table_rows(summary)]
+    for head, *rows in blocks([TABLE_COLUMNS, *cells], screen_width() - 1):
+        rule = "─" * max(map(len, (head, *rows)))
+        click.echo("\n " + "\n ".join((head, rule, *rows)))
+    click.echo()

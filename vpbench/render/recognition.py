@@ -10,7 +10,7 @@ import numpy as np
 from vpbench.api.types import Frames
 from vpbench.core.schema import McNemarJson, RecognisedJson, RecognitionJson, ShareJson
 from vpbench.render.lettering import THEMES, Colour, cut
-from vpbench.render.text import DASH, aligned, clean, format_p
+from vpbench.render.text import DASH, blocks, clean, format_p
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -21,19 +21,21 @@ _FULL: Colour = (30, 92, 168)
 """Colour of a cell that holds all clips of its row."""
 
 
-def recognition_lines(name: str, found: RecognitionJson) -> list[str]:
+def recognition_lines(name: str, found: RecognitionJson, room: int = 200) -> list[str]:
     """Shares per class and stream, controls in their rows, and McNemar tests of all pairs.
 
     Args:
         name: of the column, such as "action".
         found: the column.
+        room: characters in a line; classes that do not fit go below.
     """
     streams = sorted({s for row in found["rows"] for s in row["streams"]})
     head = ["method", "all", "95 %", *streams, *(clean(c) for c in found["classes"])]
     grid = [head, *(_line(row, streams) for row in found["rows"])]
-    grid.append(["chance", f"{100 * found['chance']:.1f}"])
+    grid.append(["chance", f"{100 * found['chance']:.1f}", *[""] * (len(head) - 2)])
     lines = [f"{name}: % of clips recognised as the class that was asked for"]
-    lines += [*aligned(grid), ""]
+    for part in blocks(grid, room):
+        lines += [*part, ""]
     if found["pairs"]:
         lines.append("Exact McNemar tests on common clips, Holm over these pairs:")
         lines += [f"  {_pair(pair)}" for pair in found["pairs"]]

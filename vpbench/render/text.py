@@ -219,3 +219,25 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
         pairs = enumerate(zip(row, blanks, strict=True))
         lines.append("  ".join(c + b if k < left else b + c for k, (c, b) in pairs).rstrip())
     return lines
+
+
+def blocks(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
+    """Lines of columns; where they do not fit, the last ones go below, beside the first column.
+
+    Args:
+        rows: cells, the head first; all have as many.
+        room: characters in a line. A column that does not fit by itself sticks out: no figure is
+            cut.
+    """
+    made: list[list[str]] = []
+    start = 1
+    while start < len(rows[0]):
+        end = len(rows[0])
+        while True:
+            lines = aligned([(row[0], *row[start:end]) for row in rows])
+            if end == start + 1 or max(map(width, lines)) <= room:
+                break
+            end -= 1
+        made.append(lines)
+        start = end
+    return made

@@ -10,6 +10,7 @@ from vpbench.cli.data import data
 from vpbench.cli.info import info
 from vpbench.cli.pages import beside
 from vpbench.cli.weights import weights
+from vpbench.render.text import blocks
 
 
 def shown(verb, *words, columns="80"):
@@ -60,3 +61,16 @@ def test_a_long_name_stands_above_its_text(capsys):
     beside("a name that is long", "text", 6)
     beside("name", "text", 6)
     assert capsys.readouterr().out == "a name that is long\n        text\nname    text\n"
+
+
+@pytest.mark.parametrize("room", [200, 60, 31, 5])
+def test_columns_that_do_not_fit_go_below_and_no_figure_is_cut(room):
+    rows = [("method", "mean rank", "95 %", "worth", "p")]
+    rows += [(f"m{k}", f"{k}.22 ± 0.42", f"[{k}.77, 2.01]", f"−{k}.08", "0.94") for k in range(3)]
+    made = blocks(rows, room)
+    assert [lines[0].split()[0] for lines in made] == ["method"] * len(made)
+    for k, row in enumerate(rows):
+        assert " ".join(" ".join(lines[k].split()[1:]) for lines in made) == " ".join(row[1:])
+    widest = max(len(line) for lines in made for line in lines)
+    assert widest <= room or (room == 5 and len(made) == len(rows[0]) - 1)
+    assert len(made) == {200: 1, 60: 1, 31: 3, 5: 4}[room]
