@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from vpbench.api.errors import MissingData, Refused, VpbenchError
@@ -31,7 +32,7 @@ def check_run(run: RunPlan, task_data: TaskData) -> None:
     if not run.folder.manifest.is_file():
         raise MissingData(
             f"{run.name} has no finished run on {task_data.task.id}.",
-            fix=f"vpbench run '{run.name}' --dataset {task_data.ref.dataset}",
+            fix=shlex.join(["vpbench", "run", run.name, *task_data.ref.words]),
         )
 
 
