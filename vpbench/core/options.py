@@ -31,6 +31,13 @@ class TaskRef:
     limit: int | None = None
     train_on: str = TRAIN
 
+    @property
+    def words(self) -> list[str]:
+        """The options that name the same dataset, task and folder in another command."""
+        words = ["--dataset", self.dataset]
+        words += ["--task", self.task] if self.task else []
+        return words + (["--root", self.root] if self.root else [])
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:

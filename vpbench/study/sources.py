@@ -76,7 +76,7 @@ def stored_predictions(
         if name in {p.name for p in chosen}:
             raise UsageError(f"{name} is named twice.", fix="Name each method once.")
         run = _choose(list(known.values()), name, seed, fit_seed)
-        command = f"vpbench run {shlex.quote(name)} --dataset {shlex.quote(task_data.ref.dataset)}"
+        command = shlex.join(["vpbench", "run", name, *task_data.ref.words])
         if run is None:
             raise MissingData(
                 f"there is no finished run of {name} on {task.id} in {paths.runs}.",

@@ -1,6 +1,7 @@
 """What a command asks for."""
 
 import dataclasses
+import shlex
 
 import pytest
 
@@ -32,3 +33,11 @@ def test_the_usual_run_is_one_seed_with_references_up_to_the_score():
 def test_the_one_seed_of_work_that_takes_only_one_is_the_first():
     options = RunOptions(seeds=(3, 1), fit_seeds=(5, 4))
     assert (options.seed, options.fit_seed) == (3, 5)
+
+
+def test_a_command_that_is_suggested_names_the_same_task_and_folder():
+    parsed = shlex.split(
+        shlex.join(TaskRef(dataset="mgif[size=64]", task="a b", root="my clips").words)
+    )
+    assert parsed == ["--dataset", "mgif[size=64]", "--task", "a b", "--root", "my clips"]
+    assert TaskRef(dataset="puppets").words == ["--dataset", "puppets"]

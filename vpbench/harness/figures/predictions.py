@@ -244,8 +244,7 @@ def _worst(
 def _run_command(run: RunPlan, studio: Studio) -> str:
     import shlex
 
-    words = ["vpbench", "run", run.name, "--dataset", studio.task_data.ref.dataset]
-    words += ["--task", studio.task_data.ref.task] if studio.task_data.ref.task else []
+    words = ["vpbench", "run", run.name, *studio.task_data.ref.words]
     words += ["--seeds", str(run.seed)] if run.seed else []
     return f"Run: {shlex.join(words)}"
 

@@ -232,9 +232,7 @@ def _load_or_explain(studio: Studio, run: RunPlan) -> LoadedMethod:
     try:
         return studio.load(run)
     except MissingData as error:
-        words = ["vpbench", "run", run.name, "--dataset", studio.task_data.ref.dataset]
-        task = studio.task_data.ref.task
-        words += ["--task", task] if task else []
+        words = ["vpbench", "run", run.name, *studio.task_data.ref.words]
         words += ["--seeds", str(run.seed)] if run.seed else []
         words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
         raise MissingData(

@@ -32,8 +32,7 @@ def check_run(run: RunPlan, task_data: TaskData) -> None:
     if not run.folder.manifest.is_file():
         raise MissingData(
             f"{run.name} has no finished run on {task_data.task.id}.",
-            fix="Make one with: "
-            + shlex.join(["vpbench", "run", run.name, "--dataset", task_data.ref.dataset]),
+            fix="Make one with: " + shlex.join(["vpbench", "run", run.name, *task_data.ref.words]),
         )
 
 

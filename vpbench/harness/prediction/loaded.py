@@ -182,8 +182,7 @@ def check_trained(run: RunPlan, task_data: TaskData) -> None:
     """
     missing = [s.node.label for s in run.stages if s.origin == "to fit" and not s.folder.complete()]
     if missing:
-        words = ["vpbench", "fit", run.name, "--dataset", task_data.ref.dataset]
-        words += ["--task", task_data.ref.task] if task_data.ref.task else []
+        words = ["vpbench", "fit", run.name, *task_data.ref.words]
         words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
         raise MissingData(
             f"{run.name} is not trained on {task_data.task.id} yet ({', '.join(missing)}).",
