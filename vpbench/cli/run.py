@@ -102,7 +102,7 @@ def _agreed(plan: Any, chosen: RunOptions, *, yes: bool) -> bool:
     for estimate in estimates:
         click.echo(estimate.text(), err=True)
     hours = sum(e.hours or 0.0 for e in estimates)
-    unknown = any(e.hours is None and e.steps for e in estimates)
+    unknown = any(e.steps and (e.hours is None or e.basis == "at least") for e in estimates)
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if yes or not terminal or (hours <= _LONG and not unknown):
         return True

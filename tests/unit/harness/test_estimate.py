@@ -194,3 +194,23 @@ def test_only_on_a_terminal_and_only_before_hours_it_asks(
     assert agreed is not asked and bool(questions) is asked
     assert not questions or questions[0].startswith("Train for at least 60 h?")
     assert "trains preset" in capsys.readouterr().err
+
+
+def test_a_preset_that_was_trained_on_a_gpu_only_is_not_taken_for_a_short_one(
+    tmp_path, monkeypatch
+):
+    """On a processor its steps are a bound: another preset is named, and `run` asks."""
+    effort = {**EFFORT, "gpu": Effort(10_000, gpu_hours=0.1)}
+    plan = planned(tmp_path, "ours[preset=gpu]", effort=effort)
+    (text,) = said(plan)
+    assert text.replace("ours[preset=gpu]", "ours") == (
+        "ours: trains preset gpu: 10,000 steps, at least 60 min on 2 CPU cores; "
+        "--preset cpu: 60 min"
+    )
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    questions = []
+    monkeypatch.setattr(click, "confirm", lambda text, **_: questions.append(text) or False)
+    assert not run_verb._agreed(plan, RunOptions(device="cpu"), yes=False)
+    assert questions[0].startswith("Train for at least 60 min?")
+    assert run_verb._agreed(plan, RunOptions(device="cuda:0"), yes=False)

@@ -20,6 +20,9 @@ from vpbench.core.training_time import CORE, GPU, span, training_time
 Basis = Literal["here", "declared", "at least", ""]
 """Measured on this machine; as the plugin declares it; a bound by its steps; not known."""
 
+_EQUAL = 1e-6
+"""Times that differ by less are the same: a bound is computed from a preset that has a time."""
+
 _CORES, _GPU = "2 CPU cores", "an H100"
 """What declared times are for."""
 _SIDE = 64
@@ -139,7 +142,7 @@ def _pixels(size: int) -> float:
 
 
 def _is_trained(stage: StagePlan) -> bool:
-    """Whether a training is there already; the keypoints of clips are not a training."""
+    """Whether a training is there already; the keypoints of clips are no training."""
     return stage.node.mode != "labels" and stage.origin not in ("to fit", "not needed")
 
 
@@ -180,7 +183,7 @@ def _shorter(
     """
     declared = {n: e.hours(on_gpu=on_gpu) for n, e in _serious(method.spec).items()}
     known = {n: h * factor for n, h in declared.items() if h is not None}
-    most = None if hours is None else hours if basis == "at least" else hours / 2
+    most = None if hours is None else hours * ((1 + _EQUAL) if basis == "at least" else 0.5)
     less = {n: h for n, h in known.items() if n != method.preset and (most is None or h <= most)}
     return max(less.items(), key=lambda item: item[1]) if less else None
 
