@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from vpbench.api.errors import MissingData, Refused, VpbenchError
@@ -32,8 +31,7 @@ def check_run(run: RunPlan, task_data: TaskData) -> None:
     if not run.folder.manifest.is_file():
         raise MissingData(
             f"{run.name} has no finished run on {task_data.task.id}.",
-            fix="Make one with: "
-            + shlex.join(["vpbench", "run", run.name, "--dataset", task_data.ref.dataset]),
+            fix=f"vpbench run '{run.name}' --dataset {task_data.ref.dataset}",
         )
 
 

@@ -19,9 +19,6 @@ from vpbench.core.training_time import CORE, GPU, span, training_time
 Basis = Literal["here", "declared", "at least", ""]
 """Measured on this machine; as the plugin declares it; a bound by its steps; not known."""
 
-_EQUAL = 1e-6
-"""Times that differ by less are the same: a bound is computed from a preset that has a time."""
-
 _CORES, _GPU = "2 CPU cores", "an H100"
 """What declared times are for."""
 
@@ -115,9 +112,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         basis=basis,
         where=where,
         runs=seeds,
-        other=None
-        if in_part
-        else _shorter(method.spec, method.preset, hours, basis == "at least", on_gpu=on_gpu),
+        other=None if in_part else _shorter(method.spec, method.preset, hours, on_gpu=on_gpu),
         in_part=in_part,
     )
 
@@ -152,16 +147,11 @@ def _declared(
 
 
 def _shorter(
-    spec: MethodSpec, preset: str, hours: float | None, bound: bool, *, on_gpu: bool
+    spec: MethodSpec, preset: str, hours: float | None, *, on_gpu: bool
 ) -> tuple[str, float] | None:
-    """The preset that takes longest of those that take less than half the time.
-
-    Args:
-        bound: `hours` is the least that the preset takes, so that as many for another are fewer.
-    """
+    """The preset that takes longest of those that take less than half the time."""
     known = {n: h for n, e in _serious(spec).items() if (h := e.hours(on_gpu=on_gpu)) is not None}
-    most = None if hours is None else hours * (1 + _EQUAL) if bound else hours / 2
-    less = {n: h for n, h in known.items() if n != preset and (most is None or h < most)}
+    less = {n: h for n, h in known.items() if n != preset and (hours is None or h < hours / 2)}
     return max(less.items(), key=lambda item: item[1]) if less else None
 
 
