@@ -196,17 +196,10 @@ def test_only_on_a_terminal_and_only_before_hours_it_asks(
     assert "trains preset" in capsys.readouterr().err
 
 
-def test_a_preset_that_was_trained_on_a_gpu_only_is_not_taken_for_a_short_one(
-    tmp_path, monkeypatch
-):
-    """On a processor its steps are a bound: another preset is named, and `run` asks."""
+def test_where_only_a_bound_is_known_it_asks(tmp_path, monkeypatch):
+    """A preset that was trained on a GPU only may take many times as long on a processor."""
     effort = {**EFFORT, "gpu": Effort(10_000, gpu_hours=0.1)}
     plan = planned(tmp_path, "ours[preset=gpu]", effort=effort)
-    (text,) = said(plan)
-    assert text.replace("ours[preset=gpu]", "ours") == (
-        "ours: trains preset gpu: 10,000 steps, at least 60 min on 2 CPU cores; "
-        "--preset cpu: 60 min"
-    )
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     questions = []
