@@ -3,12 +3,13 @@
     python tools/metric_controls.py
     python tools/metric_controls.py --weizmann DIR     # DIR has labels.csv and strips of 64x64
     python tools/metric_controls.py --metrics fvd,kvd  # these rows only; the others stay
-    python tools/metric_controls.py --metrics fd-efficientnet --limit 18
+    python tools/metric_controls.py --metrics fd-efficientnet --limit 12
 
 The first takes about 20 minutes on one core with the metrics on I3D and flow; features are kept in
 the cache. Distances of frames decompose a matrix of all frames 999 times a control: they are made
-only where they are named, and want a limit. Tables stand between `<!-- NAME -->` and `<!-- end -->`; the rest of the page stays. Metrics
-that could not be scored are said on the standard error stream and have no row.
+only where they are named, and want a limit. Tables stand between `<!-- NAME -->` and
+`<!-- end -->`; the rest of the page stays. Metrics that could not be scored are said on the
+standard error stream and have no row.
 """
 
 from __future__ import annotations
