@@ -3,12 +3,13 @@
     python tools/metric_controls.py
     python tools/metric_controls.py --weizmann DIR     # DIR has labels.csv and strips of 64x64
     python tools/metric_controls.py --metrics fvd,kvd  # these rows only; the others stay
-    python tools/metric_controls.py --metrics fd-efficientnet --limit 18
+    python tools/metric_controls.py --metrics fd-efficientnet --limit 12
 
 The first takes about 20 minutes on one core with the metrics on I3D and flow; features are kept in
-the cache. Distances of frames decompose a matrix of all frames 999 times a control: give them a
-limit. Tables stand between `<!-- NAME -->` and `<!-- end -->`; the rest of the page stays. Metrics
-that could not be scored are said on the standard error stream and have no row.
+the cache. Distances of frames decompose a matrix of all frames 999 times a control: they are made
+only where they are named, and want a limit. Tables stand between `<!-- NAME -->` and
+`<!-- end -->`; the rest of the page stays. Metrics that could not be scored are said on the
+standard error stream and have no row.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from vpbench.harness.inputs.fetch import fetch_metric_weights
 from vpbench.harness.scoring.score import Wanted, wanted_metrics
 from vpbench.render.controls import control_markdown
 from vpbench.testing.control_table import ControlReport, control_table
+
+OF_FRAMES = ("fd-efficientnet", "fid")
+"""Metrics that take hours on all clips: theirs are rows that must be asked for."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "metric-controls.md"
 
@@ -111,9 +115,14 @@ def kept_rows(old: list[str], new: list[str], order: list[str]) -> list[str]:
             rows.setdefault(name, dict(zip(head[1:], cells, strict=True)))
     rank = {name: k for k, name in enumerate(order)}
     lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for name in sorted(rows, key=lambda row: rank.get(row.split("`")[1], len(rank))):
+    for name in sorted(rows, key=lambda row: rank.get(_name(row), len(rank))):
         lines.append(f"| {name} | {' | '.join(rows[name].get(c, '') for c in columns)} |")
     return lines
+
+
+def _name(row: str) -> str:
+    """The metric of a row, with its recipe."""
+    return row.split("`")[1]
 
 
 def _cells(line: str) -> list[str]:
@@ -134,7 +143,9 @@ def main() -> int:
     name = "weizmann" if chosen.weizmann else "puppets"
     place(PAGE.read_text(), name)
     every = shipped(plugins, sets_only=bool(chosen.weizmann))
-    wanted = wanted_metrics(chosen.metrics.split(","), plugins) if chosen.metrics else every
+    wanted = [one for one in every if one.spec.name not in OF_FRAMES]
+    if chosen.metrics:
+        wanted = wanted_metrics(chosen.metrics.split(","), plugins)
     with tempfile.TemporaryDirectory() as folder:
         dataset = unmirrored(chosen.weizmann, Path(folder)) if chosen.weizmann else "puppets"
         made, missing = tables(dataset, wanted, plugins, chosen.workers, chosen.limit)
@@ -143,7 +154,9 @@ def main() -> int:
         return 1
     page = PAGE.read_text()
     there = place(page, name)
-    old = there[1].splitlines() if chosen.metrics else []
+    old = there[1].splitlines()
+    if not chosen.metrics:
+        old = [line for line in old if line in old[:2] or _name(line).startswith(OF_FRAMES)]
     new = control_markdown(made)
     if chosen.limit:
         new = [re.sub(r"^(\| `[^`]+`)", rf"\1, {chosen.limit} clips", line) for line in new]
