@@ -55,7 +55,7 @@ def test_a_dataset_without_poses_is_not_applicable(tmp_path):
     done = vpbench("run", SMOKE, "copy-last", "--dataset", data, *METRICS, "--json", cwd=tmp_path)
     runs = {r["method"]: r for r in done.json()["runs"]}
     assert runs[SMOKE]["status"] == "refused"
-    assert runs[SMOKE]["reason"] == "needs poses, but the dataset has none"
+    assert runs[SMOKE]["reason"] == "needs pose, but the dataset has none"
     assert runs["copy-last"]["status"] == "ok"  # the rest of the table is made
     words = ("compare", SMOKE, "copy-last", "--no-references", "--json")
     (group,) = vpbench(*words, cwd=tmp_path).json()["groups"]

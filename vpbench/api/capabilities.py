@@ -96,5 +96,5 @@ def unmet(
     if capabilities.label in ("required", "training") and not has_label:
         reasons.append("needs action labels, but the dataset has none")
     if capabilities.pose in ("required", "training") and not has_pose:
-        reasons.append("needs poses, but the dataset has none")
+        reasons.append("needs pose, but the dataset has none")
     return reasons

@@ -63,7 +63,7 @@ class UsageError(VpbenchError):
 class UnknownName(UsageError):
     """A name that nothing is registered under; the message offers the nearest ones.
 
-    `kind` may say whose it is: "parameter of ours" gives "unknown parameter 'x' of ours".
+    `kind` may say whose it is: "parameter of noise" gives "unknown parameter 'x' of noise".
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:

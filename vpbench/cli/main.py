@@ -62,9 +62,9 @@ VERBS = {
 EPILOG = """\b
 Examples:
   vpbench list
-  vpbench run ours --dataset puppets
+  vpbench run copy-last nearest-train --dataset puppets
   vpbench run copy-last --dataset 'folder:clips[group=person]'
-  vpbench compare ours copy-last
+  vpbench compare copy-last nearest-train
   vpbench measure real/ generated/
 
 Exit codes: 0 ok, 1 a method failed, 2 the command is wrong, 3 incomparable, 4 corrupt data or

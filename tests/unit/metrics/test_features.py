@@ -185,7 +185,7 @@ def test_damaged_shipped_features_are_refused(tmp_path):
 
 def test_a_fault_names_its_clip(cache):
     net = Projection(bad={clip_hash(clip(5))})
-    with pytest.raises(BadData, match="NaN or infinity of the clip 'c5'"):
+    with pytest.raises(BadData, match="NaN or infinity for the clip 'c5'"):
         features(lambda: net, cache, pairs(range(8)))
     wrong = (clip(0).astype(np.float32), clip(0)[0], clip(0)[..., :2], clip(0)[:0])
     for frames in wrong:

@@ -240,7 +240,7 @@ def unable(name: str, registry: Registry, inputs: RunInputs) -> str:
         has_label=gives["label"],
         has_pose=gives["pose"],
     )
-    return "; ".join(reason.partition(", the ")[0] for reason in reasons)
+    return "; ".join(reason.partition(", but the ")[0] for reason in reasons)
 
 
 def training(run: FinishedRun) -> str | None:

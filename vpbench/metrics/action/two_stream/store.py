@@ -7,7 +7,6 @@ last is used; one that comes with vpbench is used where there is no other.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,8 +50,7 @@ def find_recogniser(domain: str, cache: Cache, dataset: str, preset: str = "") -
     if not suited:
         option = f" --preset {preset}" if preset else ""
         raise MissingRecogniser(
-            f"no two-stream recogniser: "
-            f"vpbench recogniser train --dataset {shlex.quote(dataset)}{option}"
+            f"no two-stream recogniser: vpbench recogniser train --dataset {dataset}{option}"
         )
     return suited[-1]
 
