@@ -1,12 +1,15 @@
 """A real browser for tests: Debian's chromium, or any in VPBENCH_CHROMIUM."""
 
+import asyncio
 import atexit
+import base64
 import os
 import shutil
 import stat
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FLAGS = [
@@ -19,6 +22,43 @@ FLAGS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
+
+LIMIT_S = 300
+"""A browser that hangs ends its test, instead of the whole run."""
+
+BYTES_TO_TEXT = """(data) => {
+  let text = "";
+  for (let k = 0; k < data.length; k += 32768)
+    text += String.fromCharCode(...data.subarray(k, k + 32768));
+  return btoa(text);
+}"""
+"""A function of the page: bytes as one string. As lists, every number is serialised by itself: the
+pixels of a few frames keep the browser and playwright busy for many seconds."""
+
+
+def pixels(text, *shape):
+    """The bytes that `BYTES_TO_TEXT` wrote, uint8 of a shape."""
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)
+
+
+def browse(work):
+    """Run a coroutine that gets a browser; its result.
+
+    Raises:
+        TimeoutError: it took longer than `LIMIT_S`.
+    """
+    path = find()
+    from playwright.async_api import async_playwright
+
+    async def run():
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+            try:
+                return await asyncio.wait_for(work(browser), LIMIT_S)
+            finally:
+                await browser.close()
+
+    return asyncio.run(run())
 
 
 def find():

@@ -1,6 +1,5 @@
 """The site of the leaderboards in a real browser: from the disk and from a server's sub-folder."""
 
-import asyncio
 import contextlib
 import functools
 import http.server
@@ -88,21 +87,14 @@ class Visitor:
 
 def visit(work, **context):
     """Run a coroutine that gets a visitor."""
-    path = chromium.find()
-    from playwright.async_api import async_playwright
 
-    async def run():
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
-            try:
-                own = await browser.new_context(viewport={"width": 1280, "height": 900}, **context)
-                visitor = Visitor(await own.new_page())
-                await work(visitor)
-                return visitor
-            finally:
-                await browser.close()
+    async def whole(browser):
+        own = await browser.new_context(viewport={"width": 1280, "height": 900}, **context)
+        visitor = Visitor(await own.new_page())
+        await work(visitor)
+        return visitor
 
-    return asyncio.run(run())
+    return chromium.browse(whole)
 
 
 BY_PSNR = ["fourth", "fifth", "mine", "mine[label=off]", "other", "third", "long"]

@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 READY = f'.player[data-ready="{FRAMES + 1}"]'
 PIXELS = """() => [...document.querySelectorAll(".track .picture")].map(
-  (c) => Array.from(c.getContext("2d").getImageData(0, 0, c.width, c.height).data))"""
+  (c) => (BYTES_TO_TEXT)(c.getContext("2d").getImageData(0, 0, c.width, c.height).data))""".replace(
+    "BYTES_TO_TEXT", chromium.BYTES_TO_TEXT
+)
 ROWS = """() => [...document.querySelectorAll("table.scores tbody")].map(
   (b) => [...b.rows].map((r) => r.cells[0].textContent))"""
 
@@ -63,32 +65,25 @@ class Opened:
 
     async def pictures(self):
         """uint8 [tracks,H,W,3] as they are on the screen."""
-        shown = np.array(await self.page.evaluate(PIXELS), np.uint8)
-        return shown.reshape(len(shown), SIZE, SIZE, 4)[..., :3]
+        shown = [chromium.pixels(text, SIZE, SIZE, 4) for text in await self.page.evaluate(PIXELS)]
+        return np.stack(shown)[..., :3]
 
 
 def browse(file, work, width=1280, scheme="light", ready=READY):
     """Run a coroutine with the opened page; nothing but the file itself was asked for."""
-    path = chromium.find()
-    from playwright.async_api import async_playwright
 
-    async def whole():
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
-            try:
-                context = await browser.new_context(
-                    viewport={"width": width, "height": 900}, color_scheme=scheme
-                )
-                opened = Opened(await context.new_page())
-                await opened.page.goto(file.as_uri())
-                await opened.page.wait_for_selector(ready)
-                found = await work(opened)
-                assert opened.faults[:1] == [file.as_uri()]
-                return found, opened.faults[1:]
-            finally:
-                await browser.close()
+    async def whole(browser):
+        context = await browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        opened = Opened(await context.new_page())
+        await opened.page.goto(file.as_uri())
+        await opened.page.wait_for_selector(ready)
+        result = await work(opened)
+        assert opened.faults[:1] == [file.as_uri()]
+        return result, opened.faults[1:]
 
-    return asyncio.run(whole())
+    return chromium.browse(whole)
 
 
 def test_all_pictures_show_the_same_frame(made, page_file):

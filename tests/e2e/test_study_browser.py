@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.e2e import chromium
+from tests.e2e.chromium import BYTES_TO_TEXT, browse, pixels
 from tests.e2e.raters import WAYS, Rater
 from tests.e2e.study_server import serving
 from tests.unit.study import make
@@ -27,22 +27,6 @@ CLIPS, RATERS = 12, 5
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser") / "study"
     return make.study(folder, methods=4, clips=CLIPS, raters=RATERS)
-
-
-def browse(work):
-    """Run a coroutine that gets a browser."""
-    path = chromium.find()
-    from playwright.async_api import async_playwright
-
-    async def run():
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
-            try:
-                return await work(browser)
-            finally:
-                await browser.close()
-
-    return asyncio.run(run())
 
 
 def test_five_raters(study):
@@ -144,16 +128,24 @@ PIXELS = """async ([source, fps, count, side]) => {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = side;
   const paint = canvas.getContext("2d", { willReadFrequently: true });
+  const text = BYTES_TO_TEXT;
+  let last = -1; // what is presented: a busy browser says "seeked" before
+  const hear = (now, { mediaTime }) => {
+    last = Math.round(mediaTime * fps);
+    video.requestVideoFrameCallback(hear);
+  };
+  video.requestVideoFrameCallback(hear);
   const frames = [];
   for (let t = 0; t < count; t += 1) {
     const done = new Promise((ok) => { video.onseeked = ok; });
     video.currentTime = (t + 0.5) / fps;
     await done;
+    for (let k = 0; last !== t && k < 100; k += 1) await new Promise((ok) => setTimeout(ok, 10));
     paint.drawImage(video, 0, 0);
-    frames.push(Array.from(paint.getImageData(0, 0, side, side).data));
+    frames.push(text(paint.getImageData(0, 0, side, side).data));
   }
   return { frames, length: video.duration, size: [video.videoWidth, video.videoHeight] };
-}"""
+}""".replace("BYTES_TO_TEXT", BYTES_TO_TEXT)
 
 
 @pytest.mark.parametrize("container", ["mp4", "webm"])
@@ -171,7 +163,8 @@ def test_browser_shows_the_predictions(study, container):
 
     shown = browse(work)
     assert shown["size"] == [side, side] and math.isclose(shown["length"], 0.5, abs_tol=0.05)
-    frames = np.array(shown["frames"], np.float64).reshape(6, side, side, 4)[..., :3]
+    frames = np.stack([pixels(text, side, side, 4) for text in shown["frames"]])
+    frames = frames[..., :3].astype(np.float64)
     truth = make.clip(203).repeat(side // 16, 1).repeat(side // 16, 2).astype(np.float64)
     # The middle of each enlarged pixel: at edges players blend the colours of neighbours.
     half = side // 32

@@ -7,6 +7,7 @@
   const KEPT = 8; // decoded clips that stay in memory
   const GAIN = 4; // of the difference view
   const SPEEDS = [0.25, 0.5, 1, 2, 4];
+  const LATE = 500; // milliseconds
   const MINUS = "\u2212";
 
   /** What the scripts beside the page call. */
@@ -54,6 +55,29 @@
     });
   }
 
+  /** A function that waits until frame t is what the video would paint. A busy browser says "seeked"
+      while it still paints the frame before; where it does not say what it presents, as in a tab that
+      is hidden, LATE milliseconds must do. */
+  function presentation(video, rate) {
+    if (!video.requestVideoFrameCallback) return async () => {};
+    let last = -1, heard = () => {};
+    const hear = (now, metadata) => {
+      last = Math.round(metadata.mediaTime * rate);
+      heard();
+      video.requestVideoFrameCallback(hear);
+    };
+    video.requestVideoFrameCallback(hear);
+    return async (t) => {
+      const end = performance.now() + LATE;
+      for (let left = LATE; last !== t && left > 0; left = end - performance.now()) {
+        await new Promise((resolve) => {
+          heard = resolve;
+          setTimeout(resolve, left);
+        });
+      }
+    };
+  }
+
   /** The pictures of one clip: [frame][track] -> ImageData; masks likewise. Fills from frame 0 on. */
   class Clip {
     constructor(data, film) {
@@ -72,6 +96,7 @@
       Object.assign(video, { muted: true, playsInline: true, preload: "auto" });
       try {
         const loaded = event(video, "loadeddata");
+        const presented = presentation(video, data.rate);
         video.src = url;
         await loaded;
         const canvas = document.createElement("canvas");
@@ -82,6 +107,7 @@
           const sought = event(video, "seeked");
           video.currentTime = (t + 0.5) / data.rate;
           await sought;
+          await presented(t);
           pen.drawImage(video, 0, 0);
           this.read(t, pen.getImageData(0, 0, canvas.width, canvas.height));
           arrived(this, t);
