@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vpbench.cli import options
+from vpbench.cli.pages import counted
 from vpbench.cli.show import Progress, print_json
 
 _EPILOG = """\b
@@ -74,15 +75,11 @@ def build(out: Path, root: Path, runs: str | None, force: bool, as_json: bool, d
         )
     else:
         click.echo(
-            f"{_count(built.entries, 'entry', 'entries')} on "
-            f"{_count(built.tasks, 'task', 'tasks')}, {built.size / 1e6:.1f} MB: "
+            f"{counted(built.entries, 'entry', 'entries')} on "
+            f"{counted(built.tasks, 'task')}, {built.size / 1e6:.1f} MB: "
             f"{built.folder / 'index.html'}"
         )
     for path, texts in built.refused.items():
         reasons = "; ".join(text.rstrip(".") for text in texts)
         click.echo(printable(f"not built: {path}: {reasons}."), err=True)
     return 4 if built.refused else 0
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

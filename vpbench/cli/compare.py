@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,14 +214,16 @@ def compare(
 def _report_no_runs(
     methods: tuple[str, ...], ref: TaskRef, preset: str | None, metrics: str | None, paths: Paths
 ) -> None:
-    command = ["vpbench", "run", *(methods or ("METHOD",)), "--dataset", ref.dataset or "puppets"]
-    given = {"--task": ref.task, "--root": ref.root, "--preset": preset, "--metrics": metrics}
-    for option, value in given.items():
-        command += [option, value] if value else []
-    if paths.runs != user_paths().runs:
-        command += ["--runs", str(paths.runs)]
+    given = {
+        "--dataset": ref.dataset or "puppets",
+        "--task": ref.task,
+        "--root": ref.root,
+        "--preset": preset,
+        "--metrics": metrics,
+    }
+    command = _command("run", methods, given, paths)
     what = f"No finished run of {', '.join(methods)}" if methods else "No finished run"
-    click.echo(f"{what} in {paths.runs}. Make them with:\n  {shlex.join(command)}", err=True)
+    click.echo(f"{what} in {paths.runs}. Make them with:\n  {command}", err=True)
 
 
 def _report_unscored(
@@ -231,23 +234,33 @@ def _report_unscored(
     paths: Paths,
 ) -> int:
     """Name the metrics asked for that no row has, and how to score them; the exit code."""
-    from vpbench.harness.results.asked_metrics import without_column
+    from vpbench.harness.results.asked_metrics import OWN_COMMANDS, without_column
 
     missing = without_column(metrics, result.groups)
     if not missing:
         return 0
-    command = ["vpbench", "score", *(methods or ("METHOD",))]
-    own = {"study": "vpbench study", "controllability": "vpbench controllability METHOD"}
-    scored = [name for name in missing if name not in own]
+    scored = [name for name in missing if name not in OWN_COMMANDS]
     given = {"--dataset": ref.dataset, "--task": ref.task, "--metrics": ",".join(scored)}
-    for option, value in given.items():
-        command += [option, value] if value else []
-    if paths.runs != user_paths().runs:
-        command += ["--runs", str(paths.runs)]
-    lines = [shlex.join(command)] if scored else []
-    lines += [own[name] for name in missing if name in own]
+    lines = [_command("score", methods, given, paths)] if scored else []
+    lines += [OWN_COMMANDS[name] for name in missing if name in OWN_COMMANDS]
     click.echo(f"No row has {', '.join(missing)}. Score with:\n  " + "\n  ".join(lines), err=True)
     return 5
+
+
+def _command(
+    verb: str, methods: tuple[str, ...], given: Mapping[str, str | None], paths: Paths
+) -> str:
+    """A command on the same runs.
+
+    Args:
+        given: option -> value; those without one are left out.
+    """
+    words = ["vpbench", verb, *(methods or ("METHOD",))]
+    for option, value in given.items():
+        words += [option, value] if value else []
+    if paths.runs != user_paths().runs:
+        words += ["--runs", str(paths.runs)]
+    return shlex.join(words)
 
 
 def _write_page(

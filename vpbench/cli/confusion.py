@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from vpbench.cli import completion, figure_options, options
+from vpbench.cli import figure_options, options
 from vpbench.cli.opening import parse_methods
 from vpbench.cli.pages import screen_width
 from vpbench.cli.show import print_json
@@ -20,13 +20,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @click.option("--dataset", metavar="D", help="Show only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Show only this task.")
 @click.option("--preset", metavar="P", help="Preset of all named methods.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_json
@@ -20,13 +20,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @options.dataset
 @click.option(
     "--labels",

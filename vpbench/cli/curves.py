@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.figure_options import method_names, target, tell
+from vpbench.cli.figure_options import target, tell
 from vpbench.cli.opening import open_task, task_ref
-from vpbench.cli.pages import grid
 from vpbench.core.options import RunOptions
 from vpbench.core.schema import GroupJson
 
@@ -18,7 +17,7 @@ from vpbench.core.schema import GroupJson
 @click.command(
     epilog="\b\nExample:\n  vpbench figure curves my-method copy-last --metric ssim --format pdf"
 )
-@method_names
+@options.methods
 @options.dataset
 @click.option(
     "--metric",
@@ -66,7 +65,7 @@ def print_curves(groups: Sequence[GroupJson], all_groups: bool) -> None:
         all_groups: also of other horizons than the task's own, and of subsets.
     """
     from vpbench.render.curves import curve_rows
-    from vpbench.render.text import clean, column_title
+    from vpbench.render.text import aligned, clean, column_title
 
     for group in groups:
         task = group["task"]
@@ -78,4 +77,4 @@ def print_curves(groups: Sequence[GroupJson], all_groups: bool) -> None:
             click.echo(
                 f"{clean(str(task['id']))}: {title} of each predicted frame, mean over clips"
             )
-            click.echo("\n".join(f"  {line}" for line in grid(curve_rows(rows, name))) + "\n")
+            click.echo("\n".join(f"  {line}" for line in aligned(curve_rows(rows, name))) + "\n")

@@ -11,7 +11,7 @@ import click
 from vpbench.api.optional import HasPublishedCounts
 from vpbench.cli import completion, options
 from vpbench.cli.groups import OrderedGroup
-from vpbench.cli.pages import beside
+from vpbench.cli.pages import beside, counted
 from vpbench.cli.show import Progress, print_json
 
 if TYPE_CHECKING:
@@ -229,14 +229,10 @@ def verify(
     if published:
         shown += f" (published: {', '.join(f'{n} {s}' for s, n in published.items())})"
     click.echo(
-        f"{dataset}: {shown if counts else 'not usable'}; {_count(len(errors), 'error')}, "
-        f"{_count(len(problems) - len(errors), 'warning')}"
+        f"{dataset}: {shown if counts else 'not usable'}; {counted(len(errors), 'error')}, "
+        f"{counted(len(problems) - len(errors), 'warning')}"
     )
     return 4 if errors else 0
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _problems(opened: Dataset) -> list[Problem]:

@@ -11,7 +11,7 @@ import click
 from vpbench.cli import options
 from vpbench.cli.confusion import confusion
 from vpbench.cli.curves import curves
-from vpbench.cli.figure_options import method_names, target, tell
+from vpbench.cli.figure_options import target, tell
 from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.limits import limits
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
@@ -47,7 +47,7 @@ def figure() -> None:
 def _shared(function: F) -> F:
     """Options of every figure of frames."""
     return options.chain(
-        method_names,
+        options.methods,
         options.dataset,
         click.option(
             "--clips",

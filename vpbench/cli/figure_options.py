@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.show import print_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,17 +54,6 @@ def target(function: F) -> F:
             metavar="N",
             help="Pixels for an inch in print: a higher number makes a smaller figure.",
         ),
-    )(function)
-
-
-def method_names(function: F) -> F:
-    """The names of the methods."""
-    return click.argument(
-        "methods",
-        nargs=-1,
-        required=True,
-        metavar="METHOD...",
-        shell_complete=completion.names("method"),
     )(function)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from vpbench.cli import completion, options
 from vpbench.cli.opening import parse_methods
-from vpbench.cli.pages import beside, grid, heading
+from vpbench.cli.pages import beside, heading, plain_text
 from vpbench.cli.run_page import print_run
 from vpbench.cli.show import print_json
 from vpbench.core.names import MethodRef, parse_name
@@ -39,17 +38,7 @@ _LEFT = 10
 
 _ELSEWHERE = (
     *("name", "kind", "source", "summary", "capabilities", "uses", "presets", "default_preset"),
-    *(
-        "effort",
-        "costs",
-        "stages",
-        "slots",
-        "weights",
-        "checkpoints",
-        "params",
-        "notes",
-        "citation",
-    ),
+    *("effort", "costs", "stages", "slots", "weights", "checkpoints", "params", "notes"),
     *("citation", "licence", "factory", "registry", "overrides", "version", "api", "trials"),
     *("later", "expected_failures"),
 )
@@ -138,7 +127,7 @@ def _print_page(entry: Entry, method: ResolvedMethod | None, record: Mapping[str
         _line("needs", needs(record["capabilities"]))
     for key, value in record.items():
         if key not in _ELSEWHERE and value not in ("", None, (), {}, []):
-            _line(key, _plain(value))
+            _line(key, plain_text(value))
     _line("licence", record.get("licence"))
     cited = [part.strip() for part in str(record.get("citation") or "").split("; ")]
     _line("cite", [*cited, f"BibTeX: vpbench info {entry.name} --bibtex"] if cited[0] else "")
@@ -155,14 +144,16 @@ def _print_method(method: ResolvedMethod) -> None:
         _line("parts", ", ".join(f"{slot} {p.spec.name}" for slot, p in method.slots.items()))
     costs = preset_costs(spec)
     if costs:
+        from vpbench.render.text import aligned
+
         head = ("preset", "taken at", "steps", "2 CPU cores", "one H100")
-        _line("presets", grid([head, *((c[0], _taken(spec, c[0]), *c[1:]) for c in costs)]))
+        _line("presets", aligned([head, *((c[0], _taken(spec, c[0]), *c[1:]) for c in costs)]))
         _line("", "trained from nothing; what is bundled is not trained again")
     _line("stages", " -> ".join(_stages(method)))
     _line("weights", _weights(method))
     _line("bundled", _bundled(method))
     shown = {k: v for k, v in method.params.items()}
-    _line("set to", ", ".join(f"{k}={_plain(v)}" for k, v in shown.items()))
+    _line("set to", ", ".join(f"{k}={plain_text(v)}" for k, v in shown.items()))
     _line("notes", method.notes)
 
 
@@ -232,13 +223,6 @@ def _line(name: str, texts: str | Iterable[str] | None) -> None:
     lines = [texts] if isinstance(texts, str) else list(texts or ())
     if any(lines):
         beside(name, lines, _LEFT)
-
-
-def _plain(value: Any) -> str:
-    from vpbench.core.hashing import plain
-
-    shown = plain(value)
-    return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
 
 
 def _find(what: str, plugins: Registry) -> Entry:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.figure_options import method_names, target, tell
+from vpbench.cli.figure_options import target, tell
 from vpbench.cli.opening import open_task, task_ref
 from vpbench.core.options import RunOptions
 
@@ -15,7 +15,7 @@ from vpbench.core.options import RunOptions
 @click.command(
     epilog="\b\nExample:\n  vpbench figure limits my-method 'my-method[label=off]' other-method"
 )
-@method_names
+@options.methods
 @options.dataset
 @click.option(
     "--metric", default="fvd", metavar="M", show_default=True, help="Which scores to show."

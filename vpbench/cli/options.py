@@ -64,6 +64,26 @@ def dataset(function: F) -> F:
     )(function)
 
 
+def methods(function: F) -> F:
+    """METHOD..., the names of methods."""
+    return _named("methods", "METHOD...")(function)
+
+
+def methods_or_runs(function: F) -> F:
+    """METHOD|RUN..., names of methods or run folders, as `what`."""
+    return _named("what", "METHOD|RUN...")(function)
+
+
+def _named(name: str, metavar: str) -> Callable[[F], F]:
+    return click.argument(
+        name,
+        nargs=-1,
+        required=True,
+        metavar=metavar,
+        shell_complete=completion.names("method"),
+    )
+
+
 def preset(function: F) -> F:
     """--preset."""
     return click.option("--preset", metavar="P", help="Preset of all named methods.")(function)

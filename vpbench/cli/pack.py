@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.show import print_json
 
 _PACK_EPILOG = """\b
@@ -18,13 +18,7 @@ Examples:
 
 
 @click.command(epilog=_PACK_EPILOG)
-@click.argument(
-    "what",
-    nargs=-1,
-    required=True,
-    metavar="METHOD|RUN...",
-    shell_complete=completion.names("method"),
-)
+@options.methods_or_runs
 @click.option("--task", "task_name", default="", metavar="T", help="Only runs of this task.")
 @click.option(
     "--out",

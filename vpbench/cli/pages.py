@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import click
 
 _NO_TERMINAL = 160
+"""Characters in a line where there is no terminal and COLUMNS says nothing."""
+
 _WIDEST = 80
 """Longer lines are hard to read, even where there is room."""
 
@@ -20,8 +23,8 @@ def page_width() -> int:
 
 
 def screen_width() -> int:
-    """Characters in a line of a table: those of the terminal, many where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL
+    """Characters in a line of a table."""
+    return shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
 
 
 def styles() -> bool:
@@ -61,16 +64,17 @@ def beside(
         click.echo(f"{lead}{left}  {text}".rstrip())
 
 
-def grid(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns, the first at the left, the others at the right."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(
-            text.ljust(w) if k == 0 else text.rjust(w)
-            for k, (text, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 entry", "2 entries"; without `many`, an s is added."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def plain_text(value: object) -> str:
+    """A value of a parameter or a record as one line."""
+    from vpbench.core.hashing import plain
+
+    shown = plain(value)
+    return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
 
 
 def _styled(text: str, style: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
 from vpbench.cli.run import execute
 from vpbench.cli.show import Progress, print_json
@@ -33,13 +33,7 @@ _CLIPS_ONLY = {
 
 
 @click.command(epilog=_EPILOG)
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @click.option(
     "--image",
     metavar="FILE",

@@ -9,7 +9,6 @@ import click
 
 from vpbench.cli import completion, options
 from vpbench.cli.opening import open_task, prepare_dataset, task_ref
-from vpbench.cli.pages import grid
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_json
 from vpbench.core.options import RunOptions
@@ -137,8 +136,10 @@ def _print(record: dict[str, Any]) -> None:
 
 
 def _table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    from vpbench.render.text import aligned
+
     click.echo(f"\n{title}")
-    click.echo("\n".join(f"  {line}" for line in grid([header, *rows])))
+    click.echo("\n".join(f"  {line}" for line in aligned([header, *rows])))
 
 
 def _number(value: float | None, digits: int = 2) -> str:

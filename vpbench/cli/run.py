@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.hints import next_command
 from vpbench.cli.opening import Opened, open_task, run_options, task_ref
 from vpbench.cli.progress import Progress
@@ -182,13 +182,7 @@ def _exit_code(results: Sequence[Any], plan: Any, insist: bool) -> int:
 
 
 @click.command(epilog=_RUN_EPILOG)
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @options.task
 @options.effort
 @options.metrics
@@ -219,13 +213,7 @@ def run(methods: tuple[str, ...], no_references: bool, debug: bool, **fields: An
 @click.command(
     epilog="\b\nExample:\n  vpbench fit my-method --dataset folder:clips --fit-seeds 0-2"
 )
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @options.task
 @options.effort
 @options.yes
@@ -237,13 +225,7 @@ def fit(methods: tuple[str, ...], debug: bool, **fields: Any) -> int:
 
 
 @click.command(epilog="\b\nExample:\n  vpbench plan my-method --dataset folder:clips")
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @options.task
 @options.effort
 @click.option("--no-references", is_flag=True, help="Omit the reference rows.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Iterable, Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import printable
-from vpbench.cli.pages import beside, heading
+from vpbench.cli.pages import beside, counted, heading, plain_text
 from vpbench.core.paths import user_paths
 
 _LEFT = 9
@@ -40,15 +39,15 @@ def _lines(
     task, given, samples = inputs["task"], inputs["conditioning_frames"], inputs["samples"]
     limit = f" (--limit {task['limit']}: not comparable)" if task.get("limit") else ""
     clips = f"{task['n']} clips of {task['split']}{limit}, {task['size']} px"
-    yield "task", [f"{clips}; {_count(given, 'given frame')}, {task['horizon']} predicted"]
+    yield "task", [f"{clips}; {counted(given, 'given frame')}, {task['horizon']} predicted"]
     if inputs["dataset"] != task["id"]:
         yield "dataset", [inputs["dataset"]]
     yield "scores", _scores(record["scores"])
     trained = inputs.get("fit_seed")
     seeds = f"prediction seed {inputs['seed']}"
     seeds += "" if trained is None else f", training seed {trained}"
-    yield "seeds", [f"{seeds}; {_count(samples, 'sample')} a clip"]
-    yield "set to", [", ".join(f"{k}={_plain(v)}" for k, v in inputs["spec"]["params"].items())]
+    yield "seeds", [f"{seeds}; {counted(samples, 'sample')} a clip"]
+    yield "set to", [", ".join(f"{k}={plain_text(v)}" for k, v in inputs["spec"]["params"].items())]
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["created"]))
     yield "made", [f"{made} by vpbench {record['vpbench']}, device {record['device']}"]
     yield "now", [_now(path, record["doubt"], inputs)]
@@ -58,10 +57,6 @@ def _lines(
     yield "run id", [record["key"]]
     quoted = shlex.quote(str(path))
     yield "more", [f"vpbench report {quoted}", f"vpbench info {quoted} --json"]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _now(path: Path, doubt: str, inputs: Mapping[str, Any]) -> str:
@@ -100,7 +95,3 @@ def _shortened(text: str) -> str:
     if not colon or len(listed) <= _MODULES:
         return text
     return f"{lead}: {', '.join(listed[:_MODULES])} and {len(listed) - _MODULES} more"
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

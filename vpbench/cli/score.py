@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.opening import local_dataset, parse_methods
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_json
@@ -19,13 +19,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument(
-    "what",
-    nargs=-1,
-    required=True,
-    metavar="METHOD|RUN...",
-    shell_complete=completion.names("method"),
-)
+@options.methods_or_runs
 @click.option("--dataset", metavar="D", help="Only runs on this dataset.")
 @click.option("--task", "task_name", metavar="T", help="Only runs of this task.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vpbench.cli import completion, options
+from vpbench.cli import options
 from vpbench.cli.groups import OrderedGroup
 from vpbench.cli.pages import heading, screen_width
 from vpbench.cli.show import Progress, print_json
@@ -41,13 +41,7 @@ Examples:
 
 
 @study.command(epilog=_EXPORT_EPILOG)
-@click.argument(
-    "methods",
-    nargs=-1,
-    required=True,
-    metavar="METHOD...",
-    shell_complete=completion.names("method"),
-)
+@options.methods
 @click.option(
     "--dataset", default="puppets", show_default=True, metavar="D", help="Dataset of the runs."
 )

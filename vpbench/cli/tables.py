@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from vpbench.cli.pages import styles
+from vpbench.cli.pages import screen_width, styles
 from vpbench.core.schema import CompareJson, GroupJson
 
 if TYPE_CHECKING:
     from vpbench.render.model import TableModel, View
     from vpbench.render.notes import Note
     from vpbench.render.terminal import Spans
-
-_NO_TERMINAL = 160
-"""Characters in a line where there is no terminal and COLUMNS says nothing."""
-
-
-def columns() -> int:
-    """Characters in a line of standard output."""
-    return shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
 
 
 def print_comparison(
@@ -88,7 +79,7 @@ def _print_table(model: TableModel, notes: str, pointers: Sequence[str]) -> None
     if notes == "none":
         model = replace(model, legend=())
     styled = styles()
-    for line in draw_table(model, columns(), styled=styled, pointers=pointers):
+    for line in draw_table(model, screen_width(), styled=styled, pointers=pointers):
         click.echo(_styled(line) if styled else "".join(span.text for span in line).rstrip())
     click.echo()
 
@@ -115,7 +106,7 @@ def _print_notes(notes: Sequence[Note], which: str) -> None:
     if which in ("short", "none"):
         return
     shown = [n for n in notes if which in ("all", n.method, n.label)]
-    wide = max(20, columns() - 4)
+    wide = max(20, screen_width() - 4)
     above = None
     for note in shown:
         if note.label != above:

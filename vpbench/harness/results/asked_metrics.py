@@ -10,8 +10,11 @@ from vpbench.core.registry import Registry
 from vpbench.core.schema import GroupJson
 from vpbench.harness.results.finished_runs import FinishedRun
 
-_BESIDE_RUNS = frozenset({"study", "controllability"})
-"""Columns that no metric of the registry fills."""
+OWN_COMMANDS = {
+    "study": "vpbench study",
+    "controllability": "vpbench controllability METHOD",
+}
+"""Columns that no metric of the registry fills -> the command that does."""
 
 
 def check_metrics(
@@ -27,11 +30,11 @@ def check_metrics(
     stored = {metric for run in runs for metric, _ in run.scores}
     for name in names:
         base, _, recipe = name.partition("@")
-        if name in stored or name in _BESIDE_RUNS:
+        if name in stored or name in OWN_COMMANDS:
             continue
         installed = registry.names("metric")
         if base not in installed:
-            known = {*installed, *stored, *_BESIDE_RUNS}
+            known = {*installed, *stored, *OWN_COMMANDS}
             raise UnknownName("metric", name, known, hint="See all with: vpbench list metrics")
         spec = registry.find("metric", base).spec
         if recipe and isinstance(spec, MetricSpec) and recipe not in spec.recipes:
