@@ -201,32 +201,36 @@ def train(commands: Sequence[list[str]], only_show: bool) -> None:
 def measured(args: argparse.Namespace, budget: Budget, report: Report) -> dict[str, Any]:
     """Figures of each variant and seed; the contact sheet of the first seed is written."""
     ablation = Ablation(budget, args.out, report)
-    found: dict[str, dict[int, Figures]] = {variant: {} for variant in args.variants}
+    rows: dict[str, dict[int, Figures]] = {variant: {} for variant in args.variants}
     for seed in args.fit_seeds:
         variants = {name: ablation.trained(name, seed) for name in args.variants}
         for name, one in variants.items():
-            found[name][seed] = ablation.figures(one)
+            rows[name][seed] = ablation.figures(one)
         if seed == args.fit_seeds[0]:
             picture = paint(ablation.sheet(variants, seed))
             Image.fromarray(np.asarray(picture)).save(args.out / "ablation.png")
-    return found
+    return rows
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
+def ablation_parser(
+    description: str | None, variants: Iterable[str], default: Iterable[str]
+) -> argparse.ArgumentParser:
+    """A command line with what every ablation is asked for.
+
+    Args:
+        variants: all that can be asked for.
+        default: what is trained where none are named.
+    """
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="cpu", help="of 'ours'; default cpu")
-    parser.add_argument("--steps", type=int, default=1200, help="of each first stage")
-    parser.add_argument("--fit-seeds", type=int, nargs="+", default=[0], help="default 0")
     parser.add_argument(
         "--variants",
         nargs="+",
-        choices=list(VARIANTS),
+        choices=list(variants),
         metavar="VARIANT",
-        default=list(PARTS),
-        help="some of: " + ", ".join(VARIANTS),
+        default=list(default),
+        help="some of: " + ", ".join(variants),
     )
     parser.add_argument(
         "--set",
@@ -235,8 +239,17 @@ def arguments() -> argparse.Namespace:
         default="",
         help="further parameters of all variants, such as smaller networks",
     )
-    parser.add_argument("--out", type=Path, default=Path("ablation"))
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    return parser
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = ablation_parser(__doc__, VARIANTS, PARTS)
+    parser.add_argument("--preset", default="cpu", help="of 'ours'; default cpu")
+    parser.add_argument("--steps", type=int, default=1200, help="of each first stage")
+    parser.add_argument("--fit-seeds", type=int, nargs="+", default=[0], help="default 0")
+    parser.add_argument("--out", type=Path, default=Path("ablation"))
     args = parser.parse_args()
     if args.steps < 1:
         parser.error("--steps must be at least 1")

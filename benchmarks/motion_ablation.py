@@ -13,15 +13,14 @@ Figures are of validation clips; no test clip is looked at:
     python benchmarks/motion_ablation.py --variants full residual --no-fvd
     python benchmarks/motion_ablation.py --dry-run
 
-What is trained or measured already is not made again. OUT holds `runs` with the trained stages,
-`parents` with the stages that all share, `figures.json` and `motion_ablation.md`.
+What is trained already is not trained again. OUT holds `runs` with the trained stages,
+`parents` with the stages that all share, and `motion_ablation.md`.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,12 +29,11 @@ from typing import Any
 import numpy as np
 import torch
 from keypoint_motion import Judge, Paths
-from keypoints_ablation import train
+from keypoints_ablation import ablation_parser, train
 from keypoints_setup import Setup, open_setup, progress_lines
 from seed_tables import Figures, difference_table, seed_table
 
 import vpbench
-from vpbench.core.files import write_json
 from vpbench.core.options import RunOptions
 from vpbench.core.progress import Report
 from vpbench.harness.prediction.loaded import LoadedMethod, load_trained
@@ -162,54 +160,29 @@ class Measurement:
 
 
 def measured(args: argparse.Namespace, measurement: Measurement) -> dict[str, dict[int, Figures]]:
-    """Figures of each variant and seed; OUT/figures.json keeps them."""
-    store: Path = args.out / "figures.json"
-    known: dict[str, Any] = json.loads(store.read_text()) if store.is_file() else {}
-    found: dict[str, dict[int, Figures]] = {variant: {} for variant in args.variants}
+    """Figures of each variant and seed."""
+    rows: dict[str, dict[int, Figures]] = {variant: {} for variant in args.variants}
     for seed in args.fit_seeds:
         for variant in args.variants:
-            key = f"{measurement.budget.method(variant)} {args.preset} {seed}"
-            row: dict[str, float | None] = known.get(key, {})
-            if not row or (args.fvd and "fvd" not in row):
-                loaded = measurement.load(variant, seed)
-                row = {**measurement.paths(loaded)}
-                row |= measurement.rendered(loaded) if args.fvd else {}
-                known[key] = row
-                write_json(store, known)
-            found[variant][seed] = row
-    return found
+            loaded = measurement.load(variant, seed)
+            row: Figures = {**measurement.paths(loaded)}
+            row |= measurement.rendered(loaded) if args.fvd else {}
+            rows[variant][seed] = row
+    return rows
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ablation_parser(__doc__, VARIANTS, VARIANTS)
     parser.add_argument("--preset", default="gpu", help="of 'ours', whose first stage is bundled")
     parser.add_argument("--steps", type=int, default=4000, help="of each training")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--fit-seeds", type=int, nargs="+", default=[0, 1, 2], help="default 0 1 2")
-    parser.add_argument(
-        "--variants",
-        nargs="+",
-        choices=list(VARIANTS),
-        metavar="VARIANT",
-        default=list(VARIANTS),
-        help="some of: " + ", ".join(VARIANTS),
-    )
-    parser.add_argument(
-        "--set",
-        dest="more",
-        metavar="a=1,b=2",
-        default="",
-        help="further parameters of all variants, such as motion_hidden=128",
-    )
     parser.add_argument("--out", type=Path, default=Path("motion-ablation"))
     parser.add_argument(
         "--no-fvd", dest="fvd", action="store_false", help="without the minutes that FVD takes"
     )
     parser.add_argument("--train-only", action="store_true")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
     args = parser.parse_args()
     if min(args.steps, args.batch) < 1:
         parser.error("--steps and --batch must be at least 1")

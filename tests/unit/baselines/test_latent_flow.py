@@ -17,8 +17,8 @@ from tests.unit.baselines.latent_flow_toys import (
     given,
     lines,
 )
+from tests.unit.baselines.stopping import Stopping
 from vpbench.api import Conditioning, Corrupt, MethodFailed, TaskInfo, UsageError
-from vpbench.harness.training.context import StageContext
 from vpbench_baselines.common.windows import Windows
 from vpbench_baselines.latent_flow.method import LatentFlow
 from vpbench_baselines.latent_flow.spec import PARAMS, PRESETS, SPEC, STAGES
@@ -93,18 +93,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, st
 
     one, same, other = stored("a", 1), stored("b", 1), stored("c", 2)
     assert one == same and one != other
-
-
-class Stopping(StageContext):
-    """Asks to stop after some steps."""
-
-    def __init__(self, stop_at, **fields):
-        super().__init__(**{k: v for k, v in fields.items() if not k.startswith("_")})
-        self.stop_at = stop_at
-
-    @property
-    def should_stop(self):
-        return self._step >= self.stop_at
 
 
 @pytest.mark.parametrize("stage", ["codec", "flow"])

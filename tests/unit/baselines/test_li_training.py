@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.unit.baselines.li_toys import HORIZON, SIZE, SMOKE, TASK, Clips, context, fitted, lines
+from tests.unit.baselines.stopping import Stopping
 from vpbench.api import (
     Clip,
     MethodFailed,
 )
-from vpbench.harness.training.context import StageContext
 from vpbench.kit import generator as seeded_generator
 from vpbench_baselines.common.batches import ResidentClips
 from vpbench_baselines.li import flows, training, validation
@@ -124,18 +124,6 @@ def test_without_validation_clips_the_row_says_so(tmp_path, stage):
 def test_nan_stops_with_a_sentence_that_names_step_and_figure(tmp_path, stage, rate):
     with pytest.raises(MethodFailed, match=rf"li:{stage} stopped at step \d+ of 12: .*= (nan|inf)"):
         fitted(tmp_path, stage, **{rate: 1e30})
-
-
-class Stopping(StageContext):
-    """Asks to stop after some steps."""
-
-    def __init__(self, stop_at, **fields):
-        super().__init__(**{k: v for k, v in fields.items() if not k.startswith("_")})
-        self.stop_at = stop_at
-
-    @property
-    def should_stop(self):
-        return self._step >= self.stop_at
 
 
 @pytest.mark.parametrize("stage", ["flow", "refiner"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.baselines.stopping import Stopping
 from tests.unit.baselines.wichers_toys import (
     GIVEN,
     HORIZON,
@@ -14,7 +15,6 @@ from tests.unit.baselines.wichers_toys import (
     SMOKE,
     TASK,
     Clips,
-    Stopping,
     context,
 )
 from vpbench.api import (

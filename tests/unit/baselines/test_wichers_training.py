@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.baselines.stopping import Stopping
 from tests.unit.baselines.wichers_toys import (
     GIVEN,
     HORIZON,
     SMOKE,
     TASK,
     Clips,
-    Stopping,
     context,
     fitted,
 )

@@ -70,15 +70,3 @@ def given(n=GIVEN, batch=2):
 
 
 SEEDS = np.array([[1, 2], [3, 4]], np.int64)
-
-
-class Stopping(StageContext):
-    """Asks to stop after some steps."""
-
-    def __init__(self, stop_at, **fields):
-        super().__init__(**{k: v for k, v in fields.items() if not k.startswith("_")})
-        self.stop_at = stop_at
-
-    @property
-    def should_stop(self):
-        return self._step >= self.stop_at
