@@ -107,7 +107,7 @@ class TranslatorNetwork(nn.Module):
         self.skips = skips
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """[B,3,H,W] in [-1,1] -> appearance [B,4 width,H/4,W/4], last of the maps passed back."""
+        """[B,3,H,W] in [-1,1] -> appearance [B,4 width,H/4,W/4], last of the maps returned."""
         maps: list[Tensor] = self.encoder(image)
         return maps if self.skips else maps[-1:]
 

@@ -75,7 +75,7 @@ def augment(
     """Change one clip and what is known of it, all frames alike.
 
     Args:
-        frames: uint8 [T,H,W,3]; not changed in place, but passed back itself when nothing happens.
+        frames: uint8 [T,H,W,3]; not changed in place, but returned itself when nothing happens.
         points: sets of points float32 [T,J,3] in [-1,1] (joints, keypoints), or None.
         spec: what may happen.
         seed: all that decides what does happen; any integer.

@@ -43,7 +43,7 @@ class FeatureQueue:
     Attributes:
         make: makes the extractor; called at most once.
         cache: where features are looked for and stored.
-        keep: what of a feature is kept in memory and passed out; the cache has all of it.
+        keep: what of a feature is kept in memory and returned; the cache has all of it.
     """
 
     make: Callable[[], FeatureExtractor]
@@ -195,7 +195,7 @@ def features(
 
     Raises:
         UsageError: an id comes twice.
-        BadData: a clip is no video, or has no finite feature; names it.
+        BadData: a clip is not a video, or has no finite feature; names it.
     """
     queue = FeatureQueue(extractor_factory, cache)
     keys: dict[str, str] = {}

@@ -99,7 +99,7 @@ class _Side:
 
     @classmethod
     def of(cls, rows: RowSet) -> _Side:
-        """Of rows that nobody else needs: they are centred where they are."""
+        """Of rows that are needed nowhere else: they are centred in place."""
         mean, centred = centre(rows.rows, out=rows.rows)
         squares = (centred * centred).sum(axis=1)
         basis, factor = None, centred

@@ -1,4 +1,4 @@
-"""Flow of training clips: asked of the teacher once, kept in the cache, passed out in batches."""
+"""Flow of training clips: asked of the teacher once, kept in the cache, returned in batches."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ def alike(root: Path, contents: Contents, reading: Reading, report: OnProgress) 
         return []
     clips = [*train, *test]
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        found: list[duplicates.Views | None] = []
+        all_views: list[duplicates.Views | None] = []
         for views in pool.map(lambda clip: _views(root, contents, reading, clip), clips):
-            found.append(views)
-            report(len(found), len(clips))
-    looks = {clip.id: own for clip, own in zip(clips, found, strict=True) if own is not None}
+            all_views.append(views)
+            report(len(all_views), len(clips))
+    looks = {clip.id: own for clip, own in zip(clips, all_views, strict=True) if own is not None}
     pairs = duplicates.near_duplicates(_of(train, looks), _of(test, looks))
     content = {clip.id: clip.sha256 for clip in clips}
     return duplicates.problems([p for p in pairs if content[p.test] != content[p.train]])

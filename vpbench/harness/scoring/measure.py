@@ -138,7 +138,7 @@ def open_side(text: str, paths: Paths, *, fresh: bool = False) -> Side:
 
 
 def array_side(name: str, dataset: ArrayClips) -> Side:
-    """Clips that a program has passed over."""
+    """Clips that a program gives as arrays."""
     return Side(name, dataset, {clip.id: clip for clip in dataset.clips("test")})
 
 

@@ -175,7 +175,7 @@ def _locked(folder: StageDir) -> RunLock:
 
 def _code(cache: Path) -> dict[str, str]:
     """Module -> digest of the code that trains."""
-    digests, found = digest_cache(cache), {name: module_file(name) for name in _CODE}
-    table = {name: digests.of(path) for name, path in found.items() if path is not None}
+    digests, files = digest_cache(cache), {name: module_file(name) for name in _CODE}
+    table = {name: digests.of(path) for name, path in files.items() if path is not None}
     digests.save()
     return table

@@ -82,7 +82,7 @@ def train_streams(
     earliest of equals.
 
     Args:
-        report: told of every clip whose flow is computed, and of every step.
+        report: called after each clip whose flow is computed, and after each step.
         pretrained: weights of the backbone that both streams begin with; None for random ones.
         ctx: stores the state of the training and gives it back; None stores nothing.
 
