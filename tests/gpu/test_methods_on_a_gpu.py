@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from vpbench.api import TaskInfo
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions
 from vpbench.core.plan import make_plan
 from vpbench.core.registry import build
+from vpbench.core.rundir import StageDir
 from vpbench.harness.prediction.loaded import load_method
 from vpbench.metrics.i3d.extract import full_precision
 from vpbench.testing.clips import sample_task_data
@@ -28,6 +30,8 @@ STEPS = 3
 class Setting:
     task_data: object
     run: object
+    trainer: object
+    first: dict
 
     def predict(self, device, bf16=False):
         """uint8 [4,1,16,64,64,3] with the stages that were fitted on the GPU."""
@@ -50,12 +54,14 @@ def setting(request, cuda, tmp_path_factory):
     trainer = Trainer(
         task_data, build(), lambda _, call, *rest: call(*rest), work / "cache", device=cuda
     )
+    first = {}
     for k, stage in enumerate(run.stages):
         if stage.needed:
             fitted = trainer.fit(stage, run.stages[:k], limit=STEPS)
             assert all(np.isfinite(list(figures.values())).all() for figures in fitted.logs)
             trainer.seal(stage)
-    return Setting(task_data, run)
+            first[stage.node.key] = fitted.logs
+    return Setting(task_data, run, trainer, first)
 
 
 def test_predictions_are_those_of_the_processor(setting, cuda):
@@ -69,6 +75,27 @@ def test_bfloat16_is_close_to_float32(setting, cuda):
     full, half = setting.predict(cuda), setting.predict(cuda, bf16=True)
     apart = np.abs(full.astype(int) - half).mean()
     assert apart < 6.0, f"{apart:.3f} grey levels on average"
+
+
+def test_the_same_training_twice(setting, tmp_path):
+    """Sums of gradients vary in their order: losses and weights agree to one in a thousand."""
+    assert any(setting.first.values())
+    for k, stage in enumerate(setting.run.stages):
+        again = StageDir(tmp_path / stage.node.key)
+        if not setting.first.get(stage.node.key):
+            continue
+        fitted = setting.trainer.fit(stage, setting.run.stages[:k], limit=STEPS, folder=again)
+        for before, after in zip(setting.first[stage.node.key], fitted.logs, strict=True):
+            assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
+        files = sorted(stage.folder.path.rglob("tensors.safetensors"))
+        files = [path for path in files if "resume" not in path.parts]
+        assert files
+        for path in files:
+            here = load_file(path)
+            there = load_file(again.path / path.relative_to(stage.folder.path))
+            length = sum(value.double().square().sum() for value in here.values()) ** 0.5
+            apart = sum((there[k].double() - v.double()).square().sum() for k, v in here.items())
+            assert apart**0.5 <= 1e-3 * length, f"{stage.node.label} {apart**0.5 / length:.2e}"
 
 
 def detector(cuda):

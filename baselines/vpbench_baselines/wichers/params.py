@@ -158,7 +158,7 @@ PRESETS: dict[str, Mapping[str, Value]] = {
         "unit_norm": True,
         "centred": True,
         "counted": 8,
-        "steps": 8000,
+        "steps": 5000,
         "batch": 16,
         "rate": 1e-3,
         "decay": 0.5,

@@ -70,7 +70,7 @@ SPEC = MethodSpec(
     effort={
         "paper": Effort(1_120_000),
         "cpu": Effort(6_120, cpu_hours=0.38),
-        "gpu": Effort(8_600),
+        "gpu": Effort(5_600),
         "smoke": Effort(24, cpu_hours=0.003),
     },
     params=PARAMS,
