@@ -83,6 +83,16 @@ def test_seeds_fit_seeds_and_samples(eight_clips, tmp_path):
     assert (row["seeds"], row["fit_seeds"], row["samples"]) == ([0, 1], [0, 1, 2], 2)
     values = [r["scores"]["ssim"]["value"] for r in done.json()["runs"]]
     assert row["scores"]["ssim"]["value"] == pytest.approx(np.mean(values))
+    words = ("plan", "tiny", "--dataset", folder(clips), "--samples", 2, "--no-references")
+    planned = [
+        line.split()
+        for line in vpbench(*words, "--fit-seeds", "0-2", cwd=tmp_path, env=env).out.split("\n")
+    ]
+    assert ["method", "seed", "fit", "seed", "status", "stages", "shards"] in planned
+    assert [line[:4] for line in planned if line[:1] == ["tiny"]] == [
+        ["tiny", "0", str(fit), "finished"] for fit in range(3)
+    ]
+    assert "fit seed" not in vpbench(*words, cwd=tmp_path, env=env).out
     table = np.zeros((3, 2, 8))
     for folder_ in tmp_path.glob("runs/*/tiny/*"):
         inputs = json.loads((folder_ / "run.json").read_text())["inputs"]

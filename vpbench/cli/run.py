@@ -335,7 +335,8 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
         f"{fields['horizon']} predicted frames{stride}"
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("method", "seed", "status", "stages", "shards"):
+    fits = any(row["fit_seed"] for row in rows)  # else all have the first, which needs no column
+    for name in ("method", "seed", *(["fit seed"] * fits), "status", "stages", "shards"):
         table.add_column(name)
     for row in rows:
         stages = ", ".join(f"{s['stage']} {s['origin']}" for s in row["stages"]) or "-"
@@ -344,6 +345,7 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
         table.add_row(
             Text(row["method"]),
             str(row["seed"]),
+            *(["-" if row["fit_seed"] is None else str(row["fit_seed"])] * fits),
             Text(status, style=colour),
             Text(stages),
             f"{row['shards_done']}/{row['shards']}",

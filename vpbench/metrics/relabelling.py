@@ -169,7 +169,8 @@ def distance_p(
         distance: of two arrays [n,d] and [m,d] and the clusters of their rows; larger is further.
         x, y: features, one row a clip; the order of rows decides which relabellings are drawn.
         clusters: of the rows of x and of y.
-        permutations: how many relabellings are drawn, by a fixed seed.
+        permutations: how many relabellings are drawn, by a fixed seed; where all clusters swap in
+            no more ways than that, all are made instead.
 
     Returns:
         (1 + relabellings that reach the observed distance) / (1 + relabellings), where those
@@ -184,7 +185,7 @@ def distance_p(
     names = [*clusters[0], *clusters[1]]
     number = {name: k for k, name in enumerate(dict.fromkeys(names))}
     codes = np.array([number[name] for name in names], dtype=np.intp)
-    block, labels = _labels(codes[: len(x)], codes[len(x) :], permutations)
+    block, labels = _labels(codes[: len(x)], codes[len(x) :], permutations, every=True)
     if min(labels[0].sum(), (1 - labels[0]).sum()) < 2:
         return None
     rows, named = np.concatenate([x, y]), np.array(names, dtype=object)
@@ -201,11 +202,12 @@ def distance_p(
 
 
 def _labels(
-    codes_x: Codes, codes_y: Codes, permutations: int
+    codes_x: Codes, codes_y: Codes, permutations: int, every: bool = False
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int8]]:
-    """Block of each row, and relabellings [1 + permutations, blocks]: 1 = the first set.
+    """Block of each row, and relabellings [at most 1 + permutations, blocks]: 1 = the first set.
 
-    A block is the rows of one cluster in one set. The first relabelling is that of the data.
+    A block is the rows of one cluster in one set. The first relabelling is that of the data. With
+    `every`, where all clusters swap in no more ways than `permutations` + 1, each is there once.
     """
     one, to_one = np.unique(codes_x, return_inverse=True)
     two, to_two = np.unique(codes_y, return_inverse=True)
@@ -215,7 +217,13 @@ def _labels(
     alone = np.concatenate([~np.isin(one, two), ~np.isin(two, one)])
     labels[1:, alone] = random.permuted(labels[1:, alone], axis=1)
     both, in_one, in_two = np.intersect1d(one, two, return_indices=True)
-    if len(both):
+    free = len(both) - 1  # to exchange everything changes nothing, so one cluster may stay
+    if every and not alone.any() and free < 63 and 2**free <= permutations + 1:
+        swapped = np.arange(2**free)[:, None] >> np.arange(-1, free).clip(0) & 1
+        swapped[:, 0] = 0
+        labels = labels[: len(swapped)]
+        labels[:, in_one], labels[:, len(one) + in_two] = 1 - swapped, swapped
+    elif len(both):
         stay = random.integers(0, 2, size=(permutations, len(both)), dtype=np.int8)
         labels[1:, in_one], labels[1:, len(one) + in_two] = stay, 1 - stay
     return np.concatenate([to_one, to_two + len(one)]), labels
