@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-NAMES = ("main_table", "fvd_against_minutes", "released_bounds")
+NAMES = ("main_table", "fit_table", "fvd_against_minutes", "released_bounds")
 
 
 @pytest.fixture
@@ -58,6 +58,31 @@ def test_a_line_of_the_main_table(script, made, line):
     module = script("main_table")
     assert module.row("mine", made, 16) == line
     assert line.count("|") == module.HEAD.count("|")
+
+
+def test_lines_of_several_training_runs(script):
+    module = script("fit_table")
+    fvd = {"value": 733.0, "se": 86.0, "corrected": 460.2, "corrected_se": 86.0}
+    rows = [
+        {"method": "a", "scores": {"fvd": fvd, "psnr": score(20.29, 0.21)}},
+        {
+            "method": "b",
+            "scores": {"fvd": {**fvd, "corrected": 425.0}, "action": score(0.67, 0.04)},
+        },
+        {"method": "c", "scores": {}},
+    ]
+    pair = {"metric": "fvd", "method": "b", "difference": -35.2, "ci95": [-108.9, 38.4]}
+    group = {"rows": rows, "versus": {"method": "a", "pairs": [{**pair, "metric": "kvd"}, pair]}}
+    fits = {"a": {0: 491.2, 2: 434.4, 1: 455.6}, "b": {0: 425.0}}
+    lines = module.table(group, fits, ["b", "a", "c"])
+    assert lines[2:] == [
+        "| `b` | 425 ± 86 | - | 0.67 ± 0.04 | -35 [-109, +38] |",
+        "| `a` | 460 ± 86 (491, 456, 434) | 20.29 ± 0.21 | - |  |",
+        "| `c` | - | - | - |  |",
+    ]
+    assert len({line.count("|") for line in lines}) == 1
+    alone = module.table({**group, "versus": None}, fits, ["a"])
+    assert alone[2] == "| `a` | 460 ± 86 (491, 456, 434) | 20.29 ± 0.21 | - |"
 
 
 @pytest.mark.parametrize(
