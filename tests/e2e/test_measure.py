@@ -214,7 +214,7 @@ def test_messages_name_the_clips_and_keep_the_root(tmp_path):
     done = vpbench("measure", "real", "fake", "--frames", "9", cwd=tmp_path)
     assert done.code == 2 and "16x16 px, fake: wide 24x16)" in done.err
     done = vpbench("data", "verify", "penn", cwd=tmp_path, env={"VPBENCH_DATA": ""})
-    assert done.code == 4 and "error: penn needs the folder" in done.out
+    assert done.code == 5 and "error: penn needs the folder" in done.out
     (tmp_path / "nemo").mkdir()
     for part in ("train", "test"):
         (tmp_path / "nemo" / part).mkdir()

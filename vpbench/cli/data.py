@@ -221,7 +221,7 @@ def verify(
                 "problems": problems,
             }
         )
-        return 4 if errors else 0
+        return _exit_code(opened) if errors else 0
     for problem in problems:
         where = "" if not problem.path or str(problem.path) in problem.what else f"{problem.path}: "
         click.echo(f"{problem.level}: {where}{problem.what} {problem.fix}".rstrip())
@@ -232,7 +232,21 @@ def verify(
         f"{dataset}: {shown if counts else 'not usable'}; {counted(len(errors), 'error')}, "
         f"{counted(len(problems) - len(errors), 'warning')}"
     )
-    return 4 if errors else 0
+    return _exit_code(opened) if errors else 0
+
+
+def _exit_code(opened: Dataset) -> int:
+    """Of a dataset with errors: what is not there is missing, what is there is corrupt."""
+    from vpbench.api.errors import MissingData, VpbenchError
+
+    try:
+        for split in opened.splits():
+            opened.clips(split)
+    except MissingData as error:
+        return error.exit_code
+    except VpbenchError:
+        pass
+    return 4
 
 
 def _problems(opened: Dataset) -> list[Problem]:
