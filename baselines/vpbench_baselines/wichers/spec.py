@@ -41,7 +41,7 @@ DEVIATIONS = (
     "On a GPU batches are drawn from clips in its memory, by the same rules from other random"
     " numbers.",
     "Preset gpu: as preset cpu, with widths of 24 to 96 (encoder) and 24, 64 numbers an "
-    "encoding, and all in float32; 8000 steps of sixteen clips and eight frames, at rates up "
+    "encoding, and all in float32; 5000 steps of sixteen clips and eight frames, at rates up "
     "to 1e-3.",
     "Preset gpu: the late weight of the latent loss holds for the encoder alone; the "
     "predictor's gradient under it would be smaller than what Adam adds to its length, and be"
