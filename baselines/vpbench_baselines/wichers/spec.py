@@ -92,7 +92,7 @@ SPEC = MethodSpec(
             "adversarial", "a90764a015c2a912", "checkpoints/wichers.adversarial-a90764a015c2a912"
         ),
     ),
-    trials=13,
+    trials=15,
     costs=(
         TrainingCost("epva", "paper", 128, 11.4, 13.0),
         TrainingCost("adversarial", "paper", 128, 62.1, 30.0, steps="adversarial_steps"),
