@@ -12,32 +12,30 @@ runs and clips.
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import vpbench
+from main_table import with_error
+
+from vpbench.core.names import MethodRef
+from vpbench.core.options import RunOptions, TaskRef
+from vpbench.core.paths import user_paths
 from vpbench.core.registry import registry
-from vpbench.harness.results.finished_runs import newest
-from vpbench.render.text import rounded
+from vpbench.harness.results.compare import compare, one_table
+from vpbench.harness.results.finished_runs import FinishedRun
 
-Fits = Mapping[int, float | None]
+Fits = Mapping[int, float]
 """Fit seed -> FVD without bias."""
-
-
-def cell(score: Mapping[str, Any] | None, metric: str) -> str:
-    """A score with its standard error; "-" where there is none."""
-    if score is None or score["value"] is None:
-        return "-"
-    text = rounded(score["value"], score["se"], metric)
-    return f"{text} ± {rounded(score['se'], score['se'], metric)}" if score["se"] else text
 
 
 def unbiased(score: Mapping[str, Any] | None, fits: Fits) -> str:
     """FVD without bias: mean, standard error, and of each training run in brackets."""
     if score is None or score.get("corrected") is None:
         return "-"
-    each = ", ".join("-" if fits[s] is None else f"{fits[s]:.0f}" for s in sorted(fits))
+    each = ", ".join(f"{fits[fit]:.0f}" for fit in sorted(fits))
     error = score["corrected_se"]
     mean = f"{score['corrected']:.0f}" + (f" ± {error:.0f}" if error else "")
     return f"{mean} ({each})" if len(fits) > 1 else mean
@@ -55,7 +53,7 @@ def difference(pair: Mapping[str, Any] | None) -> str:
 def table(group: Mapping[str, Any], fits: Mapping[str, Fits], names: Sequence[str]) -> list[str]:
     """Lines of Markdown, from a group of `compare --json`."""
     versus = group["versus"]
-    pairs = {} if versus is None else {p["method"]: p for p in versus["pairs"] if _fvd(p)}
+    pairs = {p["method"]: p for p in (versus or {"pairs": ()})["pairs"] if p["metric"] == "fvd"}
     head = "| | FVD without bias (of each training run) | PSNR, dB | action |"
     lines = [head + (f" FVD less `{versus['method']}` |" if versus else "")]
     lines.append("|" + "---|" * (lines[0].count("|") - 1))
@@ -63,14 +61,22 @@ def table(group: Mapping[str, Any], fits: Mapping[str, Fits], names: Sequence[st
     for name in names:
         scores = rows[name]["scores"] if name in rows else {}
         cells = [f"`{name}`", unbiased(scores.get("fvd"), fits.get(name, {}))]
-        cells += [cell(scores.get(metric), metric) for metric in ("psnr", "action")]
+        cells += [with_error(scores.get(metric), metric) for metric in ("psnr", "action")]
         cells += [difference(pairs.get(name))] if versus else []
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def _fvd(pair: Mapping[str, Any]) -> bool:
-    return pair["metric"] == "fvd"
+def fits_of(runs: Sequence[FinishedRun], frames: int) -> dict[str, Fits]:
+    """Of each method, FVD without bias of each training run, the mean over its prediction seeds."""
+    found: defaultdict[str, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        value = (
+            run.scores["fvd", frames].get("corrected") if ("fvd", frames) in run.scores else None
+        )
+        if value is not None:
+            found[run.inputs["method"]][run.inputs["fit_seed"] or 0].append(value)
+    return {name: {fit: fmean(v) for fit, v in fits.items()} for name, fits in found.items()}
 
 
 def main() -> None:
@@ -83,16 +89,20 @@ def main() -> None:
     parser.add_argument("--vs", help="the row that the others are compared with")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="default: runs")
     args = parser.parse_args()
-    compared = vpbench.compare(
-        args.methods, task=args.task, vs=args.vs, references=False, runs=args.runs
-    ).json()
-    fits: dict[str, dict[int, float | None]] = {}
-    for run in newest(args.runs, args.task, registry(()), None).values():
-        score = run.scores.get(("fvd", compared["groups"][0]["frames"]))
-        if score is not None:
-            seed = run.inputs["fit_seed"] or 0
-            fits.setdefault(run.inputs["method"], {})[seed] = score.get("corrected")
-    print(*table(compared["groups"][0], fits, args.methods), sep="\n")
+    versus = None if args.vs is None else MethodRef.parse(args.vs)
+    comparison = compare(
+        [MethodRef.parse(name) for name in args.methods],
+        RunOptions(references=False),
+        registry(()),
+        user_paths(args.runs),
+        TaskRef(dataset="", task=args.task),
+        subsets=("none",),
+        versus=versus,
+    )
+    one_table(comparison)
+    (group,) = comparison.groups
+    (runs,) = comparison.runs.values()
+    print(*table(group, fits_of(runs, group["frames"]), args.methods), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python benchmarks/main_table.py ours villegas copy-last --task puppets-moving --runs runs
 
-One line of Markdown a method, in the order asked for: whether it is shown the label, FVD with its
+One line of Markdown a method, in the order asked for, of its first training run (several:
+fit_table.py): whether it is shown the label, FVD with its
 standard error and without the bias of few clips, KVD, PSNR, SSIM, the share of recognised actions,
 and the minutes that its stages took to train, one after the other. `vpbench compare --task T`
 prints the same scores with all that they depend on.
@@ -11,9 +12,11 @@ prints the same scores with all that they depend on.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from vpbench.core.records import ScoreRecord
 from vpbench.core.registry import registry
 from vpbench.harness.results.finished_runs import FinishedRun, newest
 from vpbench.render.text import rounded
@@ -24,13 +27,12 @@ HEAD = "| | label | FVD | without bias | KVD | PSNR, dB | SSIM | action | fitted
 """Columns of the table."""
 
 
-def cell(run: FinishedRun, metric: str, frames: int) -> str:
+def with_error(score: Mapping[str, Any] | ScoreRecord | None, metric: str) -> str:
     """A score with its standard error; "-" where there is none."""
-    record = run.scores.get((metric, frames))
-    if record is None or record["value"] is None:
+    if score is None or score["value"] is None:
         return "-"
-    error = record["se"]
-    text = rounded(record["value"], error, metric)
+    error = score["se"]
+    text = rounded(score["value"], error, metric)
     return f"{text} ± {rounded(error, error, metric)}" if error else text
 
 
@@ -49,9 +51,9 @@ def row(name: str, run: FinishedRun | None, frames: int) -> str:
     cells = [
         f"`{name}`" if seconds else name,
         "yes" if "label" in run.inputs["uses"] else "-",
-        cell(run, "fvd", frames),
+        with_error(run.scores.get(("fvd", frames)), "fvd"),
         unbiased(run, frames),
-        *(cell(run, metric, frames) for metric in METRICS),
+        *(with_error(run.scores.get((metric, frames)), metric) for metric in METRICS),
         f"{seconds / 60:.0f} min" if seconds else "",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -63,7 +65,9 @@ def table(names: Sequence[str], runs: Path, task: str, frames: int) -> list[str]
     Raises:
         HashMismatch: a stored file is not what was written.
     """
-    found = {key[1]: run for key, run in newest(runs, task, registry(()), None).items()}
+    found: dict[str, FinishedRun] = {}
+    for key, run in newest(runs, task, registry(()), None).items():
+        found.setdefault(key[1], run)
     rule = "|" + "---|" * (HEAD.count("|") - 1)
     return [HEAD, rule, *(row(name, found.get(name), frames) for name in names)]
 

@@ -218,9 +218,9 @@ def _labels(
     labels[1:, alone] = random.permuted(labels[1:, alone], axis=1)
     both, in_one, in_two = np.intersect1d(one, two, return_indices=True)
     free = len(both) - 1  # to exchange everything changes nothing, so one cluster may stay
-    if every and not alone.any() and free < 63 and 2**free <= permutations + 1:
-        swapped = np.arange(2**free)[:, None] >> np.arange(-1, free).clip(0) & 1
-        swapped[:, 0] = 0
+    if every and not alone.any() and 2**free <= permutations + 1:
+        swapped = np.zeros((2**free, len(both)), dtype=np.int8)
+        swapped[:, 1:] = np.arange(2**free)[:, None] >> np.arange(free) & 1
         labels = labels[: len(swapped)]
         labels[:, in_one], labels[:, len(one) + in_two] = 1 - swapped, swapped
     elif len(both):

@@ -85,6 +85,25 @@ def test_lines_of_several_training_runs(script):
     assert alone[2] == "| `a` | 460 ± 86 (491, 456, 434) | 20.29 ± 0.21 | - |"
 
 
+def test_prediction_seeds_are_averaged_and_training_runs_kept_apart(script):
+    def finished(method, fit, seed, corrected):
+        made = run(fvd=(700.0, 80.0, corrected))
+        made.inputs |= {"method": method, "fit_seed": fit, "seed": seed}
+        return made
+
+    runs = [finished("a", 0, 0, 400.0), finished("a", 0, 1, 410.0), finished("a", 1, 0, 500.0)]
+    runs += [finished("b", None, 0, 90.0), finished("c", 0, 0, None)]
+    fits = script("fit_table").fits_of(runs, 16)
+    assert fits == {"a": {0: 405.0, 1: 500.0}, "b": {0: 90.0}}
+
+
+def test_the_main_table_shows_the_first_training_run(script, monkeypatch, tmp_path):
+    module = script("main_table")
+    runs = {("puppets", "mine", "train", fit, 0): run(psnr=20.0 + fit) for fit in range(3)}
+    monkeypatch.setattr(module, "newest", lambda *_: runs)
+    assert "| 20.00 |" in module.table(["mine"], tmp_path, "puppets", 16)[2]
+
+
 @pytest.mark.parametrize(
     ("name", "preset", "short"),
     [
