@@ -3,10 +3,14 @@
 import asyncio
 import atexit
 import base64
+import contextlib
 import os
 import shutil
+import signal
 import stat
+import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +49,7 @@ def browse(work):
     """Run a coroutine that gets a browser; its result.
 
     Raises:
-        TimeoutError: it took longer than `LIMIT_S`.
+        TimeoutError: it took longer than `LIMIT_S`; the browser was killed.
     """
     path = find()
     from playwright.async_api import async_playwright
@@ -54,11 +58,42 @@ def browse(work):
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
             try:
-                return await asyncio.wait_for(work(browser), LIMIT_S)
+                return await work(browser)
             finally:
                 await browser.close()
 
-    return asyncio.run(run())
+    over = threading.Event()
+    # A thread's work: one that hangs answers no request to end, and may keep the loop from its own.
+    watch = threading.Timer(LIMIT_S, _kill_children, [over, _children(os.getpid())])
+    watch.daemon = True
+    watch.start()
+    try:
+        return asyncio.run(run())
+    except Exception as error:
+        if over.is_set():
+            raise TimeoutError(f"a browser took longer than {LIMIT_S} s") from error
+        raise
+    finally:
+        watch.cancel()
+
+
+def _kill_children(over, spared):
+    """Kill the processes that this one has started since, and theirs."""
+    over.set()
+    left = [pid for pid in _children(os.getpid()) if pid not in spared]
+    while left:
+        pid = left.pop()
+        left += _children(pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _children(parent):
+    """Ids of the processes that a process has started and that still run."""
+    words = ["ps", "-o", "pid=,stat=", "--ppid", str(parent)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as ps:
+        listed = [line.split() for line in ps.communicate(timeout=20)[0].splitlines()]
+    return {int(pid) for pid, state in listed if int(pid) != ps.pid and state[0] != "Z"}
 
 
 def find():

@@ -1,5 +1,6 @@
 """How checks are run, declared, ordered and told."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -84,6 +85,7 @@ def pytest_in(folder, *words):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *load, "-p", "no:cacheprovider", *words],
         cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"},
         capture_output=True,
         text=True,
         check=False,

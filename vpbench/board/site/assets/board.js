@@ -117,12 +117,11 @@ function startFiltering(form) {
   };
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(update)); // the fields change after the event
   for (const button of document.querySelectorAll("[data-reset]")) {
     button.addEventListener("click", () => {
-      form.reset();
+      form.reset(); // not by the button's type: its event comes before the fields change
       update();
-      form.elements.namedItem("q").focus();
+      if (!form.contains(button)) form.elements.namedItem("q").focus(); // it is hidden now
     });
   }
   filter(form);
