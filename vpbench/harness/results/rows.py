@@ -58,6 +58,7 @@ def row_json(
         }
         return {
             "method": row.name,
+            "row": row.label,
             "kind": "method",
             "conditioning_frames": None,
             "uses": [],
@@ -77,6 +78,7 @@ def row_json(
     first = row.runs[0].inputs
     return {
         "method": row.name,
+        "row": row.label,
         "kind": first["kind"],
         "conditioning_frames": first["conditioning_frames"],
         "uses": first["uses"],
