@@ -254,7 +254,7 @@ class RecognisedJson(TypedDict):
 
 
 class McNemarJson(TypedDict):
-    """Two rows, by their names within the table, on the clips of both: exact McNemar, and by Holm.
+    """Two rows on the clips of both: exact McNemar, and the same adjusted by Holm.
 
     `only_a` counts the clips that only the first has right. None where a clip is neither right nor
     wrong, because it has several samples or runs.
