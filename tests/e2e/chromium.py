@@ -1,18 +1,13 @@
 """A real browser for tests: Debian's chromium, or any in VPBENCH_CHROMIUM."""
 
 import asyncio
-import atexit
 import base64
 import contextlib
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import sys
-import tempfile
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,20 +48,9 @@ class BrowserHung(Exception):
 def browse(work):
     """Run a coroutine that gets a browser; its result.
 
-    On a machine with little to spare a browser can come to a stand for good, its threads spinning.
-    It is then killed and the work begun once more, with another browser.
-
     Raises:
-        BrowserHung: this happened to the second one, too.
+        BrowserHung: it took longer than `LIMIT_S`.
     """
-    try:
-        return _browse(work)
-    except BrowserHung as error:
-        print(f"{error}: once more, with another", file=sys.__stderr__, flush=True)
-        return _browse(work)
-
-
-def _browse(work):
     path = find()
     from playwright.async_api import async_playwright
 
@@ -121,21 +105,4 @@ def find():
         if "browser" in os.environ.get("VPBENCH_REQUIRE", "").replace(",", " ").split():
             pytest.fail(why)
         pytest.skip(why)
-    return _at_plain_priority(path)
-
-
-def _at_plain_priority(path):
-    """The browser without the right to real-time scheduling, which it takes when run by root.
-
-    Two of its threads that spin at that priority keep a machine of two cores from everything else.
-    """
-    setpriv = shutil.which("setpriv")
-    if os.geteuid() != 0 or setpriv is None:
-        return path
-    script = Path(tempfile.mkdtemp(prefix="chromium-")) / "chromium"
-    script.write_text(
-        f'#!/bin/sh\nexec {setpriv} --bounding-set=-sys_nice --inh-caps=-sys_nice "{path}" "$@"\n'
-    )
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    atexit.register(shutil.rmtree, script.parent, ignore_errors=True)
-    return str(script)
+    return path

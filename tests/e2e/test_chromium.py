@@ -44,18 +44,6 @@ def test_a_browser_that_hangs_ends_its_test(monkeypatch, work):
         time.sleep(0.1)
 
 
-def test_one_that_hung_is_followed_by_another(monkeypatch):
-    monkeypatch.setattr(chromium, "LIMIT_S", 8)
-    tries = []
-
-    async def hangs_once(browser):
-        tries.append(browser)
-        page = await browser.new_page()
-        return await page.evaluate(f"() => {{ while ({len(tries)} < 2); return 7; }}")
-
-    assert chromium.browse(hangs_once) == 7 and len(tries) == 2
-
-
 def test_what_fails_in_a_browser_is_told_as_it_is():
     async def fails(browser):
         page = await browser.new_page()

@@ -108,6 +108,30 @@ def test_formats(clips, tmp_path):
     )
     assert {r["method"] for r in rows} >= {"alpha", "real", "noise"}
     assert "noise" not in markdown
+    signs = {**STAND_INS, "PYTHONIOENCODING": "latin-1", "COLUMNS": "120"}
+    plain = vpbench("compare", "alpha", cwd=tmp_path, env=signs).out
+    assert "PSNR ^ dB" in plain and "?" not in plain
+    for words in (("--per-class", "--format", "csv"), ("--metrics", " , ")):
+        refused = vpbench("compare", "alpha", *words, cwd=tmp_path, env=STAND_INS)
+        assert refused.code == 2 and refused.out == ""
+
+
+def test_rows_that_are_left_out_count_in_the_marks(clips, tmp_path):
+    """Without the rows of references a method that is worse than one still says so."""
+    words = ("--dataset", folder(clips), "--metrics", "psnr")
+    vpbench("run", "alpha", *words, cwd=tmp_path, env=STAND_INS)
+    whole, few = (
+        vpbench("compare", "alpha", *more, "--json", cwd=tmp_path, env=STAND_INS).json()
+        for more in ((), ("--references", "none"))
+    )
+    rows = {row["method"]: row for row in whole["groups"][0]["rows"]}
+    assert few["groups"][0]["rows"] == [rows["alpha"]] and rows["alpha"]["nulls"]
+    assert few["groups"][0]["comparisons"] == whole["groups"][0]["comparisons"]
+    elsewhere = ("--runs", tmp_path / "alone")
+    alone = vpbench(
+        *("run", "alpha", *words, "--no-references", *elsewhere), cwd=tmp_path, env=STAND_INS
+    )
+    assert "No comparison with trivial baselines: none was run." in alone.out
     assert (
         "| *noise*" in vpbench(*words, "md", "--references", "all", cwd=tmp_path, env=STAND_INS).out
     )

@@ -33,7 +33,6 @@ def test_five_raters(study):
     bundle, _, private = study
 
     async def work(browser):
-        private.answers.unlink(missing_ok=True)  # of a try that hung
         raters = []
 
         async def one(number, way, url):

@@ -17,7 +17,8 @@ Labels = npt.NDArray[np.int64]
 """Class numbers, [B]."""
 Pose = npt.NDArray[np.float32]
 """Joints or keypoints (x, y, confidence), [..., J, 3]; x right, y down; -1 and 1 are the centres
-of the outer pixels; confidence 0 = missing."""
+of the outer pixels; confidence 0 = missing. Only what a dataset hands over (`Dataset.pose`) is in
+native pixels."""
 Seeds = npt.NDArray[np.int64]
 """One seed a clip and sample, [B,S]."""
 

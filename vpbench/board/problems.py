@@ -15,11 +15,10 @@ from vpbench.board.structure import SHA256
 from vpbench.core.hashing import digest
 from vpbench.core.names import PLUGIN_NAME, parse_name
 from vpbench.core.plan import REFERENCES
-from vpbench.core.recognition import proportion
 from vpbench.core.records import correction
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import is_close, mean_of
-from vpbench.harness.scoring.score_record import clip_interval
+from vpbench.harness.scoring.score_record import clip_interval, share_interval
 
 _SHOWN = 3
 """Clips that a message names."""
@@ -206,9 +205,7 @@ def _errors(entry: Entry, score: EntryScore) -> Iterator[str]:
         return
     known = [(k, v) for k, v in sorted(record["per_clip"].items()) if v is not None]
     values, clusters = [v for _, v in known], [record["clusters"].get(k, "") for k, _ in known]
-    expected = proportion(values, clusters) if score.recognised else None
-    if expected is None:
-        expected, _ = clip_interval(values, clusters)
+    expected, _ = (share_interval if score.recognised else clip_interval)(values, clusters)
     if not _alike(expected.se, score.se, score.value):
         yield "its standard error does not follow from the values of the clips"
 

@@ -10,6 +10,7 @@ from vpbench.core.records import ScoreRecord
 from vpbench.core.samples import clip_sample, figure
 from vpbench.core.schema import GroupJson, RowJson
 from vpbench.harness.results.finished_runs import FinishedRun
+from vpbench.harness.scoring.score_record import share_interval
 from vpbench.render.flags import row_title
 from vpbench.render.text import column_title
 
@@ -110,7 +111,7 @@ def per_frame(records: Sequence[ScoreRecord]) -> list[Spread]:
 def per_class(
     records: Sequence[ScoreRecord], labels: Mapping[str, str], classes: Sequence[str]
 ) -> list[Spread | None]:
-    """The mean over the clips of each class.
+    """The mean over the clips of each class; of recognised clips, with the interval of a share.
 
     Args:
         labels: clip -> class.
@@ -119,8 +120,9 @@ def per_class(
         return [None] * len(classes)
     values = per_clip(records)
     clusters = records[0]["clusters"]
+    spread = _share if "recognition" in records[0] else _spread
     return [
-        _spread({k: v for k, v in values.items() if labels.get(k) == name}, clusters)
+        spread({k: v for k, v in values.items() if labels.get(k) == name}, clusters)
         for name in classes
     ]
 
@@ -143,3 +145,11 @@ def _spread(values: Mapping[str, float], clusters: Mapping[str, str]) -> Spread 
     if found.estimate is None:
         return None
     return Spread(found.estimate, found.interval(), len(values))
+
+
+def _share(values: Mapping[str, float], clusters: Mapping[str, str]) -> Spread | None:
+    found, _ = share_interval(list(values.values()), [clusters.get(k, "") for k in values])
+    if found.mean is None:
+        return None
+    ends = None if found.low is None or found.high is None else (found.low, found.high)
+    return Spread(found.mean, ends, len(values))

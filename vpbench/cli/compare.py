@@ -162,6 +162,8 @@ def compare(
         raise click.UsageError("--out, --clips and --media-folder go with --format html.")
     if curves and form not in ("rich", "json"):
         raise click.UsageError("--curves is for the terminal and --json; pictures: vpbench figure")
+    if per_class and form not in ("rich", "json", "html"):
+        raise click.UsageError("--per-class is for the terminal and --json, which has all of it.")
     given = [text for text in methods if is_source(text)]
     refs, plugins = parse_methods([text for text in methods if text not in given])
     chosen_row, more = parse_methods([versus] if versus else [])

@@ -317,11 +317,13 @@ def preview(
     debug: bool,
 ) -> int:
     """Draw a contact sheet (one clip of each class over time) and an animated version."""
+    from vpbench.core.outdir import named_output
     from vpbench.data.folder.media_notes import clip_notes
     from vpbench.harness.inputs.preview import write_dataset_preview
 
     task_data = _task_data(dataset, root, runs, offline)
-    sheet, animation = write_dataset_preview(task_data, split, Path(out))
+    with named_output():
+        sheet, animation = write_dataset_preview(task_data, split, Path(out))
     notes = clip_notes(task_data.dataset.clips(split))
     if as_json:
         record = {"schema": "vpbench.preview/1", "sheet": sheet, "animation": animation}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -179,7 +180,11 @@ def _stopping() -> None:
 
 
 def _prepare_streams() -> None:
-    """Have all three standard streams, and let none fail at a letter that it does not know."""
+    """Have all three standard streams, and let none fail at a letter that it does not know.
+
+    Signs become others of the same width: as question marks, all marks of a table would be one.
+    """
+    codecs.register_error("vpbench", _in_plain_letters)
     for number, mode in enumerate(("r", "w", "w")):
         try:
             os.fstat(number)
@@ -189,7 +194,18 @@ def _prepare_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="vpbench")
+
+
+_PLAIN = str.maketrans("≈▼▲↑↓▴▾─┄│├└·–—−…✓✗×“”ʳᶜᵃᵗˣᵒ", '~v^^v^v--||`.---.+xx""rcatxo')
+
+
+def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """What an output that lacks a letter shows instead."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(c if c.isascii() else "?" for c in letters), error.end
 
 
 def _output_is_lost(error: OSError) -> bool:

@@ -218,10 +218,17 @@ def metrics(function: F) -> F:
 
 
 def split_names(text: str | None) -> list[str] | None:
-    """`a,b` -> ["a", "b"]; None stays None."""
+    """`a,b` -> ["a", "b"]; None stays None.
+
+    Raises:
+        UsageError: no name is in it.
+    """
     if text is None:
         return None
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise click.UsageError("an empty list of names. Separate names by commas: psnr,ssim")
+    return names
 
 
 def folders(runs: str | None, offline: bool) -> Paths:

@@ -150,13 +150,15 @@ def publish(
 ) -> int:
     """Write a recogniser as a zip, and the entry that pins it by its hash."""
     from vpbench.api.errors import UnknownName
+    from vpbench.core.outdir import named_output
     from vpbench.metrics.action.two_stream.files import publish as work
     from vpbench.metrics.action.two_stream.store import all_recognisers
 
     here = {r.record["name"]: r for r in all_recognisers(options.folders(runs, offline).cache)}
     if name not in here:
         raise UnknownName("recogniser", name, here, hint="See: vpbench recogniser list")
-    path = work(here[name], out.expanduser().absolute(), url)
+    with named_output():
+        path = work(here[name], out.expanduser().absolute(), url)
     if as_json:
         print_json({**_json(here[name]), "entry": str(path)})
         return 0

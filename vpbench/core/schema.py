@@ -254,10 +254,11 @@ class RecognisedJson(TypedDict):
 
 
 class McNemarJson(TypedDict):
-    """Two rows on the clips of both: exact McNemar, and the same adjusted by Holm.
+    """Two rows on the clips of both: p of a paired test, and the same adjusted by Holm.
 
+    `test` is exact McNemar, or where several clips are of one group, Student's t over groups.
     `only_a` counts the clips that only the first has right. None where a clip is neither right nor
-    wrong, because it has several samples or runs.
+    wrong, because it has several samples or runs. Without p there is a `reason`.
     """
 
     a: str
@@ -265,8 +266,10 @@ class McNemarJson(TypedDict):
     n: int
     only_a: int | None
     only_b: int | None
+    test: Literal["mcnemar", "groups"] | None
     p: float | None
     p_holm: float | None
+    reason: str | None
 
 
 class RecognitionJson(TypedDict):

@@ -49,7 +49,7 @@ class Clip:
 
     @property
     def pose(self) -> Pose | None:
-        """Joints (x, y, confidence) in native pixels, float32 [L,J,3], or None."""
+        """Joints (x, y, confidence), native pixels (0 = centre of the first), or None; [L,J,3]."""
         return self._data.dataset.pose(self._info)
 
     @property

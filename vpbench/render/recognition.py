@@ -37,7 +37,7 @@ def recognition_lines(name: str, found: RecognitionJson, room: int = 200) -> lis
     for part in blocks(grid, room):
         lines += [*part, ""]
     if found["pairs"]:
-        lines.append("Exact McNemar tests on common clips, Holm over these pairs:")
+        lines.append(f"{_tests(found['pairs'])}, Holm over these pairs:")
         lines += [f"  {_pair(pair)}" for pair in found["pairs"]]
     return lines
 
@@ -59,12 +59,19 @@ def _percent(share: ShareJson | None) -> str:
     return DASH if share is None or share["share"] is None else f"{100 * share['share']:.1f}"
 
 
+def _tests(pairs: Sequence[McNemarJson]) -> str:
+    if any(pair["test"] == "groups" for pair in pairs):
+        return "Tests on common clips (exact McNemar, or t over groups of clips)"
+    return "Exact McNemar tests on common clips"
+
+
 def _pair(pair: McNemarJson) -> str:
     names = f"{clean(pair['a'])} - {clean(pair['b'])}"
     if pair["p"] is None or pair["p_holm"] is None:
-        return f"{names}: {DASH} (several samples or runs, or no clips in common)"
+        return f"{names}: {DASH} ({clean(pair['reason'] or 'no clips in common')})"
     split = f"only the first {pair['only_a']}, only the second {pair['only_b']} of {pair['n']}"
-    return f"{names}: {split}; {format_p(pair['p'])}, adjusted {format_p(pair['p_holm'])}"
+    by = "t over groups, " if pair["test"] == "groups" else ""
+    return f"{names}: {split}; {by}{format_p(pair['p'])}, adjusted {format_p(pair['p_holm'])}"
 
 
 def paint_confusion(

@@ -113,12 +113,12 @@ def _is_biased(score: ScoreJson) -> bool:
 def real_clips_line(metric: str, rows: Sequence[RowJson]) -> str:
     """What a set metric is where there is no difference; "" where that is 0, or not known."""
     for row, s in _biased(metric, rows):
-        if row["kind"] == "floor" and s["value"] is not None:
-            about = float(f"{s['value']:.2g}")  # two digits: it is another number every time
+        own = row["kind"] == "floor"
+        value, n = (s["value"], s["n"]) if own else (s["floor"], s["floor_n"])
+        if value is not None:
+            about = float(f"{value:.2g}")  # two digits: it is another number every time
             title = clean(column_title(metric, ""))
-            return (
-                f"{title}: two sets of real clips give about {about:g} at n = {s['n']}, 0 with many"
-            )
+            return f"{title}: two sets of real clips give about {about:g} at n = {n}, 0 with many"
     return ""
 
 
@@ -132,8 +132,11 @@ def small_n_line(metric: str, rows: Sequence[RowJson]) -> str:
 
 
 def no_comparison(rows: Sequence[RowJson]) -> str:
-    """Why no row is compared with a null; "" where some are, or there is none."""
+    """Why no row is compared with a null; "" where some are, or there is nothing to compare."""
     against = [n for row in rows for n in row["nulls"]]
+    methods = [row for row in rows if row["kind"] == "method" and row["scores"]]
+    if methods and not against:
+        return "no comparison with trivial baselines: none was run"
     if not against or any(n["claim"] is not None for n in against):
         return ""
     reasons = {n["reason"] or "" for n in against}

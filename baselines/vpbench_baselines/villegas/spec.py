@@ -24,15 +24,21 @@ DEVIATIONS = (
     "With a detector of unsupervised keypoints everything is trained on these, drawn as one map a "
     "point; so are joints that have not the names of Penn Action's.",
     "A point that cannot be seen in the last given frame stays out of sight.",
-    "Pose features are those of the heat-map regressor, generic ones those of relu5_3 of HED's "
-    "VGG-16 (a file that can be verified), not of an hourglass and of AlexNet; both are divided by "
-    "their mean magnitude on training frames.",
+    "Pose features are those of the heat-map regressor, not of an hourglass; generic ones are not "
+    "AlexNet's: preset paper takes relu5_3 of HED's VGG-16 (a file that can be verified), presets "
+    "cpu and gpu EfficientNet-Lite0 at a stride of 8; both kinds are divided by their mean "
+    "magnitude on training frames.",
     "Gaussians have a deviation of 1/32 of the side, for 8 pixels of the original crop.",
     "Batch norm of the pose features is that of evaluation, not of the batch.",
-    "Frames are RGB; all are augmented: rotation to 5 degrees, crop to 10 %, colour 0.2.",
+    "Frames are RGB; frames, and the LSTM's paths, are augmented: rotation to 5 degrees, crop to "
+    "10 %, colour 0.2.",
     "Weights are rounded to half precision when a stage ends (matrices; vectors stay as they are).",
-    "Preset cpu: widths 12 (detector), 160 (LSTM) and 16 (generator, discriminator) for 64, 1024 "
-    "and 64; mirrored clips; convolutions in bfloat16 while training; rates that fall to 0.",
+    "Preset cpu: widths 12 (detector, regressor), 160 (LSTM) and 16 (generator, discriminator) for "
+    "64, 1024 and 64; mirrored clips; convolutions in bfloat16 while training; rates that fall to "
+    "0.",
+    "Preset cpu: 8000 steps of 32 paths at 2e-3 (LSTM) and 12000 of 8 pairs at 2e-3 (generator) "
+    "for 37500 of 256 at 1e-3 and 100000 of 8 at 1e-4; 800 steps of the detector, or of the "
+    "regressor beside another one.",
     "Preset cpu: two poolings, not three, so that frames of 64 px have the 16x16 bottleneck that "
     "the original has at 128 px.",
     "Preset cpu: first weights of the generator hand pictures on, each channel as itself, with a "
@@ -45,8 +51,11 @@ DEVIATIONS = (
     "the zeros that follow.",
     "On a GPU batches are drawn from clips in its memory, by the same rules from other random"
     " numbers; the LSTM's come from the harness.",
-    "Preset gpu: as preset cpu, with widths 24 (detector), 256 (LSTM) and 32 (generator, "
-    "discriminator), larger batches and all in float32.",
+    "Preset gpu: as preset cpu, with widths 24 (detector, regressor), 256 (LSTM) and 32 "
+    "(generator, discriminator), both feature losses on half of each batch, and all in float32; "
+    "batches of 64 paths, and of 16 pairs at 1e-3; 3000 steps of the detector, 1000 of a "
+    "regressor.",
+    "Preset smoke: eight steps of networks of width 4, two poolings, no generic features.",
 )
 """Where this differs from the authors' code, all presets first."""
 
@@ -105,6 +114,10 @@ TRANSLATOR = ComponentSpec(
         VGG16_HED.needed_when(features="vgg16-hed"),
         EFFICIENTNET_LITE0.needed_when(features="efficientnet-lite0"),
     ),
+    notes={
+        "features=efficientnet-lite0": "generic feature loss on EfficientNet-Lite0 "
+        "(original: AlexNet)"
+    },
     costs=(TrainingCost("fit", "paper", 128, 1.19, 2.6),),
 )
 

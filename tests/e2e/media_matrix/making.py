@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -75,7 +77,7 @@ class Film:
 
 def write(path: Path, *films: Film, sound: bool = False, **options: str) -> Path:
     """Write a file with some video streams."""
-    with av.open(str(path), "w", options=options) as container:
+    with _priority_kept(), av.open(str(path), "w", options=options) as container:
         streams = [_stream(container, film) for film in films]
         noise = container.add_stream("aac", rate=8000) if sound else None
         if noise is not None:
@@ -90,6 +92,23 @@ def write(path: Path, *films: Film, sound: bool = False, **options: str) -> Path
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def _priority_kept() -> Generator[None]:
+    """Leave the scheduling of this thread as it was.
+
+    SVT-AV1 makes its caller a real-time thread of the highest priority where it is run by root;
+    what that process starts afterwards, such as browsers, keeps a machine from everything else.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _stream(container: OutputContainer, film: Film) -> VideoStream:

@@ -81,6 +81,31 @@ def test_shares_of_samples_have_no_mcnemar_test_and_are_in_no_family():
     assert rc.mcnemar_pairs({"a": {"1": 1.0}, "b": {"2": 1.0}})[0]["n"] == 0
 
 
+def groups_of(right, groups, size=8):
+    """`size` clips of each of some groups, all right or all wrong, and the group of each."""
+    names = {f"{g}/{k}": f"group:{g}" for g in range(groups) for k in range(size)}
+    return {clip: float(int(clip.partition("/")[0]) < right) for clip in names}, names
+
+
+def test_clips_of_one_group_are_no_independent_trials():
+    """24 : 0 of 96 clips, but 3 : 0 of 12 people: t is sqrt(11/3) with 11 degrees of freedom."""
+    (a, clusters), (b, _) = groups_of(8, 12), groups_of(5, 12)
+    (pair,) = rc.mcnemar_pairs({"a": a, "b": b}, clusters)
+    # Student's t in closed form (Abramowitz & Stegun 26.7.3); atan(t / sqrt(df)) is 30 degrees.
+    terms = [1, 2 / 3, 8 / 15, 16 / 35, 128 / 315]
+    inside = sum(c * 0.75**k for k, c in enumerate(terms)) * math.sqrt(0.75)
+    expected = 1 - 2 / math.pi * (math.pi / 6 + inside / 2)
+    assert (pair["test"], pair["only_a"], pair["only_b"], pair["n"]) == ("groups", 24, 0, 96)
+    assert pair["p"] == pair["p_holm"] == pytest.approx(expected, rel=1e-9)
+    some = {clip: v for clip, v in a.items() if clip.endswith("/0")}  # one clip of each person
+    (pair,) = rc.mcnemar_pairs({"a": some, "b": b}, clusters)
+    assert (pair["test"], pair["n"], pair["p"]) == ("mcnemar", 12, 2 * 0.5**3)
+    (a, clusters), (b, _) = groups_of(7, 7), groups_of(0, 7)
+    (pair,) = rc.mcnemar_pairs({"a": a, "b": b}, clusters)
+    assert (pair["test"], pair["p"], pair["p_holm"]) == (None, None, None)
+    assert pair["reason"] == "7 independent groups of clips, 8 are needed"
+
+
 @pytest.mark.parametrize(("b", "c", "p"), [(5, 0, 0.0625), (6, 0, 0.03125), (15, 10, 0.424356)])
 def test_rows_that_are_right_or_wrong_are_compared_exactly(b, c, p):
     """The p-values of a table's claims are those of McNemar's test, one- and two-sided."""

@@ -130,6 +130,27 @@ def test_runs_without_a_value_leave_the_reason():
     assert score(row("a", run()))["reason"] == "not scored"
 
 
+@pytest.mark.parametrize("seeds", [((0, 0), (0, 1)), ((0, 0), (1, 0))])
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_figure_of_some_runs_is_not_that_of_the_row(seeds, order):
+    there = clip_record(rng(9).normal(20, 1, 20))
+    none = record(PSNR, {"000": None}, None, reason="needs 5 samples")
+    pair = [there, none][::order]
+    runs = [run(r, fit_seed=f, seed=s) for r, (f, s) in zip(pair, seeds, strict=True)]
+    got = score(row("a", *runs))
+    assert got["reason"] == "no value in 1 of 2 runs: needs 5 samples"
+    assert all(got[k] is None for k in ("value", "se", "ci95", "corrected", "p", "rank"))
+
+
+def test_a_training_run_without_a_score_leaves_the_row_without_a_figure():
+    clips = rng(9).normal(20, 1, (2, 20))
+    other = clip_record(clips[1], fp8="another fingerprint")
+    got = score(row("a", run(clip_record(clips[0]), fit_seed=0), run(other, fit_seed=1)))
+    assert (got["value"], got["reason"]) == (None, "scored for 1 of 2 training runs")
+    seed_alone = score(row("a", run(clip_record(clips[0]), seed=0), run(seed=1)))
+    assert seed_alone["value"] == pytest.approx(clips[0].mean())
+
+
 def test_an_older_score_gets_its_bias_from_what_it_stored():
     x = rng(9).normal(0, 1, 30)
     old = "n = 30 < 256: mostly bias, compare with the floor; 30 predicted and 40 real clips"

@@ -246,10 +246,9 @@ def _groups(
     size, registry = task["size"], query.registry
     wanted = [canonical(r, registry, size, query.options.preset) for r in query.refs]
     wanted += names_of(query.more, runs)
-    shown = [*wanted, *(REFERENCES if query.options.references else ())]
     failed = failures(query.paths.runs, task["id"])
     rows: list[Row] = []
-    for name in dict.fromkeys(shown):
+    for name in dict.fromkeys([*wanted, *REFERENCES]):
         for row in _rows(query, name, runs, failed):
             if row.runs or name in wanted:
                 row.unable = "" if row.runs else unable(name, registry, inputs)
@@ -259,13 +258,14 @@ def _groups(
         doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
         row.doubts = [text for text in doubts if text]
     words = command_words(query.task, query.options, query.paths, runs)
+    kept = [r for r in rows if query.options.references or r.name in wanted]
     horizon = task["horizon"]
     mark_implausible(rows, horizon, _columns(rows, horizon, ["psnr"], Comparison()))
-    counts = sorted({f for r in rows for run in r.runs for _, f in run.scores})
+    counts = sorted({f for r in kept for run in r.runs for _, f in run.scores})
     groups: list[schema.GroupJson] = []
     for frames in sorted(counts, key=lambda f: f != task["horizon"]) or [task["horizon"]]:
-        columns = _columns(rows, frames, query.options.metrics, comparison)
-        groups.append(_group(query, words, task, frames, rows, columns, inputs))
+        columns = _columns(kept, frames, query.options.metrics, comparison)
+        groups.append(_group(query, words, task, frames, rows, kept, columns, inputs))
     return groups
 
 
@@ -337,6 +337,7 @@ def _group(
     task: dict[str, Any],
     frames: int,
     rows: Sequence[Row],
+    kept: Sequence[Row],
     columns: Mapping[str, Column],
     inputs: RunInputs,
 ) -> schema.GroupJson:
@@ -344,6 +345,9 @@ def _group(
     fill_floors(shown, columns)
     point_to_others(rows, shown)
     comparisons = judge(rows, shown, frames, columns)
+    # References that are left out count in what is said about the others.
+    shown = [s for s, row in zip(shown, rows, strict=True) if row in kept]
+    rows = kept
     missing = [row.name for row in rows if not (row.runs or row.failed or row.unable)]
     group: schema.GroupJson = {
         "task": {**task, "dataset": inputs["dataset"]},

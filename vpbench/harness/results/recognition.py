@@ -41,11 +41,12 @@ def _column(
         for entry, records in recognised
         if entry["kind"] == "method"
     }
+    clusters = {k: v for _, own in recognised for k, v in own[0]["clusters"].items()}
     return {
         "classes": classes,
         "chance": 1 / len(classes),
         "rows": [_row(entry, records, len(classes)) for entry, records in recognised],
-        "pairs": mcnemar_pairs(methods),
+        "pairs": mcnemar_pairs(methods, clusters),
     }
 
 

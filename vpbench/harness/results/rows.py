@@ -8,14 +8,15 @@ from typing import Any
 
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
+from vpbench.core.intervals import MIN_FITS
 from vpbench.core.options import TRAIN, RunOptions, TaskRef
 from vpbench.core.paths import Paths, user_paths
-from vpbench.core.records import RunInputs
-from vpbench.core.samples import Difference, figure
+from vpbench.core.records import RunInputs, ScoreRecord
+from vpbench.core.samples import Difference, Sample, figure
 from vpbench.harness.results.finished_runs import FinishedRun, training
 from vpbench.harness.results.plausible import REASON
 from vpbench.harness.results.ranking import Column, Row, mean_value, sample_of
-from vpbench.harness.scoring.score_record import score_json
+from vpbench.harness.scoring.score_record import score_json, share_interval
 
 
 def fill_floors(rows: Sequence[schema.RowJson], columns: Mapping[str, Column]) -> None:
@@ -196,7 +197,8 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     """A figure over all runs of a row: the mean over training runs of the means over seeds.
 
     One or two training runs say nothing about others: the error of their mean is that from clips,
-    as for a single run. From three on the variance between them is part of it.
+    as for a single run. From three on the variance between them is part of it. There is no figure
+    where a run or a training run of the row has none: it would be that of the others alone.
     """
     fits = row.fits(frames, column)
     if not fits:
@@ -204,8 +206,12 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
             None, n=0, fingerprint=column.short_fingerprint, reason="not scored"
         )
     records = [record for fit in fits for record in fit]
-    means = [v for fit in fits if (v := mean_value(fit)) is not None]
+    lacking = _lacking(row, fits)
+    if lacking:
+        n, short = min(r["n"] for r in records), column.short_fingerprint
+        return schema.score_json(None, n=n, fingerprint=short, reason=lacking)
     score = score_json(records[0])
+    means = [v for fit in fits if (v := mean_value(fit)) is not None]
     if len(records) == 1 or not means:
         return score
     score["value"] = sum(means) / len(means)
@@ -221,9 +227,34 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     score["se"], score["ci95"] = total.se, None
     if total.estimate is not None and ends is not None:
         score["ci95"] = [score["value"] - total.estimate + end for end in ends]
+    if sample is not None and has_error and "recognition" in records[0]:
+        _put_share(score, sample)
     if column.kind == "set":
         _put_corrected(score, total)
     return score
+
+
+def _lacking(row: Row, fits: Sequence[Sequence[ScoreRecord]]) -> str:
+    """Why some runs of a row have a figure and others have none; "" where all are alike."""
+    trained = len({run.inputs["fit_seed"] for run in row.runs})
+    if len(fits) < trained:
+        return f"scored for {len(fits)} of {trained} training runs"
+    records = [record for fit in fits for record in fit]
+    without = [r for r in records if r["value"] is None]
+    if not without or len(without) == len(records):
+        return ""
+    why = f": {without[0]['reason']}" if without[0]["reason"] else ""
+    return f"no value in {len(without)} of {len(records)} runs{why}"
+
+
+def _put_share(score: schema.ScoreJson, sample: Sample) -> None:
+    """The error of a share of recognised clips, in place; its interval is within 0 and 1."""
+    ends = score["ci95"]
+    if sample.fits < MIN_FITS or score["se"] == 0.0:
+        found, _ = share_interval(sample.values.mean(axis=0).tolist(), sample.clusters)
+        ends = None if found.low is None or found.high is None else [found.low, found.high]
+        score["se"] = found.se
+    score["ci95"] = None if ends is None else [min(max(end, 0.0), 1.0) for end in ends]
 
 
 _REAL = ("ceiling", "floor", "reference")

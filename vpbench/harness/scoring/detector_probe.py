@@ -193,7 +193,7 @@ def _regression(
         )
     everything = np.arange(total)
     errors = _read(train, test, everything, size)
-    rows[-1]["pck_ci95"] = _interval(errors, test)
+    rows[-1]["pck_ci95"] = pck_interval(errors, test)
     mean_pose = _read(train, test, everything, size, keypoints=False)
     rows.append({"labelled": total, "draws": 1, "mean_pose": True, **_mean_row([mean_pose])})
     hits = errors.hits(MAIN)
@@ -223,18 +223,16 @@ def _mean_row(draws: Sequence[kp.JointErrors]) -> dict[str, Any]:
     }
 
 
-def _interval(errors: kp.JointErrors, test: Annotated) -> list[float] | None:
-    """95 % interval of PCK over clips; the mean over clips of each clip's share."""
+def pck_interval(errors: kp.JointErrors, test: Annotated) -> list[float] | None:
+    """95 % interval of PCK, by the bootstrap over clips, all joints of a clip together.
+
+    Every visible joint counts once, as in PCK itself: a clip has the weight of its joints. None
+    with few clips.
+    """
     hits = errors.hits(MAIN)
-    shares: list[float] = []
-    clusters: list[str] = []
-    for clip in sorted(set(test.clips)):
-        rows = [k for k, name in enumerate(test.clips) if name == clip]
-        share = kp.mean_of(hits[rows])
-        if share is not None:
-            shares.append(share)
-            clusters.append(test.clusters[rows[0]])
-    interval, _ = clip_interval(shares, clusters)
+    seen = ~np.isnan(hits)
+    clusters = [test.clusters[k] for k in np.nonzero(seen)[0]]
+    interval, _ = clip_interval(hits[seen].tolist(), clusters)
     return None if interval.low is None or interval.high is None else [interval.low, interval.high]
 
 

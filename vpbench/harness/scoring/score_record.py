@@ -94,13 +94,10 @@ class _Error:
 
 
 def _clip_error(score: Score, clusters: Mapping[str, str]) -> _Error:
-    """By the bootstrap over clusters of clips; of shares of independent clips, Wilson's."""
+    """By the bootstrap over clusters of clips; of shares by `share_interval`."""
     known = [(k, v) for k, v in sorted(score.per_clip.items()) if v is not None]
-    if score.recognition is not None:
-        own = proportion([v for _, v in known], [clusters.get(k, "") for k, _ in known])
-        if own is not None:
-            return _Error(own.se, own.low, own.high, score.reason)
-    interval, few = clip_interval([v for _, v in known], [clusters.get(k, "") for k, _ in known])
+    by = clip_interval if score.recognition is None else share_interval
+    interval, few = by([v for _, v in known], [clusters.get(k, "") for k, _ in known])
     reason = "; ".join(filter(None, (score.reason, few))) or None
     return _Error(interval.se, interval.low, interval.high, reason)
 
@@ -148,10 +145,35 @@ def clip_interval(
     Under `MIN_CLUSTERS` clusters the bootstrap covers far too little, so none is given.
     """
     interval = stats.bootstrap_mean(values, clusters)
-    count = len(set(clusters) - {""}) + list(clusters).count("")
+    count = _independent(clusters)
     if interval.mean is None or count >= MIN_CLUSTERS:
         return interval, None
     return stats.Interval(interval.mean, None, None, None, interval.n), _too_few(count)
+
+
+def share_interval(
+    values: Sequence[float], clusters: Sequence[str]
+) -> tuple[stats.Interval, str | None]:
+    """The interval of a share of recognised clips, within 0 and 1, and why there is none.
+
+    Wilson's where every clip counts once and stands alone, else that of `clip_interval`. Where all
+    clips are right, or all wrong, the bootstrap has no width: then Wilson's over the clusters, of
+    which each is right or wrong as a whole.
+    """
+    own = proportion(values, clusters)
+    if own is not None:
+        return own, None
+    interval, few = clip_interval(values, clusters)
+    if interval.se is not None and interval.mean in (0.0, 1.0):
+        count = _independent(clusters)
+        low, high = stats.wilson(round(interval.mean * count), count)
+        interval = replace(interval, low=low, high=high)
+    return interval, few
+
+
+def _independent(clusters: Sequence[str]) -> int:
+    """How many clusters there are; "" is one of its own."""
+    return len(set(clusters) - {""}) + list(clusters).count("")
 
 
 def with_floor(record: ScoreRecord, floor: Floor | None) -> ScoreRecord:
