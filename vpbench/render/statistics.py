@@ -81,7 +81,7 @@ def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
     if not biased:
         return []
     title = clean(column_title(metric, ""))
-    listed = ", ".join(f"{clean(row['method'])} {_corrected(s, metric)}" for row, s in biased)
+    listed = ", ".join(f"{clean(row['row'])} {_corrected(s, metric)}" for row, s in biased)
     # Most scores say themselves that they rest on few clips.
     said = any("unreliable" in (s["reason"] or "") for _, s in biased)
     notes = [
@@ -186,7 +186,7 @@ def _nearest(row: RowJson, metric: str) -> str:
     nearest = min(known, key=lambda n: abs(n["difference"] or 0.0))
     worse = [n for n in known if n["claim"] == "worse" and n is not nearest]
     parts = [_one_null(n, metric) for n in (nearest, *worse)]
-    return f"{clean(row['method'])} {' and '.join(parts)}"
+    return f"{clean(row['row'])} {' and '.join(parts)}"
 
 
 def _one_null(null: NullJson, metric: str) -> str:

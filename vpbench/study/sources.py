@@ -93,7 +93,7 @@ def stored_predictions(
 
 
 def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) -> FinishedRun | None:
-    """The run of a method with these seeds; one that was trained on the training clips first."""
+    """The newest run of a method with these seeds, those trained on the training clips first."""
     fitting = [
         run
         for run in runs
@@ -101,7 +101,7 @@ def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) ->
         and run.inputs["seed"] == seed
         and run.inputs["fit_seed"] in (fit_seed, None)
     ]
-    return min(fitting, key=lambda run: run.train_on != TRAIN, default=None)
+    return min(fitting, key=lambda run: (run.train_on != TRAIN, -run.closed), default=None)
 
 
 def predictions_of(name: str, run: FinishedRun) -> Predictions:

@@ -36,6 +36,7 @@ from vpbench.harness.results.given import joined, names_of
 from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.recognition import recognition_json
+from vpbench.harness.results.row_names import place_of, point_to_others, rows_of
 from vpbench.harness.results.rows import command_words, fill_floors, row_json, run_command
 from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
@@ -222,7 +223,7 @@ def _check_subsets(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
 def _check_versus(query: _Query, comparison: Comparison) -> None:
     if query.versus is None or any("versus" in group for group in comparison.groups):
         return
-    names = dict.fromkeys(row["method"] for g in comparison.groups for row in g["rows"])
+    names = dict.fromkeys(row["row"] for g in comparison.groups for row in g["rows"])
     if names:
         raise UnknownName("row", str(query.versus), names, hint="--vs takes a row of the table.")
 
@@ -248,9 +249,7 @@ def _groups(
     failed = failures(query.paths.runs, task["id"])
     rows: list[Row] = []
     for name in dict.fromkeys([*wanted, *REFERENCES]):
-        for row in _rows(name, runs):
-            row.failed = query.failed.get(name) or _failed_since(row, failed)
-            row.runs = [] if row.failed else row.runs
+        for row in _rows(query, name, runs, failed):
             if row.runs or name in wanted:
                 row.unable = "" if row.runs else unable(name, registry, inputs)
                 rows.append(row)
@@ -270,21 +269,15 @@ def _groups(
     return groups
 
 
-def _failed_since(row: Row, failed: Mapping[str, tuple[float, str]]) -> str:
-    """Why a method failed after its newest finished run, "" if it did not."""
-    if row.name not in failed:
-        return ""
-    when, reason = failed[row.name]
-    return reason if all(run.closed < when for run in row.runs) else ""
-
-
-def _rows(name: str, runs: Runs) -> list[Row]:
-    """The runs of a method, those that were trained on other clips as a row of their own."""
-    by_training: dict[str, list[FinishedRun]] = {}
-    for run in runs.values():
-        if run.inputs["method"] == name:
-            by_training.setdefault(run.train_on, []).append(run)
-    return [Row(name, own) for _, own in sorted(by_training.items())] or [Row(name, [])]
+def _rows(
+    query: _Query, name: str, runs: Runs, failures: Mapping[str, tuple[float, str]]
+) -> list[Row]:
+    """The rows of a method: one without runs where it failed after its newest finished run."""
+    rows = rows_of(name, runs.values())
+    when, reason = failures.get(name, (0.0, ""))
+    since = reason if all(run.closed < when for row in rows for run in row.runs) else ""
+    failed = query.failed.get(name) or since
+    return [Row(name, [], failed=failed)] if failed else rows
 
 
 def _columns(
@@ -350,6 +343,7 @@ def _group(
 ) -> schema.GroupJson:
     shown = [row_json(row, frames, columns, inputs, words) for row in rows]
     fill_floors(shown, columns)
+    point_to_others(rows, shown)
     comparisons = judge(rows, shown, frames, columns)
     # References that are left out count in what is said about the others.
     shown = [s for s, row in zip(shown, rows, strict=True) if row in kept]
@@ -369,8 +363,9 @@ def _group(
     if query.versus is not None:
         size, preset = task["size"], query.options.preset
         chosen = canonical(query.versus, query.registry, size, preset)
-        if chosen in [row.name for row in rows]:
-            group["versus"] = versus(chosen, rows, shown, frames, columns)
+        base = place_of(chosen, rows)
+        if base is not None:
+            group["versus"] = versus(base, rows, shown, frames, columns)
     if query.curves:
         group["curves"] = curves_json(rows, frames, columns)
     recognition = recognition_json(rows, shown, frames, columns)

@@ -87,14 +87,15 @@ class FinishedRun:
         return replace(self, inputs=inputs, scores=scores, subsets={})
 
 
-Key = tuple[str, str, str, int | None, int]
-"""Task, method, what it was trained on, fit seed, seed."""
+Key = tuple[str, str, str, int, int | None, int]
+"""Task, method, what it was trained on, samples, fit seed, seed."""
 
 
 def _key(inputs: RunInputs) -> Key:
     task = inputs["task"]
     trained = task.get("train_on", TRAIN)
-    return task["id"], inputs["method"], trained, inputs["fit_seed"], inputs["seed"]
+    seeds = inputs["fit_seed"], inputs["seed"]
+    return task["id"], inputs["method"], trained, inputs["samples"], *seeds
 
 
 def newest(
@@ -104,7 +105,7 @@ def newest(
     limit: int | None = None,
     wanted: Collection[Path] = (),
 ) -> dict[Key, FinishedRun]:
-    """The newest complete run for each (task, method, trained on, fit seed, seed), verified.
+    """The newest complete run for each `Key`, verified.
 
     Where there are several, one of the wanted folders goes first, then a run with the wanted
     `limit` (None: over all clips), then one of the method as it is installed.

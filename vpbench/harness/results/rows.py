@@ -59,6 +59,7 @@ def row_json(
         }
         return {
             "method": row.name,
+            "row": row.label,
             "kind": "method",
             "conditioning_frames": None,
             "uses": [],
@@ -78,6 +79,7 @@ def row_json(
     first = row.runs[0].inputs
     return {
         "method": row.name,
+        "row": row.label,
         "kind": first["kind"],
         "conditioning_frames": first["conditioning_frames"],
         "uses": first["uses"],
