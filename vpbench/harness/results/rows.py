@@ -8,6 +8,7 @@ from typing import Any
 
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
+from vpbench.core.estimators import has_bias
 from vpbench.core.options import TRAIN, RunOptions, TaskRef
 from vpbench.core.paths import Paths, user_paths
 from vpbench.core.records import RunInputs
@@ -219,7 +220,7 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
     score["se"], score["ci95"] = total.se, None
     if total.estimate is not None and ends is not None:
         score["ci95"] = [score["value"] - total.estimate + end for end in ends]
-    if column.kind == "set":
+    if column.kind == "set" and has_bias(records[0]["fingerprint"]):
         _put_corrected(score, total)
     return score
 
