@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from vpbench.core.estimators import has_bias
 from vpbench.core.jackknife import corrected
 
 
@@ -244,19 +245,18 @@ def correction(
 
 
 def completed(record: ScoreRecord) -> ScoreRecord:
-    """A score with what files of earlier versions lack, from the values that they hold.
+    """A score as this version would store it, from the values that its file holds.
 
     The bias and corrected figures of a set metric follow from its leave-one-out values; those of a
-    clip metric are None. Where clusters differ in size, an earlier file does not say so, and they
-    count as equal. Their reason calls an FVD of fewer than 256 clips "mostly bias", which it is for
-    few rows; that goes.
+    clip metric are None, and of a set metric without a bias (`has_bias`), of which earlier versions
+    stored what the jackknife found, noise where clusters differ in size. Where they do, a file of
+    before the correction does not say so, and they count as equal. The reason in such a file calls
+    an FVD of fewer than 256 clips "mostly bias", which it is for few rows; that goes.
     """
+    biased = record["kind"] == "set" and has_bias(record["fingerprint"])
     if "bias" in record:
-        return record
-    none = correction(None, {})
-    corrections = (
-        correction(record["value"], record["per_clip"]) if record["kind"] == "set" else none
-    )
+        return record if biased else {**record, **correction(None, {})}
+    corrections = correction(record["value"], record["per_clip"] if biased else {})
     reason = record.get("reason")
     if record["kind"] == "set" and reason is not None:
         kept = [part for part in reason.split("; ") if not part.startswith("n = ")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vpbench.core import schema
+from vpbench.core.estimators import has_bias
 from vpbench.core.intervals import MIN_FITS
 from vpbench.core.records import ScoreRecord
 from vpbench.core.samples import (
@@ -111,7 +112,8 @@ def sample_of(row: Row, frames: int, column: Column) -> Sample | None:
     if column.kind == "clip":
         return clip_sample(clips, fits[0][0]["clusters"])
     values = [v for records in fits if (v := mean_value(records)) is not None]
-    return set_sample(values, clips, fits[0][0].get("shares"))
+    first = fits[0][0]
+    return set_sample(values, clips, first.get("shares"), biased=has_bias(first["fingerprint"]))
 
 
 def row_difference(a: Row, b: Row, frames: int, column: Column) -> Difference | None:

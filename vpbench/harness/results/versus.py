@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from vpbench.core import schema
+from vpbench.core.estimators import has_bias
 from vpbench.core.samples import Difference, Direction, difference
 from vpbench.core.simultaneous import LEVEL, PairTest, judge_pairs
 from vpbench.core.student import student_quantile
@@ -23,9 +24,6 @@ _CLAIMS: Mapping[int, Literal["better", "not told apart", "worse"]] = {
 
 _NOT_COMPARED = ("ceiling", "oracle")
 """Kinds of rows that see the true future."""
-
-_UNBIASED = "unbiased"
-"""How the fingerprint of an unbiased metric begins to name its estimator."""
 
 
 def versus(
@@ -81,13 +79,9 @@ def versus(
 
 
 def _is_biased(column: Column, name: str, shown: Sequence[schema.RowJson]) -> bool:
-    """Whether a metric of sets depends on the number of clips, by what defines it or by its rows.
-
-    Of an unbiased estimator the jackknife finds no bias but noise, where groups differ in size.
-    """
-    estimator = str(column.fingerprint.get("estimator", ""))
-    unbiased = column.kind != "set" or estimator.startswith(_UNBIASED)
-    return not unbiased and any(row["scores"][name]["bias"] for row in shown)
+    """Whether a metric of sets depends on the number of clips, and rows show how much."""
+    biased = column.kind == "set" and has_bias(column.fingerprint)
+    return biased and any(row["scores"][name]["bias"] for row in shown)
 
 
 def _untested(of: Difference, reason: str) -> PairTest:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vpbench.api.optional import CachesFeatures
 from vpbench.core.code import CodeTable
-from vpbench.core.records import ScoreRecord
+from vpbench.core.records import ScoreRecord, completed
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir
 from vpbench.harness.inputs.task_data import TaskData
@@ -131,10 +131,8 @@ def _set(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreReco
     rows += [(record["p"], stored["p"]), *_pairs(record["ci95"], stored["ci95"])]
     # Files of earlier versions have no corrected figures; those follow from the rows below.
     if "corrected" in stored:
-        rows += [
-            (record.get("corrected"), stored["corrected"]),
-            (record.get("corrected_se"), stored.get("corrected_se")),
-        ]
+        known = completed(stored)
+        rows += [(record.get(k), known.get(k)) for k in ("corrected", "corrected_se")]
     rows += [(v, stored["per_clip"].get(k)) for k, v in record["per_clip"].items()]
     return max(_relative(a, b) for a, b in rows)
 

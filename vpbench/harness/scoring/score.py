@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
-from vpbench.api.optional import CachesFeatures
+from vpbench.api.optional import CachesFeatures, DeclaresBias
 from vpbench.api.specs import MetricSpec, WeightSpec
 from vpbench.api.types import Frames
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
+from vpbench.core.estimators import bias_field
 from vpbench.core.hashing import digest
 from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
@@ -154,6 +155,8 @@ def start_metric(
     own_ctx = replace(ctx, declared=spec.weights)
     instance = registry.factory("metric", spec.name)(task.info, params, own_ctx)
     own = dict(instance.fingerprint())
+    if spec.kind == "set" and isinstance(instance, DeclaresBias):
+        own |= bias_field(instance.biased, own)
     fingerprint = {
         "metric": spec.name,
         "version": spec.version,
