@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vpbench.api.specs import MethodSpec
     from vpbench.core.methods import ResolvedMethod
     from vpbench.core.registry import Entry, Registry
+    from vpbench.harness.training.estimate import PresetCost
 
 _EPILOG = """\b
 Examples:
@@ -78,7 +79,7 @@ def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
     if as_json:
         print_json({"schema": "vpbench.info/1", **record})
     else:
-        _print_page(entry, method, record)
+        _print_page(entry, method, record, plugins)
     return 0
 
 
@@ -117,12 +118,14 @@ def _resolved(entry: Entry, ref: MethodRef, plugins: Registry) -> ResolvedMethod
 # The page.
 
 
-def _print_page(entry: Entry, method: ResolvedMethod | None, record: Mapping[str, Any]) -> None:
+def _print_page(
+    entry: Entry, method: ResolvedMethod | None, record: Mapping[str, Any], plugins: Registry
+) -> None:
     heading(f"{record['name']}: {record['summary']}")
     origin = "" if entry.of_vpbench else f" from {entry.origin}"
     _line("what", f"{entry.kind}{origin}")
     if method is not None:
-        _print_method(method)
+        _print_method(method, plugins)
     elif "capabilities" in record:
         _line("needs", needs(record["capabilities"]))
     for key, value in record.items():
@@ -135,19 +138,23 @@ def _print_page(entry: Entry, method: ResolvedMethod | None, record: Mapping[str
         _line("run it", f"vpbench run {entry.name} --dataset puppets")
 
 
-def _print_method(method: ResolvedMethod) -> None:
+def _print_method(method: ResolvedMethod, plugins: Registry) -> None:
     from vpbench.harness.training.estimate import preset_costs
 
     spec = method.spec
     _line("needs", needs(method.capabilities))
     if method.slots:
         _line("parts", ", ".join(f"{slot} {p.spec.name}" for slot, p in method.slots.items()))
-    costs = preset_costs(spec)
+    costs = preset_costs(method, plugins)
     if costs:
         from vpbench.render.text import aligned
 
         head = ("preset", "taken at", "steps", "2 CPU cores", "one H100")
-        _line("presets", aligned([head, *((c[0], _taken(spec, c[0]), *c[1:]) for c in costs)]))
+        rows = [
+            (c.preset or "-", _taken(spec, c.preset), f"{c.steps:,}", c.cpu, c.gpu) for c in costs
+        ]
+        _line("presets", aligned([head, *rows]))
+        _line("", f"times at {_sizes(costs)}")
         _line("", "trained from nothing; what is bundled is not trained again")
     _line("stages", " -> ".join(_stages(method)))
     _line("weights", _weights(method))
@@ -155,6 +162,12 @@ def _print_method(method: ResolvedMethod) -> None:
     shown = {k: v for k, v in method.params.items()}
     _line("set to", ", ".join(f"{k}={plain_text(v)}" for k, v in shown.items()))
     _line("notes", method.notes)
+
+
+def _sizes(costs: Sequence[PresetCost]) -> str:
+    """`64 px, of preset paper at 128 px`."""
+    others = [f"of preset {c.preset} at {c.size} px" for c in costs if c.size != _SIZE]
+    return ", ".join([f"{_SIZE} px", *others])
 
 
 def _taken(spec: MethodSpec, preset: str) -> str:
