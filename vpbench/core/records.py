@@ -108,7 +108,10 @@ class StageRow(TypedDict):
 
 
 class Manifest(TypedDict):
-    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run."""
+    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run.
+
+    `links`: `inputs` has what lies behind links to folders beside the plugin, too.
+    """
 
     schema: str
     vpbench: str
@@ -121,13 +124,14 @@ class Manifest(TypedDict):
     shards: list[ManifestRow]
     stages: list[StageRow]
     inputs: list[DiscoveredFile]
+    links: NotRequired[bool]
     notes: list[str]
     closed: float
     sha256: str
 
 
 class DiscoveredFile(TypedDict):
-    """A file that the method read or that lies beside it. `how`: "opened" or "beside"."""
+    """A file that a plugin read or that lies beside it: `how` is "opened", "beside" or "linked"."""
 
     path: str
     sha256: str

@@ -44,7 +44,14 @@ def new_beside(
     method: ResolvedMethod,
     hashes: StatCache,
     ignore: Iterable[Path],
+    *,
+    linked: bool = True,
 ) -> list[str]:
-    """Paths of data files that have appeared beside a plugin since a result was made."""
+    """Paths of data files that have appeared beside a plugin since a result was made.
+
+    Args:
+        linked: the result knows what lay behind links; earlier ones do not.
+    """
     known = {f["path"] for f in files}
-    return [f["path"] for f in files_beside(method, hashes, ignore) if f["path"] not in known]
+    now = (f for f in files_beside(method, hashes, ignore) if linked or f["how"] != "linked")
+    return [f["path"] for f in now if f["path"] not in known]
