@@ -129,7 +129,9 @@ def test_a_helper_beside_a_plugin_file(place):
 
 HERE = "import sys, pathlib, importlib.util\nHERE = __file__.rpartition('/')[0]\n"
 UNSEEN = {  # neither is a module of the process
-    "exec": "space = {}\nexec(pathlib.Path(HERE, 'helper.py').read_text(), space)\nGREY = space['GREY']",
+    "exec": (
+        "space = {}\nexec(pathlib.Path(HERE, 'helper.py').read_text(), space)\nGREY = space['GREY']"
+    ),
     "an unregistered module": (
         "spec = importlib.util.spec_from_file_location('helper', HERE + '/helper.py')\n"
         "helper = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(helper)\n"

@@ -27,6 +27,9 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _FILE = "file:"
 """Prefix of the names of modules that are in no importable package."""
 
+DATA = "data:"
+"""Prefix of the names of data files, where they stand among modules that have changed."""
+
 UNRECORDED = "(not recorded)"
 """Stands for the modules of a result whose table is gone."""
 
@@ -291,11 +294,12 @@ def describe_change(modules: Sequence[str], most: int = 3) -> str:
     """What has changed of the code, for one line: names of modules, and how many more."""
     if UNRECORDED in modules:
         return "its code is not recorded"
-    return f"code of {short_names(modules, most)} changed"
+    code = "" if all(m.startswith(DATA) for m in modules) else "code of "
+    return f"{code}{short_names(modules, most)} changed"
 
 
 def short_names(modules: Iterable[str], most: int = 3) -> str:
     """Changed modules for one line: file names, and how many more."""
-    names = [os.path.basename(m.removeprefix(_FILE)) if m.startswith(_FILE) else m for m in modules]
+    names = [os.path.basename(m) if m.startswith((_FILE, DATA)) else m for m in modules]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -159,6 +159,9 @@ class RecognitionRecord(TypedDict):
 class ScoreRecord(TypedDict):
     """A score file, sealed and bound to its run and predictions.
 
+    `inputs` are the files that a plugin's metric read or that lie beside it, in `beside`: its own
+    folders.
+
     `aggregate` is "mean" where the value is the mean over `per_clip`, "own" where it is not. Of a
     set metric, `per_clip` holds the value without each cluster, `shares` the part of the clips that
     each cluster is, where these are not equal, and `bias` and the corrected figures follow from
@@ -180,6 +183,8 @@ class ScoreRecord(TypedDict):
     se: float | None
     n: int
     ci95: list[float] | None
+    inputs: NotRequired[list[DiscoveredFile]]
+    beside: NotRequired[list[str]]
     bias: NotRequired[float | None]
     corrected: NotRequired[float | None]
     corrected_se: NotRequired[float | None]

@@ -16,6 +16,7 @@ from vpbench.core.code import (
     Root,
     changed_modules,
     code_table,
+    describe_change,
     digest_cache,
     factory_modules,
     loaded_files,
@@ -390,3 +391,8 @@ def test_of_an_editable_install_the_packages_beside_count(site, tmp_path, monkey
     files = loaded_files(roots_of([("made_pack:X", "")]))
     assert ("made_three" in files) == editable
     forget_modules()
+
+
+def test_a_change_is_described_as_code_or_data():
+    assert describe_change(["a", "data:/x/w.txt"]) == "code of a, w.txt changed"
+    assert describe_change(["data:/x/w.txt"]) == "w.txt changed"

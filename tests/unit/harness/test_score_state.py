@@ -65,6 +65,21 @@ def test_scores_of_the_task_as_it_was_do_not_count(bench, run, field):
     assert look(bench, run).todo == ["psnr"]
 
 
+@pytest.mark.parametrize("change", ["edited", "gone", "appeared", "not recorded"])
+def test_data_of_a_plugin_s_metric_is_looked_at_again(bench, run, change):
+    path, file = path_of(run, "error"), bench.data
+    assert "inputs" not in read_sealed(path_of(run, "psnr"), "vpbench.score/2")
+    if change == "not recorded":  # by an earlier version
+        score = read_sealed(path, "vpbench.score/2")
+        write_sealed(path, {k: v for k, v in score.items() if k not in ("inputs", "beside")})
+    if change == "appeared":
+        file = file.with_name("another.csv")
+    file.unlink() if change == "gone" else file.write_text("4")
+    state = look(bench, run)
+    assert state.todo == []
+    assert state.changed == ({} if change == "not recorded" else {"error": [f"data:{file}"]})
+
+
 def test_code_of_a_metric_that_has_changed_is_for_a_probe(bench, run):
     bench.edit(" * 1.0\n", " * 2.0  # louder\n")
     state = look(bench, run)

@@ -21,8 +21,13 @@ def plugin_folders(method: ResolvedMethod) -> list[Path]:
 
     A single module in site-packages has no folder of its own.
     """
+    return folders_of(method.factories)
+
+
+def folders_of(factories: Iterable[tuple[str, str]]) -> list[Path]:
+    """Folders of the packages, or of the single files, that factories come from."""
     folders: list[Path] = []
-    for factory, home in method.factories:
+    for factory, home in factories:
         if factory.startswith("vpbench."):
             continue
         path = source_path(factory.partition(":")[0] or home.partition(":")[0], home)
