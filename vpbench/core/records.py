@@ -109,7 +109,10 @@ class StageRow(TypedDict):
 
 
 class Manifest(TypedDict):
-    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run."""
+    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run.
+
+    `links`: `inputs` has what lies behind links to folders beside the plugin, too.
+    """
 
     schema: str
     vpbench: str
@@ -122,13 +125,14 @@ class Manifest(TypedDict):
     shards: list[ManifestRow]
     stages: list[StageRow]
     inputs: list[DiscoveredFile]
+    links: NotRequired[bool]
     notes: list[str]
     closed: float
     sha256: str
 
 
 class DiscoveredFile(TypedDict):
-    """A file that the method read or that lies beside it. `how`: "opened" or "beside"."""
+    """A file that a plugin read or that lies beside it: `how` is "opened", "beside" or "linked"."""
 
     path: str
     sha256: str
@@ -156,6 +160,9 @@ class RecognitionRecord(TypedDict):
 class ScoreRecord(TypedDict):
     """A score file, sealed and bound to its run and predictions.
 
+    `inputs` are the files that a plugin's metric read or that lie beside it, in `beside`: its own
+    folders.
+
     `aggregate` is "mean" where the value is the mean over `per_clip`, "own" where it is not. Of a
     set metric, `per_clip` holds the value without each cluster, `shares` the part of the clips that
     each cluster is, where these are not equal, and `bias` and the corrected figures follow from
@@ -177,6 +184,8 @@ class ScoreRecord(TypedDict):
     se: float | None
     n: int
     ci95: list[float] | None
+    inputs: NotRequired[list[DiscoveredFile]]
+    beside: NotRequired[list[str]]
     bias: NotRequired[float | None]
     corrected: NotRequired[float | None]
     corrected_se: NotRequired[float | None]

@@ -65,6 +65,28 @@ def test_scores_of_the_task_as_it_was_do_not_count(bench, run, field):
     assert look(bench, run).todo == ["psnr"]
 
 
+def test_data_of_a_plugin_s_metric_is_looked_at_again(bench, run):
+    path, file, new = path_of(run, "error"), bench.data, bench.data.with_name("new.csv")
+    score, content = read_sealed(path, "vpbench.score/2"), file.read_bytes()
+    assert "inputs" not in read_sealed(path_of(run, "psnr"), "vpbench.score/2")
+
+    def changed():
+        state = look(bench, run)
+        assert state.todo == []
+        return state.changed
+
+    file.write_text("4")
+    assert changed() == {"error": [f"data:{file}"]}
+    file.unlink()
+    assert changed() == {"error": [f"data:{file}"]}
+    file.write_bytes(content)
+    assert changed() == {}
+    new.write_text("4")
+    assert changed() == {"error": [f"data:{new}"]}
+    write_sealed(path, {k: v for k, v in score.items() if k not in ("inputs", "beside")})
+    assert changed() == {}  # as of an earlier version
+
+
 def test_code_of_a_metric_that_has_changed_is_for_a_probe(bench, run):
     bench.edit(" * 1.0\n", " * 2.0  # louder\n")
     state = look(bench, run)

@@ -25,6 +25,7 @@ from vpbench.core.rundir import RunDir, StageDir
 from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import failure_files, read_failure
 from vpbench.harness.results.run_state import Seen, changed_code, code_of, score_code
+from vpbench.harness.scoring.metric_inputs import changed_data
 
 Scores = Mapping[tuple[str, int], ScoreRecord]
 """Score records by (metric, frames)."""
@@ -177,6 +178,7 @@ def doubt(run: FinishedRun, registry: Registry, paths: Paths, seen: Seen | None 
     if method is not None and not _same_identity(method, run.inputs):
         return "another version of the method is installed"
     files = changed_inputs(run.manifest["inputs"], file_hashes(paths.cache))
+    files += [f for s in run.scores.values() for f in changed_data(s, run.folder, paths.cache)]
     if files:
         return f"{Path(files[0]).name} changed since"
     needed = [] if method is None else code_of(method)

@@ -89,7 +89,13 @@ def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
         return _partial(run, paths)
     manifest = folder.check()
     files = changed_inputs(manifest["inputs"], hashes)
-    files += new_beside(manifest["inputs"], run.method, hashes, (paths.runs, paths.cache))
+    files += new_beside(
+        manifest["inputs"],
+        run.method,
+        hashes,
+        (paths.runs, paths.cache),
+        linked=manifest.get("links", False),
+    )
     if files:
         return RunState("stale", f"{_files(files)} changed")
     tables = (row["code"] for row in manifest["shards"])
