@@ -156,6 +156,17 @@ class Task:
         )
 
     @functools.cached_property
+    def clusters_hash(self) -> str:
+        """sha256 over which test clips are not independent; "" where the dataset names no groups.
+
+        Groups move intervals, tests and distances of sets, but no prediction: this is in a score's
+        fingerprint and not in run ids.
+        """
+        if not any(item.clip.group for item in self.test):
+            return ""
+        return digest({item.id: item.cluster for item in self.test})
+
+    @functools.cached_property
     def training_hash(self) -> str:
         """sha256 over the source bytes of the training and validation clips."""
         clips = [[s, i.id, i.clip.sha256] for s in ("train", "val") for i in self.items[s]]
@@ -240,6 +251,8 @@ class Task:
         named: dict[str, Any] = {"subset": self.subset} if self.subset else {}
         if self.sampling:
             named["sampling"] = dict(self.sampling)
+        if self.clusters_hash:
+            named["clusters"] = self.clusters_hash
         return {
             "frames": frames,
             "window": digest(self.spec.window)[:16],
