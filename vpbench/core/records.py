@@ -279,7 +279,10 @@ class Accepted(TypedDict):
 
 
 class Failure(TypedDict):
-    """failure.json, sealed: why the last attempt at a run failed."""
+    """failure.json, sealed: why the last attempt at a run failed.
+
+    `dataset` and `data` are those of the run's inputs; files of earlier versions lack them.
+    """
 
     schema: str
     run: str
@@ -290,4 +293,6 @@ class Failure(TypedDict):
     code: int
     time: float
     trace: str
+    dataset: NotRequired[str]
+    data: NotRequired[str]
     sha256: str
