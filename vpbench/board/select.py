@@ -89,7 +89,7 @@ def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) ->
             name = run.inputs["method"]
             if not names or name in asked:
                 _refuse(one.called(run), changed_clips(run, one), paths)
-                found.append(run)
+                found.append(one.called(run))
                 met.add(asked.get(name, ""))
     for name in names:
         if name not in met:

@@ -15,6 +15,13 @@ class Gives(TypedDict):
     pose: bool
 
 
+class Names(TypedDict):
+    """What a dataset calls its classes and joints, in the order of their numbers."""
+
+    classes: list[str]
+    joints: list[str]
+
+
 class StageOrigin(TypedDict):
     """One stage that a run depends on."""
 
@@ -24,7 +31,10 @@ class StageOrigin(TypedDict):
 
 
 class RunInputs(TypedDict):
-    """Everything that defines a run, fixed before it starts."""
+    """Everything that defines a run, fixed before it starts.
+
+    `names`, which methods are told, is in no key; records of earlier versions lack it.
+    """
 
     method: str
     kind: str
@@ -34,6 +44,7 @@ class RunInputs(TypedDict):
     data: str
     dataset: str
     gives: Gives
+    names: NotRequired[Names]
     seed: int
     fit_seed: int | None
     samples: int

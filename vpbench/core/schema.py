@@ -283,8 +283,8 @@ class CurveJson(TypedDict):
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames.
 
-    `to_run` is the command that makes what is missing, "" where nothing is. `on` is the dataset, where
-    another table is of the same task on another one.
+    `to_run` is the command that makes what is missing, "" where nothing is. `on` is the dataset,
+    where another table is of the same task on another one.
     """
 
     task: dict[str, Any]

@@ -14,6 +14,7 @@ from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.api.windows import WindowRule
 from vpbench.core.hashing import digest
 from vpbench.core.options import TRAIN
+from vpbench.core.records import Names
 
 SPLITS = ("train", "val", "test")
 
@@ -195,6 +196,11 @@ class Task:
     def has_pose(self) -> bool:
         """Whether the dataset has annotated joints."""
         return self.info.n_joints > 0
+
+    @property
+    def names(self) -> Names:
+        """What methods are told of classes and joints besides their numbers, for records."""
+        return {"classes": list(self.info.class_names), "joints": list(self.info.joint_names)}
 
     def part(self, name: str) -> Task:
         """The task with those test items only that belong to a named subset."""

@@ -26,6 +26,12 @@ from vpbench.harness.results.finished_runs import FinishedRun, Found
 CHANGED = "its clips changed since"
 """Said of a run on clips that its dataset no longer has."""
 
+RENAMED = "the names of its classes changed since"
+"""Said of a run of a method that was told other names than its dataset has now."""
+
+REGROUPED = "the groups of its clips changed since"
+"""Said of a run that was scored with clips in other groups than its dataset puts them in now."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -105,10 +111,6 @@ class OneDataset:
         """Whether a run was made on the clips that the dataset has now, as far as can be seen."""
         return any(made_on(inputs, task) for task in self.now)
 
-    def changed(self, inputs: RunInputs) -> bool:
-        """Whether the dataset is known to have other clips now than a run was made on."""
-        return bool(self.now) and not self.is_now(inputs)
-
     def called(self, run: FinishedRun) -> FinishedRun:
         """A run with the dataset as it is called now, for commands that are to be typed."""
         if run.elsewhere:
@@ -130,12 +132,13 @@ class OneDataset:
 
 def made_on(inputs: RunInputs, task: Task) -> bool:
     """Whether a run was made on the test clips of a task, or on the first of them."""
+    return inputs["task"]["id"] == task.id and inputs["data"] == _part(task, inputs).clips_hash
+
+
+def _part(task: Task, inputs: RunInputs) -> Task:
+    """The task with as many test clips as a run has."""
     limit = inputs["task"]["limit"]
-    if inputs["task"]["id"] != task.id:
-        return False
-    return (
-        inputs["data"] == (task if limit == task.limit else replace(task, limit=limit)).clips_hash
-    )
+    return task if limit == task.limit else replace(task, limit=limit)
 
 
 @dataclass
@@ -176,7 +179,7 @@ class Present:
 def one_dataset_each(
     runs: Path, more: Sequence[FinishedRun], ref: TaskRef, present: Present, now: Task | None = None
 ) -> list[OneDataset]:
-    """All finished runs, those of one dataset together, in the order of their tasks.
+    """All finished runs, those of one dataset together, in the order of tasks and names.
 
     A run belongs to a dataset by what it says itself. Two names are of one dataset where the newest
     runs of both were made on the same clips: it was moved, or copied.
@@ -204,7 +207,7 @@ def one_dataset_each(
             continue
         for part in [wanted] if asked is not None else _by_dataset(wanted):
             groups.append(_group(task, part, known, ref, asked, present))
-    return groups
+    return sorted(groups, key=lambda one: (one.task, one.inputs["dataset"]))
 
 
 def _asked(ref: TaskRef, present: Present) -> Task | None:
@@ -280,5 +283,14 @@ def runs_on(runs: Path, task: Task) -> list[Found]:
 
 
 def changed_clips(run: FinishedRun, of: OneDataset) -> str:
-    """The doubt about a run whose dataset has other clips now; "" where there is none."""
-    return "" if run.elsewhere or not of.changed(run.inputs) else CHANGED
+    """The doubt about a run whose dataset has other clips or groups now; "" where there is none."""
+    if run.elsewhere or not of.now:
+        return ""
+    alike = [task for task in of.now if made_on(run.inputs, task)]
+    if not alike:
+        return CHANGED
+    if all(run.inputs.get("names", task.names) != task.names for task in alike):
+        return RENAMED
+    groups = {_part(task, run.inputs).clusters_hash for task in alike}
+    whole = (score["fingerprint"] for score in run.scores.values() if "subset" not in score)
+    return "" if all(f.get("clusters", "") in groups for f in whole) else REGROUPED
