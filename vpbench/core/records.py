@@ -16,6 +16,13 @@ class Gives(TypedDict):
     pose: bool
 
 
+class Names(TypedDict):
+    """What a dataset calls its classes and joints, in the order of their numbers."""
+
+    classes: list[str]
+    joints: list[str]
+
+
 class StageOrigin(TypedDict):
     """One stage that a run depends on."""
 
@@ -25,7 +32,10 @@ class StageOrigin(TypedDict):
 
 
 class RunInputs(TypedDict):
-    """Everything that defines a run, fixed before it starts."""
+    """Everything that defines a run, fixed before it starts.
+
+    `names`, which methods are told, is in no key; records of earlier versions lack it.
+    """
 
     method: str
     kind: str
@@ -35,6 +45,7 @@ class RunInputs(TypedDict):
     data: str
     dataset: str
     gives: Gives
+    names: NotRequired[Names]
     seed: int
     fit_seed: int | None
     samples: int
@@ -288,7 +299,10 @@ class Accepted(TypedDict):
 
 
 class Failure(TypedDict):
-    """failure.json, sealed: why the last attempt at a run failed."""
+    """failure.json, sealed: why the last attempt at a run failed.
+
+    `dataset` and `data` are those of the run's inputs; files of earlier versions lack them.
+    """
 
     schema: str
     run: str
@@ -299,4 +313,6 @@ class Failure(TypedDict):
     code: int
     time: float
     trace: str
+    dataset: NotRequired[str]
+    data: NotRequired[str]
     sha256: str

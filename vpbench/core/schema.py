@@ -294,7 +294,8 @@ class CurveJson(TypedDict):
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames.
 
-    `to_run` is the command that makes what is missing, "" where nothing is.
+    `to_run` is the command that makes what is missing, "" where nothing is. `on` is the dataset,
+    where another table is of the same task on another one.
     """
 
     task: dict[str, Any]
@@ -303,6 +304,7 @@ class GroupJson(TypedDict):
     rows: list[RowJson]
     comparisons: ComparisonsJson
     to_run: str
+    on: NotRequired[str]
     versus: NotRequired[VersusJson]
     recognition: NotRequired[dict[str, RecognitionJson]]
     curves: NotRequired[dict[str, list[CurveJson]]]

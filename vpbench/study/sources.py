@@ -20,6 +20,7 @@ from vpbench.core.tasks import TRAIN, Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
 from vpbench.harness.results.finished_runs import FinishedRun, canonical, doubt, newest
+from vpbench.harness.results.one_dataset import runs_on
 
 
 @dataclass
@@ -69,7 +70,7 @@ def stored_predictions(
         HashMismatch: a stored file is not what was written.
     """
     task = task_data.task
-    known = newest(paths.runs, task.id, registry)
+    known = newest(runs_on(paths.runs, task), registry)
     chosen: list[Predictions] = []
     for method in methods:
         name = canonical(method, registry, task.spec.size, preset)

@@ -87,6 +87,30 @@ def test_data_of_a_plugin_s_metric_is_looked_at_again(bench, run):
     assert changed() == {}  # as of an earlier version
 
 
+def test_scores_of_clips_in_other_groups_do_not_count(bench, run):
+    """Groups appear, change and go: a score holds for those that it was taken with."""
+    task, (psnr, _) = bench.task_data().task, bench.wanted()
+
+    def grouped(*names):
+        test = (replace(i, clip=replace(i.clip, group=names[k % len(names)])) for k, i in each)
+        return replace(task, items={**task.items, "test": tuple(test)})
+
+    def todo(now):
+        return inspect_scores(run.folder, now, [psnr], bench.paths, {}).todo
+
+    each = list(enumerate(task.test))
+    path = path_of(run, "psnr")
+    score, by_two = read_sealed(path, "vpbench.score/2"), grouped("ann", "bob")
+    assert todo(task) == [] and todo(by_two) == ["psnr"]
+    fingerprint = {**score["fingerprint"], "clusters": by_two.clusters_hash}
+    short = digest(fingerprint)[:8]
+    write_sealed(
+        run.folder.score("psnr", short), {**score, "fingerprint": fingerprint, "fp8": short}
+    )
+    path.unlink()
+    assert todo(by_two) == [] and todo(grouped("ann")) == todo(task) == ["psnr"]
+
+
 def test_code_of_a_metric_that_has_changed_is_for_a_probe(bench, run):
     bench.edit(" * 1.0\n", " * 2.0  # louder\n")
     state = look(bench, run)

@@ -16,7 +16,7 @@ from vpbench.core.samples import Difference
 from vpbench.core.tasks import Task
 from vpbench.harness.figures.limit_rows import LimitRow
 from vpbench.harness.results.compare import Comparison, compare, one_table
-from vpbench.harness.results.finished_runs import FinishedRun, newest
+from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.harness.results.ranking import Column, Row, row_difference
 from vpbench.harness.results.row_names import rows_of
 from vpbench.harness.results.rows import command_of
@@ -166,7 +166,7 @@ def read_scores(
         HashMismatch: a stored file is not what was written.
     """
     refs, where = [MethodRef.parse(name) for name in methods], TaskRef(dataset="", task=task.id)
-    comparison = compare(refs, options, registry, paths, where, subsets=("none",))
+    comparison = compare(refs, options, registry, paths, where, subsets=("none",), now=task)
     groups = [g for g in comparison.groups if g["frames"] == task.horizon]
     if not groups:
         made = command_of("run", methods, task.dataset, task.name)
@@ -175,5 +175,4 @@ def read_scores(
             fix=f"Run: {made}",
         )
     one_table(Comparison(groups, comparison.differences))
-    runs = newest(paths.runs, task.id, registry)
-    return LimitScores(groups[0], list(runs.values()), task, metric)
+    return LimitScores(groups[0], comparison.behind(groups[0]), task, metric)

@@ -17,8 +17,8 @@ from vpbench.core.plan import REFERENCES
 from vpbench.core.records import RunInputs, ScoreRecord, Subset
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import expand
-from vpbench.harness.inputs.task_data import absolute
-from vpbench.harness.results.apart import between
+from vpbench.core.tasks import Task
+from vpbench.harness.results.apart import between, name_datasets
 from vpbench.harness.results.asked_metrics import check_metrics
 from vpbench.harness.results.curves import curves_json
 from vpbench.harness.results.finished_runs import (
@@ -29,10 +29,15 @@ from vpbench.harness.results.finished_runs import (
     doubt,
     failures,
     newest,
-    tasks_of,
     unable,
 )
 from vpbench.harness.results.given import joined, names_of
+from vpbench.harness.results.one_dataset import (
+    OneDataset,
+    Present,
+    changed_clips,
+    one_dataset_each,
+)
 from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.recognition import recognition_json
@@ -48,12 +53,18 @@ class Comparison:
     """Groups of comparable rows, and in what they differ from each other.
 
     Attributes:
-        runs: task id -> the runs that its groups were made from, for pages that show more of them.
+        runs: id and dataset of a task -> the runs that its groups were made from.
     """
 
     groups: list[schema.GroupJson] = field(default_factory=list[schema.GroupJson])
     differences: list[str] = field(default_factory=list[str])
-    runs: dict[str, list[FinishedRun]] = field(default_factory=dict[str, list[FinishedRun]])
+    runs: dict[tuple[str, str], list[FinishedRun]] = field(
+        default_factory=dict[tuple[str, str], list[FinishedRun]]
+    )
+
+    def behind(self, group: schema.GroupJson) -> list[FinishedRun]:
+        """The runs that a group was made from, or another one of its task and dataset."""
+        return self.runs.get((group["task"]["id"], group["task"]["dataset"]), [])
 
     def json(self) -> schema.CompareJson:
         """As `--json` prints it."""
@@ -75,6 +86,7 @@ class _Query:
     versus: MethodRef | None
     more: Sequence[FinishedRun]
     curves: bool
+    now: Task | None
 
 
 def compare(
@@ -89,8 +101,9 @@ def compare(
     versus: MethodRef | None = None,
     more: Sequence[FinishedRun] = (),
     curves: bool = False,
+    now: Task | None = None,
 ) -> Comparison:
-    """One group for each task and number of frames, that of the task's own horizon first.
+    """One group for each task, dataset and number of frames, that of its own horizon first.
 
     Args:
         methods: () for all that have a finished run.
@@ -105,6 +118,7 @@ def compare(
         more: runs of other places, bundles and entries to show besides; they go before those of
             the runs folder.
         curves: also metrics over time.
+        now: only runs on the test clips of this task, which is open.
 
     Raises:
         UnknownName: a method or metric that is not installed and has no run, a subset that no run
@@ -124,6 +138,7 @@ def compare(
         versus,
         more,
         curves,
+        now,
     )
     comparison = Comparison()
     stored = _tasks(query)
@@ -133,12 +148,14 @@ def compare(
     _check_names(query, stored)
     check_metrics(options.metrics, [r for _, runs in stored for r in runs.values()], registry)
     _check_subsets(query, stored)
-    for inputs, runs in stored:
-        groups = _groups(query, inputs, runs, comparison)
+    for one, runs in stored:
+        inputs = one.inputs
+        groups = _groups(query, one, inputs, runs, comparison)
         if query.options.metrics is None or "study" in query.options.metrics:
             add_studies(groups, query.paths.runs / inputs["task"]["id"], runs)
         comparison.groups += groups
-        comparison.runs[inputs["task"]["id"]] = list(runs.values())
+        behind = comparison.runs.setdefault((one.task, inputs["dataset"]), [])
+        behind += runs.values()
         for subset in _subsets(query, runs):
             part = {key: run.over(subset) for key, run in runs.items()}
             own: RunInputs = {
@@ -150,8 +167,9 @@ def compare(
                     "split_hash": subset["hash"],
                 },
             }
-            comparison.groups += _groups(query, own, part, comparison)
+            comparison.groups += _groups(query, one, own, part, comparison)
     _check_versus(query, comparison)
+    name_datasets(comparison.groups)
     comparison.differences = [*between(comparison.groups), *comparison.differences]
     return comparison
 
@@ -159,38 +177,28 @@ def compare(
 Runs = Mapping[Key, FinishedRun]
 
 
-def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
-    """Tasks that have a run of any requested method."""
-    chosen: list[tuple[RunInputs, Runs]] = []
-    known = {run.inputs["task"]["id"]: run.inputs for run in query.more}
-    known |= tasks_of(query.paths.runs)
-    for task_id, inputs in sorted(known.items()):
-        if not _matches(query.task, inputs):
-            continue
-        size = inputs["task"]["size"]
+def _tasks(query: _Query) -> list[tuple[OneDataset, Runs]]:
+    """Tasks that have a run of any requested method, on each dataset."""
+    chosen: list[tuple[OneDataset, Runs]] = []
+    present = Present(query.registry, query.paths)
+    for one in one_dataset_each(query.paths.runs, query.more, query.task, present, query.now):
+        size = one.inputs["task"]["size"]
         wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
-        runs = newest(query.paths.runs, task_id, query.registry, query.task.limit, query.folders)
+        limit, folders = query.task.limit, query.folders
+        own = newest(one.found, query.registry, limit, folders, one.is_now)
+        runs = {key: one.called(run) for key, run in own.items()}
         failed = wanted & set(query.failed)
-        more = {r.key: r for r in query.more if r.inputs["task"]["id"] == task_id}
+        more = {run.key: run for run in one.more}
         everything = not wanted and not query.more
         asked = any(run.inputs["method"] in wanted for run in runs.values())
         if everything or failed or more or asked:
-            chosen.append((inputs, joined(runs, more, wanted)))
+            chosen.append((one, joined(runs, more, wanted)))
     return chosen
 
 
 def _without_references(names: Sequence[str]) -> list[MethodRef]:
     """Each method of some names once; the references stand in every table anyway."""
     return [MethodRef.parse(n) for n in sorted(set(names)) if n not in REFERENCES]
-
-
-def _matches(ref: TaskRef, inputs: RunInputs) -> bool:
-    task = inputs["task"]
-    if ref.task is not None and ref.task not in (task["id"], task["name"]):
-        return False
-    return (
-        not ref.dataset or absolute(ref.dataset) == inputs["dataset"] or ref.dataset == task["id"]
-    )
 
 
 def _subsets(query: _Query, runs: Runs) -> list[Subset]:
@@ -240,13 +248,13 @@ def _check_names(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
 
 
 def _groups(
-    query: _Query, inputs: RunInputs, runs: Runs, comparison: Comparison
+    query: _Query, one: OneDataset, inputs: RunInputs, runs: Runs, comparison: Comparison
 ) -> list[schema.GroupJson]:
     task = {k: v for k, v in inputs["task"].items() if k != "train_on"}  # that is a row's
     size, registry = task["size"], query.registry
     wanted = [canonical(r, registry, size, query.options.preset) for r in query.refs]
     wanted += names_of(query.more, runs)
-    failed = failures(query.paths.runs, task["id"])
+    failed = failures(query.paths.runs, one.task, one.concerns)
     rows: list[Row] = []
     for name in dict.fromkeys([*wanted, *REFERENCES]):
         for row in _rows(query, name, runs, failed):
@@ -255,7 +263,9 @@ def _groups(
                 rows.append(row)
     seen: Seen = {}
     for row in rows:
-        doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
+        doubts = (
+            changed_clips(run, one) or doubt(run, registry, query.paths, seen) for run in row.runs
+        )
         row.doubts = [text for text in doubts if text]
     words = command_words(query.task, query.options, query.paths, runs)
     kept = [r for r in rows if query.options.references or r.name in wanted]

@@ -69,6 +69,8 @@ def stage_hashes(run: RunPlan) -> dict[str, str]:
 _SHOWN = ("kind", "conditioning_frames", "uses")
 """Fields of run.json that tables print of a method and that are in no key."""
 
+_NAMED: tuple[Literal["classes"], Literal["joints"]] = ("classes", "joints")
+
 
 def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
     """Look at a run's folder.
@@ -84,6 +86,10 @@ def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
         return RunState("stale", "its stages were trained again")
     if _shown(record["inputs"]) != _shown(run.inputs(task)):
         return RunState("stale", "what the method declares of its inputs changed")
+    told = record["inputs"].get("names", task.names)
+    renamed = [what for what in _NAMED if told[what] != task.names[what]]
+    if renamed:
+        return RunState("stale", f"the names of {' and '.join(renamed)} changed")
     hashes = file_hashes(paths.cache)
     if not folder.manifest.is_file():
         return _partial(run, paths)

@@ -107,7 +107,9 @@ def _current(score: ScoreRecord, wanted: Wanted, task: Task) -> bool:
     part = task if not subset else task.part(subset["name"]) if _has(task, subset["name"]) else None
     if part is None or fingerprint.get("version") != wanted.spec.version:
         return False
-    return all(fingerprint.get(k) == v for k, v in part.fingerprint(score["frames"]).items())
+    now = part.fingerprint(score["frames"])
+    # a score of grouped clips does not stand for the same clips without groups, either
+    return all(fingerprint.get(k) == now.get(k) for k in (*now, "clusters"))
 
 
 def _learned(wanted: Wanted, task: Task, paths: Paths) -> Mapping[str, str]:
