@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import time
 
@@ -189,12 +188,11 @@ def trained(place):
 def test_fit_killed_and_then_other_clips_begins_again(clips, tmp_path):
     """All of it: earlier stages, keypoints that were stored, and the state that was interrupted."""
     env = {"VPBENCH_PLUGINS": TINY}
-    shutil.copytree(clips, tmp_path / "clips")
-    words = ("fit", "tiny", "--dataset", folder(tmp_path / "clips"), "--threads", 1)
+    words = ("fit", "tiny", "--dataset", folder(clips), "--threads", 1)
     vpbench("fit", "tiny[motion=tiny-still]", *words[2:], "--runs", "cut", cwd=tmp_path, env=env)
     kill = {**env, "TINY_KILL": f"{tmp_path / 'flag'}:5"}
     assert vpbench(*words, "--runs", "cut", cwd=tmp_path, env=kill).code == 1
-    file = sorted((tmp_path / "clips" / "train").rglob("*.npz"))[0]
+    file = sorted((clips / "train").rglob("*.npz"))[0]
     frames = np.load(file)["frames"]
     np.savez(file, frames=255 - frames)
     done = vpbench(*words, "--runs", "cut", cwd=tmp_path, env=env)
@@ -202,5 +200,6 @@ def test_fit_killed_and_then_other_clips_begins_again(clips, tmp_path):
     assert "tiny: its training clips changed: tiny:keypoints is trained again" in done.err
     assert "tiny:motion was left unfinished and its training clips changed" in done.err
     assert vpbench(*words, "--runs", "whole", cwd=tmp_path, env=env).code == 0
-    assert checkpoints(tmp_path / "cut") == checkpoints(tmp_path / "whole")
+    made = checkpoints(tmp_path / "cut").items()
+    assert {k: v for k, v in made if ".retired-" not in k} == checkpoints(tmp_path / "whole")
     assert len(list(tmp_path.glob("cut/*/stages/tiny.motion-*.retired-*/resume/state.npz"))) == 1
