@@ -227,3 +227,42 @@ def test_data_of_a_plugin_s_metric(place, reader, fingerprint):
     assert after["scores"]["tone"]["value"] == pytest.approx(7 * value)
     assert after["scores"]["psnr"] == before["scores"]["psnr"]
     assert nothing_done(place.run(metrics="psnr,tone"))
+
+
+TRAINED = """
+    def fit(self, stage, data, ctx):
+        self.level = float(open(FILE).read())
+    def save(self, stage, folder):
+        (Path(folder) / "level.txt").write_text(str(self.level))
+    def load(self, stage, folder, device):
+        self.level = float((Path(folder) / "level.txt").read_text())
+"""
+
+
+@pytest.mark.parametrize("where", ["plugin", "elsewhere"])
+def test_a_file_that_a_training_reads(place, where):
+    """It is trained again, not only predicted; the file of a prediction trains nothing again."""
+    file, table = place.path / where / "pretrained.txt", place.path / where / "table.txt"
+    file.parent.mkdir()
+    top = f"from pathlib import Path\nfrom vpbench.api import StageSpec\nFILE = {str(file)!r}"
+    more = ', capabilities=Capabilities(trainable=True), stages=(StageSpec("all"),)'
+    predict = f"open({str(table)!r}).read()"
+    place.write(method(LEVEL, top=top, more=more, predict=predict) + TRAINED)
+
+    def write(path, text):
+        path.write_text(text)
+        os.utime(path, (1, 1))
+
+    write(file, "100")
+    write(table, "1")
+    assert "trained again" not in place.run("--yes").err
+    assert place.grey() == 100 and nothing_done(place.run())
+    write(file, "180")
+    assert "pretrained.txt changed since: `vpbench run mine" in place.row()["notes"][0]
+    done = place.run("--yes").err
+    assert "mine: pretrained.txt changed: mine:all is trained again" in done
+    assert "mine: its stages were trained again: predicted and scored again" in done
+    assert place.grey() == 180
+    write(table, "2")
+    done = place.run("--yes").err
+    assert "table.txt changed: predicted and scored again" in done and "trained" not in done

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from tests.conftest import write_clips
@@ -50,7 +51,7 @@ def test_prediction_killed_in_the_middle_and_resumed_gives_the_same_bytes(many, 
     words = ("run", "slow[pause=0.3]", "--dataset", folder(many), "--no-references")
     assert vpbench(*words, "--runs", "whole", cwd=tmp_path, env=env).code == 0
     process = start(*words, "--runs", "cut", cwd=tmp_path, env=env)
-    wait_for(lambda: len(list(tmp_path.glob("cut/*/*/*/predictions/*.json"))) >= 1)
+    wait_for(lambda: list(tmp_path.glob("cut/*/*/*/predictions/[0-9]*.json")))
     if victim == "everything":
         kill_everything(process)
     else:
@@ -182,3 +183,23 @@ def trained(place):
         if ".retired-" not in path.parent.name:
             found[path.parent.name.split(".")[1].split("-")[0]] = path.stat().st_mtime_ns
     return found
+
+
+def test_fit_killed_and_then_other_clips_begins_again(clips, tmp_path):
+    """All of it: earlier stages, keypoints that were stored, and the state that was interrupted."""
+    env = {"VPBENCH_PLUGINS": TINY}
+    words = ("fit", "tiny", "--dataset", folder(clips), "--threads", 1)
+    vpbench("fit", "tiny[motion=tiny-still]", *words[2:], "--runs", "cut", cwd=tmp_path, env=env)
+    kill = {**env, "TINY_KILL": f"{tmp_path / 'flag'}:5"}
+    assert vpbench(*words, "--runs", "cut", cwd=tmp_path, env=kill).code == 1
+    file = sorted((clips / "train").rglob("*.npz"))[0]
+    frames = np.load(file)["frames"]
+    np.savez(file, frames=255 - frames)
+    done = vpbench(*words, "--runs", "cut", cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert "tiny: its training clips changed: tiny:keypoints is trained again" in done.err
+    assert "tiny:motion was left unfinished and its training clips changed" in done.err
+    assert vpbench(*words, "--runs", "whole", cwd=tmp_path, env=env).code == 0
+    made = checkpoints(tmp_path / "cut").items()
+    assert {k: v for k, v in made if ".retired-" not in k} == checkpoints(tmp_path / "whole")
+    assert len(list(tmp_path.glob("cut/*/stages/tiny.motion-*.retired-*/resume/state.npz"))) == 1

@@ -10,8 +10,9 @@ from typing import cast
 from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.specs import Checkpoint
 from vpbench.core.hashing import digest
+from vpbench.core.input_files import changed_files, file_names
 from vpbench.core.methods import ResolvedMethod
-from vpbench.core.records import Names
+from vpbench.core.records import DiscoveredFile, Names
 from vpbench.core.rundir import StageDir, read_object
 from vpbench.core.stages import StageNode
 
@@ -26,15 +27,16 @@ class StagePlan:
             or "not needed" (nothing that is to be fitted or loaded depends on it).
         folder: the stage folder, there already or to be made.
         checkpoint: as the plugin declares it, for "bundled" and "downloaded".
-        stale: there is one of its key that was fitted on other clips, under other names of classes
-            or joints, or on other earlier stages; it is set aside when the stage is fitted.
+        stale: why one of its key that is there may not be used, as "weights.npy changed": it was
+            fitted on other clips, under other names of classes or joints, on other earlier stages
+            or files, and is set aside when the stage is fitted; "" otherwise.
     """
 
     node: StageNode
     origin: str
     folder: StageDir
     checkpoint: Checkpoint | None = None
-    stale: bool = False
+    stale: str = ""
 
     @property
     def needed(self) -> bool:
@@ -48,7 +50,7 @@ class CheckpointSources:
 
     Attributes:
         own: RUNS/<task>/stages.
-        cache: the cache folder; None ignores checkpoints with a URL.
+        cache: the cache folder; None ignores checkpoints with a URL, and hashes files anew.
         given: label -> stage folder, of `--checkpoint`.
         refit: everything is to be fitted, whatever exists.
         data: hash of the training clips; "" skips that check.
@@ -123,7 +125,7 @@ def _stage(
     if sources.refit:
         return StagePlan(node, "to fit", own)
     if own.complete():
-        stale = not _holds(own, node, planned, sources)
+        stale = _outdated(own, node, planned, sources)
         return StagePlan(node, "to fit" if stale else "fitted", own, stale=stale)
     for checkpoint in node.method.spec.checkpoints:
         if checkpoint.stage == node.stage and checkpoint.key == node.key:
@@ -133,24 +135,31 @@ def _stage(
     return StagePlan(node, "to fit", own)
 
 
-def _holds(
+def _outdated(
     own: StageDir,
     node: StageNode,
     planned: Mapping[str, StagePlan],
     sources: CheckpointSources,
-) -> bool:
-    """Whether a stage was fitted on the clips, names and earlier stages that are here."""
-    record, data = own.content(), sources.data
-    if data and record.get("data", data) != data:
-        return False
+) -> str:
+    """Why a stage was fitted on other clips, earlier stages or files than those that are here.
+
+    Records of earlier versions name no files.
+    """
+    record = own.content()
+    if sources.data and record.get("data", sources.data) != sources.data:
+        return "its training clips changed"
     if not _same_names(own, sources.names):
-        return False
+        return "the names of classes or joints changed"
     parents = record.get("parents", {})
-    return all(
-        parents.get(s.node.key) == content(s.folder)
-        for s in fitted_ancestors(node, planned)
-        if s.folder.complete() and s.node.key in parents
-    )
+    for earlier in fitted_ancestors(node, planned):
+        if earlier.folder.complete() and earlier.node.key in parents:
+            if earlier.stale:
+                return f"{earlier.node.label} is trained again"
+            if parents[earlier.node.key] != content(earlier.folder):
+                return f"{earlier.node.label} was trained again"
+    read = cast("Sequence[DiscoveredFile]", record.get("inputs", []))
+    files = changed_files(read, sources.cache)
+    return f"{file_names(files)} changed" if files else ""
 
 
 def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> StagePlan | None:

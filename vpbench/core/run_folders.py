@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vpbench.core import schema
@@ -49,12 +49,36 @@ def retire(folder: Path) -> Path:
     Returns:
         Where it is now.
     """
+    target = _free_name(folder)
+    with storage(target):
+        folder.rename(target)
+    return target
+
+
+def retire_parts(folder: Path, names: Iterable[str]) -> Path:
+    """Set parts of a folder aside that is in use itself, beside it as `retire` does.
+
+    Args:
+        names: of files and folders in it, in the order in which they go; some may be missing.
+
+    Returns:
+        The folder that they are in now.
+    """
+    target = _free_name(folder)
+    with storage(target):
+        target.mkdir()
+        for name in names:
+            if (folder / name).exists():
+                (folder / name).rename(target / name)
+    return target
+
+
+def _free_name(folder: Path) -> Path:
+    """A name for what is set aside now."""
     stamp = time.strftime("%Y%m%dT%H%M%S")
     for k in itertools.count():
         target = folder.with_name(f"{folder.name}{RETIRED}{stamp}{f'-{k}' if k else ''}")
         if not target.exists():
-            with storage(target):
-                folder.rename(target)
             return target
     raise AssertionError("unreachable")  # pragma: no cover - count() does not end
 

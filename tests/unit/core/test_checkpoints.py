@@ -8,6 +8,7 @@ from core_toys import TOY, registry, task
 from vpbench.api import Checkpoint, StageSpec
 from vpbench.core.checkpoints import CheckpointSources, content, loads, plan_stages
 from vpbench.core.files import write_json
+from vpbench.core.hashing import file_sha256
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions
 from vpbench.core.plan import make_plan
@@ -208,3 +209,28 @@ def test_an_address_counts_where_there_is_a_cache(tmp_path, published):
     finish(runs / nodes[0].folder, files="of another training")
     mixed = plan_stages(made, method, CheckpointSources(runs, cache))
     assert [s.origin for s in mixed] == ["fitted", "to fit", "to fit"]
+
+
+def test_a_stage_holds_while_the_files_that_it_read_do(tmp_path):
+    """And what was fitted on a stage that does not hold is fitted again with it."""
+    nodes, method = graph("toy")
+    file = tmp_path / "pretrained.txt"
+    file.write_text("0")
+    read = [{"path": str(file), "sha256": file_sha256(file), "how": "opened"}]
+    for node in nodes:
+        finish(tmp_path / node.folder)
+    keypoints, _, motion = nodes
+    record = {"key": keypoints.key, "files": {"a": "1"}, "parents": {}, "inputs": read}
+    write_json(tmp_path / keypoints.folder / "stage.json", record)
+    finish(
+        tmp_path / motion.folder, parents={keypoints.key: content_of(tmp_path / keypoints.folder)}
+    )
+    for places in (CheckpointSources(tmp_path), CheckpointSources(tmp_path, tmp_path / "home")):
+        file.write_text("0")
+        assert {s.stale for s in plan_stages(nodes, method, places)} == {""}
+        for change in (lambda: file.write_text("60"), file.unlink):
+            change()
+            found = {s.node.stage: s for s in plan_stages(nodes, method, places)}
+            assert {s.origin for s in found.values()} == {"to fit", "fitted"}
+            assert found["keypoints"].stale == "pretrained.txt changed"
+            assert found["motion"].stale == "toy:keypoints is trained again"

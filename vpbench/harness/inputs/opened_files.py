@@ -96,7 +96,7 @@ class OpenedFiles:
         writing = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         if writing or (mode is not None and set(mode) & set("wax+")):
             self._written.add(name)
-        else:
+        elif not _below(name, self._ignored):
             self._read.add(name)
 
     def files(self, plugin_folders: Iterable[Path], hashes: StatCache) -> list[DiscoveredFile]:
@@ -111,6 +111,11 @@ class OpenedFiles:
             rows.append({"path": name, "sha256": hashes.of(Path(name)), "how": "opened"})
         hashes.save()
         return rows
+
+    @property
+    def count(self) -> int:
+        """How many files were read so far; it grows with every new one."""
+        return len(self._read)
 
     def code(self, factories: Iterable[tuple[str, str]], cache: Path) -> CodeTable:
         """The code behind what a plugin has made so far: `vpbench.core.code`.

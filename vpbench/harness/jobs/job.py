@@ -26,10 +26,12 @@ from vpbench.core.stages import stage_graph
 from vpbench.harness.inputs.opened_files import OpenedFiles
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
 from vpbench.harness.inputs.training_clips import TaskTrainingClips
+from vpbench.harness.prediction.inputs import plugin_folders
 from vpbench.harness.prediction.leaks import leak_answer
 from vpbench.harness.prediction.maker import (
     ProcessRecord,
     RecordedMethod,
+    accounted_for,
     dataset_folders,
     record_method,
 )
@@ -46,6 +48,7 @@ from vpbench.harness.scoring.feature_cache import (
 )
 from vpbench.harness.scoring.probe import probe_scores
 from vpbench.harness.scoring.score import score_run, wanted_metrics
+from vpbench.harness.training.begun import StageFiles
 from vpbench.harness.training.context import ScoreContext
 from vpbench.harness.training.stage import run_stage
 
@@ -244,12 +247,19 @@ class Session:
             self._score(job, report)
             return "done"
         installed()  # what is read to find plugins is not what a plugin reads
-        with self.process.files.watching():
+        with self.process.loading_code():
             plugins = limited_registry(job.plugins, job.sources)
         task_data = self.task_data(job, plugins)
         run = rebuild(job.run, task_data, plugins)
         if job.kind == "stage":
             stage = next(s for s in run.stages if s.node.key == job.stage)
+            method = stage.node.method
+            files = StageFiles(
+                self.process.loading,
+                self.process.files,
+                [] if method.built_in else plugin_folders(method),
+                accounted_for(run, task_data, job.paths),
+            )
             return run_stage(
                 stage,
                 run.stages,
@@ -259,6 +269,7 @@ class Session:
                 job.threads,
                 pick_device(job.device),
                 report,
+                files,
             )
         if job.kind == "leak-probe":
             device = pick_device(job.device) if run.method.capabilities.trainable else "cpu"

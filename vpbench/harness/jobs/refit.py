@@ -15,6 +15,7 @@ from vpbench.api.errors import Corrupt
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.files import read_json, write_json
 from vpbench.core.plan import RunPlan
+from vpbench.core.run_folders import retire
 
 
 @dataclass
@@ -77,14 +78,21 @@ class Refits:
         """Whether a stage is to be trained even if it is complete."""
         return self._wanted and any(stage.folder.path.name in x.pending for x in self._left)
 
-    def begun(self, stage: StagePlan) -> None:
-        """The earlier training of a stage was set aside."""
+    def set_aside(self, stage: StagePlan) -> str:
+        """Set the earlier training of a stage aside.
+
+        Returns:
+            Why, and where it is now, for a note.
+        """
+        kept = retire(stage.folder.path)
         name = stage.folder.path.name
         for left in self._left:
             if name in left.pending:
                 left.pending.remove(name)
                 left.begun.add(name)
                 left.store()
+        why = stage.stale or "requested with --fit"
+        return f"{why}: {stage.node.label} is trained again; the earlier training is kept in {kept}"
 
     def trained(self, stage: StagePlan) -> None:
         """A stage is complete."""

@@ -137,8 +137,7 @@ class Scheduler:
         if stage.folder.path in self._stages_done:
             return
         if stage.folder.complete():
-            retire(stage.folder.path)
-            self.refits.begun(stage)
+            self._note(run, self.refits.set_aside(stage))
         needs = run.method.capabilities
         threads = self.options.threads or cores()
         spec = self._spec("stage", run, stage=stage.node.key, threads=threads)

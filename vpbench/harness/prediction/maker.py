@@ -62,10 +62,22 @@ class RecordedMethod:
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A worker that is about to import plugins: the files that it opens, and its settings."""
+    """A worker that is about to import plugins: the files that it opens, and its settings.
+
+    Attributes:
+        files: opened for predictions, and while code is loaded.
+        loading: opened while code is loaded: trainings depend on these too.
+    """
 
     files: OpenedFiles = field(default_factory=OpenedFiles)
+    loading: OpenedFiles = field(default_factory=OpenedFiles)
     before: dict[str, Any] = field(default_factory=settings)
+
+    @contextmanager
+    def loading_code(self) -> Generator[None]:
+        """While plugins are imported and their parts created: once, for all jobs of the process."""
+        with self.files.watching(), self.loading.watching():
+            yield
 
 
 def record_method(
@@ -83,7 +95,7 @@ def record_method(
     """
     files = process.files
     files.ignore(accounted_for(run, task_data, paths))
-    with files.watching():
+    with process.loading_code():
         loaded = load_method(run, task_data, registry, device)
     made = RecordedMethod(loaded, device, paths.cache, files, process.before)
     with made.at_work():

@@ -10,7 +10,7 @@ from vpbench import __version__
 from vpbench.api.errors import BadData, HashMismatch
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes
-from vpbench.core.checkpoints import loads
+from vpbench.core.checkpoints import StagePlan, loads
 from vpbench.core.hashing import file_sha256
 from vpbench.core.lock import lock_or_wait
 from vpbench.core.paths import Paths
@@ -101,12 +101,20 @@ def _row(folder: RunDir, shard: Shard, record: ShardRecord) -> ManifestRow:
 
 
 def _all_inputs(run: RunPlan, records: list[ShardRecord], paths: Paths) -> list[DiscoveredFile]:
-    """Files that any worker saw the method read, and those that lie beside it."""
+    """Files that its stages or any worker saw the method read, and those that lie beside it."""
     hashes = file_hashes(paths.cache)
     beside = files_beside(run.method, hashes, (paths.runs, paths.cache))
     files = {f["path"]: f for f in beside}
+    files |= {f["path"]: f for stage in run.stages for f in _read_by(stage)}
     files |= {f["path"]: f for record in records for f in record["inputs"]}
     return [files[path] for path in sorted(files)]
+
+
+def _read_by(stage: StagePlan) -> list[DiscoveredFile]:
+    """Files that a training here has read; of bundled ones they lie elsewhere, if anywhere."""
+    if stage.origin not in ("to fit", "fitted") or not stage.folder.complete():
+        return []
+    return cast("list[DiscoveredFile]", stage.folder.content().get("inputs", []))
 
 
 def _notes(records: list[ShardRecord]) -> list[str]:

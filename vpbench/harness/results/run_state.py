@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from vpbench.core import schema
@@ -22,6 +21,7 @@ from vpbench.core.code import (
     factory_modules,
 )
 from vpbench.core.hashing import digest
+from vpbench.core.input_files import file_names
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
@@ -103,7 +103,7 @@ def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
         linked=manifest.get("links", False),
     )
     if files:
-        return RunState("stale", f"{_files(files)} changed")
+        return RunState("stale", f"{file_names(files)} changed")
     tables = (row["code"] for row in manifest["shards"])
     modules = changed_code(folder, tables, "predictions", paths, code_of(run.method))
     return RunState("changed", modules=tuple(modules)) if modules else RunState("finished")
@@ -127,17 +127,12 @@ def _partial(run: RunPlan, paths: Paths) -> RunState:
     read: list[DiscoveredFile] = [f for record in records for f in record["inputs"]]
     files = changed_inputs(read, file_hashes(paths.cache))
     if files:
-        return RunState("stale", f"{_files(files)} changed while it was interrupted")
+        return RunState("stale", f"{file_names(files)} changed while it was interrupted")
     tables = (record["code"] for record in records)
     modules = changed_code(run.folder, tables, "predictions", paths, code_of(run.method))
     if modules:
         return RunState("stale", "code changed while it was interrupted", tuple(modules))
     return RunState("partial")
-
-
-def _files(paths: Sequence[str]) -> str:
-    names = ", ".join(dict.fromkeys(Path(p).name for p in paths[:3]))
-    return names + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def code_of(method: ResolvedMethod) -> list[str]:

@@ -102,7 +102,8 @@ def bundle_into_zip(folder: Path, archive: Path, url: str, limit_mb: float) -> B
 def _copy_stage(folder: Path, target: Path, limit_mb: float) -> tuple[dict[str, Any], int]:
     """Copy checkpoint, record and training log, verified; the record, and bytes in all.
 
-    Pictures and scratch stay behind, and so does the name of the machine.
+    Pictures and scratch stay behind, and so do the name of the machine and the folders of files
+    that the training has read.
     """
     stage = StageDir(folder)
     if not stage.complete():
@@ -119,7 +120,10 @@ def _copy_stage(folder: Path, target: Path, limit_mb: float) -> tuple[dict[str, 
         if (folder / "train.jsonl").is_file():
             shutil.copyfile(folder / "train.jsonl", target / "train.jsonl")
     machine = {k: v for k, v in record["machine"].items() if k != "host"}
-    write_sealed(target / "stage.json", {**record, "machine": machine})
+    record = {**record, "machine": machine}
+    if "inputs" in record:
+        record["inputs"] = [{**f, "path": Path(f["path"]).name} for f in record["inputs"]]
+    write_sealed(target / "stage.json", record)
     size = sum(p.stat().st_size for p in target.rglob("*") if p.is_file())
     if size > limit_mb * 1e6:
         raise UsageError(

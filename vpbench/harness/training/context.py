@@ -55,6 +55,8 @@ class StageContext:
     """Seconds that earlier processes spent up to the checkpoint that this one resumed from."""
     declared: Sequence[WeightSpec] = ()
     """The pretrained files that the specs of the method and of its components name."""
+    before_checkpoint: Callable[[], None] = lambda: None
+    """Records what a state stands on, before the state is stored."""
     _begun: float = field(default_factory=time.monotonic)
     _step: int = 0
     _total: int | None = None
@@ -137,6 +139,7 @@ class StageContext:
         seconds = round(self.earlier + time.monotonic() - self._begun, 2)
         head = {"step": self._step, "seconds": seconds, "meta": dict(meta)}
         state = json.dumps(head, allow_nan=False).encode()
+        self.before_checkpoint()
         buffer = io.BytesIO()
         np.savez(buffer, **{_META: np.frombuffer(state, np.uint8)}, **dict(arrays))  # pyright: ignore[reportArgumentType]
         write_bytes(self.stage.resume / "state.npz", buffer.getvalue(), self.guard)

@@ -15,7 +15,6 @@ from vpbench.api.errors import MethodFailed, UsageError, VpbenchError
 from vpbench.core import provenance, schema
 from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan, content
-from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.files import Guard, make_folder, write_bytes, write_json
 from vpbench.core.leftovers import sweep
 from vpbench.core.lock import LockWatch, RunLock
@@ -27,6 +26,7 @@ from vpbench.core.stages import StageNode
 from vpbench.harness.inputs.fetch import declared_weights
 from vpbench.harness.inputs.task_data import TaskData, training_clips
 from vpbench.harness.inputs.train_only import train_only
+from vpbench.harness.training.begun import Begun, StageFiles
 from vpbench.harness.training.context import STOP, StageContext
 from vpbench.harness.training.loading import describe_error, load_stages, make_method, make_slots
 from vpbench.harness.training.views import FrameView, PointView
@@ -76,8 +76,12 @@ def run_stage(
     threads: int,
     device: str,
     report: Report,
+    files: StageFiles,
 ) -> str:
     """Make one stage unless it exists or another process is making it.
+
+    Args:
+        files: what is seen of the files that its code opens.
 
     Returns:
         "done", or "busy" while another process holds the lock.
@@ -96,7 +100,7 @@ def run_stage(
         if folder.complete():
             return "done"
         sweep([folder.path])
-        _make(stage, stages, task_data, registry, cache, threads, device, report, lock)
+        _make(stage, stages, task_data, registry, cache, threads, device, report, lock, files)
     return "done"
 
 
@@ -110,23 +114,28 @@ def _make(
     device: str,
     report: Report,
     lock: RunLock,
+    files: StageFiles,
 ) -> None:
     node, folder = stage.node, stage.folder
     started = time.time()
     method = node.method
     before = ancestors(node, stages)
-    instance, slots = load_parts(node, before, task_data, registry, device)
+    with files.loading_code():
+        instance, slots = load_parts(node, before, task_data, registry, device)
+    begun = Begun(node, folder, task_data.task, before, files, cache, report, lock.check)
     report({"event": "stage", "what": node.label, "status": "started"})
     result: dict[str, Any] = {"skipped": {}, **StageNotes().json()}
     earlier = 0.0
-    if node.mode == "labels":
-        label_clips(task_data, slots["detector"], folder, node.label, report, lock.check)
-    else:
-        result = _fit(
-            node, folder, task_data, instance, slots, before, cache, threads, device, report, lock
-        )
-        earlier = result.pop("earlier")
-    files = folder.files()
+    with begun.at_work():
+        if node.mode == "labels":
+            label_clips(
+                task_data, slots["detector"], folder, node.label, report, begun.before_write
+            )
+        else:
+            result = _fit(begun, task_data, instance, slots, threads, device)
+            earlier = result.pop("earlier")
+    begun.store()
+    hashes = folder.files()
     lock.check()
     write_sealed(
         folder.record,
@@ -144,11 +153,12 @@ def _make(
             "method": method.name,
             "params": dict(method.params),
             "parents": {s.node.key: content(s.folder) for s in before if s.node.mode != "labels"},
-            "code": code_table(roots_of(method.factories), digest_cache(cache)),
+            "code": files.loading.code(method.factories, cache),
             "data": task_data.task.training_hash,
             "poses": task_data.task.training_pose_hash,
             "names": task_data.task.names,
-            "files": files,
+            "inputs": begun.inputs(),
+            "files": hashes,
             **result,
             "seconds": round(earlier + time.time() - started, 2),
             "threads": threads,
@@ -159,6 +169,7 @@ def _make(
     )
     for scratch in (folder.resume, folder.path / "scratch"):
         shutil.rmtree(scratch, ignore_errors=True)
+    begun.path.unlink(missing_ok=True)
     report(
         {
             "event": "stage",
@@ -183,22 +194,18 @@ def ancestors(node: StageNode, stages: Sequence[StagePlan]) -> list[StagePlan]:
 
 
 def _fit(
-    node: StageNode,
-    folder: StageDir,
+    begun: Begun,
     task_data: TaskData,
     instance: Any,
     slots: Mapping[str, Any],
-    before: Sequence[StagePlan],
-    cache: Path,
     threads: int,
     device: str,
-    report: Report,
-    lock: RunLock,
 ) -> dict[str, Any]:
     """Train and save; returns its fields of the record: clips skipped, checks, notes.
 
     And `earlier`, the seconds that processes before this one have trained.
     """
+    node, folder = begun.node, begun.folder
     ctx = StageContext(
         task_data.task.training_info,
         node.trains,
@@ -207,18 +214,19 @@ def _fit(
         stage_seed(node),
         folder,
         node.label,
-        cache,
-        report,
+        begun.cache,
+        begun.report,
         slots,
-        lock.check,
+        begun.guard,
         declared=declared_weights(node),
+        before_checkpoint=begun.store,
     )
     target = trained_part(node, instance, slots)
-    data = stage_data(node, task_data, before)
+    data = stage_data(node, task_data, begun.before)
     call_fit(node, target, data, ctx)
     if STOP.is_set():
         raise Interrupted(f"{node.label} was stopped; run the same command to resume.")
-    lock.check()
+    begun.guard()
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     save_part(node, target, folder)
     return {"skipped": dict(data.skipped), **ctx.notes.json(), "earlier": ctx.earlier}
