@@ -235,10 +235,19 @@ def code_table(roots: Iterable[Root], digests: StatCache) -> CodeTable:
     """The code that this process has loaded so far, and the environment it runs in."""
     modules: dict[str, str] = {}
     for name, path in sorted(loaded_files(roots).items()):
-        edited = path.exists() and path.stat().st_mtime > STARTED
+        edited = path.exists() and _written_since(path.stat())
         modules[name] = "edited while it ran" if edited else digests.of(path)
     digests.save()
     return {"modules": modules, "environment": provenance.environment()}
+
+
+def _written_since(status: os.stat_result) -> bool:
+    """Whether a file was written after this process began.
+
+    A file may come with a modification time that lies ahead, from a clock that was wrong or from an
+    archive; its status says when it came here.
+    """
+    return status.st_mtime > STARTED and status.st_ctime > STARTED
 
 
 def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
