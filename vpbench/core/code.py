@@ -240,7 +240,7 @@ def code_table(
     files |= {f"{_FILE}{path}": path for path in run_directly if path not in known}
     modules = {f"{_FILE}{path}": ABSENT for path in absent if path not in known}
     for name, path in sorted(files.items()):
-        edited = path.exists() and path.stat().st_mtime > STARTED
+        edited = path.exists() and _written_since(path.stat())
         modules[name] = "edited while it ran" if edited else digests.of(path)
     digests.save()
     return {"modules": modules, "environment": provenance.environment()}
@@ -248,6 +248,15 @@ def code_table(
 
 ABSENT = ""
 """Digest of a file that is not there, as `StatCache` gives it."""
+
+
+def _written_since(status: os.stat_result) -> bool:
+    """Whether a file was written after this process began.
+
+    A file may come with a modification time that lies ahead, from a clock that was wrong, or far
+    back, from an archive or another copy; its status says when it came here, except on Windows.
+    """
+    return (status.st_mtime if os.name == "nt" else status.st_ctime) > STARTED
 
 
 def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:

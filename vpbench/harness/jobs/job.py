@@ -178,6 +178,11 @@ class JobSpec:
     log_progress: bool = False
     schema: str = field(default=schema.JOB)
 
+    @property
+    def shared(self) -> bool:
+        """Whether every run needs what it computes."""
+        return self.side in ("real", "train")
+
     def write(self, path: Path) -> Path:
         """Store the job."""
         write_json(path, asdict(self))

@@ -21,6 +21,7 @@ from vpbench.harness.jobs.dispatch import Dispatcher, Job
 from vpbench.harness.jobs.executors.local import Slots
 from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun
 from vpbench.harness.jobs.needed import scoring_groups, scoring_plugins
+from vpbench.harness.jobs.turns import turn
 from vpbench.harness.jobs.verdicts import judge_scores
 from vpbench.harness.results.score_state import inspect_scores
 from vpbench.harness.scoring.score import Wanted
@@ -70,6 +71,14 @@ class _Scoring:
 
     def run(self) -> dict[str, str]:
         """Do it; metric -> why it could not be scored."""
+        with turn(self.folder):
+            todo, recompute = self._due()
+        if todo:
+            self._do("score", todo, recompute=recompute)
+        return self.missing
+
+    def _due(self) -> tuple[list[str], bool]:
+        """Metrics to score, after a probe of those whose code has changed; whether all afresh."""
         task = self.task_data.task
         state = inspect_scores(self.folder, task, self.wanted, self.paths, {})
         self.missing |= state.missing
@@ -81,9 +90,7 @@ class _Scoring:
             self.report({"event": "note", "text": f"{self._method}: {verdict.text}"})
             todo += [name for name in verdict.rescore if name not in todo]
             recompute = bool(verdict.rescore)
-        if todo:
-            self._do("score", todo, recompute=recompute)
-        return self.missing
+        return todo, recompute
 
     @property
     def _method(self) -> str:

@@ -25,6 +25,8 @@ from vpbench.harness.jobs.leaks import foreign, judge_leaks
 from vpbench.harness.jobs.needed import needs_of, scoring_groups, with_features
 from vpbench.harness.jobs.overall import Overall
 from vpbench.harness.jobs.refit import Refits
+from vpbench.harness.jobs.stage_order import drop_dependants, ready
+from vpbench.harness.jobs.turns import Turns
 from vpbench.harness.jobs.verdicts import judge_prediction, judge_scores
 from vpbench.harness.prediction.manifest import close_prediction
 from vpbench.harness.prediction.shards import shard_done, shards
@@ -69,6 +71,7 @@ class Scheduler:
         self.jobs = JobMaker(task_data, registry, paths, options, self.metrics)
         self.overall = Overall(report, self.dispatch.slots.cpus)
         self.refits = Refits(plan.runs, wanted=options.refit)
+        self.turns = Turns(self._guarded)
         self._stages_done: set[Path] = set()
         self._waiting: list[RunResult] = []
         self._real_started = False
@@ -85,12 +88,14 @@ class Scheduler:
         try:
             for result in self.results.values():
                 self._guarded(result, self._start)
-            while self.dispatch.jobs:
+            while self.dispatch.jobs or self.turns.awaited:
                 self.overall.tell()
-                for job in self.dispatch.ended():
+                for job in self.dispatch.ended() if self.dispatch.jobs else ():
                     self._ended(job)
+                self.turns.retry(idle=not self.dispatch.jobs)
         finally:
             self.dispatch.close()
+            self.turns.close()
         return list(self.results.values())
 
     def _guarded(self, result: RunResult, step: Callable[[RunResult], None]) -> None:
@@ -103,6 +108,7 @@ class Scheduler:
         if result.status != "ok":
             return
         result.status, result.reason, result.code = "failed", reason, code
+        self.turns.end(result)
         if code != 130:  # interrupted: the method did not fail
             write_failure(result.run, self.task_data.task, reason, code, trace)
         self.report(result.event(self.options.until))
@@ -147,13 +153,9 @@ class Scheduler:
         self._start_ready()
 
     def _start_ready(self) -> None:
-        for job in self.dispatch.jobs:
-            if job.stage is None or job.handle is not None or job.resumes:
-                continue
-            by_key = {s.node.key: s for s in job.runs[0].stages}
-            if all(by_key[k].folder.path in self._stages_done for k in job.stage.node.needs):
-                self.results[str(job.runs[0].folder.path)].fresh = True
-                self.dispatch.start(job)
+        for job in ready(self.dispatch.jobs, self._stages_done):
+            self.results[str(job.runs[0].folder.path)].fresh = True
+            self.dispatch.start(job)
 
     def _advance(self, result: RunResult) -> None:
         """Start what comes next for a run, once its stages are there."""
@@ -165,7 +167,7 @@ class Scheduler:
         if self.options.until == "fit":
             self._finished(result)
             return
-        self._inspect(result)
+        self.turns.take(result, self._inspect)
 
     def _inspect(self, result: RunResult) -> None:
         """Use earlier results of a run where they are still valid, and set them aside where not."""
@@ -176,12 +178,14 @@ class Scheduler:
         elif state.status == "stale":
             self._set_aside(run, state.reason)
         elif state.status == "finished":
+            self.turns.end(result)
             self._predicted(result)
             return
         elif state.status == "changed":
             result.changed = list(state.modules)
             self._submit(self._spec("probe", run), run, needs_of(run))
             return
+        self.turns.end(result)
         self._predict(result)
 
     def _set_aside(self, run: RunPlan, reason: str) -> None:
@@ -208,13 +212,13 @@ class Scheduler:
 
     def _probed(self, result: RunResult, answers: Sequence[Event]) -> None:
         """A probe of the predictions has answered."""
-        verdict = judge_prediction(result, answers)
-        if verdict.retire:
-            self._set_aside(result.run, verdict.text)
-            self._predict(result)
+        if not self.turns.holds(result):  # another command has judged since
+            self.turns.take(result, self._inspect)
             return
-        self._note(result.run, verdict.text)
-        self._predicted(result)
+        verdict = judge_prediction(result, answers)
+        (self._set_aside if verdict.retire else self._note)(result.run, verdict.text)
+        self.turns.end(result)
+        (self._predict if verdict.retire else self._predicted)(result)
 
     def _predicted(self, result: RunResult) -> None:
         run = result.run
@@ -232,6 +236,11 @@ class Scheduler:
             else:
                 self._finished(result)
             return
+        self.turns.take(result, self._inspect_scores)
+
+    def _inspect_scores(self, result: RunResult) -> None:
+        """Use earlier scores where they are still valid."""
+        run = result.run
         state = inspect_scores(
             run.folder, self.task_data.task, self.metrics, self.paths, self.absent_weights
         )
@@ -241,6 +250,7 @@ class Scheduler:
             result.changed = sorted({m for names in state.changed.values() for m in names})
             self._submit_scoring("score-probe", run, tuple(state.changed))
             return
+        self.turns.end(result)
         self._score(result)
 
     def _scores_probed(self, result: RunResult, answers: Sequence[Event]) -> None:
@@ -248,8 +258,12 @@ class Scheduler:
         result.answers += answers
         if self.dispatch.of(result.run):
             return
-        folder = result.run.folder
-        verdict = judge_scores(folder, result.changed, result.answers)
+        answers, result.answers = result.answers, []
+        if not self.turns.holds(result):  # another command has judged since
+            self.turns.take(result, self._inspect_scores)
+            return
+        verdict = judge_scores(result.run.folder, result.changed, answers)
+        self.turns.end(result)
         result.recompute = bool(verdict.rescore)
         self._note(result.run, verdict.text)
         result.todo += [name for name in verdict.rescore if name not in result.todo]
@@ -265,7 +279,7 @@ class Scheduler:
             self._featured(result)
             return
         self._warm_real(run)
-        if self._shared_work():
+        if any(j.spec.shared for j in self.dispatch.jobs):
             self._waiting.append(result)  # first what every run needs
         else:
             self._warm(run, "fake", result.todo)
@@ -324,7 +338,7 @@ class Scheduler:
 
     def _on_event(self, job: Job, event: Event) -> None:
         folder = job.spec.run.folder
-        if job.spec.side in ("", "fake"):  # others are work for all runs
+        if not job.spec.shared:  # those are work for all runs
             of = job.stage.folder.path if job.stage is not None else folder
             self.overall.hear(job.spec.kind, str(of), event)
         if event["event"] == "missing" and folder in self.results:
@@ -343,13 +357,14 @@ class Scheduler:
             self.dispatch.again(job)
             return
         reason = job.trouble
-        if job.spec.side in ("real", "train"):
+        if job.spec.shared:
             self._real_ended(reason)
         elif reason is not None and job.spec.kind != "leak-probe":
             for result in results:
                 self._fail(result, reason, job.end.get("code") or 1, job.end.get("trace", ""))
             if job.stage is not None:
-                self._drop_dependants(job.stage)
+                alive = {key for key, result in self.results.items() if result.status == "ok"}
+                drop_dependants(self.dispatch.jobs, job.stage, alive)
         else:
             if job.stage is not None:
                 self.overall.finish("fit", str(job.stage.folder.path))
@@ -360,14 +375,10 @@ class Scheduler:
                 if result.status == "ok":
                     self._guarded(result, self._next(job))
 
-    def _shared_work(self) -> bool:
-        """Whether something that every run needs is still being computed."""
-        return any(j.spec.side in ("real", "train") for j in self.dispatch.jobs)
-
     def _real_ended(self, reason: str | None) -> None:
         if reason is not None:  # scoring fails the same way and names the cause
             self.report({"event": "note", "text": f"features of the real clips: {reason}"})
-        if self._shared_work():
+        if any(j.spec.shared for j in self.dispatch.jobs):
             return
         waiting, self._waiting = self._waiting, []
         for result in (r for r in waiting if r.status == "ok"):
@@ -384,16 +395,3 @@ class Scheduler:
             "score": self._finished,
         }
         return steps[job.spec.kind]
-
-    def _drop_dependants(self, failed: StagePlan) -> None:
-        """Stages that wait for one that failed never start; their runs have failed."""
-        dead = {failed.node.key}
-        for job in [j for j in self.dispatch.jobs if j.stage is not None and j.handle is None]:
-            assert job.stage is not None  # filtered above
-            if dead & set(job.stage.node.needs) or any(
-                self.results[str(r.folder.path)].status != "ok" for r in job.runs
-            ):
-                dead.add(job.stage.node.key)
-                job.runs = [r for r in job.runs if self.results[str(r.folder.path)].status == "ok"]
-                if not job.runs:
-                    self.dispatch.jobs.remove(job)
