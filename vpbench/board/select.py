@@ -12,6 +12,7 @@ from vpbench.api.errors import Corrupt, MissingData, UsageError
 from vpbench.board.bundle import bundle_runs
 from vpbench.board.collect import group_key
 from vpbench.board.sources import is_source
+from vpbench.core.command_names import name_of_run
 from vpbench.core.names import MethodRef
 from vpbench.core.paths import Paths
 from vpbench.core.registry import Registry
@@ -23,6 +24,7 @@ from vpbench.harness.results.finished_runs import (
     stored_run,
     tasks_of,
 )
+from vpbench.harness.results.no_run import no_finished_run
 from vpbench.harness.results.run_state import Seen
 
 
@@ -49,6 +51,7 @@ def selected(
 
     Raises:
         MissingData: a method has no finished run.
+        UnknownName: nor is it installed.
         Corrupt: the code behind a run has changed since, or what it read.
     """
     with ExitStack() as stack:
@@ -92,10 +95,7 @@ def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) ->
                 met.add(asked.get(name, ""))
     for name in names:
         if name not in met:
-            raise MissingData(
-                f"there is no finished run of {name!r} in {paths.runs}.",
-                fix=f"Make one: vpbench run {shlex.quote(name)} --dataset D",
-            )
+            raise no_finished_run(name, registry, paths.runs)
     if not found:
         raise MissingData(f"there is no finished run in {paths.runs}.")
     return found
@@ -107,7 +107,8 @@ def _refuse_doubts(runs: Sequence[FinishedRun], registry: Registry, paths: Paths
         text = doubt(run, registry, paths, seen)
         if text:
             name, dataset = run.inputs["method"], run.inputs["dataset"]
-            words = ["vpbench", "run", name, "--dataset", dataset, "--runs", str(paths.runs)]
+            typed = name_of_run(run.folder)
+            words = ["vpbench", "run", typed, "--dataset", dataset, "--runs", str(paths.runs)]
             raise Corrupt(
                 f"{name}: {text}, so a new run might give other results.",
                 fix=f"Check it: {shlex.join(words)}",
