@@ -19,7 +19,7 @@ def typed_name(method: str, value: str) -> str:
         value: where its spec stands, "/home/me/mine.py:SPEC"; "" where the name alone will do.
     """
     path, colon, attribute = value.partition(":")
-    if not path.endswith(".py"):
+    if not path.endswith(".py") or not colon:  # a file of the plugin folder, say
         return method
     here = Path(path)
     if here.is_relative_to(Path.cwd()):
