@@ -33,7 +33,7 @@ def test_every_verb_takes_the_run_of_a_single_file(place):
     # what was written beside the plugin is none of its data, and what `plan` says holds
     (place.path / "x.vpb").rename(place.path / "plugin" / "x.vpb")
     planned = plan(place, *words)
-    assert (planned["status"], planned["reason"]) == ("predicted", "to be scored: ssim")
+    assert (planned["status"], planned["reason"]) == ("predicted", "ssim to be scored")
     assert place.vpbench("score", "mine").code == 0
     assert plan(place, *words)["status"] == "finished"
     place.write(method(grey="90"))

@@ -49,13 +49,13 @@ def plan_state(
         return PlanState("to run")
     state = inspect_run(run, task, paths)
     if state.status in ("new", "partial", "stale"):
-        again = f"{state.reason}: predicted and scored again" if state.reason else ""
+        again = f"{state.reason}, so all is predicted again" if state.reason else ""
         return PlanState("to run", again)
     if state.status == "changed":
         return PlanState("to check", describe_change(state.modules))
     scores = inspect_scores(run.folder, task, metrics, paths, absent_weights)
     if scores.todo:
-        return PlanState("predicted", f"to be scored: {', '.join(scores.todo)}")
+        return PlanState("predicted", f"{', '.join(scores.todo)} to be scored")
     if scores.changed:
         modules = sorted({name for names in scores.changed.values() for name in names})
         return PlanState("to check", f"{describe_change(modules)} ({', '.join(scores.changed)})")
