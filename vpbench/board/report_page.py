@@ -15,6 +15,7 @@ from vpbench.board.page import render_page
 from vpbench.board.provenance import provenance_section, training_section
 from vpbench.board.sections import Room, player_section, table_section
 from vpbench.board.shown_rows import ShownRow, shown_rows
+from vpbench.core.command_names import name_in_commands
 from vpbench.core.names import MethodRef, safe_name
 from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths
@@ -75,10 +76,11 @@ def find_run(
     own = [g for g in found.groups if any(_is_shown(row["kind"], row["n"]) for row in g["rows"])]
     tasks = list(dict.fromkeys(str(g["task"]["id"]) for g in own))
     if not tasks:
+        typed = name_in_commands(str(method), registry)
+        words = ["vpbench", "run", typed, "--dataset", task.dataset or "puppets"]
         raise MissingData(
-            f"there is no finished run of {method} in {paths.runs}.",
-            fix="Make it with: "
-            + shlex.join(["vpbench", "run", str(method), "--dataset", task.dataset or "puppets"]),
+            f"there is no finished run of {typed} in {paths.runs}.",
+            fix=f"Make it with: {shlex.join(words)}",
         )
     if len(tasks) > 1:
         raise UsageError(

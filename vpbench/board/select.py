@@ -12,6 +12,7 @@ from vpbench.api.errors import Corrupt, MissingData, UsageError
 from vpbench.board.bundle import bundle_runs
 from vpbench.board.collect import group_key
 from vpbench.board.sources import is_source
+from vpbench.core.command_names import name_of_run
 from vpbench.core.names import MethodRef
 from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
@@ -23,6 +24,7 @@ from vpbench.harness.results.finished_runs import (
     newest,
     stored_run,
 )
+from vpbench.harness.results.no_run import no_finished_run
 from vpbench.harness.results.one_dataset import Present, changed_clips, one_dataset_each
 from vpbench.harness.results.run_state import Seen
 
@@ -50,6 +52,7 @@ def selected(
 
     Raises:
         MissingData: a method has no finished run.
+        UnknownName: nor is it installed.
         Corrupt: the code behind a run has changed since, or its clips, or what it read.
     """
     with ExitStack() as stack:
@@ -93,10 +96,7 @@ def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) ->
                 met.add(asked.get(name, ""))
     for name in names:
         if name not in met:
-            raise MissingData(
-                f"there is no finished run of {name!r} in {paths.runs}.",
-                fix=f"Make one: vpbench run {shlex.quote(name)} --dataset D",
-            )
+            raise no_finished_run(name, registry, paths.runs)
     if not found:
         raise MissingData(f"there is no finished run in {paths.runs}.")
     return found
@@ -112,7 +112,8 @@ def _refuse(run: FinishedRun, doubt: str, paths: Paths) -> None:
     if not doubt:
         return
     name, dataset = run.inputs["method"], run.inputs["dataset"]
-    words = ["vpbench", "run", name, "--dataset", dataset, "--runs", str(paths.runs)]
+    typed = name_of_run(run.folder)
+    words = ["vpbench", "run", typed, "--dataset", dataset, "--runs", str(paths.runs)]
     raise Corrupt(
         f"{name}: {doubt}, so a new run might give other results.",
         fix=f"Check it: {shlex.join(words)}",

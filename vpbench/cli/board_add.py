@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import completion, options
+from vpbench.cli.opening import methods_or_runs, recorded_files
 from vpbench.cli.show import print_json
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def add(
 
     if everything == bool(what):
         raise click.UsageError("Name methods, runs or bundles, or give --all.")
-    paths, plugins = options.folders(runs, offline), registry()
-    with selected(Selection(what, task_name), plugins, paths) as groups:
+    paths = options.folders(runs, offline)
+    names, values = methods_or_runs(what)
+    plugins = registry((*values, *recorded_files([] if everything else names, paths.runs)))
+    with selected(Selection(names, task_name), plugins, paths) as groups:
         if fields["entry_id"] and len(groups) > 1:
             raise UsageError(f"--id names one entry, and these are {len(groups)}.")
         entries = [entry_of(group, plugins, paths, About(**fields)) for group in groups]

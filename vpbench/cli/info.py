@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpbench.cli import completion, options
-from vpbench.cli.opening import parse_methods
+from vpbench.cli.opening import parse_methods, recorded_files
 from vpbench.cli.pages import beside, heading, plain_text
 from vpbench.cli.run_page import print_run
 from vpbench.cli.show import print_json
+from vpbench.core.command_names import name_in_commands
 from vpbench.core.names import MethodRef, parse_name
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
     if named is None or "." in named.base:
         refs, values = parse_methods([what])
         plugins, named = registry(values), parse_name(str(refs[0]))
+    elif not _known(named.base, plugins):
+        plugins = registry(recorded_files([named.base], options.folders(None, True).runs))
     entry = _find(named.base, plugins)
     assert entry.spec is not None  # find() refuses broken rows
     ref = MethodRef(named.base.removeprefix("method:"), named.params)
@@ -133,9 +137,10 @@ def _print_page(
             _line(key, plain_text(value))
     _line("licence", record.get("licence"))
     cited = [part.strip() for part in str(record.get("citation") or "").split("; ")]
-    _line("cite", [*cited, f"BibTeX: vpbench info {entry.name} --bibtex"] if cited[0] else "")
+    quoted = shlex.quote(name_in_commands(entry.name, plugins))
+    _line("cite", [*cited, f"BibTeX: vpbench info {quoted} --bibtex"] if cited[0] else "")
     if method is not None and not method.capabilities.oracle:
-        _line("run it", f"vpbench run {entry.name} --dataset puppets")
+        _line("run it", f"vpbench run {quoted} --dataset puppets")
 
 
 def _print_method(method: ResolvedMethod, plugins: Registry) -> None:
@@ -255,10 +260,18 @@ def _find(what: str, plugins: Registry) -> Entry:
     return plugins.find(kinds[0], what)
 
 
+def _known(what: str, plugins: Registry) -> bool:
+    """Whether any plugin has that name."""
+    from vpbench.core.registry import KINDS
+
+    return ":" in what or any(what in plugins.names(kind) for kind in KINDS)
+
+
 # Runs.
 
 
 def _run_info(path: Path, as_json: bool) -> int:
+    from vpbench.core.command_names import name_of_run
     from vpbench.core.registry import registry
     from vpbench.harness.results.finished_runs import doubt, stored_run, training
     from vpbench.harness.scoring.score_record import score_json
@@ -275,7 +288,7 @@ def _run_info(path: Path, as_json: bool) -> int:
     if as_json:
         print_json({**record, "schema": "vpbench.info/1"})
     else:
-        print_run(path, record)
+        print_run(path, record, name_of_run(run.folder))
     return 0
 
 

@@ -62,6 +62,46 @@ def parse_methods(texts: Sequence[str]) -> tuple[list[MethodRef], tuple[str, ...
     return refs, tuple(values)
 
 
+def methods_or_runs(texts: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Names as `parse_methods` gives them, and the values to register.
+
+    Run folders, bundles and entries stay as they are.
+    """
+    from vpbench.board.sources import is_source
+
+    refs, values = parse_methods([text for text in texts if not is_source(text)])
+    names = map(str, refs)
+    return [text if is_source(text) else next(names) for text in texts], values
+
+
+def recorded_files(texts: Sequence[str], runs: Path) -> tuple[str, ...]:
+    """The single files of methods that are not installed, as their finished runs record them.
+
+    Args:
+        texts: names of methods and run folders; () for all finished runs.
+    """
+    from vpbench.core.command_names import recorded_file
+    from vpbench.core.registry import registry
+    from vpbench.core.run_folders import finished
+    from vpbench.core.rundir import RunDir
+
+    bases = {parse_name(text).base for text in texts}
+    folders = [f for f, inputs in finished(runs) if not bases or _base(inputs["method"]) in bases]
+    given = [RunDir(Path(text).expanduser().absolute()) for text in texts]
+    folders += [folder for folder in given if folder.manifest.is_file()]
+    installed = registry().names("method")
+    values = [
+        recorded_file(folder)
+        for folder in folders
+        if _base(folder.read_record()["inputs"]["method"]) not in installed
+    ]
+    return tuple(dict.fromkeys(filter(None, values)))
+
+
+def _base(method: str) -> str:
+    return parse_name(method).base
+
+
 def local_dataset(text: str) -> tuple[str, tuple[str, ...]]:
     """`./file.py:SPEC[k=v]` -> its name with the options, and the value to register.
 

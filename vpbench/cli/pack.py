@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vpbench.cli import options
+from vpbench.cli.opening import methods_or_runs
 from vpbench.cli.show import print_json
 
 _PACK_EPILOG = """\b
@@ -48,7 +49,8 @@ def pack(
     from vpbench.core.registry import registry
 
     paths = options.folders(runs, offline)
-    with selected(Selection(what, task_name), registry(), paths) as groups:
+    names, values = methods_or_runs(what)
+    with selected(Selection(names, task_name), registry(values), paths) as groups:
         chosen = [run for group in groups for run in group]
         target = out or Path(f"{entry_id(chosen)}{ENDING}")
         packed = write_bundle([run.folder for run in chosen], target)

@@ -239,6 +239,8 @@ class Progress:
             self._line(f"{event['method']} failed: {event['reason']}")
         elif event["fresh"]:
             self._line(f"{event['method']} {_DONE[event['until']]}")
+        elif event["until"] == "fit" and not event["trains"]:
+            self._line(f"{event['method']}: nothing to train")
         else:
             self._line(f"{event['method']}: {_DONE[event['until']]} before, skipped")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -238,7 +238,9 @@ def plan(
 ) -> int:
     """Show what would run, what is finished, and what is refused and why. Computes nothing."""
     from vpbench.core.plan import make_plan
+    from vpbench.harness.inputs.fetch import absent_metric_weights
     from vpbench.harness.prediction.shards import shard_done, shards
+    from vpbench.harness.scoring.score import wanted_metrics
 
     opened = open_task(methods, _task_ref(fields), fields["runs"], fields["offline"])
     chosen = run_options("score", opened.plugins, None, not no_references, **fields)
@@ -246,17 +248,18 @@ def plan(
     made = make_plan(
         opened.methods, chosen, task, opened.registry, opened.paths.runs, opened.paths.cache
     )
+    wanted = wanted_metrics(None, opened.registry, task.info.n_classes)
+    absent = absent_metric_weights((f for w in wanted for f in w.weights), opened.paths)
     rows = [
         {
             "method": r.name,
-            "status": "finished" if r.folder.manifest.is_file() else "to run",
             "seed": r.seed,
             "fit_seed": r.fit_seed if r.stages else None,
             "stages": [_stage_json(s, task.spec.size) for s in r.stages],
             "shards": len(shards(task)),
             "shards_done": sum(shard_done(r.folder, s.index) for s in shards(task)),
             "folder": str(r.folder.path),
-            "reason": None,
+            **_state_json(r, task, wanted, opened.paths, absent, again=chosen.again),
         }
         for r in made.runs
     ]
@@ -290,6 +293,24 @@ def plan(
         for estimate in training_estimates(made, chosen.device):
             click.echo(estimate.text())
     return 2 if any(r.requested for r in made.refused) else 0
+
+
+def _state_json(
+    run: Any,
+    task: Any,
+    wanted: Sequence[Any],
+    paths: Any,
+    absent: Mapping[str, str],
+    *,
+    again: bool,
+) -> dict[str, Any]:
+    """The status of a planned run, and the reason."""
+    from vpbench.harness.results.plan_state import plan_state
+
+    if again:
+        return {"status": "to run", "reason": None}
+    state = plan_state(run, task, wanted, paths, absent)
+    return {"status": state.status, "reason": state.reason or None}
 
 
 def _stage_json(stage: Any, size: int) -> dict[str, Any]:
@@ -343,7 +364,7 @@ def _print_plan(task: Any, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         stages = ", ".join(f"{s['stage']} {s['origin']}" for s in row["stages"]) or "-"
         colour = {"refused": "red", "finished": "green"}.get(row["status"], "")
-        status = row["status"] if row["reason"] is None else f"refused: {row['reason']}"
+        status = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
         table.add_row(
             Text(row["method"]),
             str(row["seed"]),

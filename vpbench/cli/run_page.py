@@ -19,22 +19,23 @@ _MODULES = 3
 """So many modules that have changed are named; the others are counted."""
 
 
-def print_run(path: Path, record: Mapping[str, Any]) -> None:
+def print_run(path: Path, record: Mapping[str, Any], typed: str) -> None:
     """Print the page.
 
     Args:
         path: the run folder as the user named it.
         record: what `vpbench info RUN --json` prints, without its schema.
+        typed: the method's name as commands take it.
     """
     inputs = record["inputs"]
     heading(printable(f"{inputs['method']} on {inputs['task']['id']}"))
-    for name, texts in _lines(path, record, inputs):
+    for name, texts in _lines(path, record, inputs, typed):
         if any(texts):
             beside(name, [printable(text) for text in texts], _LEFT)
 
 
 def _lines(
-    path: Path, record: Mapping[str, Any], inputs: Mapping[str, Any]
+    path: Path, record: Mapping[str, Any], inputs: Mapping[str, Any], typed: str
 ) -> Iterable[tuple[str, list[str]]]:
     task, given, samples = inputs["task"], inputs["conditioning_frames"], inputs["samples"]
     limit = f" (--limit {task['limit']}: not comparable)" if task.get("limit") else ""
@@ -50,7 +51,7 @@ def _lines(
     yield "set to", [", ".join(f"{k}={plain_text(v)}" for k, v in inputs["spec"]["params"].items())]
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["created"]))
     yield "made", [f"{made} by vpbench {record['vpbench']}, device {record['device']}"]
-    yield "now", [_now(path, record["doubt"], inputs)]
+    yield "now", [_now(path, record["doubt"], inputs, typed)]
     yield "training", [record["training"] or ""]
     stages = record["code of stages"].items()
     yield "stages", [f"{label}: {_shortened(text)}" for label, text in stages]
@@ -59,11 +60,11 @@ def _lines(
     yield "more", [f"vpbench report {quoted}", f"vpbench info {quoted} --json"]
 
 
-def _now(path: Path, doubt: str, inputs: Mapping[str, Any]) -> str:
+def _now(path: Path, doubt: str, inputs: Mapping[str, Any], typed: str) -> str:
     """Whether a run would give the same now, as far as that is known without computing."""
     if not doubt:
         return "verified; nothing that it was made from has changed"
-    words = ["vpbench", "run", inputs["method"], "--dataset", inputs["dataset"]]
+    words = ["vpbench", "run", typed, "--dataset", inputs["dataset"]]
     runs = path.absolute().parents[2]  # RUNS/<task>/<method>/<run id>
     words += [] if runs == user_paths().runs else ["--runs", str(runs)]
     return f"verified; {doubt}: {shlex.join(words)} checks it"

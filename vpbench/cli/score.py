@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vpbench.cli import options
-from vpbench.cli.opening import local_dataset, parse_methods
+from vpbench.cli.opening import local_dataset, methods_or_runs
 from vpbench.cli.progress import Progress
 from vpbench.cli.show import print_json
 
@@ -53,11 +53,11 @@ def score(
 
     paths = options.folders(runs, offline)
     asked = options.split_names(metrics)
-    plugins = registry()
+    names, values = methods_or_runs(what)
+    plugins = registry(values)
     wanted = wanted_metrics(asked, plugins)
-    names = [_method(text) for text in what]
     own = local_dataset(dataset)[0] if dataset else None
-    folders = find_runs(names, own, task_name, paths.runs)
+    folders = find_runs(names, own, task_name, paths.runs, plugins)
     full = str(Path(root).expanduser().absolute()) if root else None
     results: list[Any] = []
     missing = False
@@ -73,11 +73,6 @@ def score(
     else:
         _print(results)
     return 5 if missing and asked is not None else 0
-
-
-def _method(text: str) -> str:
-    """The name under which runs of `./file.py:SPEC` stand; other names and folders as they are."""
-    return str(parse_methods([text])[0][0]) if ".py:" in text else text
 
 
 def _print(results: list[Any]) -> None:

@@ -160,6 +160,7 @@ def loaded_files(roots: Iterable[Root]) -> dict[str, Path]:
     """
     folders = tuple(roots)
     files: dict[str, Path] = {}
+    single = _single_files()
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None)
         if not origin or not str(origin).endswith(".py") or name.startswith("__"):
@@ -167,7 +168,7 @@ def loaded_files(roots: Iterable[Root]) -> dict[str, Path]:
         path = Path(origin).resolve()
         root = next((r for r in folders if lies_in(path, r.path)), None)
         if root is not None:
-            known = root.importable and module_file(name) == path
+            known = root.importable and path not in single and module_file(name) == path
             files[name if known else f"{_FILE}{path}"] = path
     return files
 
@@ -273,6 +274,30 @@ def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
     return sorted(changed)
 
 
+_SINGLE = "vpbench_file_"
+"""Prefix of the names under which this process loads single files."""
+
+
+def single_module(path: Path) -> str:
+    """The name under which a process loads a single file; no other process finds it by that."""
+    return f"{_SINGLE}{path.stem}_{digest(path)[:8]}"
+
+
+def file_modules(path: Path) -> set[str]:
+    """The names that a single file may have in tables."""
+    return {f"{_FILE}{path.resolve()}", single_module(path)}
+
+
+def _single_files() -> set[Path]:
+    """The single files that this process has loaded: tables name them by their paths alone.
+
+    Such a file may be imported as a module too, which works in some working directories only.
+    """
+    modules = (m for name, m in list(sys.modules.items()) if name.startswith(_SINGLE))
+    files = (getattr(m, "__file__", None) for m in modules)
+    return {Path(file).resolve() for file in files if file}
+
+
 TABLE_DIGITS = 16
 """Hex digits of a table's name."""
 
@@ -294,8 +319,9 @@ def factory_modules(factories: Iterable[tuple[str, str]]) -> list[str]:
         if module.endswith(".py"):
             path = provenance.source_path(module, home)
             names += [f"{_FILE}{path.resolve()}"] if path is not None else []
-        elif module_file(module) is not None:
-            names.append(module)
+        elif (found := module_file(module)) is not None:
+            beside = Path(home.partition(":")[0])  # a dotted name is no file
+            names.append(f"{_FILE}{found}" if beside.resolve() == found else module)
     return list(dict.fromkeys(names))
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import MethodFailed, MissingDependency, UsageError, VpbenchError
-from vpbench.core.code import module_file
+from vpbench.core.code import module_file, single_module
 from vpbench.core.discovery import PluginRef
-from vpbench.core.hashing import digest
 
 
 def load_object(value: str) -> Any:
@@ -74,7 +73,7 @@ def _file_module(text: str) -> Any:
     path = Path(text).expanduser().absolute()
     if not path.is_file():
         raise UsageError(f"there is no plugin file {path}.")
-    name = f"vpbench_file_{path.stem}_{digest(path)[:8]}"
+    name = single_module(path)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

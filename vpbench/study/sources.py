@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from vpbench.api.errors import MissingData, UnknownName, UsageError
 from vpbench.api.types import Frames
+from vpbench.core.command_names import name_in_commands
 from vpbench.core.names import MethodRef
 from vpbench.core.paths import Paths
 from vpbench.core.records import ManifestRow
@@ -77,7 +78,9 @@ def stored_predictions(
         if name in {p.name for p in chosen}:
             raise UsageError(f"{name} is named twice.", fix="Name each method once.")
         run = _choose(list(known.values()), name, seed, fit_seed)
-        command = shlex.join(["vpbench", "run", name, *task_data.ref.words])
+        command = shlex.join(
+            ["vpbench", "run", name_in_commands(name, registry), *task_data.ref.words]
+        )
         if run is None:
             raise MissingData(
                 f"there is no finished run of {name} on {task.id} in {paths.runs}.",

@@ -33,7 +33,7 @@ def record(**changed):
 
 def page(capsys, monkeypatch, path="a b/toy/mine/run", **changed):
     monkeypatch.setenv("COLUMNS", "80")
-    print_run(Path(path), record(**changed))
+    print_run(Path(path), record(**changed), "mine[a=1]")
     return capsys.readouterr().out
 
 

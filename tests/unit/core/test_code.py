@@ -302,6 +302,23 @@ def test_factories_name_the_modules_that_they_come_from(single):
     assert factory_modules([("no_such_module:X", "no_such_module")]) == []
 
 
+def test_a_single_file_that_is_imported_as_a_module_too(single, monkeypatch):
+    """`factory="code_one:Toy"` works where the folder is on the path, and `compare` elsewhere."""
+    importlib.import_module("code_one")
+    factories = [("code_one:Toy", f"{single}:SPEC")]
+    table = of_plugin(roots_of(factories))
+    assert f"file:{single}" in table["modules"] and "code_one" not in table["modules"]
+    assert not [name for name in table["modules"] if name.startswith("vpbench_file_")]
+    assert factory_modules(factories) == [f"file:{single}"]
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(single.parent)])
+    for name in [n for n in sys.modules if "code_one" in n]:
+        monkeypatch.delitem(sys.modules, name)
+    forget_modules()
+    assert f"file:{single}" not in changed_modules(table, fresh())
+    single.write_text("SPEC = 1\n")
+    assert f"file:{single}" in changed_modules(table, fresh())
+
+
 def test_a_single_file_that_moves_is_another_one(single, tmp_path):
     table = of_plugin(roots_of([(":Toy", f"{single}:SPEC")]))
     single.rename(tmp_path / "code_one.py")

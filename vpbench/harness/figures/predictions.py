@@ -7,6 +7,7 @@ from typing import Any
 
 from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.types import Frames
+from vpbench.core.command_names import typed_name
 from vpbench.core.plan import RunPlan
 from vpbench.core.tasks import Item
 from vpbench.harness.figures.sources import (
@@ -244,7 +245,8 @@ def _worst(
 def _run_command(run: RunPlan, studio: Studio) -> str:
     import shlex
 
-    words = ["vpbench", "run", run.name, *studio.task_data.ref.words]
+    typed = typed_name(run.name, run.method.home)
+    words = ["vpbench", "run", typed, *studio.task_data.ref.words]
     words += ["--seeds", str(run.seed)] if run.seed else []
     return f"Run: {shlex.join(words)}"
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from vpbench.api.errors import Missing, MissingData, UnknownName, UsageError
 from vpbench.api.types import Frames, Pose
+from vpbench.core.command_names import typed_name
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
@@ -232,7 +233,8 @@ def _load_or_explain(studio: Studio, run: RunPlan) -> LoadedMethod:
     try:
         return studio.load(run)
     except MissingData as error:
-        words = ["vpbench", "run", run.name, *studio.task_data.ref.words]
+        typed = typed_name(run.name, run.method.home)
+        words = ["vpbench", "run", typed, *studio.task_data.ref.words]
         words += ["--seeds", str(run.seed)] if run.seed else []
         words += ["--fit-seeds", str(run.fit_seed)] if run.fit_seed else []
         raise MissingData(

@@ -129,6 +129,17 @@ def fetch_metric_weights(
     return missing
 
 
+def absent_metric_weights(needed: Iterable[WeightSpec], paths: Paths) -> dict[str, str]:
+    """Weights of metrics that are not here, name -> that they are not; fetches and hashes none."""
+    from vpbench.metrics.weights.fetch import candidates, locate
+    from vpbench.metrics.weights.weight_file import weight_file
+
+    files = [weight_file(spec) for spec in _distinct(needed)]
+    here = [any(candidates(f)) or locate(f, paths.cache, verify=False) is not None for f in files]
+    pairs = zip(files, here, strict=True)
+    return {file.name: f"{file.name} is not here." for file, there in pairs if not there}
+
+
 # checkpoints -------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ from vpbench.harness.inputs.module_lookups import ModuleLookups
 CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dylib", ".dll", ".pth", ".typed")
 """Digests of modules cover these, or provenance does."""
 
-_DOCUMENTS = (".md", ".rst", ".log", ".ipynb")
+_DOCUMENTS = (".md", ".rst", ".log", ".ipynb", ".html", ".vpb")
 """Beside a plugin, files for people; one that it opens counts all the same."""
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/var/cache")

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from vpbench.api.errors import MissingData, Refused, VpbenchError
+from vpbench.core.command_names import typed_name
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
@@ -30,9 +31,11 @@ def check_run(run: RunPlan, task_data: TaskData) -> None:
     if "label" not in uses or not task_data.task.has_label or run.method.capabilities.oracle:
         raise Refused(f"{run.name} is given no label on {task_data.task.id}.")
     if not run.folder.manifest.is_file():
+        typed = typed_name(run.name, run.method.home)
+        words = ["vpbench", "run", typed, *task_data.ref.words]
         raise MissingData(
             f"{run.name} has no finished run on {task_data.task.id}.",
-            fix="Make one with: " + shlex.join(["vpbench", "run", run.name, *task_data.ref.words]),
+            fix=f"Make one with: {shlex.join(words)}",
         )
 
 

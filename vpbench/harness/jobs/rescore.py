@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vpbench.api.errors import BadData, MissingData, VpbenchError
+from vpbench.api.errors import BadData, VpbenchError
 from vpbench.core import schema
 from vpbench.core.names import parse_name
 from vpbench.core.options import TaskRef
@@ -23,18 +22,20 @@ from vpbench.harness.jobs.job import JobSpec, Kind, PlannedRun
 from vpbench.harness.jobs.needed import scoring_groups, scoring_plugins
 from vpbench.harness.jobs.turns import turn
 from vpbench.harness.jobs.verdicts import judge_scores
+from vpbench.harness.results.no_run import no_finished_run
 from vpbench.harness.results.score_state import inspect_scores
 from vpbench.harness.scoring.score import Wanted
 from vpbench.harness.scoring.score_record import score_json
 
 
 def find_runs(
-    what: Sequence[str], dataset: str | None, task: str | None, runs: Path
+    what: Sequence[str], dataset: str | None, task: str | None, runs: Path, known: Registry
 ) -> list[RunDir]:
     """Run folders named by path, and all finished runs of methods named.
 
     Raises:
         MissingData: a name has no finished run.
+        UnknownName: nor is it installed.
     """
     folders: list[RunDir] = []
     for text in what:
@@ -49,10 +50,7 @@ def find_runs(
             and (task is None or task in (inputs["task"]["id"], inputs["task"]["name"]))
         ]
         if not own:
-            raise MissingData(
-                f"there is no finished run of {text!r} in {runs}.",
-                fix=f"Make one: vpbench run {shlex.quote(text)} --dataset D",
-            )
+            raise no_finished_run(text, known, runs)
         folders += own
     return list(dict.fromkeys(folders))
 

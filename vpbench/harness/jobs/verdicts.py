@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import cast
 
 from vpbench.api.errors import VpbenchError
 from vpbench.core.code import CodeTable, describe_change
+from vpbench.core.command_names import typed_name
 from vpbench.core.progress import Event
 from vpbench.core.run_folders import retire_score
 from vpbench.core.rundir import RunDir
@@ -56,9 +58,10 @@ def judge_prediction(result: RunResult, answers: Sequence[Event]) -> Verdict:
         accept_code(folder, tables, "predictions", now)
         return Verdict(text, accepted=True)
     if loose:
+        typed = typed_name(result.run.name, result.run.method.home)
         return Verdict(
             f"{text}: the cause may be the code or the machine; "
-            f"`vpbench run '{result.run.name}' --again` predicts again"
+            f"`vpbench run {shlex.quote(typed)} --again` predicts again"
         )
     return Verdict(text, retire=True)
 

@@ -15,6 +15,9 @@ from vpbench.core.records import DiscoveredFile
 from vpbench.core.stat_cache import StatCache
 from vpbench.harness.inputs.opened_files import data_beside
 
+_WRITTEN = ("figures", "leaderboards", "site")
+"""Folders that commands write by default; bundles and pages are left out wherever they are."""
+
 
 def plugin_folders(method: ResolvedMethod) -> list[Path]:
     """Folders of the packages, or of the single files, that a method and its components are in.
@@ -40,8 +43,13 @@ def folders_of(factories: Iterable[tuple[str, str]]) -> list[Path]:
 def files_beside(
     method: ResolvedMethod, hashes: StatCache, ignore: Iterable[Path] = ()
 ) -> list[DiscoveredFile]:
-    """Data files in the folders of a method's plugin, with their hashes; see `data_beside`."""
-    return data_beside(plugin_folders(method), hashes, ignore)
+    """Data files in the folders of a method's plugin, with their hashes; see `data_beside`.
+
+    What commands write into the working folder by default, often that of a single file, is no data.
+    """
+    folders = plugin_folders(method)
+    written = [folder / name for folder in folders for name in _WRITTEN]
+    return data_beside(folders, hashes, (*ignore, *written))
 
 
 def new_beside(

@@ -8,6 +8,7 @@ from typing import Any
 
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
+from vpbench.core.command_names import name_of_run
 from vpbench.core.estimators import has_bias
 from vpbench.core.intervals import MIN_FITS
 from vpbench.core.options import TRAIN, RunOptions, TaskRef
@@ -159,7 +160,7 @@ def _notes(row: Row, words: Sequence[str]) -> list[str]:
     """What a reader of the row must know, each once."""
     notes: list[str] = []
     if row.doubts:
-        check = run_command([row.name], row.runs[0].inputs, words)
+        check = run_command([name_of_run(row.runs[0].folder)], row.runs[0].inputs, words)
         notes = [f"{text}: `{check}` checks it" for text in row.doubts]
     notes += not_comparable_notes([REASON] if row.implausible else [])
     for run in row.runs:

@@ -49,6 +49,7 @@ class RunResult:
             "status": self.status,
             "reason": self.reason,
             "fresh": self.fresh,
+            "trains": bool(self.run.stages),
             "until": until,
             "run": str(self.run.folder.path),
         }
