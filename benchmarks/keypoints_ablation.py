@@ -143,8 +143,10 @@ class Ablation:
     def figures(self, one: Trained) -> Figures:
         """Figures of a trained variant."""
         detector, translator = one.loaded.slots["detector"], one.loaded.slots["translator"]
+        held_out = validation_frames(one.data, one.ctx)
+        assert held_out is not None  # puppets have validation clips
         with evaluating([detector, translator]):
-            figures = measure(one.translation, *validation_frames(one.data, one.ctx))
+            figures = measure(one.translation, *held_out)
             joints = read_joints(detector, one.data, one.ctx)
         return {
             "psnr": figures.psnr,
@@ -159,7 +161,9 @@ class Ablation:
     def sheet(self, variants: Mapping[str, Trained], fit_seed: int) -> Sheet:
         """A column for each of some validation clips of different classes; rows as in Figure 9."""
         one = next(iter(variants.values()))
-        frames, pose = validation_frames(one.data, one.ctx)
+        held_out = validation_frames(one.data, one.ctx)
+        assert held_out is not None
+        frames, pose = held_out
         frames, pose = frames[:SHOWN_CLIPS, [0, -1]], None if pose is None else pose[:, [0, -1]]
         real = [to_uint8(frames[:, k]) for k in (0, 1)]
         names = ("source", "target")

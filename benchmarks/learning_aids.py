@@ -78,8 +78,10 @@ def train(
     if not stage.run() or STOP.is_set():
         return None
     translation = Translation(parts.detector, parts.translator, stage.perceptual)
+    held_out = validation_frames(parts.data, parts.ctx)
+    assert held_out is not None  # puppets have validation clips
     with evaluating([parts.detector, parts.translator]):
-        figures = measure(translation, *validation_frames(parts.data, parts.ctx))
+        figures = measure(translation, *held_out)
         joints = read_joints(parts.detector, parts.data, parts.ctx)
     return {
         "variant": variant,

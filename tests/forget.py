@@ -2,7 +2,7 @@
 
 import importlib
 
-from vpbench.core import code, provenance
+from vpbench.core import code, distributions, provenance
 
 
 def forget_modules():
@@ -11,4 +11,4 @@ def forget_modules():
     provenance.find_module.cache_clear()
     provenance.installed_folders.cache_clear()
     code._FOUND.clear()
-    code._top_level.cache_clear()
+    distributions.packages_beside.cache_clear()

@@ -29,7 +29,7 @@ from vpbench_keypoints.flow import FlowNetwork, straight_line
 from vpbench_keypoints.layers import one_hot
 from vpbench_keypoints.pictures import loss_curves
 from vpbench_keypoints.resident import DeviceBatch, ResidentPaths
-from vpbench_keypoints.schedule import MOTION_AUGMENTS, SMOKE_STEPS, named_augment
+from vpbench_keypoints.schedule import MOTION_AUGMENTS, NOT_MEASURED, SMOKE_STEPS, named_augment
 
 _SPACE_PATHS = 4096
 """Paths, changed as in training, from which the linear code is found."""
@@ -252,7 +252,10 @@ class FlowTraining:
     @torch.no_grad()
     def _check(self) -> None:
         """How far sampled paths move, as a part of real ones."""
-        if self.held_out is None or self.steps < SMOKE_STEPS:
+        if self.held_out is None:
+            self.ctx.note(NOT_MEASURED)
+            return
+        if self.steps < SMOKE_STEPS:
             return
         paths, label = self.held_out
         first = paths[:, 0]

@@ -10,6 +10,9 @@ AHEAD = 2
 SMOKE_STEPS = 100
 """A training of fewer steps shows that everything runs, and nothing else."""
 
+NOT_MEASURED = "no validation clip is long enough: acceptance checks not measured"
+"""Note of a stage that was trained without validation clips."""
+
 ADAM_BETAS = (0.5, 0.999)
 """Of all four optimisers; the published code's, and the habit of adversarial trainings since DCGAN
 (Radford et al. 2016)."""

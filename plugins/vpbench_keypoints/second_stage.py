@@ -30,6 +30,7 @@ from vpbench_keypoints.schedule import (
     ADAM_BETAS,
     AHEAD,
     MOTION_AUGMENTS,
+    NOT_MEASURED,
     SMOKE_STEPS,
     named_augment,
 )
@@ -89,10 +90,16 @@ class SecondStage:
         return training.finished
 
     def _finish(self, training: Training) -> None:
-        """Put the best weights back, rounded as they will be stored; count what the latent does."""
-        self.net.load_state_dict(training.extra["validation"]["weights"])
+        """Put the best weights back, rounded as they will be stored; count what the latent does.
+
+        Without validation clips the last weights are kept.
+        """
+        if self.held_out is not None:
+            self.net.load_state_dict(training.extra["validation"]["weights"])
         round_weights(self.net)
-        if self.steps >= SMOKE_STEPS and self.held_out is not None:
+        if self.held_out is None:
+            self.ctx.note(NOT_MEASURED)
+        elif self.steps >= SMOKE_STEPS:
             self.ctx.check("active units of the latent", self._active(), at_least=_LEAST_ACTIVE)
 
     def _training_steps(self, training: Training) -> Iterator[tuple[int, Batch | DeviceBatch]]:
@@ -161,15 +168,15 @@ class SecondStage:
     # -- validation ---------------------------------------------------------------------------
 
     def _validation_paths(self) -> tuple[Tensor, Tensor | None] | None:
-        for split in ("val", "train"):
-            n = min(_MOST_CLIPS, self.data.len(split))
-            if n:
-                try:
-                    batch = next(self.data.batches(split, self.window, n, stream="validation"))
-                except BadData:
-                    continue
-                return self._paths(batch.keypoints), self._labels(batch.label)
-        return None
+        """Paths and labels of validation clips; None without any, or if none is long enough."""
+        n = min(_MOST_CLIPS, self.data.len("val"))
+        if not n:
+            return None
+        try:
+            batch = next(self.data.batches("val", self.window, n, stream="validation"))
+        except BadData:
+            return None
+        return self._paths(batch.keypoints), self._labels(batch.label)
 
     def _active(self) -> int:
         """How many units of the latent tell the validation paths apart."""

@@ -23,7 +23,7 @@ from vpbench.kit import (
 from vpbench_keypoints.losses import changed_pixels
 from vpbench_keypoints.pictures import loss_curves, translation_sheet
 from vpbench_keypoints.readout import Readout, linear_readout
-from vpbench_keypoints.schedule import SMOKE_STEPS
+from vpbench_keypoints.schedule import NOT_MEASURED, SMOKE_STEPS
 
 _CLIPS = 48
 _TARGETS = 4
@@ -110,18 +110,19 @@ def window_of(ctx: FitContext) -> tuple[Clip, list[int]]:
     return task_window(ctx.task), [given - 1, *places]
 
 
-def validation_frames(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor | None]:
+def validation_frames(data: TrainView, ctx: FitContext) -> tuple[Tensor, Tensor | None] | None:
     """Source and target frames of validation clips, [N,1+T,3,H,W] in [0,1], and their poses.
 
-    Training clips stand in where there is no validation clip.
+    None without validation clips, or if none is long enough.
     """
     window, places = window_of(ctx)
-    split = "val" if data.len("val") else "train"
-    n = min(_CLIPS, data.len(split))
+    n = min(_CLIPS, data.len("val"))
+    if not n:
+        return None
     try:
-        batch = next(data.batches(split, window, n, stream="validation"))
+        batch = next(data.batches("val", window, n, stream="validation"))
     except BadData:
-        batch = next(data.batches("train", window, n, stream="validation"))
+        return None
     frames = to_tensor(np.ascontiguousarray(batch.frames[:, places]))
     pose = None if batch.pose is None else torch.from_numpy(batch.pose[:, places].copy())
     return frames, pose
@@ -195,6 +196,8 @@ def _keypoints_and_joints(
 class Validator:
     """Validates while a training runs, keeps the best weights, writes pictures.
 
+    Without validation clips the last weights are kept, and no check is measured.
+
     Args:
         networks: whose weights are kept.
         training: its `extra` gets `validation`: the best cost so far, the weights that led to it,
@@ -212,16 +215,19 @@ class Validator:
         self.translation, self.networks, self.data, self.ctx = translation, networks, data, ctx
         self.training = training
         training.extra["validation"] = {"best": None, "weights": None, "curve": []}
-        frames, pose = validation_frames(data, ctx)
-        self.frames = frames.to(ctx.device)
-        self.pose = None if pose is None else pose.to(ctx.device)
+        self.held_out = validation_frames(data, ctx)
+        if self.held_out is not None:
+            frames, pose = self.held_out
+            self.held_out = frames.to(ctx.device), None if pose is None else pose.to(ctx.device)
 
     def validate(self, done: int) -> None:
         """Measure, log, draw, and keep the weights where they are the best so far."""
+        if self.held_out is None:
+            return
         kept: dict[str, Any] = self.training.extra["validation"]
         with self._evaluating():
-            figures = measure(self.translation, self.frames, self.pose)
-            self._picture()
+            figures = measure(self.translation, *self.held_out)
+            self._picture(*self.held_out)
         self.ctx.log(figures.logged())
         curve = [*kept["curve"], [done, figures.gain, figures.changed]]
         self.ctx.image("validation", _curves(curve))
@@ -236,14 +242,17 @@ class Validator:
 
     def finish(self) -> None:
         """Put the best weights back, rounded as they will be stored, and run the checks."""
-        weights = self.training.extra["validation"]["weights"]
         for name, net in self.networks.items():
-            net.load_state_dict(weights[name])
+            if self.held_out is not None:
+                net.load_state_dict(self.training.extra["validation"]["weights"][name])
             round_weights(net)
+        if self.held_out is None:
+            self.ctx.note(NOT_MEASURED)
+            return
         if self.training.steps < SMOKE_STEPS:
             return
         with self._evaluating():
-            figures = measure(self.translation, self.frames, self.pose)
+            figures = measure(self.translation, *self.held_out)
             joints = read_joints(self.translation.detector, self.data, self.ctx)
         check = self.ctx.check
         check("translation above copying", figures.gain, at_least=5.0, unit="dB")
@@ -256,9 +265,9 @@ class Validator:
         return evaluating([self.translation.detector, self.translation.translator])
 
     @torch.no_grad()
-    def _picture(self) -> None:
-        some = self.frames[:_SHOWN]
-        pose = None if self.pose is None else self.pose[:_SHOWN]
+    def _picture(self, frames: Tensor, pose: Tensor | None) -> None:
+        some = frames[:_SHOWN]
+        pose = None if pose is None else pose[:_SHOWN]
         intermediates = self.translation(some[:, 0], some[:, 1:], pose)
         if math.isfinite(float(intermediates["final"].sum())):
             self.ctx.image("translation", translation_sheet(some, intermediates))

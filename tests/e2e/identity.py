@@ -85,9 +85,9 @@ class Place:
         assert done.code == code, (done.code, done.err, done.out)
         return done
 
-    def row(self, method=None, **more):
+    def row(self, method=None, words=(), **more):
         """The first row of the first table of `compare`."""
-        return self.compare("--json", method=method, **more).json()["groups"][0]["rows"][0]
+        return self.compare("--json", *words, method=method, **more).json()["groups"][0]["rows"][0]
 
     def psnr(self, method=None):
         return self.row(method)["scores"]["psnr"]["value"]

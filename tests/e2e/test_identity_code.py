@@ -127,6 +127,38 @@ def test_a_helper_beside_a_plugin_file(place):
     assert place.grey() == 180 and len(place.retired()) == 1
 
 
+HERE = "import sys, pathlib, importlib.util\nHERE = __file__.rpartition('/')[0]\n"
+UNSEEN = {  # neither is a module of the process
+    "exec": (
+        "space = {}\nexec(pathlib.Path(HERE, 'helper.py').read_text(), space)\nGREY = space['GREY']"
+    ),
+    "an unregistered module": (
+        "spec = importlib.util.spec_from_file_location('helper', HERE + '/helper.py')\n"
+        "helper = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(helper)\n"
+        "GREY = helper.GREY"
+    ),
+    "a module that appears": (
+        "sys.path.insert(0, HERE)\ntry:\n    from helper import GREY\n"
+        "except ImportError:\n    GREY = 100"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNSEEN)
+def test_python_that_is_no_module_or_is_not_there_yet(place, how):
+    place.write(method("GREY", top=HERE + UNSEEN[how]))
+    helper = place.plugin.with_name("helper.py")
+    if how != "a module that appears":
+        helper.write_text("GREY = 100\n")
+    place.run()
+    place.plugin.with_name("test_mine.py").write_text("def test_it():\n    pass\n")
+    assert place.grey() == 100 and place.row()["notes"] == [] and nothing_done(place.run())
+    helper.write_text("GREY = 180\n")
+    assert "code changed since (helper.py)" in place.row()["notes"][0]
+    assert "code of helper.py changed" in place.run().err
+    assert place.grey() == 180 and len(place.retired()) == 1
+
+
 def test_a_plugin_that_moved_to_another_file_is_not_the_old_one(place):
     """Both files are there, and both call their method `mine` and its class `Mine`."""
     place.write(method("100")).run()

@@ -174,3 +174,56 @@ def test_the_environment_is_not_seen(place):
     done = place.run("--again")
     assert "requested with --again: predicted and scored again" in done.err
     assert place.grey() == 180 and len(place.retired()) == 1
+
+
+METRIC = """
+import numpy as np
+from pathlib import Path
+from vpbench.api import MetricSpec, Score
+METRIC = MetricSpec("tone", ":Tone", "weighted difference of the means", "clip", "down", "", 1)
+class Tone:
+    spec = METRIC
+    def __init__(self, task, params, ctx):
+        self.rows = {{}}
+        self.weight = {read}
+    def fingerprint(self):
+        return {fingerprint}
+    def update(self, fake, real, clip):
+        self.rows[clip.id] = self.weight * float(abs(fake.mean() - real.mean()))
+    def merge(self, other):
+        self.rows |= other.rows
+    def result(self):
+        values = list(self.rows.values())
+        return Score(value=float(np.mean(values)), n=len(values), per_clip=self.rows)
+"""
+
+
+@pytest.mark.parametrize(
+    ("reader", "fingerprint"),
+    [("np.load", "{}"), ("np.load", "{'weight': self.weight}"), ("safetensors", "{}")],
+)
+def test_data_of_a_plugin_s_metric(place, reader, fingerprint):
+    """Its weights are read by Python elsewhere, or past it beside the plugin."""
+    read, file = READERS[reader]
+    folder = place.path / ("metrics" if reader == "safetensors" else "models")
+    folder.mkdir()
+    source = place.path / "metrics" / "tone.py"
+    source.parent.mkdir(exist_ok=True)
+    read = f"float({read.replace('FILE', repr(str(folder / file)))})"
+    source.write_text(METRIC.format(read=read, fingerprint=fingerprint))
+    train(folder / file, 1)
+    os.utime(folder / file, (1, 1))  # older than the process that reads it
+    place.env = {"VPBENCH_PLUGINS": str(source)}
+    place.write(method("100")).run(metrics="psnr,tone")
+    before = place.row()
+    assert before["notes"] == [] and nothing_done(place.run(metrics="psnr,tone"))
+    train(folder / file, 7)
+    os.utime(folder / file, (1, 1))
+    assert f"{file} changed since: `vpbench run mine" in place.row()["notes"][0]
+    assert f"{file} changed; tone differ and are scored again" in place.run(metrics="psnr,tone").err
+    after = place.row()
+    assert after["notes"] == [] and not place.retired()
+    value = before["scores"]["tone"]["value"]
+    assert after["scores"]["tone"]["value"] == pytest.approx(7 * value)
+    assert after["scores"]["psnr"] == before["scores"]["psnr"]
+    assert nothing_done(place.run(metrics="psnr,tone"))

@@ -133,7 +133,7 @@ def test_what_was_accepted_and_what_failed(shown):
     accept_code(run.folder, tables, "predictions", ran)
     shown.before = shown()
     flips([run.folder.accepted], 10, found(shown))
-    write_failure(run, "not today", 1, "")
+    write_failure(run, task, "not today", 1, "")
     shown.before = shown()
     assert "not today" in str(shown.before)
     flips([run.folder.failure], 10, found(shown))

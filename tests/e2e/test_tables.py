@@ -49,7 +49,7 @@ def test_everything_in_the_runs_folder_and_the_command_for_what_is_missing(tmp_p
     more = ("--vs", "black", "--references", "all", "--metrics", "psnr", "--runs", "mine")
     shown = vpbench("compare", "alpha", "gamma", "black", *more, cwd=tmp_path, env=STAND_INS)
     assert " noise " in shown.out and "less black" in shown.out
-    assert "Found 4 times in 5 at n = 10: true differences of PSNR" in shown.out
+    assert "One comparison alone (5 %) finds, 4 times in 5 at n = 10, true" in shown.out
     hint = " ".join(shown.out.partition("not run: ")[2].split())
     command = shlex.split(hint.split("`")[1])
     assert command[:5] == ["vpbench", "run", "gamma", "--dataset", where]

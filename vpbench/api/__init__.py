@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vpbench.api.executors import Handle as Handle
     from vpbench.api.executors import StreamsEvents as StreamsEvents
     from vpbench.api.optional import CachesFeatures as CachesFeatures
+    from vpbench.api.optional import DeclaresBias as DeclaresBias
     from vpbench.api.optional import Downloads as Downloads
     from vpbench.api.optional import FitsOnTraining as FitsOnTraining
     from vpbench.api.optional import HasFloor as HasFloor
@@ -97,7 +98,7 @@ _HOME = {
     "errors": "BadData Corrupt HashMismatch Incomparable MethodFailed Missing MissingData "
     "MissingDependency MissingWeights Refused UnknownName Unwritable UsageError VpbenchError",
     "executors": "Executor Handle StreamsEvents",
-    "optional": "CachesFeatures Downloads FitsOnTraining HasFloor HasInstructions "
+    "optional": "CachesFeatures DeclaresBias Downloads FitsOnTraining HasFloor HasInstructions "
     "HasPermutationTest HasPublishedCounts HasRandomAccess HasSubsets HasWarnings MakesTasks "
     "Progress ReportsProgress",
     "protocols": "Component Dataset Detector FitContext KeypointView HasIntermediates Method "
@@ -128,6 +129,7 @@ __all__ = [
     "Corrupt",
     "Dataset",
     "DatasetSpec",
+    "DeclaresBias",
     "Detector",
     "Downloads",
     "Effort",

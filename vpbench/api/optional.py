@@ -42,6 +42,19 @@ class HasPermutationTest(Protocol):
 
 
 @runtime_checkable
+class DeclaresBias(Protocol):
+    """A set metric that says whether few clips shift its expected value.
+
+    Without it, what the jackknife finds is taken off the value (`corrected`), and rows are compared
+    by that. With `biased` False nothing is taken off: value, ranks and marks are the metric's own.
+    The declaration is part of the fingerprint of its scores, whose default, True, adds nothing.
+    """
+
+    @property
+    def biased(self) -> bool: ...  # noqa: D102
+
+
+@runtime_checkable
 class CachesFeatures(Protocol):
     """A set metric that computes one feature a clip and keeps it in `ctx.cache`.
 

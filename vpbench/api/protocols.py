@@ -335,7 +335,7 @@ class MetricContext(Protocol):
 class Metric(Protocol):
     """Compares predicted with real clips. `factory(task, params, ctx)` makes one.
 
-    Set metrics may also be a `HasFloor` and a `CachesFeatures`.
+    Set metrics may also be a `HasFloor`, a `CachesFeatures` and a `DeclaresBias`.
     """
 
     spec: MetricSpec

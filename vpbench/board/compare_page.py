@@ -61,7 +61,7 @@ def compare_page(
     outside = False
     for k, group in enumerate(groups):
         model = table_model(group, view)
-        runs = comparison.runs.get(str(group["task"]["id"]), [])
+        runs = comparison.behind(group)
         rows = shown_rows([row.source for row in model.rows], runs)
         sections.append(table_section(model, group, _title(group, groups)))
         against = versus_model(group, view)
@@ -89,9 +89,13 @@ def _plays(group: GroupJson, groups: Sequence[GroupJson]) -> bool:
     """Whether a table has the clips below it: that of all clips, the first of its task."""
     if group["task"].get("subset"):
         return False
-    task = group["task"]["id"]
-    first = next(g for g in groups if g["task"]["id"] == task and not g["task"].get("subset"))
+    same = [g for g in groups if _dataset(g) == _dataset(group)]
+    first = next(g for g in same if not g["task"].get("subset"))
     return first is group and any(row["n"] for row in group["rows"])
+
+
+def _dataset(group: GroupJson) -> tuple[str, str]:
+    return group["task"]["id"], group["task"]["dataset"]
 
 
 def _folder(room: Room, k: int, players: int) -> Path | None:

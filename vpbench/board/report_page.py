@@ -87,7 +87,7 @@ def find_run(
             f"{method} has finished runs on {', '.join(tasks)}.", fix="Name one with --dataset."
         )
     group = own[0]
-    known = found.runs[tasks[0]]
+    known = found.behind(group)
     rows = shown_rows([r for r in group["rows"] if _is_shown(r["kind"], r["n"])], known)
     if folder is not None:
         rows = [row for row in rows if any(r.folder.path == folder.absolute() for r in row.runs)]

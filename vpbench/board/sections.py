@@ -150,9 +150,9 @@ def class_section(
 def confusion_section(group: GroupJson, rows: Sequence[ShownRow]) -> Section | None:
     """Which class a recogniser sees in the predictions; None where nothing was recognised."""
     parts: list[str] = []
-    titles = {row.row["method"]: row.title for row in rows}
+    titles = {row.row["row"]: row.title for row in rows}
     for name, found in group.get("recognition", {}).items():
-        chosen = [row for row in found["rows"] if row["method"] in titles]
+        chosen = [row for row in found["rows"] if row["row"] in titles]
         if chosen:
             drawn = confusions(chosen, found["classes"], titles)
             heading = f"<h3>{text(name)}</h3>" if len(group.get("recognition", {})) > 1 else ""

@@ -14,6 +14,7 @@ from vpbench.board.collect import group_key
 from vpbench.board.sources import is_source
 from vpbench.core.command_names import name_of_run
 from vpbench.core.names import MethodRef
+from vpbench.core.options import TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.registry import Registry
 from vpbench.harness.results.finished_runs import (
@@ -22,9 +23,9 @@ from vpbench.harness.results.finished_runs import (
     doubt,
     newest,
     stored_run,
-    tasks_of,
 )
 from vpbench.harness.results.no_run import no_finished_run
+from vpbench.harness.results.one_dataset import Present, changed_clips, one_dataset_each
 from vpbench.harness.results.run_state import Seen
 
 
@@ -52,7 +53,7 @@ def selected(
     Raises:
         MissingData: a method has no finished run.
         UnknownName: nor is it installed.
-        Corrupt: the code behind a run has changed since, or what it read.
+        Corrupt: the code behind a run has changed since, or its clips, or what it read.
     """
     with ExitStack() as stack:
         runs: list[FinishedRun] = []
@@ -83,15 +84,15 @@ def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) ->
     """The newest finished run of each method, task and pair of seeds."""
     found: list[FinishedRun] = []
     met: set[str] = set()
-    for task_id, inputs in tasks_of(paths.runs).items():
-        if task and task != task_id:
-            continue
-        size = inputs["task"]["size"]
+    ref = TaskRef(dataset="", task=task or None)
+    for one in one_dataset_each(paths.runs, (), ref, Present(registry, paths)):
+        size = one.inputs["task"]["size"]
         asked = {canonical(MethodRef.parse(n), registry, size): n for n in names}
-        for run in newest(paths.runs, task_id, registry).values():
+        for run in newest(one.found, registry, is_now=one.is_now).values():
             name = run.inputs["method"]
             if not names or name in asked:
-                found.append(run)
+                _refuse(one.called(run), changed_clips(run, one), paths)
+                found.append(one.called(run))
                 met.add(asked.get(name, ""))
     for name in names:
         if name not in met:
@@ -104,12 +105,16 @@ def _named(names: Sequence[str], task: str, registry: Registry, paths: Paths) ->
 def _refuse_doubts(runs: Sequence[FinishedRun], registry: Registry, paths: Paths) -> None:
     seen: Seen = {}
     for run in runs:
-        text = doubt(run, registry, paths, seen)
-        if text:
-            name, dataset = run.inputs["method"], run.inputs["dataset"]
-            typed = name_of_run(run.folder)
-            words = ["vpbench", "run", typed, "--dataset", dataset, "--runs", str(paths.runs)]
-            raise Corrupt(
-                f"{name}: {text}, so a new run might give other results.",
-                fix=f"Check it: {shlex.join(words)}",
-            )
+        _refuse(run, doubt(run, registry, paths, seen), paths)
+
+
+def _refuse(run: FinishedRun, doubt: str, paths: Paths) -> None:
+    if not doubt:
+        return
+    name, dataset = run.inputs["method"], run.inputs["dataset"]
+    typed = name_of_run(run.folder)
+    words = ["vpbench", "run", typed, "--dataset", dataset, "--runs", str(paths.runs)]
+    raise Corrupt(
+        f"{name}: {doubt}, so a new run might give other results.",
+        fix=f"Check it: {shlex.join(words)}",
+    )

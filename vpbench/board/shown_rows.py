@@ -67,6 +67,7 @@ def _behind(run: FinishedRun, row: RowJson) -> bool:
     trained = f"trained on {run.train_on}" in row["notes"]
     return (
         inputs["method"] == row["method"]
+        and inputs["samples"] == row["samples"]
         and inputs["seed"] in row["seeds"]
         and (inputs["fit_seed"] is None or inputs["fit_seed"] in row["fit_seeds"])
         and trained == (run.train_on != TRAIN)

@@ -203,7 +203,7 @@ def confusions(
     """One table a row: class asked for (down) against class recognised (across).
 
     Args:
-        titles: method -> what readers call it.
+        titles: row -> what readers call it.
     """
     return "".join(_confusion(row, classes, titles) for row in rows)
 
@@ -211,7 +211,7 @@ def confusions(
 def _confusion(row: RecognisedJson, classes: Sequence[str], titles: Mapping[str, str]) -> str:
     overall = row["overall"]
     share = DASH if overall["share"] is None else f"{100 * overall['share']:.0f} %"
-    title = text(titles.get(row["method"], row["method"]))
+    title = text(titles.get(row["row"], row["row"]))
     head = "".join(
         f'<th scope="col"><abbr title="{text(c)}">{k + 1}</abbr></th>'
         for k, c in enumerate(classes)

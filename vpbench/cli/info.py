@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vpbench.api.specs import MethodSpec
     from vpbench.core.methods import ResolvedMethod
     from vpbench.core.registry import Entry, Registry
+    from vpbench.harness.training.estimate import PresetCost
 
 _EPILOG = """\b
 Examples:
@@ -82,7 +83,7 @@ def info(what: str, bibtex: bool, as_json: bool, debug: bool) -> int:
     if as_json:
         print_json({"schema": "vpbench.info/1", **record})
     else:
-        _print_page(entry, method, record, name_in_commands(entry.name, plugins))
+        _print_page(entry, method, record, plugins)
     return 0
 
 
@@ -122,18 +123,13 @@ def _resolved(entry: Entry, ref: MethodRef, plugins: Registry) -> ResolvedMethod
 
 
 def _print_page(
-    entry: Entry, method: ResolvedMethod | None, record: Mapping[str, Any], typed: str
+    entry: Entry, method: ResolvedMethod | None, record: Mapping[str, Any], plugins: Registry
 ) -> None:
-    """Print it.
-
-    Args:
-        typed: the plugin's name as commands take it.
-    """
     heading(f"{record['name']}: {record['summary']}")
     origin = "" if entry.of_vpbench else f" from {entry.origin}"
     _line("what", f"{entry.kind}{origin}")
     if method is not None:
-        _print_method(method)
+        _print_method(method, plugins)
     elif "capabilities" in record:
         _line("needs", needs(record["capabilities"]))
     for key, value in record.items():
@@ -141,25 +137,29 @@ def _print_page(
             _line(key, plain_text(value))
     _line("licence", record.get("licence"))
     cited = [part.strip() for part in str(record.get("citation") or "").split("; ")]
-    quoted = shlex.quote(typed)
+    quoted = shlex.quote(name_in_commands(entry.name, plugins))
     _line("cite", [*cited, f"BibTeX: vpbench info {quoted} --bibtex"] if cited[0] else "")
     if method is not None and not method.capabilities.oracle:
         _line("run it", f"vpbench run {quoted} --dataset puppets")
 
 
-def _print_method(method: ResolvedMethod) -> None:
+def _print_method(method: ResolvedMethod, plugins: Registry) -> None:
     from vpbench.harness.training.estimate import preset_costs
 
     spec = method.spec
     _line("needs", needs(method.capabilities))
     if method.slots:
         _line("parts", ", ".join(f"{slot} {p.spec.name}" for slot, p in method.slots.items()))
-    costs = preset_costs(spec)
+    costs = preset_costs(method, plugins)
     if costs:
         from vpbench.render.text import aligned
 
         head = ("preset", "taken at", "steps", "2 CPU cores", "one H100")
-        _line("presets", aligned([head, *((c[0], _taken(spec, c[0]), *c[1:]) for c in costs)]))
+        rows = [
+            (c.preset or "-", _taken(spec, c.preset), f"{c.steps:,}", c.cpu, c.gpu) for c in costs
+        ]
+        _line("presets", aligned([head, *rows]))
+        _line("", f"times at {_sizes(costs)}")
         _line("", "trained from nothing; what is bundled is not trained again")
     _line("stages", " -> ".join(_stages(method)))
     _line("weights", _weights(method))
@@ -167,6 +167,12 @@ def _print_method(method: ResolvedMethod) -> None:
     shown = {k: v for k, v in method.params.items()}
     _line("set to", ", ".join(f"{k}={plain_text(v)}" for k, v in shown.items()))
     _line("notes", method.notes)
+
+
+def _sizes(costs: Sequence[PresetCost]) -> str:
+    """`64 px, of preset paper at 128 px`."""
+    others = [f"of preset {c.preset} at {c.size} px" for c in costs if c.size != _SIZE]
+    return ", ".join([f"{_SIZE} px", *others])
 
 
 def _taken(spec: MethodSpec, preset: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -141,9 +142,10 @@ def _table(opened: Opened, chosen: RunOptions, results: Sequence[Any], command: 
         chosen,
         opened.registry,
         opened.paths,
-        TaskRef(dataset="", task=task.id, limit=task.limit),
+        replace(opened.task_data.ref, task=task.id),
         failed=failed,
         folders=frozenset(r.run.folder.path for r in results),
+        now=task,
     )
     if comparison.groups:
         names = [str(method) for method in opened.methods]

@@ -11,6 +11,7 @@ from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.specs import Checkpoint
 from vpbench.core.hashing import digest
 from vpbench.core.methods import ResolvedMethod
+from vpbench.core.records import Names
 from vpbench.core.rundir import StageDir, read_object
 from vpbench.core.stages import StageNode
 
@@ -25,8 +26,8 @@ class StagePlan:
             or "not needed" (nothing that is to be fitted or loaded depends on it).
         folder: the stage folder, there already or to be made.
         checkpoint: as the plugin declares it, for "bundled" and "downloaded".
-        stale: there is one of its key that was fitted on other clips, or on other earlier stages;
-            it is set aside when the stage is fitted.
+        stale: there is one of its key that was fitted on other clips, under other names of classes
+            or joints, or on other earlier stages; it is set aside when the stage is fitted.
     """
 
     node: StageNode
@@ -51,6 +52,7 @@ class CheckpointSources:
         given: label -> stage folder, of `--checkpoint`.
         refit: everything is to be fitted, whatever exists.
         data: hash of the training clips; "" skips that check.
+        names: of classes and joints; None skips that check.
     """
 
     own: Path
@@ -58,6 +60,7 @@ class CheckpointSources:
     given: Mapping[str, Path] = field(default_factory=dict[str, Path])
     refit: bool = False
     data: str = ""
+    names: Names | None = None
 
 
 def plan_stages(
@@ -120,20 +123,27 @@ def _stage(
     if sources.refit:
         return StagePlan(node, "to fit", own)
     if own.complete():
-        stale = not _holds(own, node, planned, sources.data)
+        stale = not _holds(own, node, planned, sources)
         return StagePlan(node, "to fit" if stale else "fitted", own, stale=stale)
     for checkpoint in node.method.spec.checkpoints:
         if checkpoint.stage == node.stage and checkpoint.key == node.key:
             published = _published(checkpoint, node, sources.cache)
-            if published is not None and _fits(published, planned):
+            if published is not None and _fits(published, planned, sources.names):
                 return published
     return StagePlan(node, "to fit", own)
 
 
-def _holds(own: StageDir, node: StageNode, planned: Mapping[str, StagePlan], data: str) -> bool:
-    """Whether a stage was fitted on the clips, and on the earlier stages, that are here."""
-    record = own.content()
+def _holds(
+    own: StageDir,
+    node: StageNode,
+    planned: Mapping[str, StagePlan],
+    sources: CheckpointSources,
+) -> bool:
+    """Whether a stage was fitted on the clips, names and earlier stages that are here."""
+    record, data = own.content(), sources.data
     if data and record.get("data", data) != data:
+        return False
+    if not _same_names(own, sources.names):
         return False
     parents = record.get("parents", {})
     return all(
@@ -156,8 +166,15 @@ def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> S
     return StagePlan(node, "bundled", StageDir(home / checkpoint.source, shipped=True), checkpoint)
 
 
-def _fits(stage: StagePlan, planned: Mapping[str, StagePlan]) -> bool:
-    """Whether the stages before it are those that it was trained on, by content."""
+def _same_names(folder: StageDir, names: Names | None) -> bool:
+    """Whether a stage was told these names of classes and joints, as far as its record says."""
+    return names is None or folder.content().get("names", names) == names
+
+
+def _fits(stage: StagePlan, planned: Mapping[str, StagePlan], names: Names | None) -> bool:
+    """Whether the names and the stages before it are those that it was trained on, by content."""
+    if stage.folder.complete() and not _same_names(stage.folder, names):
+        return False
     before = fitted_ancestors(stage.node, planned)
     if not before:
         return True

@@ -8,7 +8,6 @@ of other packages are provenance. Digests are kept in the cache.
 from __future__ import annotations
 
 import ast
-import functools
 import hashlib
 import os
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from vpbench.core import provenance
+from vpbench.core.distributions import siblings
 from vpbench.core.hashing import digest
 from vpbench.core.stat_cache import StatCache, stat_cache
 
@@ -26,6 +26,9 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 _FILE = "file:"
 """Prefix of the names of modules that are in no importable package."""
+
+DATA = "data:"
+"""Prefix of the names of data files, where they stand among modules that have changed."""
 
 UNRECORDED = "(not recorded)"
 """Stands for the modules of a result whose table is gone."""
@@ -37,7 +40,8 @@ STARTED = time.time()
 class CodeTable(TypedDict):
     """The code behind a result.
 
-    `modules` maps names to digests; `environment` is provenance: Python, packages, processor.
+    `modules` maps names to digests, that of a file that was looked for and not found is "";
+    `environment` is provenance: Python, packages, processor.
     """
 
     modules: dict[str, str]
@@ -146,24 +150,7 @@ def _siblings(path: Path) -> list[Path]:
     folder = provenance.own_folder(path)
     if path.is_file() and folder is not None:
         return [folder]
-    paths = [path]
-    for name in _top_level(path.stem):
-        other = provenance.find_module(name)
-        if other is not None:
-            paths.append(other.parent if other.name == "__init__.py" else other)
-    return paths
-
-
-@functools.lru_cache(maxsize=64)
-def _top_level(package: str) -> tuple[str, ...]:
-    """All top-level packages of the distribution that a package belongs to."""
-    from importlib.metadata import distributions
-
-    for dist in distributions():
-        names = (dist.read_text("top_level.txt") or "").split()
-        if package in names:
-            return tuple(names)
-    return ()
+    return siblings(path)
 
 
 def loaded_files(roots: Iterable[Root]) -> dict[str, Path]:
@@ -179,24 +166,29 @@ def loaded_files(roots: Iterable[Root]) -> dict[str, Path]:
         if not origin or not str(origin).endswith(".py") or name.startswith("__"):
             continue  # "__main__" is a second name of a module that has one
         path = Path(origin).resolve()
-        root = next((r for r in folders if _counts(path, r.path)), None)
+        root = next((r for r in folders if lies_in(path, r.path)), None)
         if root is not None:
             known = root.importable and path not in single and module_file(name) == path
             files[name if known else f"{_FILE}{path}"] = path
     return files
 
 
-def _counts(path: Path, root: Path) -> bool:
-    """Whether a file is one of a root's; not what is installed in an environment that lies in it.
+def lies_in(path: Path, root: Path) -> bool:
+    """Whether a file is of a folder, and not installed in an environment that lies in it.
 
     A plugin of one file often lies beside the virtual environment that runs it.
     """
     if path != root and root not in path.parents:
         return False
-    if _INSTALLED & set(path.relative_to(root).parts):
+    if installed(path.relative_to(root)):
         return False
     inside = (f for f in provenance.installed_folders() if root == f or root in f.parents)
     return not any(folder in path.parents for folder in inside)
+
+
+def installed(path: Path) -> bool:
+    """Whether a path leads through a folder that packages are installed into."""
+    return not _INSTALLED.isdisjoint(path.parts)
 
 
 def module_file(name: str) -> Path | None:
@@ -232,14 +224,31 @@ def _search(name: str) -> Path | None:
     return None
 
 
-def code_table(roots: Iterable[Root], digests: StatCache) -> CodeTable:
-    """The code that this process has loaded so far, and the environment it runs in."""
-    modules: dict[str, str] = {}
-    for name, path in sorted(loaded_files(roots).items()):
+def code_table(
+    roots: Iterable[Root],
+    digests: StatCache,
+    run_directly: Iterable[Path] = (),
+    absent: Iterable[Path] = (),
+) -> CodeTable:
+    """The code that this process has loaded so far, and the environment it runs in.
+
+    Args:
+        run_directly: source files that ran without being modules: by `exec` or `runpy`.
+        absent: files that would have been taken for a module; they are not there.
+    """
+    files = loaded_files(roots)
+    known = set(files.values())
+    files |= {f"{_FILE}{path}": path for path in run_directly if path not in known}
+    modules = {f"{_FILE}{path}": ABSENT for path in absent if path not in known}
+    for name, path in sorted(files.items()):
         edited = path.exists() and path.stat().st_mtime > STARTED
         modules[name] = "edited while it ran" if edited else digests.of(path)
     digests.save()
     return {"modules": modules, "environment": provenance.environment()}
+
+
+ABSENT = ""
+"""Digest of a file that is not there, as `StatCache` gives it."""
 
 
 def changed_modules(table: CodeTable, digests: StatCache) -> list[str]:
@@ -311,11 +320,12 @@ def describe_change(modules: Sequence[str], most: int = 3) -> str:
     """What has changed of the code, for one line: names of modules, and how many more."""
     if UNRECORDED in modules:
         return "its code is not recorded"
-    return f"code of {short_names(modules, most)} changed"
+    code = "" if all(m.startswith(DATA) for m in modules) else "code of "
+    return f"{code}{short_names(modules, most)} changed"
 
 
 def short_names(modules: Iterable[str], most: int = 3) -> str:
     """Changed modules for one line: file names, and how many more."""
-    names = [os.path.basename(m.removeprefix(_FILE)) if m.startswith(_FILE) else m for m in modules]
+    names = [os.path.basename(m) if m.startswith((_FILE, DATA)) else m for m in modules]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

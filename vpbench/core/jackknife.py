@@ -14,6 +14,7 @@ its input.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,12 @@ def corrected(
     have nothing to do with each other, biases and variances of the strata add up (Shao & Tu, "The
     Jackknife and Bootstrap", 1995, section 6.2).
 
+    A stratum of a single group has no variance of its own: it counts as one of the stratum with the
+    most groups, as sampling theory collapses such strata (Wolter, "Introduction to Variance
+    Estimation", 2nd edition 2007, section 2.5; where the two differ, the error is too large rather
+    than too small). With shares this leaves the bias as it is, which is a sum over all groups. It
+    is what a clip without a prediction is among clips with one.
+
     Args:
         leave_one_out: the statistic with each group left out.
         value: the statistic of everything.
@@ -84,20 +91,20 @@ def corrected(
 
     Returns:
         Bias and corrected value, with an interval by Student's t of (groups - strata) degrees of
-        freedom where there are at least `MIN_CLUSTERS` groups; None where a stratum has fewer than
-        two groups.
+        freedom where there are at least `MIN_CLUSTERS` groups; None with fewer than two groups.
 
     Raises:
         ValueError: a value is NaN or infinite, lengths differ, or a share is not in (0, 1).
     """
     (centre,) = finite([value], "value")
     check_level(level)
-    parts = _strata(finite(leave_one_out, "leave-one-out values"), shares, strata)
-    if not parts or any(len(part) < 2 for part in parts):
+    left = finite(leave_one_out, "leave-one-out values")
+    parts = _strata(left, shares, strata)
+    if len(left) < 2:
         return None
     biases, variances = zip(*(_of_stratum(part, centre) for part in parts), strict=True)
     bias = math.fsum(biases)
-    largest = max(abs(left) for part in parts for left, _ in part)
+    largest = max(map(abs, left))
     if abs(bias) <= _ROUNDING * max(largest, abs(centre)):
         bias = 0.0
     count = sum(len(part) for part in parts)
@@ -142,7 +149,7 @@ def _strata(
     values: Sequence[float], shares: Sequence[float] | None, strata: Sequence[str] | None
 ) -> list[list[tuple[float, float]]]:
     """(value without a group, share of the group), stratum by stratum."""
-    names = [""] * len(values) if strata is None else list(strata)
+    names = [""] * len(values) if strata is None else _collapsed(strata)
     if len(names) != len(values) or (shares is not None and len(shares) != len(values)):
         raise ValueError(f"{len(values)} leave-one-out values need as many shares and strata.")
     if shares is not None and not all(0 < s < 1 for s in shares):
@@ -153,6 +160,13 @@ def _strata(
         own = [1 / len(rows) if shares is None else shares[k] for k in rows]
         parts.append(sorted(zip((values[k] for k in rows), own, strict=True)))
     return parts
+
+
+def _collapsed(strata: Sequence[str]) -> list[str]:
+    """Strata of one group under the name of the largest, the first of those that are as large."""
+    sizes = Counter(strata)
+    largest = min(sizes, key=lambda name: (-sizes[name], name), default="")
+    return [largest if sizes[name] == 1 else name for name in strata]
 
 
 def _of_stratum(part: Sequence[tuple[float, float]], value: float) -> tuple[float, float]:

@@ -73,6 +73,7 @@ class RunPlan:
             "data": task.clips_hash,
             "dataset": task.dataset,
             "gives": {"label": task.has_label, "pose": task.has_pose},
+            "names": task.names,
             "seed": self.seed,
             "fit_seed": self.fit_seed if self.stages else None,
             "samples": self.samples,
@@ -219,7 +220,12 @@ def _run(
     nodes = stage_graph(method, task.stage_fields(), task.spec.size, registry, fit_seed)
     given = find_given(options.checkpoint) if options.checkpoint and requested else {}
     sources = CheckpointSources(
-        runs / task.trained_as / "stages", cache, given, options.refit, task.training_hash
+        runs / task.trained_as / "stages",
+        cache,
+        given,
+        options.refit,
+        task.training_hash,
+        task.names,
     )
     stages = plan_stages(nodes, method, sources)
     if given and not any(s.origin == "given" for s in stages) and stages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from vpbench.core.estimators import has_bias
 from vpbench.core.jackknife import corrected
 
 
@@ -13,6 +14,13 @@ class Gives(TypedDict):
 
     label: bool
     pose: bool
+
+
+class Names(TypedDict):
+    """What a dataset calls its classes and joints, in the order of their numbers."""
+
+    classes: list[str]
+    joints: list[str]
 
 
 class StageOrigin(TypedDict):
@@ -24,7 +32,10 @@ class StageOrigin(TypedDict):
 
 
 class RunInputs(TypedDict):
-    """Everything that defines a run, fixed before it starts."""
+    """Everything that defines a run, fixed before it starts.
+
+    `names`, which methods are told, is in no key; records of earlier versions lack it.
+    """
 
     method: str
     kind: str
@@ -34,6 +45,7 @@ class RunInputs(TypedDict):
     data: str
     dataset: str
     gives: Gives
+    names: NotRequired[Names]
     seed: int
     fit_seed: int | None
     samples: int
@@ -108,7 +120,10 @@ class StageRow(TypedDict):
 
 
 class Manifest(TypedDict):
-    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run."""
+    """MANIFEST.json, sealed: closes a prediction, at the time `closed`, and binds it to its run.
+
+    `links`: `inputs` has what lies behind links to folders beside the plugin, too.
+    """
 
     schema: str
     vpbench: str
@@ -121,13 +136,14 @@ class Manifest(TypedDict):
     shards: list[ManifestRow]
     stages: list[StageRow]
     inputs: list[DiscoveredFile]
+    links: NotRequired[bool]
     notes: list[str]
     closed: float
     sha256: str
 
 
 class DiscoveredFile(TypedDict):
-    """A file that the method read or that lies beside it. `how`: "opened" or "beside"."""
+    """A file that a plugin read or that lies beside it: `how` is "opened", "beside" or "linked"."""
 
     path: str
     sha256: str
@@ -155,6 +171,9 @@ class RecognitionRecord(TypedDict):
 class ScoreRecord(TypedDict):
     """A score file, sealed and bound to its run and predictions.
 
+    `inputs` are the files that a plugin's metric read or that lie beside it, in `beside`: its own
+    folders.
+
     `aggregate` is "mean" where the value is the mean over `per_clip`, "own" where it is not. Of a
     set metric, `per_clip` holds the value without each cluster, `shares` the part of the clips that
     each cluster is, where these are not equal, and `bias` and the corrected figures follow from
@@ -176,6 +195,8 @@ class ScoreRecord(TypedDict):
     se: float | None
     n: int
     ci95: list[float] | None
+    inputs: NotRequired[list[DiscoveredFile]]
+    beside: NotRequired[list[str]]
     bias: NotRequired[float | None]
     corrected: NotRequired[float | None]
     corrected_se: NotRequired[float | None]
@@ -244,19 +265,18 @@ def correction(
 
 
 def completed(record: ScoreRecord) -> ScoreRecord:
-    """A score with what files of earlier versions lack, from the values that they hold.
+    """A score as this version would store it, from the values that its file holds.
 
     The bias and corrected figures of a set metric follow from its leave-one-out values; those of a
-    clip metric are None. Where clusters differ in size, an earlier file does not say so, and they
-    count as equal. Their reason calls an FVD of fewer than 256 clips "mostly bias", which it is for
-    few rows; that goes.
+    clip metric are None, and of a set metric without a bias (`has_bias`), of which earlier versions
+    stored what the jackknife found, noise where clusters differ in size. Where they do, a file of
+    before the correction does not say so, and they count as equal. The reason in such a file calls
+    an FVD of fewer than 256 clips "mostly bias", which it is for few rows; that goes.
     """
+    biased = record["kind"] == "set" and has_bias(record["fingerprint"])
     if "bias" in record:
-        return record
-    none = correction(None, {})
-    corrections = (
-        correction(record["value"], record["per_clip"]) if record["kind"] == "set" else none
-    )
+        return record if biased else {**record, **correction(None, {})}
+    corrections = correction(record["value"], record["per_clip"] if biased else {})
     reason = record.get("reason")
     if record["kind"] == "set" and reason is not None:
         kept = [part for part in reason.split("; ") if not part.startswith("n = ")]
@@ -279,7 +299,10 @@ class Accepted(TypedDict):
 
 
 class Failure(TypedDict):
-    """failure.json, sealed: why the last attempt at a run failed."""
+    """failure.json, sealed: why the last attempt at a run failed.
+
+    `dataset` and `data` are those of the run's inputs; files of earlier versions lack them.
+    """
 
     schema: str
     run: str
@@ -290,4 +313,6 @@ class Failure(TypedDict):
     code: int
     time: float
     trace: str
+    dataset: NotRequired[str]
+    data: NotRequired[str]
     sha256: str

@@ -135,6 +135,8 @@ def set_sample(
     values: Sequence[float],
     leave_one_out: Sequence[Mapping[str, float | None]],
     shares: Mapping[str, float] | None = None,
+    *,
+    biased: bool = True,
 ) -> Sample | None:
     """A set metric, as pseudo-values: their mean is the metric without its jackknife bias.
 
@@ -142,6 +144,8 @@ def set_sample(
         values: the metric of everything, one a training run.
         leave_one_out: group -> the metric without that group, one mapping a training run.
         shares: group -> the part of all clips that it is; None = equal.
+        biased: whether few clips shift the metric; False leaves the mean of the pseudo-values at
+            the metric itself, as a bias found there is noise.
 
     Returns:
         None where the fits have different groups, a value is missing, or there are fewer than two.
@@ -161,7 +165,10 @@ def set_sample(
     part = [1 / len(names)] * len(names) if shares is None else [shares[n] for n in names]
     inverse = 1 / np.array(part)
     # Deviations first: n v - (n - 1) v_i would lose the digits in which the v_i differ.
-    return Sample(names, whole + (inverse - 1) * (whole - left), shares=tuple(part))
+    moves = (inverse - 1) * (whole - left)
+    if not biased:
+        moves -= (moves @ np.array(part) / math.fsum(part))[:, None]
+    return Sample(names, whole + moves, shares=tuple(part))
 
 
 def figure(sample: Sample) -> Difference:

@@ -169,11 +169,12 @@ class DifferenceJson(TypedDict):
     says on which side the row lies where a whole table may say so: `p` is two-sided and adjusted
     for all comparisons with the chosen row. `detectable` is the smallest true difference that four
     of five such comparisons would find at 5 %, taken alone. Without an error all of them are None,
-    with a `reason`.
+    with a `reason`; without a test all but the difference and its error are.
     """
 
     metric: str
     method: str
+    row: str
     kind: str
     difference: float | None
     se: float | None
@@ -188,6 +189,7 @@ class VersusJson(TypedDict):
     """All rows of a table against one of them."""
 
     method: str
+    row: str
     comparisons: int
     level: float
     pairs: list[DifferenceJson]
@@ -196,6 +198,9 @@ class VersusJson(TypedDict):
 class RowJson(TypedDict):
     """One row of a comparison.
 
+    `row` is its name within the table: that of the method, and where a method has several rows,
+    what tells them apart, as `noise (4 samples)`.
+
     `notes` are for readers; `not_comparable` holds the reasons why the row may not be ranked.
     `missed` holds the acceptance checks that its training missed, `doubts` why its results may not
     be what a run would make now, `tied` the metrics in which the paired difference does not tell it
@@ -203,6 +208,7 @@ class RowJson(TypedDict):
     """
 
     method: str
+    row: str
     kind: str
     conditioning_frames: int | None
     uses: list[str]
@@ -239,6 +245,7 @@ class RecognisedJson(TypedDict):
     """
 
     method: str
+    row: str
     kind: str
     overall: ShareJson
     classes: list[ShareJson]
@@ -278,6 +285,7 @@ class CurveJson(TypedDict):
     """A row's metric over time: mean over n clips, and standard error, of each predicted frame."""
 
     method: str
+    row: str
     n: int
     values: list[float]
     se: list[float | None]
@@ -286,7 +294,8 @@ class CurveJson(TypedDict):
 class GroupJson(TypedDict):
     """One table: rows that share task and number of frames.
 
-    `to_run` is the command that makes what is missing, "" where nothing is.
+    `to_run` is the command that makes what is missing, "" where nothing is. `on` is the dataset,
+    where another table is of the same task on another one.
     """
 
     task: dict[str, Any]
@@ -295,6 +304,7 @@ class GroupJson(TypedDict):
     rows: list[RowJson]
     comparisons: ComparisonsJson
     to_run: str
+    on: NotRequired[str]
     versus: NotRequired[VersusJson]
     recognition: NotRequired[dict[str, RecognitionJson]]
     curves: NotRequired[dict[str, list[CurveJson]]]

@@ -14,6 +14,7 @@ from vpbench.api.types import ClipInfo, TaskInfo
 from vpbench.api.windows import WindowRule
 from vpbench.core.hashing import digest
 from vpbench.core.options import TRAIN
+from vpbench.core.records import Names
 
 SPLITS = ("train", "val", "test")
 
@@ -156,6 +157,17 @@ class Task:
         )
 
     @functools.cached_property
+    def clusters_hash(self) -> str:
+        """sha256 over which test clips are not independent; "" where the dataset names no groups.
+
+        Groups move intervals, tests and distances of sets, but no prediction: this is in a score's
+        fingerprint and not in run ids.
+        """
+        if not any(item.clip.group for item in self.test):
+            return ""
+        return digest({item.id: item.cluster for item in self.test})
+
+    @functools.cached_property
     def training_hash(self) -> str:
         """sha256 over the source bytes of the training and validation clips."""
         clips = [[s, i.id, i.clip.sha256] for s in ("train", "val") for i in self.items[s]]
@@ -184,6 +196,11 @@ class Task:
     def has_pose(self) -> bool:
         """Whether the dataset has annotated joints."""
         return self.info.n_joints > 0
+
+    @property
+    def names(self) -> Names:
+        """What methods are told of classes and joints besides their numbers, for records."""
+        return {"classes": list(self.info.class_names), "joints": list(self.info.joint_names)}
 
     def part(self, name: str) -> Task:
         """The task with those test items only that belong to a named subset."""
@@ -240,6 +257,8 @@ class Task:
         named: dict[str, Any] = {"subset": self.subset} if self.subset else {}
         if self.sampling:
             named["sampling"] = dict(self.sampling)
+        if self.clusters_hash:
+            named["clusters"] = self.clusters_hash
         return {
             "frames": frames,
             "window": digest(self.spec.window)[:16],

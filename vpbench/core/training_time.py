@@ -40,6 +40,8 @@ def training_time(node: StageNode, size: int) -> TrainingTime | None:
     Args:
         size: side of the task's frames, in pixels.
     """
+    if node.mode == "component" and not _usual_slots(node):
+        return None
     spec, stage, params = _trained(node)
     for cost in spec.costs:
         if (cost.stage, cost.size) != (stage, size) or cost.steps not in params:
@@ -50,6 +52,25 @@ def training_time(node: StageNode, size: int) -> TrainingTime | None:
             hours = {name: steps * cost.tflop / rate / 3600 for name, rate in DEVICES.items()}
             return TrainingTime(steps, hours, cost.gib)
     return None
+
+
+def training_steps(node: StageNode) -> int | None:
+    """Steps of a stage with any parameters; None where its spec does not say, or not beside these
+    components."""
+    if node.mode == "component" and not _usual_slots(node):
+        return None
+    spec, stage, params = _trained(node)
+    names = {cost.steps for cost in spec.costs if cost.stage == stage and cost.steps in params}
+    return int(params[names.pop()]) if len(names) == 1 else None
+
+
+def _usual_slots(node: StageNode) -> bool:
+    """Whether a component stands beside those that its costs were counted with.
+
+    What it learns, and how long, may depend on the detector that the others learn from.
+    """
+    usual = node.method.spec.slots
+    return all(part.registered == usual[slot] for slot, part in node.method.slots.items())
 
 
 def _trained(

@@ -196,58 +196,108 @@ def real_floor(
 ) -> Floor | None:
     """Distance between two disjoint halves of the real clips, with equally many clips in each.
 
-    No cluster lies in both halves. The halves depend on the names of the clusters only: those are
-    sorted by a hash, and each goes to the half with fewer clips.
+    No cluster lies in both halves. The halves depend on the names and sizes of the clusters only:
+    those are sorted by a hash, and each goes to the half with fewer clips.
 
     Args:
         features: clip id -> float32 [d], of the real clips.
         clusters: clip id -> cluster; a clip that is missing stands alone.
         distance: of two arrays [n,d] and the clusters of their rows.
-        fake: clip id -> float32 [d], of predicted clips; their halves go by the same hash, so that
-            a clip and its prediction are in the same one.
+        fake: clip id -> float32 [d], of predicted clips, by the names of the clips they predict.
 
     Returns:
-        Means over `HALVINGS` ways to halve, n of the smallest; `here` is the distance of a half of
-        the predicted clips from one of the real ones, None without so many predicted clips. None
-        where a half would have fewer than two clips or a distance is not defined.
+        Means over `HALVINGS` ways to halve, n of the smallest; `here` is the distance of as many
+        predicted clips from the real clips that they predict (`_as_many`), None without so many of
+        them. None where a half would have fewer than two clips or a distance is not defined.
     """
     floor: list[float | None] = []
     here: list[float | None] = []
     counts: list[int] = []
 
-    def between(one: Mapping[str, Feature], a: list[str], b: list[str]) -> float | None:
+    def between(one: Mapping[str, Feature], a: Sequence[str], b: Sequence[str]) -> float | None:
         names = ([clusters.get(clip, clip) for clip in part] for part in (a, b))
         return distance(_stack(one, a), _stack(features, b), *names)
 
     for way in range(HALVINGS):
-        one, two = _halves(features, clusters, way)
+        sides = _sides(_members(features, clusters), way)
+        one, two = _halves(features, clusters, sides, way)
         n = min(len(one), len(two))
         if n < 2:
             return None
         floor.append(between(features, one[:n], two[:n]))
         counts.append(n)
-        ahead, behind = _halves(fake or {}, clusters, way)
-        some = [*ahead, *behind][:n]
-        here.append(between(fake or {}, some, one[:n]) if len(some) == n else None)
+        some = _as_many(fake or {}, features, clusters, sides, way, n)
+        here.append(None if some is None else between(fake or {}, *some))
     value = _mean(floor)
     return None if value is None else Floor(value, min(counts), _mean(here))
 
 
-def _halves(
-    features: Mapping[str, Feature], clusters: Mapping[str, str], way: int
-) -> tuple[list[str], list[str]]:
+def _as_many(
+    fake: Mapping[str, Feature],
+    real: Mapping[str, Feature],
+    clusters: Mapping[str, str],
+    sides: Mapping[str, int],
+    way: int,
+    n: int,
+) -> tuple[list[str], list[str]] | None:
+    """n predicted and n real clips; None without so many predicted ones.
+
+    A clip and its prediction come together, first those of the first half. Clips of one set only
+    come next, equally many of either set, and then more pairs: so one clip without a prediction
+    breaks no other pair.
+    """
+    if len(fake) < n:
+        return None
+    sides = _sides(_members(fake, clusters), way, sides)
+    both = fake.keys() & real.keys()
+    first, second = _halves(both, clusters, sides, way)
+    alone: list[list[str]] = []
+    for own in (fake, real):
+        ahead, behind = _halves(own.keys() - both, clusters, sides, way)
+        alone.append([*ahead, *behind])
+    pairs = first[:n]
+    unpaired = min(n - len(pairs), *map(len, alone))
+    pairs += second[: n - len(pairs) - unpaired]
+    return [*pairs, *alone[0][:unpaired]], [*pairs, *alone[1][:unpaired]]
+
+
+def _members(clips: Iterable[str], clusters: Mapping[str, str]) -> dict[str, list[str]]:
     members: dict[str, list[str]] = {}
-    for clip in sorted(features):
+    for clip in sorted(clips):
         members.setdefault(clusters.get(clip, clip), []).append(clip)
-    one: list[str] = []
-    two: list[str] = []
-    order = sorted(
-        members,
+    return members
+
+
+def _sides(
+    members: Mapping[str, Sequence[str]], way: int, known: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Cluster -> its half, 0 or 1: the known one, else that with fewer clips of these so far."""
+    sides = dict(known or {})
+    sizes = [0, 0]
+    for cluster in members.keys() & sides.keys():
+        sizes[sides[cluster]] += len(members[cluster])
+    for cluster in _shuffled(members.keys() - sides.keys(), way):
+        sides[cluster] = int(sizes[0] > sizes[1])
+        sizes[sides[cluster]] += len(members[cluster])
+    return sides
+
+
+def _halves(
+    clips: Iterable[str], clusters: Mapping[str, str], sides: Mapping[str, int], way: int
+) -> tuple[list[str], list[str]]:
+    members = _members(clips, clusters)
+    halves: tuple[list[str], list[str]] = [], []
+    for cluster in _shuffled(members, way):
+        halves[sides[cluster]].extend(members[cluster])
+    return halves
+
+
+def _shuffled(clusters: Iterable[str], way: int) -> list[str]:
+    """In the order of a hash of their names."""
+    return sorted(
+        clusters,
         key=lambda c: hashlib.sha256(f"{way}\n{c}".encode("utf-8", "surrogatepass")).digest(),
     )
-    for cluster in order:
-        (one if len(one) <= len(two) else two).extend(members[cluster])
-    return one, two
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -50,7 +50,8 @@ class SetMetric(ABC):
     """A distance between the features of predicted clips and those of real ones.
 
     Attributes:
-        biased: whether the expected value depends on the number of clips.
+        biased: whether the expected value depends on the number of clips. One where it does not
+            says so in its fingerprint as well (`vpbench.core.estimators`).
     """
 
     spec: MetricSpec

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vpbench.core.estimators import UNBIASED_U
 from vpbench.metrics import frechet as fr
 from vpbench.metrics.features import FeatureExtractor, Shipped
 from vpbench.metrics.i3d.recipes import find_recipe
@@ -93,7 +94,7 @@ class Kvd(_I3DMetric):
     def _statistic(self) -> dict[str, Value | None]:
         return {
             "statistic": "mmd2",
-            "estimator": "unbiased-u-between-clusters",
+            "estimator": UNBIASED_U,
             "kernel": "(x.y/d+1)^3",
             "test": f"swaps-of-pairs-2^{SWAP_BITS}, permutations-{PERMUTATIONS}",
         }

@@ -170,18 +170,21 @@ class Table:
     def to_pandas(self) -> pandas.DataFrame:
         """One row a method and metric, with all figures in full precision.
 
-        `table.to_pandas().pivot(index="method", columns="metric", values="value")` is the table.
+        `table.to_pandas().pivot(index="row", columns="metric", values="value")` is the table.
         """
         import pandas
 
-        columns = ("task", "frames", "method", "kind", "given", "n", "metric", *_FIELDS, "notes")
+        own = ("method", "row", "kind", "given", "n", "samples", "metric")
+        columns = ("task", "frames", *own, *_FIELDS, "notes")
         rows = [
             {
                 "task": group["task"].get("id", ""),
                 "frames": group["frames"],
                 "method": row["method"],
+                "row": row["row"],
                 "kind": row["kind"],
                 "given": row["conditioning_frames"],
+                "samples": row["samples"],
                 "metric": metric,
                 **{name: score[name] for name in _FIELDS},
                 "notes": "; ".join(row["notes"]),
@@ -204,7 +207,7 @@ class Table:
             {
                 "task": group["task"].get("id", ""),
                 "frames": group["frames"],
-                "vs": versus["method"],
+                "vs": versus["row"],
                 **pair,
             }
             for group in self.content["groups"]

@@ -187,5 +187,5 @@ def curve_rows(curves: Sequence[CurveJson], metric: str) -> list[list[str]]:
     rows = [["frame", *map(str, frames)]]
     for curve in curves:
         cells = [rounded(curve["values"][t - 1], curve["se"][t - 1], metric) for t in frames]
-        rows.append([clean(curve["method"]), *cells])
+        rows.append([clean(curve["row"]), *cells])
     return rows

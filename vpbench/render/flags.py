@@ -51,9 +51,14 @@ _MEANING = {
 
 
 def row_title(row: RowJson) -> str:
-    """The name of a row for readers; the typed name for methods."""
-    name = clean(row["method"])
-    return name if row["kind"] in ("method", "oracle") else TITLES.get(name, name)
+    """The name of a row for readers; the typed name for methods.
+
+    Where a method has several rows, what tells them apart stands behind it.
+    """
+    name, full = clean(row["method"]), clean(row["row"])
+    if row["kind"] in ("method", "oracle") or name not in TITLES:
+        return full
+    return f"{TITLES[name]}{full.removeprefix(name)}"
 
 
 def row_flags(row: RowJson) -> tuple[str, ...]:

@@ -152,16 +152,16 @@ class TableModel:
 
 
 def shown_groups(obj: CompareJson, view: View) -> list[GroupJson]:
-    """The tables to draw: of each task that of its own horizon, and of its subsets.
+    """The tables to draw: of each task and dataset that of its own horizon, and of its subsets.
 
     The first of a task stands for it where none has the own horizon.
     """
     if view.all_groups:
         return obj["groups"]
-    firsts: dict[tuple[str, str], GroupJson] = {}
+    firsts: dict[tuple[str, str, str], GroupJson] = {}
     for group in obj["groups"]:
         task = group["task"]
-        key = (str(task.get("id")), str(task.get("subset") or ""))
+        key = (str(task.get("id")), str(task.get("subset") or ""), group.get("on", ""))
         own = group["frames"] == task.get("horizon")
         if key not in firsts or own:
             firsts[key] = group
@@ -222,6 +222,7 @@ def _title(group: GroupJson, rows: list[RowJson]) -> tuple[str, ...]:
     samples = _common(row["samples"] for row in rows)
     parts = [
         name,
+        clean(group.get("on", "")),
         f"subset {subset}" if subset else "test",
         f"n = {n} clip{'s' * (n != 1)}" if n is not None else "",
         f"{size}x{size} px" if size else "",

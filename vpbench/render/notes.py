@@ -65,7 +65,8 @@ def _general_notes(group: GroupJson, rows: Sequence[RowJson]) -> list[str]:
     notes += _task_notes(group)
     if group["task"].get("rendered"):
         notes.append("rendered figures: says nothing about photographic video")
-    renamed = [f"{row_title(r)} is {r['method']}" for r in rows if r["method"] in TITLES]
+    named = dict.fromkeys(row["method"] for row in rows if row["method"] in TITLES)
+    renamed = [f"{TITLES[name]} is {name}" for name in named]
     renamed = [text for text in renamed if not text.startswith("noise ")]
     if renamed:
         notes.append(f"names of references: {', '.join(renamed)}")
@@ -102,10 +103,10 @@ def _training_note(rows: Sequence[RowJson]) -> str | None:
     once = all(len(r["fit_seeds"]) < 2 for r in few)
     who = "one training run each" if once else f"fewer than {MIN_FITS} training runs"
     if len(few) < len(everyone) or not once:
-        who += f" ({', '.join(clean(r['method']) for r in few)})"
+        who += f" ({', '.join(clean(r['row']) for r in few)})"
     return f"{who}: differences include training variance"
 
 
 def _origin_note(rows: Sequence[RowJson]) -> str | None:
-    origins = [f"{clean(r['method'])}: {clean(r['checkpoint'])}" for r in rows if r["checkpoint"]]
+    origins = [f"{clean(r['row'])}: {clean(r['checkpoint'])}" for r in rows if r["checkpoint"]]
     return f"checkpoints: {'; '.join(origins)}" if origins else None

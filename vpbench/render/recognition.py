@@ -47,7 +47,7 @@ def _line(row: RecognisedJson, streams: Sequence[str]) -> list[str]:
     interval = f"{100 * ends[0]:.1f}-{100 * ends[1]:.1f}" if ends else DASH
     shares = [row["streams"].get(s) for s in streams]
     return [
-        clean(row["method"]),
+        clean(row["row"]),
         _percent(row["overall"]),
         interval,
         *(_percent(share) for share in shares),
@@ -122,7 +122,7 @@ def _panel(
 
     theme, (x, y) = THEMES[background], at
     heading, body = ImageFont.load_default(_TITLE), ImageFont.load_default(_BODY)
-    text = f"{clean(row['method'])}  {_percent(row['overall'])} %"
+    text = f"{clean(row['row'])}  {_percent(row['overall'])} %"
     text = cut(pen, heading, text, _LEFT + _CELL * len(classes))
     pen.text((x, y + 14), text, font=heading, fill=theme.text, anchor="lm")
     left, top = x + _LEFT, y + _TOP

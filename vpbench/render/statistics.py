@@ -81,7 +81,7 @@ def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
     if not biased:
         return []
     title = clean(column_title(metric, ""))
-    listed = ", ".join(f"{clean(row['method'])} {_corrected(s, metric)}" for row, s in biased)
+    listed = ", ".join(f"{clean(row['row'])} {_corrected(s, metric)}" for row, s in biased)
     # Most scores say themselves that they rest on few clips.
     said = any("unreliable" in (s["reason"] or "") for _, s in biased)
     notes = [
@@ -93,18 +93,19 @@ def _bias_notes(metric: str, rows: Sequence[RowJson]) -> list[str]:
 
 
 def _biased(metric: str, rows: Sequence[RowJson]) -> list[tuple[RowJson, ScoreJson]]:
-    """Rows of a set metric whose bias is known; () where it has none, as KVD.
+    """Rows of a set metric with a correction, where one is worth a word; () of one without a bias.
 
-    What is left of a bias there is noise.
+    A metric that is unbiased, such as KVD, has no correction. Of a plugin's metric that declares
+    nothing, one within the error is not mentioned, nor is that of an FVD of many clips.
     """
     # The same clips against themselves are 0 and say nothing.
     shown = [row for row in rows if row["kind"] != "ceiling" and metric in row["scores"]]
     scored = [(row, row["scores"][metric]) for row in shown]
     biased = [(row, s) for row, s in scored if s["bias"] is not None and s["value"] is not None]
-    return biased if any(_is_biased(s) for _, s in biased) else []
+    return biased if any(_is_noticeable(s) for _, s in biased) else []
 
 
-def _is_biased(score: ScoreJson) -> bool:
+def _is_noticeable(score: ScoreJson) -> bool:
     """Whether a bias is more than noise, and than what rounding leaves of none."""
     bias, value = score["bias"] or 0.0, score["value"] or 0.0
     return bias > max(score["se"] or 0.0, 1e-6 * abs(value))
@@ -186,7 +187,7 @@ def _nearest(row: RowJson, metric: str) -> str:
     nearest = min(known, key=lambda n: abs(n["difference"] or 0.0))
     worse = [n for n in known if n["claim"] == "worse" and n is not nearest]
     parts = [_one_null(n, metric) for n in (nearest, *worse)]
-    return f"{clean(row['method'])} {' and '.join(parts)}"
+    return f"{clean(row['row'])} {' and '.join(parts)}"
 
 
 def _one_null(null: NullJson, metric: str) -> str:

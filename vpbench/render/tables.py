@@ -16,6 +16,7 @@ CSV_FIELDS = (
     "task",
     "frames",
     "method",
+    "row",
     "kind",
     "conditioning_frames",
     "n",
@@ -159,6 +160,7 @@ def _csv_line(group: GroupJson, row: RowJson, metric: str) -> list[str]:
         csv_text(str(group["task"].get("id", ""))),
         _number(group["frames"]),
         csv_text(row["method"]),
+        csv_text(row["row"]),
         csv_text(row["kind"]),
         _number(row["conditioning_frames"]),
         _number(score["n"] if score else row["n"]),
@@ -183,9 +185,9 @@ def _csv_pair(group: GroupJson, row: RowJson, metric: str) -> list[str]:
     against = group.get("versus")
     if against is None:
         return [""] * 6
-    name = csv_text(against["method"])
+    name = csv_text(against["row"])
     for pair in against["pairs"]:
-        if pair["method"] == row["method"] and pair["metric"] == metric:
+        if pair["row"] == row["row"] and pair["metric"] == metric:
             figures = [_number(pair["difference"]), _number(pair["se"]), _number(pair["p"])]
             return [name, *figures, pair["claim"] or "", _number(pair["detectable"])]
     return [name, *[""] * 5]

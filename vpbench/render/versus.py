@@ -24,8 +24,8 @@ def versus_model(group: GroupJson, view: View = EVERYTHING) -> TableModel | None
         return None
     by_row: dict[str, dict[str, DifferenceJson]] = {}
     for pair in against["pairs"]:
-        by_row.setdefault(pair["method"], {})[pair["metric"]] = pair
-    shown = [r for r in group["rows"] if r["method"] in by_row and view.shows(r)]
+        by_row.setdefault(pair["row"], {})[pair["metric"]] = pair
+    shown = [r for r in group["rows"] if r["row"] in by_row and view.shows(r)]
     shown.sort(key=lambda row: row["kind"] in _REFERENCES)
     columns = [Column("method", "left")] + [
         Column(column_title(name, metric["direction"], unit=metric.get("unit", "")), "right", name)
@@ -33,7 +33,7 @@ def versus_model(group: GroupJson, view: View = EVERYTHING) -> TableModel | None
     ]
     rows = tuple(
         TableRow(
-            cells=(Cell(row_title(row)), *_cells(by_row[row["method"]], columns[1:])),
+            cells=(Cell(row_title(row)), *_cells(by_row[row["row"]], columns[1:])),
             dimmed=row["kind"] in _REFERENCES,
             rule_above=k > 0
             and row["kind"] in _REFERENCES
@@ -42,7 +42,7 @@ def versus_model(group: GroupJson, view: View = EVERYTHING) -> TableModel | None
         )
         for k, row in enumerate(shown)
     )
-    name = clean(against["method"])
+    name = clean(against["row"])
     task = clean(str(group["task"].get("id", "")))
     return TableModel(
         title=(task, f"less {name}", "the same clips", f"{group['frames']} predicted frames"),
@@ -82,21 +82,39 @@ def _legend(
     against = group.get("versus")
     if against is not None and against["comparisons"]:
         yield Line(f"{family(against['comparisons'], against['level'])}.", weight=1)
-    line = _detectable(group, pairs, {row["method"] for row in shown})
+    for reason, titles in _untested(pairs).items():
+        yield Line(f"{', '.join(titles)}: {reason}.")
+    line = _detectable(group, pairs, {row["row"] for row in shown})
     if line:
         yield Line(line)
     if any(trained(row) for row in shown):
         yield Line("Training variance is part of it from 3 training runs a side on.", weight=1)
 
 
-def _detectable(group: GroupJson, pairs: Sequence[DifferenceJson], methods: set[str]) -> str:
-    """`Found in four of five repeats at n = 90: true differences of FVD 290, PSNR 0.4 dB.`"""
+def _untested(pairs: Sequence[DifferenceJson]) -> dict[str, list[str]]:
+    """Why differences that have an error make no claim -> titles of their metrics."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        if _is_untested(pair):
+            found.setdefault(clean(pair["reason"] or ""), []).append(pair["metric"])
+    return {
+        reason: [clean(column_title(name, "")) for name in dict.fromkeys(names)]
+        for reason, names in found.items()
+    }
+
+
+def _is_untested(pair: DifferenceJson) -> bool:
+    return pair["se"] is not None and pair["claim"] is None
+
+
+def _detectable(group: GroupJson, pairs: Sequence[DifferenceJson], rows: set[str]) -> str:
+    """What one comparison at 5 % finds; marks are Holm's, over all comparisons, and find less."""
     parts: list[str] = []
     for name, metric in group["metrics"].items():
         known = sorted(
             p["detectable"]
             for p in pairs
-            if p["metric"] == name and p["method"] in methods and p["detectable"]
+            if p["metric"] == name and p["row"] in rows and p["detectable"]
         )
         if known:
             low, high = (f"{float(f'{x:.2g}'):g}" for x in (known[0], known[-1]))
@@ -105,12 +123,17 @@ def _detectable(group: GroupJson, pairs: Sequence[DifferenceJson], methods: set[
             parts.append(f"{clean(column_title(name, ''))} {size}{unit}")
     counts = {row["n"] for row in group["rows"] if row["n"] is not None}
     n = f"n = {counts.pop()}" if len(counts) == 1 else "this n"
-    return f"Found 4 times in 5 at {n}: true differences of {', '.join(parts)}." if parts else ""
+    if not parts:
+        return ""
+    several = sum(pair["p"] is not None for pair in pairs) > 1
+    more = "; a mark needs larger ones" if several else ""
+    found = f"One comparison alone (5 %) finds, 4 times in 5 at {n}, true differences of"
+    return f"{found} {', '.join(parts)}{more}."
 
 
 def _notes(group: GroupJson, pairs: Sequence[DifferenceJson]) -> Iterable[Note]:
-    titles = {row["method"]: row_title(row) for row in group["rows"]}
+    titles = {row["row"]: row_title(row) for row in group["rows"]}
     for pair in pairs:
         title = clean(column_title(pair["metric"], ""))
-        if pair["reason"]:
-            yield Note(titles[pair["method"]], f"{title}: {pair['reason']}", pair["method"])
+        if pair["reason"] and not _is_untested(pair):
+            yield Note(titles[pair["row"]], f"{title}: {pair['reason']}", pair["method"])

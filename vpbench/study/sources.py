@@ -21,6 +21,7 @@ from vpbench.core.tasks import TRAIN, Item
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
 from vpbench.harness.results.finished_runs import FinishedRun, canonical, doubt, newest
+from vpbench.harness.results.one_dataset import runs_on
 
 
 @dataclass
@@ -70,7 +71,7 @@ def stored_predictions(
         HashMismatch: a stored file is not what was written.
     """
     task = task_data.task
-    known = newest(paths.runs, task.id, registry)
+    known = newest(runs_on(paths.runs, task), registry)
     chosen: list[Predictions] = []
     for method in methods:
         name = canonical(method, registry, task.spec.size, preset)
@@ -96,7 +97,7 @@ def stored_predictions(
 
 
 def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) -> FinishedRun | None:
-    """The run of a method with these seeds; one that was trained on the training clips first."""
+    """The newest run of a method with these seeds, those trained on the training clips first."""
     fitting = [
         run
         for run in runs
@@ -104,7 +105,7 @@ def _choose(runs: Sequence[FinishedRun], name: str, seed: int, fit_seed: int) ->
         and run.inputs["seed"] == seed
         and run.inputs["fit_seed"] in (fit_seed, None)
     ]
-    return min(fitting, key=lambda run: run.train_on != TRAIN, default=None)
+    return min(fitting, key=lambda run: (run.train_on != TRAIN, -run.closed), default=None)
 
 
 def predictions_of(name: str, run: FinishedRun) -> Predictions:

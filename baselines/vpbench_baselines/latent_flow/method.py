@@ -126,7 +126,8 @@ class LatentFlow:
 
     def _report(self, stage: str, held_out: Windows | None, ctx: FitContext) -> None:
         params = next(s.params for s in STAGES if s.name == stage)
-        note_reference(ctx, preset_of(self.p, PARAMS, PRESETS, params), self.length)
+        steps = int(self.p["codec_steps" if stage == "codec" else "steps"])
+        note_reference(ctx, preset_of(self.p, PARAMS, PRESETS, params), self.length, steps)
         with torch.inference_mode():
             if held_out is None:
                 ctx.note("no validation clip is long enough: acceptance checks not measured")

@@ -127,7 +127,8 @@ class Li:
         if not done:
             return
         spec = next(x for x in STAGES if x.name == stage)
-        note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), 1)
+        steps = s.steps if stage == "flow" else s.refiner_steps
+        note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), 1, steps)
         if posterior is not None:
             if ctx.task.horizon > FRAMES:
                 ctx.note("chained")

@@ -61,7 +61,8 @@ class AnalogyDrawer(nn.Module):
 
     def maps(self, points: Tensor) -> Tensor:
         """Points [N,K,3] as the generator sees them, [N,48 or K,H,W]."""
-        if self.limbs:
+        # weights that do not say what their 48 maps are may be of 48 points that are no joints
+        if self.limbs and points.shape[-2] == len(self.task.joint_names):
             points = limb_points(points, self.task.joint_names)
         return point_maps(points, self.task.size, float(self.params["sigma"]) * self.task.size)
 

@@ -35,6 +35,6 @@ def note_finished(
         native_frames: given frames of the original.
     """
     preset = preset_of(params, base, presets)
-    note_stage(ctx, preset, native_frames)
+    note_stage(ctx, preset, native_frames, int(params["steps"]))
     if preset in ("cpu", "gpu"):
         ctx.note("networks reduced; docs/baselines.md lists all deviations")

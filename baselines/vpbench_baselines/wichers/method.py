@@ -129,7 +129,10 @@ class Wichers:
         round_weights(self.networks)
         if finished:
             spec = next(s for s in STAGES if s.name == stage)
-            note_stage(ctx, preset_of(self.params, PARAMS, PRESETS, spec.params), MOST_GIVEN)
+            s = self.settings
+            steps = s.adversarial_steps if stage == "adversarial" else s.steps
+            preset = preset_of(self.params, PARAMS, PRESETS, spec.params)
+            note_stage(ctx, preset, MOST_GIVEN, steps)
             validate(stage, self.settings, self.networks, data, ctx)
 
     def _begin(self, stage: str, ctx: FitContext) -> None:

@@ -78,8 +78,8 @@ SPEC = MethodSpec(
     licence="Apache-2.0 (this reimplementation; the authors' code is Apache-2.0 too)",
     effort={
         "paper": Effort(1_120_000),
-        "cpu": Effort(6_120, cpu_hours=0.38),
-        "gpu": Effort(5_600),
+        "cpu": Effort(6_000, cpu_hours=0.31),
+        "gpu": Effort(5_000),
         "smoke": Effort(24, cpu_hours=0.003),
     },
     params=PARAMS,

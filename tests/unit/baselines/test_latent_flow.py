@@ -137,6 +137,7 @@ def test_without_validation_clips_the_row_says_so(tmp_path, stage):
     _, ctx = fitted(tmp_path, stage, Clips(val=0), steps=2, codec_steps=2)
     assert not ctx.notes.checks
     assert any("acceptance checks not measured" in m for m in ctx.notes.notes)
+    assert ctx.notes.not_comparable == ["a few training steps only"]
 
 
 @pytest.mark.parametrize(("stage", "rate"), [("codec", "rate"), ("flow", "rate")])

@@ -118,6 +118,7 @@ def test_without_validation_clips_the_row_says_so(tmp_path, stage):
     _, ctx = fitted(tmp_path, stage, Clips(val=0), steps=1, refiner_steps=1)
     assert not ctx.notes.checks
     assert any("acceptance checks not measured" in m for m in ctx.notes.notes)
+    assert ctx.notes.not_comparable == ["a few training steps only"]
 
 
 @pytest.mark.parametrize(("stage", "rate"), [("flow", "rate"), ("refiner", "refiner_rate")])

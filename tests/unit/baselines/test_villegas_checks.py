@@ -46,6 +46,7 @@ def test_a_few_steps_miss_the_check_and_the_row_says_so(tmp_path, slot, check, p
     assert check in found.name and not found.passed
     notes = " ".join(ctx.notes.notes)
     assert "reimplementation" in notes and "own settings" in notes
+    assert ctx.notes.not_comparable == ["a few training steps only"]
     assert {p.stem for p in (tmp_path / "pictures").glob("*.png")} == pictures
 
 

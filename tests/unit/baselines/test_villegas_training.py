@@ -1,9 +1,12 @@
 """Training the three parts of Villegas et al.: to the same bytes, and to what it should."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from villegas_toys import (
+    BODY,
     SIZE,
     SLOTS,
     Corners,
@@ -22,6 +25,7 @@ from vpbench.api import (
     BadData,
     Batch,
 )
+from vpbench.kit import round_weights
 from vpbench_baselines.villegas.method import Villegas
 from vpbench_baselines.villegas.training import GeneratorTraining
 
@@ -114,6 +118,38 @@ def test_joints_are_drawn_as_48_maps_and_other_points_as_one_each(tmp_path):
     names = tuple(f"joint {k}" for k in range(13))
     nameless, _ = fit(tmp_path / "c", "translator", info=task(names), stop_after=1)
     assert not nameless.limbs and nameless.net.pose[0].in_channels == 13
+
+
+@pytest.mark.parametrize(
+    ("others", "marked"), [(0, True), (0, False), (35, True)], ids=["kept", "earlier", "48 joints"]
+)
+def test_48_points_that_are_no_joints_are_drawn_as_points_from_disk_too(tmp_path, others, marked):
+    """As many points as there are maps along the limbs; even if there are as many joints."""
+    info = task(BODY + tuple(f"point {k}" for k in range(others)))
+    part = make("translator", info)
+    round_weights(part.reset(48, False, 0))
+    part.save(tmp_path)
+    if not marked:  # before the kind of the maps was kept
+        shutil.rmtree(tmp_path / "maps")
+    again = make("translator", info)
+    again.load(tmp_path, "cpu")
+    frame, points = torch.rand(2, 3, SIZE, SIZE), torch.rand(2, 4, 48, 3) * 2 - 1
+    points[..., 2] = 1
+    with torch.no_grad():
+        pairs = [p.eval().render(frame, points[:, 0], points[:, 1:]) for p in (part, again)]
+        points[:, 1:, 13:, :2] = 0.0
+        moved = again.render(frame, points[:, 0], points[:, 1:])
+    assert torch.equal(*pairs) and not torch.equal(moved, pairs[1])
+
+
+def test_limbs_need_no_mark_on_disk(tmp_path):
+    part = make("translator")
+    part.reset(48, True, 0)
+    part.save(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"state.json", "tensors.safetensors"}
+    again = make("translator")
+    again.load(tmp_path, "cpu")
+    assert again.limbs
 
 
 def test_a_foreign_detector_needs_no_joints(tmp_path):

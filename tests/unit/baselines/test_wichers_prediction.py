@@ -102,10 +102,26 @@ def test_a_stage_says_which_preset_it_belongs_to():
 def test_a_task_with_one_given_frame_marks_the_row(tmp_path, n_max, marked):
     ctx = context(tmp_path)
     ctx.task = TaskInfo("toy", SIZE, HORIZON, n_max, None, 0, (), 0, ())
-    notes.note_stage(ctx, "smoke", 5)
+    notes.note_stage(ctx, "smoke", 5, 20)
     assert ("adapted n=1" in ctx.notes.notes) is marked
     assert ctx.notes.not_comparable == ["preset smoke"]
     assert any("reimplementation" in m for m in ctx.notes.notes)
+
+
+@pytest.mark.parametrize(
+    ("preset", "steps", "reasons"),
+    [
+        (notes.OWN, 99, ["a few training steps only"]),
+        (notes.OWN, 100, []),
+        ("cpu", 100, []),
+        ("smoke", 5000, ["preset smoke"]),
+    ],
+)
+@pytest.mark.parametrize("note", [notes.note_stage, notes.note_reference])
+def test_after_a_few_steps_a_row_is_not_comparable(tmp_path, note, preset, steps, reasons):
+    ctx = context(tmp_path)
+    note(ctx, preset, 1, steps)
+    assert ctx.notes.not_comparable == reasons
 
 
 def test_presets_name_known_parameters_and_stages_all_of_them():

@@ -99,6 +99,7 @@ def test_without_validation_clips_the_row_says_so(tmp_path):
     _, (ctx,) = fitted(tmp_path, clips=Empty(), steps=1)
     assert not ctx.notes.checks
     assert any("acceptance checks not measured" in m for m in ctx.notes.notes)
+    assert ctx.notes.not_comparable == ["a few training steps only"]
 
 
 def test_nan_stops_with_a_sentence_that_names_step_and_figure(tmp_path):

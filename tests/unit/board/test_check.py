@@ -14,6 +14,7 @@ from vpbench.board.collect import predictions_hash
 from vpbench.board.entry import read_entry
 from vpbench.board.errata import read_errata, struck
 from vpbench.cli.board_check import check
+from vpbench.core.estimators import UNBIASED_U
 from vpbench.core.hashing import digest
 
 
@@ -127,6 +128,17 @@ REFUSED = [
 def test_what_an_entry_may_not_say_is_refused_with_the_reason(root, entry, change, reason):
     rewrite(entry[1], change)
     assert any(reason in text for text in errors(root)), errors(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [({}, True), ({"bias": None, "corrected": None}, True), ({"bias": 9.0}, False)],
+)
+def test_a_metric_without_bias_has_none_or_that_of_an_earlier_version(root, entry, change, fits):
+    rewrite(entry[1], fingerprint("fvd", estimator=UNBIASED_U))
+    rewrite(entry[1], own("fvd", **change))
+    said = [text for text in errors(root) if "its bias does not follow" in text]
+    assert (not said) == fits
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from vpbench.api.errors import Corrupt, HashMismatch, Incomparable, MissingData
 from vpbench.board.collect import About, make_entry
 from vpbench.board.entry import entry_bytes, parse_entry, read_entry
 from vpbench.board.rows import named_apart, runs_of_entry
+from vpbench.board.shown_rows import shown_rows
 from vpbench.core.names import MethodRef
 from vpbench.core.options import RunOptions
 from vpbench.core.paths import Paths
@@ -191,6 +192,20 @@ def test_an_entry_stands_beside_a_run_of_the_same_name(tmp_path, run, entry):
     assert rows([], other) == ["mine"]
     assert rows(["seen"], other) == ["seen", "mine"]
     assert run.path.is_dir()
+
+
+def test_runs_of_other_sample_counts_are_rows_of_their_own_with_their_own_runs(tmp_path):
+    where = [make_run(tmp_path / "runs", "mine", k, samples=s) for k, s in enumerate((1, 4, 4))]
+    found = compare([], RunOptions(), plugins(), paths(tmp_path))
+    rows = shown_rows(found.groups[0]["rows"], found.runs["toys"])
+    assert [(row.title, row.row["samples"], row.row["seeds"]) for row in rows] == [
+        ("mine (1 sample)", 1, [0]),
+        ("mine (4 samples)", 4, [1, 2]),
+    ]
+    assert [[run.folder.path for run in row.runs] for row in rows] == [
+        [where[0].path],
+        [where[1].path, where[2].path],
+    ]
 
 
 def test_values_of_subsets_and_without_errors_come_back(tmp_path):

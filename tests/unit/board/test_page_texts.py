@@ -65,7 +65,7 @@ def page(name):
     of = group(*rows, id=name)
     model = table_model(of)
     share = {"correct": 1, "n": 2, "share": 0.5, "ci95": None}
-    seen = {"method": name, "overall": share, "confusion": [[1, 0], [1, 0]]}
+    seen = {"method": name, "row": name, "overall": share, "confusion": [[1, 0], [1, 0]]}
     layout = Layout(6, 8, 8)
     data = PlayerData(
         [Track(name, "real"), Track(name, "method")],

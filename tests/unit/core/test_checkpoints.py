@@ -25,8 +25,8 @@ def origins(nodes, method, places):
     return {s.node.label: s.origin for s in plan_stages(nodes, method, places)}
 
 
-def finish(path, key="", files="1", parents=None):
-    record = {"key": key, "files": {"a": files}, "parents": parents or {}}
+def finish(path, key="", files="1", parents=None, **more):
+    record = {"key": key, "files": {"a": files}, "parents": parents or {}, **more}
     write_json(path / "stage.json", record)
     return path
 
@@ -90,6 +90,24 @@ def test_only_what_is_loaded_or_comes_before_a_fit_is_made(tmp_path, text, there
         if node.stage in there:
             finish(tmp_path / node.folder)
     assert origins(nodes, method, CheckpointSources(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("what", ["classes", "joints"])
+def test_a_stage_is_trained_again_under_other_names(tmp_path, what):
+    """Where its record says under which; earlier versions did not."""
+    nodes, method = graph("flat")
+    told = {"classes": ["left", "right"], "joints": []}
+    now = {**told, what: ["down", "up"]}
+    (node,) = nodes
+
+    def found(names):
+        (stage,) = plan_stages(nodes, method, CheckpointSources(tmp_path, names=names))
+        return stage.origin, stage.stale
+
+    finish(tmp_path / node.folder)
+    assert found(told) == found(now) == ("fitted", False)
+    finish(tmp_path / node.folder, names=told)
+    assert (found(told), found(now)) == (("fitted", False), ("to fit", True))
 
 
 def test_what_only_a_fit_needs_is_left_out_with_all_before_it(tmp_path):

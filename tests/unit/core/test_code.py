@@ -1,6 +1,7 @@
 """Digests of code: words may change, arithmetic may not."""
 
 import importlib
+import json
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ from vpbench.core.code import (
     Root,
     changed_modules,
     code_table,
+    describe_change,
     digest_cache,
     factory_modules,
     loaded_files,
@@ -365,3 +367,49 @@ def test_many_changed_modules_are_counted():
     assert short_names(["a", "b"]) == "a, b"
     assert short_names(["a", "file:/x/y.py", "c", "d", "e"]) == "a, y.py, c and 2 more"
     assert short_names(["a", "b"], 1) == "a and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("listed", "counts"),
+    [
+        (("made_pack/__init__.py", "made_pack/deep/x.py", "made_three.py"), True),
+        (("made_pack/__init__.py", "made_ns/inner/__init__.py"), True),
+        (("made_three.py",), False),  # of another author
+    ],
+)
+def test_a_distribution_without_top_level_is_known_by_its_files(site, listed, counts):
+    """As hatchling, poetry and flit make them."""
+    for name in {*listed, "made_pack/__init__.py"}:
+        path = site.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    info = site.add("made-dist", None)
+    (info / "RECORD").write_text("".join(f"{n},,\n" for n in (*listed, f"{info.name}/RECORD")))
+    forget_modules()
+    paths = {root.path for root in roots_of([("made_pack.method:X", "")])}
+    outermost = {"made_three.py": site.folder / "made_three.py"}
+    outermost["made_ns/inner/__init__.py"] = site.folder / "made_ns" / "inner"
+    assert {outermost[n] in paths for n in listed if n in outermost} == {counts}
+    forget_modules()
+
+
+@pytest.mark.parametrize("editable", [True, False])
+def test_of_an_editable_install_the_packages_beside_count(site, tmp_path, monkeypatch, editable):
+    source = tmp_path / "project" / "src"
+    (source / "made_pack").mkdir(parents=True)
+    (source / "made_pack" / "__init__.py").write_text("")
+    (source / "made_three.py").write_text("")
+    info = site.add("made-dist", None)
+    origin = {"url": (tmp_path / "project").as_uri(), "dir_info": {"editable": editable}}
+    (info / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.setattr(sys, "path", [str(source), *sys.path])
+    forget_modules()
+    importlib.import_module("made_three")
+    files = loaded_files(roots_of([("made_pack:X", "")]))
+    assert ("made_three" in files) == editable
+    forget_modules()
+
+
+def test_a_change_is_described_as_code_or_data():
+    assert describe_change(["a", "data:/x/w.txt"]) == "code of a, w.txt changed"
+    assert describe_change(["data:/x/w.txt"]) == "w.txt changed"

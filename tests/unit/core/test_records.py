@@ -12,6 +12,7 @@ def old(kind="set", **fields):
     """The figures of a score file that was written before the correction was there."""
     return {
         "kind": kind,
+        "fingerprint": {"metric": "fvd"},
         "value": 5.0,
         "se": 0.5,
         "ci95": [4.0, 6.0],

@@ -267,3 +267,18 @@ def test_fields_of_stages_are_those_of_the_task_that_is_trained():
     changed = {k for k in fields if fields[k] != stage.get(k)}
     assert changed == {"id", "name", "start", "trained_as"}
     assert later.training_window == base.window and later.training_info.id == "base"
+
+
+def test_groups_are_in_the_fingerprint_of_scores_and_in_nothing_else():
+    def grouped(*names):
+        clips = [replace(c, group=g) for c, g in zip(TEST, names, strict=True)]
+        return task({"test": clips})
+
+    alone, two, one = grouped("", ""), grouped("ann", "bob"), grouped("ann", "ann")
+    assert alone.clusters_hash == "" and "clusters" not in alone.fingerprint(6)
+    assert (
+        len({t.clusters_hash for t in (two, one, grouped("", "bob"), grouped("eve", "bob"))}) == 4
+    )
+    for made in (two, one):
+        assert made.fingerprint(6) == {**alone.fingerprint(6), "clusters": made.clusters_hash}
+        assert (made.fields(), made.clips_hash) == (alone.fields(), alone.clips_hash)

@@ -59,7 +59,17 @@ def set_record(x, column=FVD, **more):
     return record(column, left, variance(x), **more)
 
 
-def run(*records, method="mine", kind="method", seed=0, fit_seed=None, uses=(), limit=None):
+def run(
+    *records,
+    method="mine",
+    kind="method",
+    seed=0,
+    fit_seed=None,
+    uses=(),
+    limit=None,
+    samples=1,
+    train_on="train",
+):
     stage = {
         "stage": "s",
         "origin": "fitted",
@@ -73,10 +83,10 @@ def run(*records, method="mine", kind="method", seed=0, fit_seed=None, uses=(), 
     inputs = {
         "method": method,
         "kind": kind,
-        "task": {"id": "t", "n": 90, "limit": limit},
+        "task": {"id": "t", "n": 90, "limit": limit, "train_on": train_on},
         "conditioning_frames": 1,
         "uses": list(uses),
-        "samples": 1,
+        "samples": samples,
         "seed": seed,
         "fit_seed": fit_seed,
         "notes": [],

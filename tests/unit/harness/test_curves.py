@@ -59,7 +59,8 @@ def test_runs_are_averaged_and_clips_that_lack_a_frame_are_left_out():
     first = record({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": [9.0, None]})
     second = record({"a": [3.0, 2.0], "b": [5.0, 0.0], "c": [9.0, 9.0]})
     (curve,) = curves_json([row(first, second)], 2, COLUMNS)["psnr"]
-    assert curve == {"method": "mine", "n": 2, "values": [3.0, 2.0], "se": [None, None]}
+    wanted = {"method": "mine", "row": "mine", "n": 2, "values": [3.0, 2.0], "se": [None, None]}
+    assert curve == wanted
 
 
 @pytest.mark.parametrize("empty", [{}, {"a": [None, None]}])
@@ -77,8 +78,8 @@ def test_tables_show_the_first_frame_and_the_last_and_not_too_many(frames):
 
 def test_a_table_has_a_row_a_method_and_digits_by_their_errors():
     curves = [
-        {"method": "a", "n": 90, "values": [20.123] * 4, "se": [0.2] * 4},
-        {"method": "b", "n": 90, "values": [1.0, 2.0, 3.0, 4.0], "se": [None] * 4},
+        {"method": "noise", "row": "a", "n": 90, "values": [20.123] * 4, "se": [0.2] * 4},
+        {"method": "noise", "row": "b", "n": 90, "values": [1.0, 2.0, 3.0, 4.0], "se": [None] * 4},
     ]
     head, a, b = curve_rows(curves, "psnr")
     assert head == ["frame", "1", "2", "3", "4"]

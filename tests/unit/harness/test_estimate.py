@@ -17,6 +17,7 @@ from vpbench.core.registry import registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import StageDir
 from vpbench.core.stages import stage_graph
+from vpbench.core.training_time import training_steps
 from vpbench.harness.training.estimate import preset_costs, training_estimates
 
 
@@ -170,7 +171,56 @@ def test_every_preset_of_the_bundled_methods_declares_its_steps():
         spec = registry().method(name)
         assert set(spec.effort) == set(spec.presets)
         assert spec.effort["cpu"].cpu_hours
-        assert [row[0] for row in preset_costs(spec)] == list(spec.effort)
+
+
+@pytest.mark.parametrize("name", ["ours", "villegas", "wichers", "li"])
+def test_declared_steps_are_those_of_the_stages_that_a_preset_trains(name):
+    plugins = registry()
+    for preset, effort in plugins.method(name).effort.items():
+        method = resolve(MethodRef(name, {"preset": preset}), plugins, 64)
+        nodes = stage_graph(method, {"id": "x"}, 64, plugins, 0)
+        steps = [training_steps(node) for node in nodes if node.mode != "labels"]
+        assert None not in steps and sum(steps) == effort.steps, preset
+
+
+@pytest.mark.parametrize("name", ["ours", "villegas", "wichers", "li"])
+def test_info_and_plan_say_the_same_of_the_published_size(tmp_path, name):
+    plugins = registry()
+    method = resolve(MethodRef.parse(name), plugins, 64)
+    costs = {cost.preset: cost for cost in preset_costs(method, plugins)}
+    assert list(costs) == list(method.spec.effort)
+    assert {k: c.size for k, c in costs.items()} == dict.fromkeys(costs, 64) | {"paper": 128}
+    plan = planned(tmp_path, f"{name}[preset=paper]", size=128)
+    cost = costs["paper"]
+    for device, time, where in (("cpu", cost.cpu, "2 CPU cores"), ("cuda:0", cost.gpu, "an H100")):
+        assert f": {cost.steps:,} steps, about {time} on {where}" in said(plan, device)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("wichers[preset=cpu]", "preset cpu: 6,000 steps, about 19 min on 2 CPU cores"),
+        (
+            "wichers[preset=cpu,variant=adversarial]",
+            "preset cpu with other stages: 6,120 steps, no time is known for it",
+        ),
+        (
+            "wichers[preset=gpu,variant=adversarial]",
+            "preset gpu with other stages: 5,600 steps, no time is known for it",
+        ),
+        (
+            "li[preset=gpu,refiner=off]",
+            "preset gpu with other stages: 5,000 steps, no time is known for it",
+        ),
+        (  # the translator also teaches a regressor
+            "villegas[preset=gpu,detector=annotated]",
+            "preset gpu with other stages: no time is known for it",
+        ),
+    ],
+)
+def test_other_stages_than_the_preset_has_are_counted(tmp_path, name, wanted):
+    (text,) = said(planned(tmp_path, name))
+    assert text.partition(": trains ")[2] == wanted
 
 
 @pytest.mark.parametrize(

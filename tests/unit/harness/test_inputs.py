@@ -220,6 +220,29 @@ def test_what_lies_beside_a_plugin_and_does_not_count(plugin):
     }
 
 
+def test_links_to_folders_are_followed_and_loops_end(plugin, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "net.bin").write_text("x")
+    (plugin / "weights").symlink_to(elsewhere)
+    (plugin / "again").symlink_to(elsewhere / "deep")
+    (elsewhere / "loop").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(plugin)
+    (plugin / "around").symlink_to(tmp_path)
+    method = Method(plugin / "mine.py")
+    found = files_beside(method, hashes())
+    linked = [row for row in found if row["how"] == "linked"]
+    assert [Path(row["path"]).name for row in linked] == ["net.bin"] and len(found) == 6
+    own = [row for row in found if row["how"] == "beside"]
+    assert new_beside(own, method, hashes(), (), linked=False) == []  # an earlier record
+    assert new_beside(own, method, hashes(), ()) == [linked[0]["path"]]
+    (elsewhere / "deep" / "net.bin").write_text("y")
+    assert changed_inputs(found, hashes()) == [linked[0]["path"]]
+    (elsewhere / "more.bin").write_text("")
+    monkeypatch.setattr(opened_files, "MOST_FILES", 5)  # what is too much behind links goes alone
+    assert files_beside(method, hashes()) == own
+
+
 @pytest.mark.parametrize(("name", "limit"), [("MOST_FILES", 4), ("MOST_BYTES", 100)])
 def test_a_folder_with_too_much_in_it_is_not_a_plugin_s(plugin, monkeypatch, name, limit):
     assert files_beside(Method(plugin / "mine.py"), hashes())

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from vpbench.api import Corrupt, HashMismatch
 from vpbench.core.code import code_table, digest_cache, roots_of
+from vpbench.core.rundir import write_sealed
 from vpbench.harness.results.run_state import (
     UNRECORDED,
     accept_code,
@@ -234,3 +236,19 @@ def test_another_environment(bench):
     assert elsewhere(packages={**packages, "numpy": "0.1"})
     assert not elsewhere(packages={**packages, "more": "1.0"})  # loaded by one of them only
     assert other_environment(run.folder, ["0" * 16], table)
+
+
+@pytest.mark.parametrize("field", ["class_names", "joint_names"])
+def test_other_names_of_classes_and_joints_are_another_run(bench, field):
+    """Methods are told them; a record of an earlier version does not say what they were."""
+    result, *_ = bench.run()
+    run, task = result.run, bench.task_data().task
+    renamed = replace(task, info=replace(task.info, **{field: ("some", "others")}))
+    assert (run.inputs(task) | {"names": renamed.names}) == run.inputs(renamed)
+    assert inspect_run(run, task, bench.paths).status == "finished"
+    found = inspect_run(run, renamed, bench.paths)
+    assert found.status == "stale" and field.partition("_")[0] in found.reason
+    record = run.folder.read_record()
+    del record["inputs"]["names"]
+    write_sealed(run.folder.record, record)
+    assert inspect_run(run, renamed, bench.paths).status == "finished"

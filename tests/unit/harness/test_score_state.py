@@ -65,6 +65,52 @@ def test_scores_of_the_task_as_it_was_do_not_count(bench, run, field):
     assert look(bench, run).todo == ["psnr"]
 
 
+def test_data_of_a_plugin_s_metric_is_looked_at_again(bench, run):
+    path, file, new = path_of(run, "error"), bench.data, bench.data.with_name("new.csv")
+    score, content = read_sealed(path, "vpbench.score/2"), file.read_bytes()
+    assert "inputs" not in read_sealed(path_of(run, "psnr"), "vpbench.score/2")
+
+    def changed():
+        state = look(bench, run)
+        assert state.todo == []
+        return state.changed
+
+    file.write_text("4")
+    assert changed() == {"error": [f"data:{file}"]}
+    file.unlink()
+    assert changed() == {"error": [f"data:{file}"]}
+    file.write_bytes(content)
+    assert changed() == {}
+    new.write_text("4")
+    assert changed() == {"error": [f"data:{new}"]}
+    write_sealed(path, {k: v for k, v in score.items() if k not in ("inputs", "beside")})
+    assert changed() == {}  # as of an earlier version
+
+
+def test_scores_of_clips_in_other_groups_do_not_count(bench, run):
+    """Groups appear, change and go: a score holds for those that it was taken with."""
+    task, (psnr, _) = bench.task_data().task, bench.wanted()
+
+    def grouped(*names):
+        test = (replace(i, clip=replace(i.clip, group=names[k % len(names)])) for k, i in each)
+        return replace(task, items={**task.items, "test": tuple(test)})
+
+    def todo(now):
+        return inspect_scores(run.folder, now, [psnr], bench.paths, {}).todo
+
+    each = list(enumerate(task.test))
+    path = path_of(run, "psnr")
+    score, by_two = read_sealed(path, "vpbench.score/2"), grouped("ann", "bob")
+    assert todo(task) == [] and todo(by_two) == ["psnr"]
+    fingerprint = {**score["fingerprint"], "clusters": by_two.clusters_hash}
+    short = digest(fingerprint)[:8]
+    write_sealed(
+        run.folder.score("psnr", short), {**score, "fingerprint": fingerprint, "fp8": short}
+    )
+    path.unlink()
+    assert todo(by_two) == [] and todo(grouped("ann")) == todo(task) == ["psnr"]
+
+
 def test_code_of_a_metric_that_has_changed_is_for_a_probe(bench, run):
     bench.edit(" * 1.0\n", " * 2.0  # louder\n")
     state = look(bench, run)

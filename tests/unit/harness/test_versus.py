@@ -1,5 +1,7 @@
 """Differences to one row of a table, ties with the best value, and what n clips could show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -9,6 +11,7 @@ from stored_rows import (
     FVD,
     PSNR,
     clip_record,
+    record,
     rng,
     row,
     run,
@@ -17,14 +20,15 @@ from stored_rows import (
 )
 
 from vpbench.core.samples import Difference
+from vpbench.harness.results.row_names import place_of
 from vpbench.harness.results.versus import POWER, detectable, versus
 
 
 def against(chosen, *rows, columns=None):
     columns = columns or {"psnr": PSNR}
     entries, _ = shown(*rows, columns=columns)
-    made = versus(chosen, rows, entries, FRAMES, columns)
-    return made, {(p["method"], p["metric"]): p for p in made["pairs"]}
+    made = versus(place_of(chosen, rows), rows, entries, FRAMES, columns)
+    return made, {(p["row"], p["metric"]): p for p in made["pairs"]}
 
 
 @pytest.mark.parametrize("n", [9, 90])
@@ -49,6 +53,14 @@ def test_the_detectable_difference_is_found_four_times_in_five(n):
     power = scipy_stats.nct.sf(edge, n - 1, shift / se)
     assert power == pytest.approx(POWER, abs=0.02)
     assert detectable(Difference(0.0, None)) is None
+
+
+@pytest.mark.parametrize(("comparisons", "part"), [(1, 0.80), (4, 0.61), (12, 0.46), (55, 0.28)])
+def test_among_many_comparisons_it_is_found_less_often(comparisons, part):
+    """The figures of docs/statistics.md, by the first step of Holm's procedure."""
+    edge = scipy_stats.t.ppf(1 - 0.025 / comparisons, 89)
+    shift = detectable(Difference(0.0, 1.0, 89.0, 90))
+    assert scipy_stats.nct.sf(edge, 89, shift) == pytest.approx(part, abs=0.005)
 
 
 def test_claims_are_one_family_and_follow_the_direction():
@@ -85,6 +97,46 @@ def test_set_metrics_are_compared_without_their_bias():
     corrected = [e["scores"]["fvd"]["value"] for e in entries]
     assert pairs["b", "fvd"]["difference"] > corrected[1] - corrected[0]  # the bias is below 0
     assert pairs["b", "fvd"]["claim"] == "worse"
+
+
+KVD = replace(FVD, metric="kvd", fingerprint={"estimator": "unbiased-u-between-clusters"})
+
+
+@pytest.mark.parametrize("kind", ["ceiling", "oracle"])
+def test_a_biased_distance_has_no_test_against_the_true_future(kind):
+    """Equal distributions differ from the same clips in what the jackknife leaves of the bias."""
+    columns = {"psnr": PSNR, "fvd": FVD, "kvd": KVD}
+
+    def scored(name, seed, distance, **more):
+        # A distance of n clips with a bias of 300 / n, of which the jackknife finds 95 %.
+        n = 90
+        left = distance + rng(seed).normal(0, 0.1, n) + (distance * 0.95) / (n - 1)
+        sets = [
+            record(column, {f"{k:03}": float(v) for k, v in enumerate(left)}, distance)
+            for column in (FVD, KVD)
+        ]
+        return row(name, run(clip_record(rng(seed).normal(20, 1, n)), *sets, method=name, **more))
+
+    rows = [
+        scored("real", 1, 0.0, kind=kind),
+        scored("mine", 2, 400.0),
+        scored("real-other", 3, 400.0, kind="floor"),
+    ]
+    made, pairs = against("real", *rows, columns=columns)
+    for name in ("mine", "real-other"):
+        pair = pairs[name, "fvd"]
+        assert pair["difference"] == pytest.approx(20, abs=5) and pair["se"] > 0
+        assert pair["claim"] is pair["p"] is pair["detectable"] is pair["ci95"] is None
+        assert pair["reason"].startswith("not tested, since real has little or none of the bias")
+        assert pairs[name, "kvd"]["p"] is not None and pairs[name, "kvd"]["reason"] is None
+    assert made["comparisons"] == 4  # PSNR and KVD of two rows
+    # Against any other row nothing changes, and what is not tested is not in Holm's family.
+    _, pairs = against("real-other", *rows, columns=columns)
+    assert pairs["mine", "fvd"]["p"] is not None
+    without = {name: column for name, column in columns.items() if name != "fvd"}
+    _, alone = against("real", *rows, columns=without)
+    _, together = against("real", *rows, columns=columns)
+    assert all(together[key]["p"] == pair["p"] for key, pair in alone.items())
 
 
 def ties(*rows, columns=COLUMNS):

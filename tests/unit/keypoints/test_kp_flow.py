@@ -277,7 +277,12 @@ def test_it_learns_which_way_each_action_goes(tmp_path):
 def test_a_smoke_training_is_not_compared_and_checks_nothing(tmp_path):
     _, ctx = fit(tmp_path)
     assert ctx.notes.not_comparable == ["a few training steps only"]
-    assert not ctx.notes.json()["checks"]
+    assert not ctx.notes.json()["checks"] and not ctx.notes.notes
+
+
+def test_without_validation_clips_the_row_says_so(tmp_path):
+    _, ctx = fit(tmp_path, data=View(val=0))
+    assert any("acceptance checks not measured" in m for m in ctx.notes.notes)
 
 
 def test_the_lowest_loss_on_validation_paths_is_kept(tmp_path, monkeypatch):

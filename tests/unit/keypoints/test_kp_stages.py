@@ -14,10 +14,11 @@ from kp_toys import (
     weights,
 )
 
-from vpbench.api import Clip, MethodFailed
+from vpbench.api import BadData, Clip, MethodFailed
 from vpbench.kit import validation_due
 from vpbench_keypoints import first_stage, second_stage, validation
 from vpbench_keypoints.method import KeypointMethod
+from vpbench_keypoints.schedule import NOT_MEASURED
 
 
 def often(monkeypatch, between):
@@ -105,6 +106,39 @@ def test_the_lowest_bound_of_the_motion_model_is_kept(tmp_path, monkeypatch):
         fake, kl = stage._reconstruct(paths[:, 0], paths[:, 1:], label)
     found = 1000 * float((fake - paths[:, 1:]).abs().mean()) + float(kl)
     assert found == pytest.approx(min(bounds), rel=1e-5)
+
+
+class Unvalidated(View):
+    """No validation clip, or none that is long enough; training clips may be trained on only."""
+
+    def batches(self, split, window, batch, augment=None, start_step=0, stream=""):
+        assert stream != "validation" or split == "val"
+        if split == "val":
+            raise BadData("no clip is long enough")
+        return super().batches(split, window, batch, augment, start_step, stream)
+
+
+@pytest.mark.parametrize("val", [0, 4])
+@pytest.mark.parametrize("stage", ["keypoints", "motion"])
+def test_without_validation_clips_the_last_weights_are_kept_unchecked(
+    tmp_path, stage, val, monkeypatch
+):
+    rates = {
+        "rate": 0.05,
+        "motion_rate": 10.0,
+        "motion_steps": 3,
+    }  # at which the last weights are not the best
+    last, _ = fit(tmp_path / "last", stage, **rates)  # the only validation is at the end
+    often(monkeypatch, 1)
+    for module in (validation, second_stage):
+        monkeypatch.setattr(module, "SMOKE_STEPS", 1)
+    best, checked = fit(tmp_path / "best", stage, **rates)
+    made, ctx = fit(tmp_path / "none", stage, data=Unvalidated(val=val), **rates)
+    slots = KeypointMethod.trains[stage]
+    assert weights(made, *slots) == weights(last, *slots) != weights(best, *slots)
+    assert checked.notes.checks and not ctx.notes.checks
+    assert ctx.notes.notes == [NOT_MEASURED] and checked.notes.notes == []
+    assert not any("val_" in name for row in logged(tmp_path / "none") for name in row)
 
 
 @pytest.mark.parametrize(

@@ -290,9 +290,35 @@ def test_predicted_clips_are_halved_as_the_real_ones():
 
     assert real_floor(real, {}, distance, real).here == pytest.approx(0, abs=1e-12)
     assert all(a == b for a, b in pairs[1::2]) and not any(set(a) & set(b) for a, b in pairs[::2])
+    assert all(a == b for (a, _), (b, _) in zip(pairs[::2], pairs[1::2], strict=True))
     others = {f"other {k}": v for k, v in vectors(33, 5).items()}
     found = real_floor(real, {}, distance, others)
     assert found.n == 10 and found.here > 0 and len(pairs[-1][0]) == 10
     assert real_floor(real, {}, distance, vectors(10, 3)).here > 0
     assert real_floor(real, {}, distance, vectors(9)).here is None
     assert real_floor(real, {}, distance).here is None
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("lost, gained", [((4,), ()), ((), (13,)), ((0, 7, 19), (2, 11))])
+def test_a_clip_that_one_side_lacks_leaves_the_other_pairs_whole(grouped, lost, gained):
+    real, fake = vectors(20), vectors(20, 5)
+    groups = {name: f"g{k // 3}" for k, name in enumerate(real)} if grouped else {}
+    names, pairs = list(real), []
+    for k in lost:
+        del fake[names[k]]
+    for k in gained:
+        del real[names[k]]
+    owners = {v.tobytes(): name for one in (real, fake) for name, v in one.items()}
+
+    def distance(x, y, in_x, in_y):
+        pairs.append([{owners[row.tobytes()] for row in side} for side in (x, y)])
+        return frechet(x, y)
+
+    found = real_floor(real, groups, distance, fake)
+    assert len(pairs) == 20
+    for (half, _), (a, b) in zip(pairs[::2], pairs[1::2], strict=True):
+        assert len(a) == len(b) == len(half)
+        assert len(a - b) == len(b - a) <= min(len(lost), len(gained))
+    backwards = [dict(reversed(one.items())) for one in (real, fake)]
+    assert real_floor(backwards[0], groups, plain, backwards[1]) == found

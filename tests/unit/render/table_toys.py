@@ -16,6 +16,7 @@ def figure(value, metric="psnr", n=90, **more):
 def row(method, kind="method", **changes):
     values = {
         "method": method,
+        "row": method,
         "kind": kind,
         "conditioning_frames": 1,
         "uses": [],

@@ -15,6 +15,7 @@ FOUND = {
     "rows": [
         {
             "method": name,
+            "row": name,
             "overall": _share(4),
             "streams": {},
             "classes": list(map(_share, range(9))),

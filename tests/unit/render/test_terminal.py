@@ -11,6 +11,7 @@ from vpbench.render.model import View, table_model
 from vpbench.render.tables import models, to_csv, to_markdown
 from vpbench.render.terminal import MOST_LINES, break_name, draw_table, plain_lines
 from vpbench.render.text import width
+from vpbench.render.versus import versus_model
 
 WIDTHS = range(50, 161)
 POINTERS = ("27 notes: --notes", "paper: --format tex", "all references: --references all")
@@ -112,6 +113,7 @@ def versus_group():
         {
             "metric": metric,
             "method": of["method"],
+            "row": of["row"],
             "kind": of["kind"],
             "difference": METRICS[metric][2] * 0.1 * (1 if k % 2 else -1),
             "se": METRICS[metric][3],
@@ -124,7 +126,13 @@ def versus_group():
         for k, of in enumerate(made["rows"][1:])
         for metric in made["metrics"]
     ]
-    made["versus"] = {"method": "ours", "comparisons": len(pairs), "level": 0.05, "pairs": pairs}
+    made["versus"] = {
+        "method": "ours",
+        "row": "ours",
+        "comparisons": len(pairs),
+        "level": 0.05,
+        "pairs": pairs,
+    }
     return made
 
 
@@ -224,8 +232,12 @@ def test_differences_are_a_table_of_their_own():
     said = [line.text for line in against.legend]
     assert "≈ not told apart from ours" in said
     assert (
-        "Found 4 times in 5 at n = 90: true differences of FVD 310, KVD 98, PSNR 0.56 dB, "
-        "SSIM 0.011."
+        "One comparison alone (5 %) finds, 4 times in 5 at n = 90, true differences of FVD 310, "
+        "KVD 98, PSNR 0.56 dB, SSIM 0.011; a mark needs larger ones."
     ) in said
+    alone = {**COMPARISONS["versus"]["versus"]}
+    alone["pairs"] = [p for p in alone["pairs"] if p["metric"] == "fvd"][:1]
+    lines = versus_model({**COMPARISONS["versus"], "versus": alone}).legend
+    assert any(line.text.endswith("true differences of FVD 310.") for line in lines)
     assert "less ours" in to_markdown(obj) and "ours,-150.0,110.0,0.01,better,308.0" in to_csv(obj)
     assert legend(COMPARISONS["versus"]) == legend(made_group(7))

@@ -16,6 +16,7 @@ from vpbench.board.site.places import file_name
 from vpbench.core.paths import Paths
 from vpbench.core.progress import Report
 from vpbench.core.registry import Registry
+from vpbench.core.run_folders import finished
 from vpbench.core.schema import GroupJson
 from vpbench.harness.results.finished_runs import FinishedRun, newest
 
@@ -51,7 +52,7 @@ def play_clips(
         MissingDependency: PyAV cannot write H.264.
     """
     task = str(group["task"]["id"])
-    stored = list(newest(paths.runs, task, registry, None, ()).values())
+    stored = list(newest(finished(paths.runs, task), registry).values())
     named = _named(stored, compared.runs)
     wanted = [r for r in group["rows"] if r["kind"] in ("method", "imported")][:_MOST]
     wanted += [r for r in group["rows"] if r["method"] == _BASELINE]

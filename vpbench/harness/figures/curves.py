@@ -49,7 +49,7 @@ def curves_figure(groups: Sequence[GroupJson], metric: str, task: Task) -> Figur
     n = " to ".join(map(str, several[:1] + several[1:][-1:]))
     plot = CurvePlot(
         f"{metric} over time",
-        [Curve(c["method"], c["values"], c["se"]) for c in curves],
+        [Curve(c["row"], c["values"], c["se"]) for c in curves],
         f"{metric}{unit}: {better}",
         f"{task.id}, n = {n} clips; mean over clips of each predicted frame, bars of one standard "
         "error.",

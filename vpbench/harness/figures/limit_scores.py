@@ -9,15 +9,16 @@ from typing import Any
 from vpbench.api.errors import MissingData
 from vpbench.core import schema
 from vpbench.core.names import MethodRef
-from vpbench.core.options import TRAIN, RunOptions, TaskRef
+from vpbench.core.options import RunOptions, TaskRef
 from vpbench.core.paths import Paths
 from vpbench.core.registry import Registry
 from vpbench.core.samples import Difference
 from vpbench.core.tasks import Task
 from vpbench.harness.figures.limit_rows import LimitRow
 from vpbench.harness.results.compare import Comparison, compare, one_table
-from vpbench.harness.results.finished_runs import FinishedRun, newest
+from vpbench.harness.results.finished_runs import FinishedRun
 from vpbench.harness.results.ranking import Column, Row, row_difference
+from vpbench.harness.results.row_names import rows_of
 from vpbench.harness.results.rows import command_of
 
 
@@ -73,7 +74,8 @@ class LimitScores:
     ) -> None:
         self.group, self.runs, self.task, self.metric = group, runs, task, metric
         self.rows: dict[str, schema.RowJson] = {}
-        for row in group["rows"]:  # the first of a name was trained on the training split
+        # The first of a method was trained on the training split, with the fewest samples.
+        for row in group["rows"]:
             self.rows.setdefault(row["method"], row)
         if metric not in group["metrics"]:
             run = [name for name, row in self.rows.items() if row["seeds"]]
@@ -142,8 +144,7 @@ class LimitScores:
         return apart or Difference(None, reason="no clips in common")
 
     def _row(self, name: str) -> Row:
-        runs = [r for r in self.runs if r.inputs["method"] == name]
-        return Row(name, [r for r in runs if r.train_on == TRAIN] or runs)
+        return rows_of(name, self.runs)[0]
 
 
 def read_scores(
@@ -165,7 +166,7 @@ def read_scores(
         HashMismatch: a stored file is not what was written.
     """
     refs, where = [MethodRef.parse(name) for name in methods], TaskRef(dataset="", task=task.id)
-    comparison = compare(refs, options, registry, paths, where, subsets=("none",))
+    comparison = compare(refs, options, registry, paths, where, subsets=("none",), now=task)
     groups = [g for g in comparison.groups if g["frames"] == task.horizon]
     if not groups:
         made = command_of("run", methods, task.dataset, task.name)
@@ -174,5 +175,4 @@ def read_scores(
             fix=f"Run: {made}",
         )
     one_table(Comparison(groups, comparison.differences))
-    runs = newest(paths.runs, task.id, registry)
-    return LimitScores(groups[0], list(runs.values()), task, metric)
+    return LimitScores(groups[0], comparison.behind(groups[0]), task, metric)

@@ -28,7 +28,6 @@ from vpbench.api.optional import (
     ReportsProgress,
 )
 from vpbench.core.child import Answer, Send, serve
-from vpbench.core.code import code_table, digest_cache, roots_of
 from vpbench.core.dataset_json import clip_info, to_json
 from vpbench.core.registry import plugin_registry
 from vpbench.harness.inputs.opened_files import OpenedFiles, file_hashes
@@ -59,7 +58,7 @@ class _Served:
 
     def code(self) -> dict[str, Any]:
         """What has decided the answers so far: modules, files opened and folders listed."""
-        table = code_table(roots_of([(self.factory, self.home)]), digest_cache(self.cache))
+        table = self.files.code([(self.factory, self.home)], self.cache)
         opened = self.files.files([], file_hashes(self.cache))
         listed = self.files.folders_listed()
         return {"modules": table["modules"], "opened": opened, "listed": listed}

@@ -7,18 +7,29 @@ that only a native reader opens are not seen.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any, cast
 
-from vpbench.core.code import STARTED
+from vpbench.core.code import (
+    STARTED,
+    CodeTable,
+    code_table,
+    digest_cache,
+    installed,
+    lies_in,
+    roots_of,
+)
 from vpbench.core.hashing import file_sha256
 from vpbench.core.records import DiscoveredFile
 from vpbench.core.stat_cache import StatCache, stat_cache
+from vpbench.harness.inputs.module_lookups import ModuleLookups
 
 CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dylib", ".dll", ".pth", ".typed")
 """Digests of modules cover these, or provenance does."""
@@ -53,6 +64,7 @@ class OpenedFiles:
         self._written: set[str] = set()
         self._listed: set[str] = set()
         self._depth = 0
+        self._lookups = ModuleLookups(lambda: self._depth > 0)
         sys.addaudithook(self._hook)
 
     def ignore(self, folders: Iterable[Path]) -> None:
@@ -100,6 +112,45 @@ class OpenedFiles:
         hashes.save()
         return rows
 
+    def code(self, factories: Iterable[tuple[str, str]], cache: Path) -> CodeTable:
+        """The code behind what a plugin has made so far: `vpbench.core.code`.
+
+        Besides loaded modules it has the Python files that the plugin opened (`exec`, `runpy`,
+        modules that are registered nowhere, or lie outside of its folder and of installed
+        packages), and those that it looked for and that are not there.
+
+        Args:
+            factories: (factory, home) of the plugin and its components, as specs name them.
+        """
+        roots = roots_of(factories)
+        own = [root.path for root in roots[1:]]
+        absent = [
+            Path(name)
+            for importer, name in self._lookups.absent()
+            if _lies_in(importer, own) and name not in self._written and self._counts(name, own)
+        ]
+        sources = [Path(n) for n in self._sources() if os.path.isfile(n) and self._counts(n, own)]
+        ours = roots[0].path  # opened to show a line of it, if not to import it
+        run = [p for p in sources if ours not in p.parents and not _is_scratch(str(p))]
+        return code_table(roots, digest_cache(cache), run, absent)
+
+    def _sources(self) -> list[str]:
+        """Python files that were opened, or whose compiled form was."""
+        names: set[str] = set()
+        for name in self._read - self._written:
+            with contextlib.suppress(ValueError):  # compiled, and not in a cache
+                if name.endswith(".pyc"):
+                    names.add(os.path.realpath(source_from_cache(name)))
+                elif name.endswith(".py"):
+                    names.add(name)
+        return sorted(names - self._written)
+
+    def _counts(self, name: str, own: Sequence[Path]) -> bool:
+        """Whether a Python file counts: one of the plugin, or in no environment of Python."""
+        if _below(name, self._ignored):
+            return False
+        return _lies_in(name, own) or not (_below(name, self._system) or installed(Path(name)))
+
     def folders_listed(self) -> list[str]:
         """Folders whose entries were listed so far, sorted; not those that modules come from."""
         left_out = (*self._ignored, *self._system)
@@ -107,6 +158,11 @@ class OpenedFiles:
         return sorted(
             name for name in self._listed if name not in modules and not _below(name, left_out)
         )
+
+
+def _lies_in(name: str, folders: Iterable[Path]) -> bool:
+    path = Path(os.path.realpath(name))
+    return any(lies_in(path, folder) for folder in folders)
 
 
 def _below(name: str, folders: Iterable[str]) -> bool:
@@ -125,33 +181,64 @@ def data_beside(
 ) -> list[DiscoveredFile]:
     """Data files in the folders of a plugin, with their hashes; [] where there are too many.
 
-    Bundled stages are left out: their keys and records account for them.
+    Links to folders are followed, and what is too large behind one is left out by itself: it may be
+    a data set or a home. Bundled stages are left out: their keys and records account for them.
     """
-    left_out = tuple(os.path.realpath(p) for p in ignore)
+    walk = _Walk(tuple(os.path.realpath(p) for p in ignore))
     rows: list[DiscoveredFile] = []
     total = 0
     for folder in folders:
-        for path in _data_files(folder, left_out):
-            total += path.stat().st_size
-            if len(rows) >= MOST_FILES or total > MOST_BYTES:
-                return []
-            rows.append({"path": str(path), "sha256": hashes.of(path), "how": "beside"})
+        pending = [folder.resolve()]
+        for start in pending:  # links that are found are appended
+            how = "beside" if start is pending[0] else "linked"
+            own: list[DiscoveredFile] = []
+            size = 0
+            for path in walk.files(start, pending):
+                size += path.stat().st_size
+                if len(rows) + len(own) >= MOST_FILES or total + size > MOST_BYTES:
+                    if how == "beside":
+                        return []
+                    own, size = [], 0
+                    break
+                own.append({"path": str(path), "sha256": hashes.of(path), "how": how})
+            rows += own
+            total += size
     hashes.save()
     return rows
 
 
-def _data_files(folder: Path, left_out: tuple[str, ...]) -> Iterator[Path]:
-    for base, names, files in os.walk(folder.resolve()):
-        if {"stage.json", "pyvenv.cfg", "run.json"} & set(files) or _below(base, left_out):
-            names.clear()
-            continue
-        names[:] = sorted(
-            n for n in names if not n.startswith((".", "__pycache__", "node_modules"))
-        )
-        for name in sorted(files):
-            path = Path(base, name)
-            if not name.startswith(".") and path.suffix not in CODE + _DOCUMENTS and path.is_file():
-                yield path
+class _Walk:
+    """Finds the data files below folders; each real folder is entered once."""
+
+    def __init__(self, left_out: tuple[str, ...]) -> None:
+        self._left_out = left_out
+        self._seen: set[str] = set()
+
+    def files(self, start: Path, links: list[Path]) -> Iterator[Path]:
+        """Data files below a folder; linked folders are appended to `links`."""
+        for base, names, files in os.walk(start):
+            real = os.path.realpath(base)
+            if (
+                real in self._seen
+                or {"stage.json", "pyvenv.cfg", "run.json"} & set(files)
+                or _below(real, self._left_out)
+            ):
+                names.clear()
+                continue
+            self._seen.add(real)
+            names[:] = sorted(
+                n for n in names if not n.startswith((".", "__pycache__", "node_modules"))
+            )
+            for name in names:
+                target = os.path.realpath(os.path.join(base, name))
+                # one to a folder around it would bring in all that lies beside the plugin
+                if os.path.islink(os.path.join(base, name)) and not _below(real, (target,)):
+                    links.append(Path(base, name))
+            for name in sorted(files):
+                path = Path(base, name)
+                counts = not name.startswith(".") and path.suffix not in CODE + _DOCUMENTS
+                if counts and path.is_file():
+                    yield path
 
 
 def changed_inputs(files: Iterable[DiscoveredFile], hashes: StatCache) -> list[str]:

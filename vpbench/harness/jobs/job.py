@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,10 +23,16 @@ from vpbench.core.registry import Registry, limited_registry
 from vpbench.core.resolve import resolve
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.core.stages import stage_graph
+from vpbench.harness.inputs.opened_files import OpenedFiles
 from vpbench.harness.inputs.task_data import IndexRef, TaskData, open_task_data
 from vpbench.harness.inputs.training_clips import TaskTrainingClips
 from vpbench.harness.prediction.leaks import leak_answer
-from vpbench.harness.prediction.maker import ProcessRecord, RecordedMethod, record_method
+from vpbench.harness.prediction.maker import (
+    ProcessRecord,
+    RecordedMethod,
+    dataset_folders,
+    record_method,
+)
 from vpbench.harness.prediction.preview import write_preview
 from vpbench.harness.prediction.probe import probe_prediction
 from vpbench.harness.prediction.shards import predict_shards
@@ -234,8 +241,7 @@ class Session:
         """
         self._report = report
         if job.kind in SCORING:
-            plugins = limited_registry(job.plugins, job.sources)
-            _score(job, self.task_data(job, plugins), plugins, report)
+            self._score(job, report)
             return "done"
         installed()  # what is read to find plugins is not what a plugin reads
         with self.process.files.watching():
@@ -269,6 +275,16 @@ class Session:
             predict_shards(run, task_data, maker, report)
         return "done"
 
+    def _score(self, job: JobSpec, report: Report) -> None:
+        """The kinds of jobs that need no method; what a plugin's metric reads is seen."""
+        opened = self.process.files if job.code else None
+        with nullcontext() if opened is None else opened.watching():
+            plugins = limited_registry(job.plugins, job.sources)
+        task_data = self.task_data(job, plugins)
+        if opened is not None:
+            opened.ignore([job.paths.runs, job.paths.cache, *dataset_folders(task_data)])
+        _score(job, task_data, plugins, report, opened)
+
     def _recorded(
         self, job: JobSpec, run: RunPlan, task_data: TaskData, plugins: Registry
     ) -> RecordedMethod:
@@ -281,11 +297,16 @@ class Session:
         return self._method[1]
 
 
-def _score(job: JobSpec, task_data: TaskData, plugins: Registry, report: Report) -> None:
-    """The kinds of jobs that need no method."""
+def _score(
+    job: JobSpec,
+    task_data: TaskData,
+    plugins: Registry,
+    report: Report,
+    opened: OpenedFiles | None,
+) -> None:
     folder = RunDir(Path(job.run.folder))
     training = TaskTrainingClips(task_data)
-    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute, training=training)
+    ctx = ScoreContext("cpu", 1, job.paths.cache, job.recompute, training=training, opened=opened)
     wanted = wanted_metrics(list(job.metrics), plugins)
     if job.side == "train":
         prepare_training(job.part, task_data, wanted, plugins, ctx, report)

@@ -163,6 +163,7 @@ def rescore(
         task_data.task.id != inputs["task"]["id"]
         or task_data.task.split_hash != inputs["task"]["split_hash"]
         or task_data.task.clips_hash != inputs["data"]
+        or task_data.task.names != inputs.get("names", task_data.task.names)
     ):
         raise BadData(
             f"{inputs['dataset']} has changed since {folder.path} was made.",

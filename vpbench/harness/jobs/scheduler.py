@@ -104,7 +104,7 @@ class Scheduler:
             return
         result.status, result.reason, result.code = "failed", reason, code
         if code != 130:  # interrupted: the method did not fail
-            write_failure(result.run, reason, code, trace)
+            write_failure(result.run, self.task_data.task, reason, code, trace)
         self.report(result.event(self.options.until))
         self.overall.drop_run(str(result.run.folder.path))
         for job in self.dispatch.of(result.run):
@@ -306,7 +306,7 @@ class Scheduler:
         if self.dispatch.of(result.run):
             return
         self.overall.finish("score", str(result.run.folder.path))
-        clear_failures(result.run)
+        clear_failures(result.run, self.task_data.task)
         result.seconds = seconds_of(result.run)
         self.report(result.event(self.options.until))
 

@@ -24,8 +24,13 @@ def plugin_folders(method: ResolvedMethod) -> list[Path]:
 
     A single module in site-packages has no folder of its own.
     """
+    return folders_of(method.factories)
+
+
+def folders_of(factories: Iterable[tuple[str, str]]) -> list[Path]:
+    """Folders of the packages, or of the single files, that factories come from."""
     folders: list[Path] = []
-    for factory, home in method.factories:
+    for factory, home in factories:
         if factory.startswith("vpbench."):
             continue
         path = source_path(factory.partition(":")[0] or home.partition(":")[0], home)
@@ -52,7 +57,14 @@ def new_beside(
     method: ResolvedMethod,
     hashes: StatCache,
     ignore: Iterable[Path],
+    *,
+    linked: bool = True,
 ) -> list[str]:
-    """Paths of data files that have appeared beside a plugin since a result was made."""
+    """Paths of data files that have appeared beside a plugin since a result was made.
+
+    Args:
+        linked: the result knows what lay behind links; earlier ones do not.
+    """
     known = {f["path"] for f in files}
-    return [f["path"] for f in files_beside(method, hashes, ignore) if f["path"] not in known]
+    now = (f for f in files_beside(method, hashes, ignore) if linked or f["how"] != "linked")
+    return [f["path"] for f in now if f["path"] not in known]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
+from vpbench.core.code import CodeTable
 from vpbench.core.names import parse_name
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
@@ -48,7 +48,7 @@ class RecordedMethod:
 
     def code(self) -> CodeTable:
         """The code of vpbench and of the plugin that is loaded by now."""
-        return code_table(roots_of(self.loaded.run.method.factories), digest_cache(self.cache))
+        return self.files.code(self.loaded.run.method.factories, self.cache)
 
     def opened(self) -> list[DiscoveredFile]:
         """Files that the method has read by now, besides those that are declared."""

@@ -55,6 +55,7 @@ def close_prediction(run: RunPlan, task: Task, paths: Paths, notes: Sequence[str
                     "shards": rows,
                     "stages": _stage_rows(run, task),
                     "inputs": _all_inputs(run, records, paths),
+                    "links": True,
                     "notes": [*_notes(records), *notes],
                     "closed": time.time(),
                 },

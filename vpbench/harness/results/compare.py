@@ -17,8 +17,8 @@ from vpbench.core.plan import REFERENCES
 from vpbench.core.records import RunInputs, ScoreRecord, Subset
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import expand
-from vpbench.harness.inputs.task_data import absolute
-from vpbench.harness.results.apart import between
+from vpbench.core.tasks import Task
+from vpbench.harness.results.apart import between, name_datasets
 from vpbench.harness.results.asked_metrics import check_metrics
 from vpbench.harness.results.curves import curves_json
 from vpbench.harness.results.finished_runs import (
@@ -29,13 +29,19 @@ from vpbench.harness.results.finished_runs import (
     doubt,
     failures,
     newest,
-    tasks_of,
     unable,
 )
 from vpbench.harness.results.given import joined, names_of
+from vpbench.harness.results.one_dataset import (
+    OneDataset,
+    Present,
+    changed_clips,
+    one_dataset_each,
+)
 from vpbench.harness.results.plausible import mark_implausible
 from vpbench.harness.results.ranking import Column, Row, judge
 from vpbench.harness.results.recognition import recognition_json
+from vpbench.harness.results.row_names import place_of, point_to_others, rows_of
 from vpbench.harness.results.rows import command_words, fill_floors, row_json, run_command
 from vpbench.harness.results.run_state import Seen
 from vpbench.harness.results.study_scores import add_studies
@@ -47,12 +53,18 @@ class Comparison:
     """Groups of comparable rows, and in what they differ from each other.
 
     Attributes:
-        runs: task id -> the runs that its groups were made from, for pages that show more of them.
+        runs: id and dataset of a task -> the runs that its groups were made from.
     """
 
     groups: list[schema.GroupJson] = field(default_factory=list[schema.GroupJson])
     differences: list[str] = field(default_factory=list[str])
-    runs: dict[str, list[FinishedRun]] = field(default_factory=dict[str, list[FinishedRun]])
+    runs: dict[tuple[str, str], list[FinishedRun]] = field(
+        default_factory=dict[tuple[str, str], list[FinishedRun]]
+    )
+
+    def behind(self, group: schema.GroupJson) -> list[FinishedRun]:
+        """The runs that a group was made from, or another one of its task and dataset."""
+        return self.runs.get((group["task"]["id"], group["task"]["dataset"]), [])
 
     def json(self) -> schema.CompareJson:
         """As `--json` prints it."""
@@ -74,6 +86,7 @@ class _Query:
     versus: MethodRef | None
     more: Sequence[FinishedRun]
     curves: bool
+    now: Task | None
 
 
 def compare(
@@ -88,8 +101,9 @@ def compare(
     versus: MethodRef | None = None,
     more: Sequence[FinishedRun] = (),
     curves: bool = False,
+    now: Task | None = None,
 ) -> Comparison:
-    """One group for each task and number of frames, that of the task's own horizon first.
+    """One group for each task, dataset and number of frames, that of its own horizon first.
 
     Args:
         methods: () for all that have a finished run.
@@ -104,6 +118,7 @@ def compare(
         more: runs of other places, bundles and entries to show besides; they go before those of
             the runs folder.
         curves: also metrics over time.
+        now: only runs on the test clips of this task, which is open.
 
     Raises:
         UnknownName: a method or metric that is not installed and has no run, a subset that no run
@@ -123,6 +138,7 @@ def compare(
         versus,
         more,
         curves,
+        now,
     )
     comparison = Comparison()
     stored = _tasks(query)
@@ -132,12 +148,14 @@ def compare(
     _check_names(query, stored)
     check_metrics(options.metrics, [r for _, runs in stored for r in runs.values()], registry)
     _check_subsets(query, stored)
-    for inputs, runs in stored:
-        groups = _groups(query, inputs, runs, comparison)
+    for one, runs in stored:
+        inputs = one.inputs
+        groups = _groups(query, one, inputs, runs, comparison)
         if query.options.metrics is None or "study" in query.options.metrics:
             add_studies(groups, query.paths.runs / inputs["task"]["id"], runs)
         comparison.groups += groups
-        comparison.runs[inputs["task"]["id"]] = list(runs.values())
+        behind = comparison.runs.setdefault((one.task, inputs["dataset"]), [])
+        behind += runs.values()
         for subset in _subsets(query, runs):
             part = {key: run.over(subset) for key, run in runs.items()}
             own: RunInputs = {
@@ -149,8 +167,9 @@ def compare(
                     "split_hash": subset["hash"],
                 },
             }
-            comparison.groups += _groups(query, own, part, comparison)
+            comparison.groups += _groups(query, one, own, part, comparison)
     _check_versus(query, comparison)
+    name_datasets(comparison.groups)
     comparison.differences = [*between(comparison.groups), *comparison.differences]
     return comparison
 
@@ -158,38 +177,28 @@ def compare(
 Runs = Mapping[Key, FinishedRun]
 
 
-def _tasks(query: _Query) -> list[tuple[RunInputs, Runs]]:
-    """Tasks that have a run of any requested method."""
-    chosen: list[tuple[RunInputs, Runs]] = []
-    known = {run.inputs["task"]["id"]: run.inputs for run in query.more}
-    known |= tasks_of(query.paths.runs)
-    for task_id, inputs in sorted(known.items()):
-        if not _matches(query.task, inputs):
-            continue
-        size = inputs["task"]["size"]
+def _tasks(query: _Query) -> list[tuple[OneDataset, Runs]]:
+    """Tasks that have a run of any requested method, on each dataset."""
+    chosen: list[tuple[OneDataset, Runs]] = []
+    present = Present(query.registry, query.paths)
+    for one in one_dataset_each(query.paths.runs, query.more, query.task, present, query.now):
+        size = one.inputs["task"]["size"]
         wanted = {canonical(r, query.registry, size, query.options.preset) for r in query.refs}
-        runs = newest(query.paths.runs, task_id, query.registry, query.task.limit, query.folders)
+        limit, folders = query.task.limit, query.folders
+        own = newest(one.found, query.registry, limit, folders, one.is_now)
+        runs = {key: one.called(run) for key, run in own.items()}
         failed = wanted & set(query.failed)
-        more = {r.key: r for r in query.more if r.inputs["task"]["id"] == task_id}
+        more = {run.key: run for run in one.more}
         everything = not wanted and not query.more
         asked = any(run.inputs["method"] in wanted for run in runs.values())
         if everything or failed or more or asked:
-            chosen.append((inputs, joined(runs, more, wanted)))
+            chosen.append((one, joined(runs, more, wanted)))
     return chosen
 
 
 def _without_references(names: Sequence[str]) -> list[MethodRef]:
     """Each method of some names once; the references stand in every table anyway."""
     return [MethodRef.parse(n) for n in sorted(set(names)) if n not in REFERENCES]
-
-
-def _matches(ref: TaskRef, inputs: RunInputs) -> bool:
-    task = inputs["task"]
-    if ref.task is not None and ref.task not in (task["id"], task["name"]):
-        return False
-    return (
-        not ref.dataset or absolute(ref.dataset) == inputs["dataset"] or ref.dataset == task["id"]
-    )
 
 
 def _subsets(query: _Query, runs: Runs) -> list[Subset]:
@@ -222,7 +231,7 @@ def _check_subsets(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
 def _check_versus(query: _Query, comparison: Comparison) -> None:
     if query.versus is None or any("versus" in group for group in comparison.groups):
         return
-    names = dict.fromkeys(row["method"] for g in comparison.groups for row in g["rows"])
+    names = dict.fromkeys(row["row"] for g in comparison.groups for row in g["rows"])
     if names:
         raise UnknownName("row", str(query.versus), names, hint="--vs takes a row of the table.")
 
@@ -239,24 +248,24 @@ def _check_names(query: _Query, stored: Sequence[tuple[Any, Runs]]) -> None:
 
 
 def _groups(
-    query: _Query, inputs: RunInputs, runs: Runs, comparison: Comparison
+    query: _Query, one: OneDataset, inputs: RunInputs, runs: Runs, comparison: Comparison
 ) -> list[schema.GroupJson]:
     task = {k: v for k, v in inputs["task"].items() if k != "train_on"}  # that is a row's
     size, registry = task["size"], query.registry
     wanted = [canonical(r, registry, size, query.options.preset) for r in query.refs]
     wanted += names_of(query.more, runs)
-    failed = failures(query.paths.runs, task["id"])
+    failed = failures(query.paths.runs, one.task, one.concerns)
     rows: list[Row] = []
     for name in dict.fromkeys([*wanted, *REFERENCES]):
-        for row in _rows(name, runs):
-            row.failed = query.failed.get(name) or _failed_since(row, failed)
-            row.runs = [] if row.failed else row.runs
+        for row in _rows(query, name, runs, failed):
             if row.runs or name in wanted:
                 row.unable = "" if row.runs else unable(name, registry, inputs)
                 rows.append(row)
     seen: Seen = {}
     for row in rows:
-        doubts = (doubt(run, registry, query.paths, seen) for run in row.runs)
+        doubts = (
+            changed_clips(run, one) or doubt(run, registry, query.paths, seen) for run in row.runs
+        )
         row.doubts = [text for text in doubts if text]
     words = command_words(query.task, query.options, query.paths, runs)
     kept = [r for r in rows if query.options.references or r.name in wanted]
@@ -270,21 +279,15 @@ def _groups(
     return groups
 
 
-def _failed_since(row: Row, failed: Mapping[str, tuple[float, str]]) -> str:
-    """Why a method failed after its newest finished run, "" if it did not."""
-    if row.name not in failed:
-        return ""
-    when, reason = failed[row.name]
-    return reason if all(run.closed < when for run in row.runs) else ""
-
-
-def _rows(name: str, runs: Runs) -> list[Row]:
-    """The runs of a method, those that were trained on other clips as a row of their own."""
-    by_training: dict[str, list[FinishedRun]] = {}
-    for run in runs.values():
-        if run.inputs["method"] == name:
-            by_training.setdefault(run.train_on, []).append(run)
-    return [Row(name, own) for _, own in sorted(by_training.items())] or [Row(name, [])]
+def _rows(
+    query: _Query, name: str, runs: Runs, failures: Mapping[str, tuple[float, str]]
+) -> list[Row]:
+    """The rows of a method: one without runs where it failed after its newest finished run."""
+    rows = rows_of(name, runs.values())
+    when, reason = failures.get(name, (0.0, ""))
+    since = reason if all(run.closed < when for row in rows for run in row.runs) else ""
+    failed = query.failed.get(name) or since
+    return [Row(name, [], failed=failed)] if failed else rows
 
 
 def _columns(
@@ -350,6 +353,7 @@ def _group(
 ) -> schema.GroupJson:
     shown = [row_json(row, frames, columns, inputs, words) for row in rows]
     fill_floors(shown, columns)
+    point_to_others(rows, shown)
     comparisons = judge(rows, shown, frames, columns)
     # References that are left out count in what is said about the others.
     shown = [s for s, row in zip(shown, rows, strict=True) if row in kept]
@@ -369,8 +373,9 @@ def _group(
     if query.versus is not None:
         size, preset = task["size"], query.options.preset
         chosen = canonical(query.versus, query.registry, size, preset)
-        if chosen in [row.name for row in rows]:
-            group["versus"] = versus(chosen, rows, shown, frames, columns)
+        base = place_of(chosen, rows)
+        if base is not None:
+            group["versus"] = versus(base, rows, shown, frames, columns)
     if query.curves:
         group["curves"] = curves_json(rows, frames, columns)
     recognition = recognition_json(rows, shown, frames, columns)

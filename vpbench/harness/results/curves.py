@@ -41,6 +41,7 @@ def _curve(row: Row, frames: int, column: Column) -> schema.CurveJson | None:
     ]
     return {
         "method": row.name,
+        "row": row.label,
         "n": len(clips),
         "values": [value for value, _ in points],
         "se": [error for _, error in points],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,17 +17,21 @@ from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import MethodRef
 from vpbench.core.options import TRAIN
 from vpbench.core.paths import Paths
-from vpbench.core.records import Manifest, RunInputs, ScoreRecord, StageRow, Subset
+from vpbench.core.records import Failure, Manifest, RunInputs, ScoreRecord, StageRow, Subset
 from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
-from vpbench.core.run_folders import finished, task_folders
+from vpbench.core.run_folders import of_earlier_version, task_folders
 from vpbench.core.rundir import RunDir, StageDir
 from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import failure_files, read_failure
 from vpbench.harness.results.run_state import Seen, changed_code, code_of, score_code
+from vpbench.harness.scoring.metric_inputs import changed_data
 
 Scores = Mapping[tuple[str, int], ScoreRecord]
 """Score records by (metric, frames)."""
+
+Found = tuple[RunDir, RunInputs]
+"""The folder of a finished run, and its inputs; nothing else of it is read yet."""
 
 
 @dataclass(frozen=True)
@@ -87,40 +91,47 @@ class FinishedRun:
         return replace(self, inputs=inputs, scores=scores, subsets={})
 
 
-Key = tuple[str, str, str, int | None, int]
-"""Task, method, what it was trained on, fit seed, seed."""
+Key = tuple[str, str, str, int, int | None, int]
+"""Task, method, what it was trained on, samples, fit seed, seed."""
 
 
 def _key(inputs: RunInputs) -> Key:
     task = inputs["task"]
     trained = task.get("train_on", TRAIN)
-    return task["id"], inputs["method"], trained, inputs["fit_seed"], inputs["seed"]
+    seeds = inputs["fit_seed"], inputs["seed"]
+    return task["id"], inputs["method"], trained, inputs["samples"], *seeds
 
 
 def newest(
-    runs: Path,
-    task: str,
+    found: Iterable[Found],
     registry: Registry,
     limit: int | None = None,
     wanted: Collection[Path] = (),
+    is_now: Callable[[RunInputs], bool] = lambda _: True,
 ) -> dict[Key, FinishedRun]:
-    """The newest complete run for each (task, method, trained on, fit seed, seed), verified.
+    """The newest complete run for each `Key`, verified.
 
-    Where there are several, one of the wanted folders goes first, then a run with the wanted
-    `limit` (None: over all clips), then one of the method as it is installed.
+    Where there are several, one of the wanted folders goes first, then a run on the clips that the
+    dataset has now, then one with the wanted `limit` (None: over all clips), then one of the method
+    as it is installed.
+
+    Args:
+        found: runs on one dataset, to choose from.
+        is_now: whether a run was made on the clips that the dataset has now.
 
     Raises:
         HashMismatch: a shard, manifest or score is not what was written; names the file.
     """
-    candidates: dict[Key, list[tuple[RunDir, RunInputs]]] = {}
-    for folder, inputs in finished(runs, task):
+    candidates: dict[Key, list[Found]] = {}
+    for folder, inputs in found:
         candidates.setdefault(_key(inputs), []).append((folder, inputs))
 
-    def merit(run: tuple[RunDir, RunInputs]) -> tuple[bool, bool, bool, float]:
+    def merit(run: Found) -> tuple[bool, bool, bool, bool, float]:
         folder, inputs = run
         method = _installed(inputs, registry)
         return (
             folder.path in wanted,
+            is_now(inputs),
             inputs["task"]["limit"] == limit,
             method is not None and _same_identity(method, inputs),
             folder.read_manifest()["closed"],
@@ -130,16 +141,32 @@ def newest(
     return {key: _verified(*chosen[key]) for key in sorted(chosen, key=str)}
 
 
-def failures(runs: Path, task: str) -> dict[str, tuple[float, str]]:
-    """Method -> when its last attempt failed, and why."""
+def failures(
+    runs: Path, task: str, concerns: Callable[[Failure, RunInputs | None], bool]
+) -> dict[str, tuple[float, str]]:
+    """Method -> when its last attempt failed, and why.
+
+    Args:
+        concerns: whether one counts; it is told the inputs of the run, where it came so far.
+    """
     last: dict[str, tuple[float, str]] = {}
     for folder in task_folders(runs, task):
         for path in failure_files(folder):
             failure = read_failure(path)
-            if failure is not None:
+            if failure is None:
+                continue
+            begun = None if "data" in failure else _begun(RunDir(path.parent))
+            if concerns(failure, begun):
                 entry = (failure["time"], failure["reason"])
                 last[failure["method"]] = max(last.get(failure["method"], entry), entry)
     return last
+
+
+def _begun(folder: RunDir) -> RunInputs | None:
+    """Inputs of a run that may not be finished; None where it has no record of this version."""
+    if not folder.record.is_file() or of_earlier_version(folder):
+        return None
+    return folder.read_record()["inputs"]
 
 
 def _verified(folder: RunDir, inputs: RunInputs) -> FinishedRun:
@@ -176,6 +203,7 @@ def doubt(run: FinishedRun, registry: Registry, paths: Paths, seen: Seen | None 
     if method is not None and not _same_identity(method, run.inputs):
         return "another version of the method is installed"
     files = changed_inputs(run.manifest["inputs"], file_hashes(paths.cache))
+    files += [f for s in run.scores.values() for f in changed_data(s, run.folder, paths.cache)]
     if files:
         return f"{Path(files[0]).name} changed since"
     needed = [] if method is None else code_of(method)
@@ -203,14 +231,6 @@ def _same_identity(method: ResolvedMethod, inputs: RunInputs) -> bool:
         return digest(method.identity()) == digest(inputs["spec"])
     except MissingData:  # a data file that it declares is gone
         return False
-
-
-def tasks_of(runs: Path) -> dict[str, RunInputs]:
-    """Task id -> inputs of one of its finished runs."""
-    tasks: dict[str, RunInputs] = {}
-    for _, inputs in finished(runs):
-        tasks.setdefault(inputs["task"]["id"], inputs)
-    return tasks
 
 
 def canonical(ref: MethodRef, registry: Registry, size: int, preset: str | None = None) -> str:

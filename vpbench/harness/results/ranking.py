@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vpbench.core import schema
+from vpbench.core.estimators import has_bias
 from vpbench.core.intervals import MIN_FITS
 from vpbench.core.records import ScoreRecord
 from vpbench.core.samples import (
@@ -47,9 +48,10 @@ class Column:
 
 @dataclass
 class Row:
-    """One method in one task: all its runs.
+    """One method in one task: all its runs that may be averaged.
 
     Attributes:
+        label: its name within the table, where each is there once; "" for that of the method.
         unable: why it has none and never will, such as "needs pose"; "" where it could.
         failed: why the last attempt failed; its earlier runs are not shown then.
         doubts: why its results may not be what a run would make now.
@@ -62,6 +64,10 @@ class Row:
     failed: str = ""
     doubts: list[str] = field(default_factory=list[str])
     implausible: bool = False
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        self.label = self.label or self.name
 
     def fits(self, frames: int, column: Column) -> list[list[ScoreRecord]]:
         """Scores in one column: a list for each training run, with one entry a seed."""
@@ -106,7 +112,8 @@ def sample_of(row: Row, frames: int, column: Column) -> Sample | None:
     if column.kind == "clip":
         return clip_sample(clips, fits[0][0]["clusters"])
     values = [v for records in fits if (v := mean_value(records)) is not None]
-    return set_sample(values, clips, fits[0][0].get("shares"))
+    first = fits[0][0]
+    return set_sample(values, clips, first.get("shares"), biased=has_bias(first["fingerprint"]))
 
 
 def row_difference(a: Row, b: Row, frames: int, column: Column) -> Difference | None:
@@ -138,8 +145,8 @@ def judge(
     for (k, metric), rank in tests.ranks.items():
         shown[k]["scores"][names[metric]]["rank"] = rank
     for (k, null, metric), test in tests.nulls.items():
-        shown[k]["nulls"].append(_null_json(names[metric], rows[null].name, test))
-        note = _mark(test, rows[null].name, columns[names[metric]].metric)
+        shown[k]["nulls"].append(_null_json(names[metric], rows[null].label, test))
+        note = _mark(test, rows[null].label, columns[names[metric]].metric)
         if note and note not in shown[k]["notes"]:
             shown[k]["notes"].append(note)
     _put_ties(samples, shown, columns, tests)

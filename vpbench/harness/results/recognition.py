@@ -37,7 +37,7 @@ def _column(
     assert first is not None  # the caller has looked
     classes = first["classes"]
     methods = {
-        entry["method"]: mean_per_clip(records)
+        entry["row"]: mean_per_clip(records)
         for entry, records in recognised
         if entry["kind"] == "method"
     }
@@ -65,6 +65,7 @@ def _row(
     once = once and len(set(records[0]["clusters"].values())) == len(records[0]["clusters"])
     return {
         "method": entry["method"],
+        "row": entry["row"],
         "kind": entry["kind"],
         "overall": _share(sum(total[c][c] for c in range(classes)), _sum(total), once),
         "classes": [_share(total[c][c], sum(total[c]), once) for c in range(classes)],

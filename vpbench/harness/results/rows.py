@@ -9,6 +9,7 @@ from typing import Any
 from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes, not_comparable_notes
 from vpbench.core.command_names import name_of_run
+from vpbench.core.estimators import has_bias
 from vpbench.core.intervals import MIN_FITS
 from vpbench.core.options import TRAIN, RunOptions, TaskRef
 from vpbench.core.paths import Paths, user_paths
@@ -60,6 +61,7 @@ def row_json(
         }
         return {
             "method": row.name,
+            "row": row.label,
             "kind": "method",
             "conditioning_frames": None,
             "uses": [],
@@ -79,6 +81,7 @@ def row_json(
     first = row.runs[0].inputs
     return {
         "method": row.name,
+        "row": row.label,
         "kind": first["kind"],
         "conditioning_frames": first["conditioning_frames"],
         "uses": first["uses"],
@@ -228,7 +231,7 @@ def _score(row: Row, frames: int, column: Column) -> schema.ScoreJson:
         score["ci95"] = [score["value"] - total.estimate + end for end in ends]
     if sample is not None and has_error and "recognition" in records[0]:
         _put_share(score, sample)
-    if column.kind == "set":
+    if column.kind == "set" and has_bias(records[0]["fingerprint"]):
         _put_corrected(score, total)
     return score
 

@@ -18,6 +18,7 @@ from vpbench.core.plan import RunPlan
 from vpbench.core.records import Failure
 from vpbench.core.run_folders import RETIRED
 from vpbench.core.rundir import read_object, read_sealed, write_sealed
+from vpbench.core.tasks import Task
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.results.run_state import stage_hashes
 
@@ -54,7 +55,7 @@ def write_record(run: RunPlan, task_data: TaskData, options: RunOptions) -> None
     )
 
 
-def write_failure(run: RunPlan, reason: str, code: int, trace: str) -> None:
+def write_failure(run: RunPlan, task: Task, reason: str, code: int, trace: str) -> None:
     """Remember why a run failed, with the traceback; what is there of its results stays."""
     write_sealed(
         run.folder.failure,
@@ -68,15 +69,23 @@ def write_failure(run: RunPlan, reason: str, code: int, trace: str) -> None:
             "code": code,
             "time": time.time(),
             "trace": trace,
+            "dataset": task.dataset,
+            "data": task.clips_hash,
         },
     )
 
 
-def clear_failures(run: RunPlan) -> None:
-    """Forget failures of a method with these seeds: it has made a run, perhaps as it was before."""
+def clear_failures(run: RunPlan, task: Task) -> None:
+    """Forget failures of a method with these seeds: it has made a run, perhaps as it was before.
+
+    Those on another dataset, whose runs lie in the same folder, stay.
+    """
     for path in failure_files(run.folder.path.parent.parent, run.folder.path.parent.name):
         failure = read_failure(path)
-        if failure is not None and _whose(failure) == (run.name, run.seed, run.fit_seed):
+        if failure is None or _whose(failure) != (run.name, run.seed, run.fit_seed):
+            continue
+        here = task.dataset, task.clips_hash
+        if failure.get("dataset", here[0]) == here[0] or failure.get("data") == here[1]:
             path.unlink(missing_ok=True)
 
 

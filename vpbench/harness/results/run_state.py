@@ -69,6 +69,8 @@ def stage_hashes(run: RunPlan) -> dict[str, str]:
 _SHOWN = ("kind", "conditioning_frames", "uses")
 """Fields of run.json that tables print of a method and that are in no key."""
 
+_NAMED: tuple[Literal["classes"], Literal["joints"]] = ("classes", "joints")
+
 
 def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
     """Look at a run's folder.
@@ -84,12 +86,22 @@ def inspect_run(run: RunPlan, task: Task, paths: Paths) -> RunState:
         return RunState("stale", "its stages were trained again")
     if _shown(record["inputs"]) != _shown(run.inputs(task)):
         return RunState("stale", "what the method declares of its inputs changed")
+    told = record["inputs"].get("names", task.names)
+    renamed = [what for what in _NAMED if told[what] != task.names[what]]
+    if renamed:
+        return RunState("stale", f"the names of {' and '.join(renamed)} changed")
     hashes = file_hashes(paths.cache)
     if not folder.manifest.is_file():
         return _partial(run, paths)
     manifest = folder.check()
     files = changed_inputs(manifest["inputs"], hashes)
-    files += new_beside(manifest["inputs"], run.method, hashes, (paths.runs, paths.cache))
+    files += new_beside(
+        manifest["inputs"],
+        run.method,
+        hashes,
+        (paths.runs, paths.cache),
+        linked=manifest.get("links", False),
+    )
     if files:
         return RunState("stale", f"{_files(files)} changed")
     tables = (row["code"] for row in manifest["shards"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from vpbench.api.errors import Missing, UsageError
+from vpbench.core.code import DATA
 from vpbench.core.loading import load_object
 from vpbench.core.paths import Paths
 from vpbench.core.records import ScoreRecord
@@ -15,6 +16,7 @@ from vpbench.core.rundir import RunDir
 from vpbench.core.tasks import Task
 from vpbench.harness.inputs.training_clips import TrainingList
 from vpbench.harness.results.run_state import changed_code, score_code
+from vpbench.harness.scoring.metric_inputs import changed_data
 from vpbench.harness.scoring.score import Wanted
 from vpbench.harness.training.context import cache_folder
 
@@ -25,7 +27,8 @@ class ScoreState:
 
     Attributes:
         todo: names of metrics that have to be scored, in part or as a whole.
-        changed: names of metrics that were scored by other code, and what of it changed.
+        changed: names of metrics that were scored by other code or from other files of a plugin,
+            and what of these changed.
         missing: name -> why a metric cannot be scored.
     """
 
@@ -74,6 +77,8 @@ def inspect_scores(
             state.todo.append(wanted.name)
         else:
             modules = changed_code(folder, map(score_code, own), "scores", paths)
+            data = {f for s in own for f in changed_data(s, folder, paths.cache)}
+            modules += [f"{DATA}{file}" for file in sorted(data)]
             if modules:
                 state.changed[wanted.name] = modules
     return state
@@ -102,7 +107,9 @@ def _current(score: ScoreRecord, wanted: Wanted, task: Task) -> bool:
     part = task if not subset else task.part(subset["name"]) if _has(task, subset["name"]) else None
     if part is None or fingerprint.get("version") != wanted.spec.version:
         return False
-    return all(fingerprint.get(k) == v for k, v in part.fingerprint(score["frames"]).items())
+    now = part.fingerprint(score["frames"])
+    # a score of grouped clips does not stand for the same clips without groups, either
+    return all(fingerprint.get(k) == now.get(k) for k in (*now, "clusters"))
 
 
 def _learned(wanted: Wanted, task: Task, paths: Paths) -> Mapping[str, str]:

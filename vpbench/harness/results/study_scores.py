@@ -12,6 +12,7 @@ from typing import Any
 from vpbench.core import schema
 from vpbench.core.rundir import read_sealed
 from vpbench.harness.results.finished_runs import FinishedRun
+from vpbench.harness.results.row_names import row_key, row_labels
 
 SCHEMA = "vpbench.study-score/1"
 _COLUMN = "study"
@@ -38,9 +39,10 @@ def add_studies(
     folder = task_folder / "studies"
     paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
     studies = [read_sealed(path, SCHEMA) for path in paths if not path.name.startswith(".")]
+    labels = row_labels(runs.values())
     shown: dict[str, set[str]] = {}
     for run in runs.values():
-        shown.setdefault(run.inputs["method"], set()).add(run.manifest["sha256"])
+        shown.setdefault(labels[row_key(run)], set()).add(run.manifest["sha256"])
     for group in groups:
         fitting = [s for s in studies if s["frames"] == group["frames"]]
         for study in fitting:
@@ -59,7 +61,7 @@ def _add(
         ranked = study["methods"].get(row["method"])
         if ranked is None:
             row["scores"][name] = _missing(fingerprint, "not in the study")
-        elif shown.get(row["method"]) != {ranked["manifest"]}:
+        elif shown.get(row["row"]) != {ranked["manifest"]}:
             row["scores"][name] = _missing(fingerprint, "people saw other predictions than these")
         else:
             ends = ranked["ci95"]

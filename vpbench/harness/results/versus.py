@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from vpbench.core import schema
+from vpbench.core.estimators import has_bias
 from vpbench.core.samples import Difference, Direction, difference
 from vpbench.core.simultaneous import LEVEL, PairTest, judge_pairs
 from vpbench.core.student import student_quantile
@@ -25,7 +27,7 @@ _NOT_COMPARED = ("ceiling", "oracle")
 
 
 def versus(
-    chosen: str,
+    base: int,
     rows: Sequence[Row],
     shown: Sequence[schema.RowJson],
     frames: int,
@@ -33,10 +35,13 @@ def versus(
 ) -> schema.VersusJson:
     """Every row less the chosen one, in every metric; one family of comparisons.
 
+    A set metric whose bias falls with the number of clips has no test against a row that sees the
+    true future. Such a row has little or none of that bias; the part that the jackknife does not
+    find in the others does not cancel, and would be called a difference.
+
     Args:
-        chosen: name of one of the rows.
+        base: place of the chosen row.
     """
-    base = [row.name for row in rows].index(chosen)
     samples = samples_of(rows, shown, frames, columns)
     directions: list[Direction] = [column.direction for column in columns.values()]
     apart = {
@@ -49,14 +54,38 @@ def versus(
         and (base, m) in samples
     }
     sides: dict[tuple[int, int], Direction] = {key: directions[key[1]] for key in apart}
-    tests = judge_pairs(apart, sides)
     metrics = list(columns)
+    sees_future = shown[base]["kind"] in _NOT_COMPARED
+    untested = {
+        m
+        for m in range(len(metrics))
+        if sees_future and _is_biased(columns[metrics[m]], metrics[m], shown)
+    }
+    tests = judge_pairs({key: d for key, d in apart.items() if key[1] not in untested}, sides)
+    reason = (
+        f"not tested, since {rows[base].label} has little or none of the bias of few clips and "
+        "other rows keep part of it"
+    )
     return {
-        "method": chosen,
+        "method": rows[base].name,
+        "row": rows[base].label,
         "comparisons": sum(test.p is not None for test in tests.values()),
         "level": LEVEL,
-        "pairs": [_pair_json(shown[k], metrics[m], test) for (k, m), test in tests.items()],
+        "pairs": [
+            _pair_json(shown[k], metrics[m], tests.get((k, m)) or _untested(of, reason))
+            for (k, m), of in apart.items()
+        ],
     }
+
+
+def _is_biased(column: Column, name: str, shown: Sequence[schema.RowJson]) -> bool:
+    """Whether a metric of sets depends on the number of clips, and rows show how much."""
+    biased = column.kind == "set" and has_bias(column.fingerprint)
+    return biased and any(row["scores"][name]["bias"] for row in shown)
+
+
+def _untested(of: Difference, reason: str) -> PairTest:
+    return PairTest(of if of.reason else replace(of, reason=reason), 0, None)
 
 
 def detectable(of: Difference, power: float = POWER, level: float = 0.05) -> float | None:
@@ -71,16 +100,17 @@ def detectable(of: Difference, power: float = POWER, level: float = 0.05) -> flo
 
 
 def _pair_json(row: schema.RowJson, metric: str, test: PairTest) -> schema.DifferenceJson:
-    ends = test.difference.interval()
+    ends = None if test.p is None else test.difference.interval()
     return {
         "metric": metric,
         "method": row["method"],
+        "row": row["row"],
         "kind": row["kind"],
         "difference": test.difference.estimate,
         "se": test.difference.se,
         "ci95": None if ends is None else list(ends),
         "p": test.p,
         "claim": None if test.p is None else _CLAIMS[test.better],
-        "detectable": detectable(test.difference),
+        "detectable": None if test.p is None else detectable(test.difference),
         "reason": test.difference.reason or None,
     }

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from vpbench.api.optional import CachesFeatures
 from vpbench.core.code import CodeTable
-from vpbench.core.records import ScoreRecord
+from vpbench.core.records import ScoreRecord, completed
 from vpbench.core.registry import Registry
 from vpbench.core.rundir import RunDir
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.shards import read_shard
+from vpbench.harness.scoring.metric_inputs import changed_data
 from vpbench.harness.scoring.score import (
     Running,
     Wanted,
@@ -68,6 +69,7 @@ def probe_scores(
     for metric in per_metric(metrics, task_data.task, registry, ctx):
         path = folder.score(metric.wanted.name, metric.short_fingerprint)
         if not path.is_file():  # it says other things of itself now: another fingerprint
+            _drop_changed_features(folder, task_data, metric, registry, ctx)
             largest, name = float("inf"), ""
         else:
             largest, name = _largest(folder, task_data, metric, registry, ctx), str(path)
@@ -85,7 +87,8 @@ def _largest(
 ) -> float:
     """Largest relative difference of a stored score from what is computed again."""
     stored = folder.read_score(folder.score(metric.wanted.name, metric.short_fingerprint))
-    if _drop_changed_features(folder, task_data, metric, registry, ctx):
+    dropped = _drop_changed_features(folder, task_data, metric, registry, ctx)
+    if dropped or changed_data(stored, folder, ctx.cache_root):  # data may decide single clips
         return float("inf")
     of_kind = _clips if metric.wanted.spec.kind == "clip" else _set
     return of_kind(folder, task_data, metric, stored)
@@ -94,7 +97,7 @@ def _largest(
 def _clips(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
     """Scores the first shard again; takes error and interval from the stored values afresh."""
     _feed_shard(folder, task_data, [metric])
-    again = metric.instance.result()
+    again = metric.result()
     rows = [(v, stored["per_clip"].get(k)) for k, v in again.per_clip.items()]
     whole = replace(again, per_clip=stored["per_clip"], value=stored["value"])
     record = score_record(metric, whole, stored["clusters"])
@@ -126,15 +129,13 @@ def _drop_changed_features(
 def _set(folder: RunDir, task_data: TaskData, metric: Running, stored: ScoreRecord) -> float:
     """Takes the distance from all features again."""
     feed(folder, task_data, [metric])
-    record = score_record(metric, metric.instance.result(), {})
+    record = score_record(metric, metric.result(), {})
     rows = [(record["value"], stored["value"]), (record["se"], stored["se"])]
     rows += [(record["p"], stored["p"]), *_pairs(record["ci95"], stored["ci95"])]
     # Files of earlier versions have no corrected figures; those follow from the rows below.
     if "corrected" in stored:
-        rows += [
-            (record.get("corrected"), stored["corrected"]),
-            (record.get("corrected_se"), stored.get("corrected_se")),
-        ]
+        known = completed(stored)
+        rows += [(record.get(k), known.get(k)) for k in ("corrected", "corrected_se")]
     rows += [(v, stored["per_clip"].get(k)) for k, v in record["per_clip"].items()]
     return max(_relative(a, b) for a, b in rows)
 

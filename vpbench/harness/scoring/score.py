@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vpbench.api.errors import HashMismatch, Missing, UnknownName, UsageError
-from vpbench.api.optional import CachesFeatures
+from vpbench.api.optional import CachesFeatures, DeclaresBias
 from vpbench.api.specs import MetricSpec, WeightSpec
-from vpbench.api.types import Frames
+from vpbench.api.types import Frames, Score
 from vpbench.core.code import CodeTable, code_table, digest_cache, roots_of
+from vpbench.core.estimators import bias_field
 from vpbench.core.hashing import digest
 from vpbench.core.lock import LockWatch
 from vpbench.core.progress import Report, silent
@@ -21,8 +23,11 @@ from vpbench.core.registry import Registry
 from vpbench.core.run_folders import retire_earlier_scores
 from vpbench.core.rundir import RunDir, write_sealed
 from vpbench.core.tasks import Item, Task, clip_of
+from vpbench.harness.inputs.opened_files import OpenedFiles
 from vpbench.harness.inputs.task_data import TaskData
+from vpbench.harness.prediction.inputs import folders_of
 from vpbench.harness.prediction.shards import read_shard
+from vpbench.harness.scoring.metric_inputs import record_inputs
 from vpbench.harness.scoring.score_record import score_record
 from vpbench.harness.training.context import ScoreContext
 
@@ -127,16 +132,31 @@ class Running:
     fingerprint: dict[str, Any]
     only: frozenset[str] | None = None
     subset: Subset | None = None
+    opened: OpenedFiles | None = None
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While the metric's code runs: files that one of a plugin opens are seen."""
+        return _watching(self.opened)
+
+    def result(self) -> Score:
+        """What the metric says about all clips given so far."""
+        with self.watched():
+            return self.instance.result()
 
     def flush(self) -> None:
         """Compute the features of all clips given so far, so that the cache holds them."""
         if isinstance(self.instance, CachesFeatures):
-            self.instance.flush()
+            with self.watched():
+                self.instance.flush()
 
     @property
     def short_fingerprint(self) -> str:
         """First 8 digits of the fingerprint's hash."""
         return digest(self.fingerprint)[:8]
+
+
+def _watching(opened: OpenedFiles | None) -> AbstractContextManager[None]:
+    return nullcontext() if opened is None else opened.watching()
 
 
 def start_metric(
@@ -152,8 +172,11 @@ def start_metric(
     wanted.check(frames, len(task.test))
     params: dict[str, Any] = {**spec.params, **({"recipe": wanted.recipe} if wanted.recipe else {})}
     own_ctx = replace(ctx, declared=spec.weights)
-    instance = registry.factory("metric", spec.name)(task.info, params, own_ctx)
-    own = dict(instance.fingerprint())
+    with _watching(ctx.opened):
+        instance = registry.factory("metric", spec.name)(task.info, params, own_ctx)
+        own = dict(instance.fingerprint())
+        if spec.kind == "set" and isinstance(instance, DeclaresBias):
+            own |= bias_field(instance.biased, own)
     fingerprint = {
         "metric": spec.name,
         "version": spec.version,
@@ -162,11 +185,10 @@ def start_metric(
         **task.fingerprint(frames),
     }
     if not task.subset:
-        return Running(wanted, frames, instance, fingerprint)
+        return Running(wanted, frames, instance, fingerprint, opened=ctx.opened)
     subset: Subset = {"name": task.subset, "n": len(task.test), "hash": task.split_hash}
-    return Running(
-        wanted, frames, instance, fingerprint, frozenset(i.id for i in task.test), subset
-    )
+    only = frozenset(i.id for i in task.test)
+    return Running(wanted, frames, instance, fingerprint, only, subset, ctx.opened)
 
 
 def per_metric(
@@ -250,10 +272,13 @@ def _score(
         manifest = folder.read_manifest()
         clusters = {item.id: item.cluster for item in task_data.task.test}
         for metric in mine:
-            record = score_record(metric, metric.instance.result(), clusters)
+            record = score_record(metric, metric.result(), clusters)
             record["run"] = manifest["run"]
             record["manifest"] = manifest["sha256"]
             record["code"] = folder.write_code(loaded_code(metric.wanted, registry, ctx))
+            if ctx.opened is not None:
+                own = folders_of(_factories(metric.wanted, registry))
+                record_inputs(record, folder, ctx.opened, own, ctx.cache_root)
             record["seconds"] = round(time.time() - started, 2)
             path = folder.score(metric.wanted.name, metric.short_fingerprint)
             write_sealed(path, record, held[metric.short_fingerprint].check)
@@ -277,10 +302,17 @@ def _score(
 
 def loaded_code(wanted: Wanted, registry: Registry, ctx: ScoreContext) -> CodeTable:
     """The code that is loaded now: that of vpbench, and of a plugin's metric."""
-    spec = wanted.spec
-    home = registry.find("metric", spec.name).ref.value
-    roots = roots_of([] if spec.factory.startswith("vpbench.") else [(spec.factory, home)])
-    return code_table(roots, digest_cache(ctx.cache_root))
+    factories = _factories(wanted, registry)
+    if ctx.opened is not None:
+        return ctx.opened.code(factories, ctx.cache_root)
+    return code_table(roots_of(factories), digest_cache(ctx.cache_root))
+
+
+def _factories(wanted: Wanted, registry: Registry) -> list[tuple[str, str]]:
+    """Factory and home of a plugin's metric; none of a built-in one."""
+    if wanted.built_in:
+        return []
+    return [(wanted.spec.factory, registry.find("metric", wanted.spec.name).ref.value)]
 
 
 def _lock_path(folder: RunDir, metric: Running) -> Path:
@@ -319,4 +351,5 @@ def update_all(running: Sequence[Running], fake: Frames, real: Frames | None, it
         if metric.only is not None and item.id not in metric.only:
             continue
         cut = None if real is None else real[: metric.frames]
-        metric.instance.update(fake[:, : metric.frames], cut, clip_of(item))
+        with metric.watched():
+            metric.instance.update(fake[:, : metric.frames], cut, clip_of(item))

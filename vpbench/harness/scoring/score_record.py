@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vpbench import __version__
 from vpbench.api.types import Floor, Score
 from vpbench.core import schema, stats
+from vpbench.core.estimators import has_bias
 from vpbench.core.intervals import MIN_CLUSTERS
 from vpbench.core.jackknife import jackknife
 from vpbench.core.recognition import proportion, recognition_record
@@ -32,9 +33,8 @@ def score_record(metric: Running, result: Score, clusters: Mapping[str, str]) ->
     mean = mean_of(score.per_clip.values()) if spec.kind == "clip" else None
     means = mean is not None and score.value is not None and is_close(score.value, mean)
     shares, strata = shares_and_strata(score.sizes)
-    corrections = correction(
-        score.value, score.per_clip if spec.kind == "set" else {}, shares, strata
-    )
+    biased = spec.kind == "set" and has_bias(metric.fingerprint)
+    corrections = correction(score.value, score.per_clip if biased else {}, shares, strata)
     record: ScoreRecord = {
         "schema": schema.SCORE,
         "vpbench": __version__,

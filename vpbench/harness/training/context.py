@@ -24,6 +24,7 @@ from vpbench.core.acceptance import Check, StageNotes
 from vpbench.core.files import make_folder, write_bytes
 from vpbench.core.progress import Report
 from vpbench.core.rundir import StageDir
+from vpbench.harness.inputs.opened_files import OpenedFiles
 
 STOP = threading.Event()
 """Set when this process is asked to end; a fit checkpoints and returns."""
@@ -206,6 +207,8 @@ class ScoreContext:
     """The pretrained files that the metric's spec names."""
     training: TrainingClips | None = None
     """The training clips of the task; None without a task."""
+    opened: OpenedFiles | None = field(default=None, compare=False, repr=False)
+    """Sees what the metric of a plugin reads; None for built-in ones."""
     queues: MutableMapping[tuple[Path, bool], Any] = field(
         default_factory=WeakValueDictionary[tuple[Path, bool], Any], compare=False, repr=False
     )

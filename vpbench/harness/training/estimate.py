@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +13,13 @@ from vpbench.api.errors import VpbenchError
 from vpbench.api.specs import MethodSpec
 from vpbench.core.checkpoints import StagePlan
 from vpbench.core.methods import ResolvedMethod
+from vpbench.core.names import MethodRef
 from vpbench.core.plan import Plan, RunPlan
+from vpbench.core.registry import Registry
+from vpbench.core.resolve import resolve
 from vpbench.core.rundir import read_object
-from vpbench.core.training_time import CORE, GPU, span, training_time
+from vpbench.core.stages import StageNode, stage_applies, stage_graph
+from vpbench.core.training_time import CORE, GPU, span, training_steps, training_time
 
 Basis = Literal["here", "declared", "at least", ""]
 """Measured on this machine; as the plugin declares it; a bound by its steps; not known."""
@@ -40,6 +44,8 @@ class TrainingEstimate:
         hours: None where nothing is known.
         other: a preset that takes less, with its hours.
         own_steps: the name sets other numbers of steps than the preset has.
+        other_stages: it has other stages than with the preset alone, or other components; steps are
+            those of its own stages.
         in_part: some stages are trained already; steps and declared times are those of all.
     """
 
@@ -53,11 +59,13 @@ class TrainingEstimate:
     other: tuple[str, float] | None = None
     in_part: bool = False
     own_steps: bool = False
+    other_stages: bool = False
 
     def text(self) -> str:
         """`my-method: trains preset paper: 600,000 steps, at least 48 h on 2 CPU cores; ...`."""
         trained = f"preset {self.preset}" if self.preset else "it first"
         what = f"{self.method}: trains {'a part of ' if self.in_part else ''}{trained}"
+        what += " with other stages" if self.other_stages else ""
         what += " with other numbers of steps" if self.own_steps else ""
         what += f" {self.runs} times" if self.runs > 1 else ""
         steps = f"{self.steps:,} steps" if self.steps else ""
@@ -84,18 +92,67 @@ def training_estimates(plan: Plan, device: str) -> list[TrainingEstimate]:
     return [_estimate(runs, size, on_gpu=on_gpu) for runs in by_method.values()]
 
 
-def preset_costs(spec: MethodSpec) -> list[tuple[str, str, str, str]]:
-    """Preset, steps, time on two CPU cores and on a GPU, as texts, for all presets of a method."""
-    rows: list[tuple[str, str, str, str]] = []
-    for preset, effort in spec.effort.items():
-        times: list[str] = []
-        for on_gpu in (False, True):
-            hours, basis = _declared(effort, spec, on_gpu=on_gpu)
-            hours = effort.hours(on_gpu=on_gpu) if preset == "smoke" else hours
-            least = "at least " if basis == "at least" else ""
-            times.append("-" if hours is None else f"{least}{span(hours)}")
-        rows.append((preset or "-", f"{effort.steps:,}", times[0], times[1]))
+@dataclass(frozen=True)
+class PresetCost:
+    """What the training of a preset costs, for `vpbench info`.
+
+    Attributes:
+        size: side of the frames that the times are for, in pixels.
+        cpu, gpu: times on two CPU cores and on a GPU, as texts; "-" where nothing is known.
+    """
+
+    preset: str
+    steps: int
+    size: int
+    cpu: str
+    gpu: str
+
+
+def preset_costs(method: ResolvedMethod, registry: Registry) -> list[PresetCost]:
+    """All presets of a method, with times for frames of 64 px.
+
+    A preset of which each stage says what a step costs has the times that `vpbench plan` shows, at
+    the size that they were counted at.
+    """
+    rows: list[PresetCost] = []
+    for preset, effort in method.spec.effort.items():
+        size, times = _counted_times(method, preset, registry)
+        if not times:
+            size, times = _SIDE, [_text(preset, effort, method.spec, gpu) for gpu in (False, True)]
+        rows.append(PresetCost(preset, effort.steps, size, *times))
     return rows
+
+
+def _counted_times(
+    method: ResolvedMethod, preset: str, registry: Registry
+) -> tuple[int, list[str]]:
+    """The smallest size at which all stages say what a step costs, and the times; [] for none."""
+    for size in _counted_sizes(method):
+        nodes = _nodes(method, preset, size, registry)
+        hours = [_counted(nodes, size, on_gpu=on_gpu) for on_gpu in (False, True)]
+        known = [span(h) for h in hours if h is not None]
+        if len(known) == len(hours):
+            return size, known
+    return _SIDE, []
+
+
+def _counted_sizes(method: ResolvedMethod) -> list[int]:
+    """The sizes of frames that what a step costs is declared for."""
+    parts = [part.spec for part in method.slots.values()]
+    return sorted({cost.size for spec in (method.spec, *parts) for cost in spec.costs})
+
+
+def _nodes(method: ResolvedMethod, preset: str, size: int, registry: Registry) -> list[StageNode]:
+    """The stages of a method with nothing but a preset in its name."""
+    ref = MethodRef(method.registered, {"preset": preset} if preset else {})
+    return stage_graph(resolve(ref, registry, size), {}, size, registry, 0)
+
+
+def _text(preset: str, effort: Effort, spec: MethodSpec, on_gpu: bool) -> str:
+    hours, basis = _declared(effort, spec, on_gpu=on_gpu)
+    hours = effort.hours(on_gpu=on_gpu) if preset == "smoke" else hours
+    least = "at least " if basis == "at least" else ""
+    return "-" if hours is None else f"{least}{span(hours)}"
 
 
 def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEstimate:
@@ -104,15 +161,19 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
     seeds = len({run.fit_seed for run in runs})
     efforts = method.spec.effort
     in_part = bool(method.preset) and any(_is_trained(s) for run in runs for s in run.stages)
-    own_steps = _own_steps(method)
-    whole = not in_part and not own_steps
+    own_steps, other_stages = _own_steps(method), _other_stages(method)
+    whole = not in_part and not own_steps and not other_stages
     factor = seeds * _pixels(size)
     effort = efforts.get(method.preset) if whole else None
+    nodes = [stage.node for stage in todo.values()]
+    steps = effort.steps if effort else None
+    if other_stages and not in_part and not own_steps:
+        steps = _all_steps([node for node in nodes if node.fit_seed == nodes[0].fit_seed])
     seconds = _measured(list(todo.values()))
     hours, basis, where = None, "", _GPU if on_gpu else _CORES
     if seconds is not None:
         hours, basis, where = seconds / 3600, "here", "this machine"
-    elif (counted := _counted(list(todo.values()), size, on_gpu=on_gpu)) is not None:
+    elif (counted := _counted(nodes, size, on_gpu=on_gpu)) is not None:
         hours, basis = counted, "declared"
     elif effort is not None:
         hours, basis = _declared(effort, method.spec, on_gpu=on_gpu)
@@ -120,7 +181,7 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
     return TrainingEstimate(
         method=method.name,
         preset=method.preset,
-        steps=effort.steps if effort else None,
+        steps=steps,
         hours=hours,
         basis=basis,
         where=where,
@@ -128,12 +189,28 @@ def _estimate(runs: Sequence[RunPlan], size: int, *, on_gpu: bool) -> TrainingEs
         other=_shorter(method, hours, basis, factor, on_gpu=on_gpu) if whole else None,
         in_part=in_part,
         own_steps=own_steps,
+        other_stages=other_stages,
     )
 
 
 def _own_steps(method: ResolvedMethod) -> bool:
     """Whether a name sets numbers of steps that its preset has not, such as `steps=800`."""
     return any(name.endswith("steps") for name in method.ref.params)
+
+
+def _other_stages(method: ResolvedMethod) -> bool:
+    """Whether a name has other stages than its preset alone, or other components in its slots."""
+    spec = method.spec
+    plain = replace(method, params={**spec.params, **spec.presets.get(method.preset, {})})
+    own, usual = ([s for s in spec.stages if stage_applies(s, m)] for m in (method, plain))
+    return own != usual or any(slot in method.ref.params for slot in spec.slots)
+
+
+def _all_steps(nodes: Sequence[StageNode]) -> int | None:
+    """Of all stages together; None unless each says how many it makes."""
+    each = [training_steps(node) for node in nodes if node.mode != "labels"]
+    known = [steps for steps in each if steps is not None]
+    return sum(known) if known and len(known) == len(each) else None
 
 
 def _pixels(size: int) -> float:
@@ -146,9 +223,9 @@ def _is_trained(stage: StagePlan) -> bool:
     return stage.node.mode != "labels" and stage.origin not in ("to fit", "not needed")
 
 
-def _counted(stages: Sequence[StagePlan], size: int, *, on_gpu: bool) -> float | None:
+def _counted(nodes: Sequence[StageNode], size: int, *, on_gpu: bool) -> float | None:
     """Hours by the operations of a step; None unless all stages say what one takes."""
-    times = [training_time(stage.node, size) for stage in stages if stage.node.mode != "labels"]
+    times = [training_time(node, size) for node in nodes if node.mode != "labels"]
     known = [time.hours for time in times if time is not None]
     if not known or len(known) < len(times):
         return None

@@ -147,6 +147,7 @@ def _make(
             "code": code_table(roots_of(method.factories), digest_cache(cache)),
             "data": task_data.task.training_hash,
             "poses": task_data.task.training_pose_hash,
+            "names": task_data.task.names,
             "files": files,
             **result,
             "seconds": round(earlier + time.time() - started, 2),

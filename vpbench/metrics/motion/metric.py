@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vpbench.core.estimators import UNBIASED_U
 from vpbench.metrics.features import Feature, FeatureExtractor
 from vpbench.metrics.frechet import Floats, Rows
 from vpbench.metrics.kernel import KernelSums, kvd
@@ -108,7 +109,7 @@ class MotionMmd(_MotionMetric):
     def _statistic(self) -> dict[str, Value | None]:
         return {
             "statistic": "mmd2",
-            "estimator": "unbiased-u-between-clusters",
+            "estimator": UNBIASED_U,
             "kernel": "(sum-sqrt-pq/2+1)^3",
             "test": f"swaps-of-pairs-2^{SWAP_BITS}, permutations-{PERMUTATIONS}",
         }

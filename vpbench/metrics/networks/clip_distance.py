@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vpbench.core.estimators import UNBIASED_U
 from vpbench.metrics import frechet as fr
 from vpbench.metrics.features import FeatureExtractor
 from vpbench.metrics.kernel import CUBIC, KernelSums, Polynomial
@@ -39,7 +40,7 @@ class _KernelDistance(SetMetric):
     def _statistic(self) -> dict[str, Value | None]:
         return {
             "statistic": "mmd2",
-            "estimator": "unbiased-u-between-clusters",
+            "estimator": UNBIASED_U,
             "kernel": f"(x.y/d+{self.kernel.offset:g})^{self.kernel.degree}",
             "scale": self.scale,
             "test": f"swaps-of-pairs-2^{SWAP_BITS}, permutations-{PERMUTATIONS}",
