@@ -54,6 +54,7 @@ class CheckpointSources:
         given: label -> stage folder, of `--checkpoint`.
         refit: everything is to be fitted, whatever exists.
         data: hash of the training clips; "" skips that check.
+        labels: hash of their labels; "" skips that check.
         names: of classes and joints; None skips that check.
     """
 
@@ -62,6 +63,7 @@ class CheckpointSources:
     given: Mapping[str, Path] = field(default_factory=dict[str, Path])
     refit: bool = False
     data: str = ""
+    labels: str = ""
     names: Names | None = None
 
 
@@ -143,11 +145,13 @@ def _outdated(
 ) -> str:
     """Why a stage was fitted on other clips, earlier stages or files than those that are here.
 
-    Records of earlier versions name no files.
+    Records of earlier versions say nothing of labels, names and files.
     """
     record = own.content()
     if sources.data and record.get("data", sources.data) != sources.data:
         return "its training clips changed"
+    if sources.labels and record.get("labels", sources.labels) != sources.labels:
+        return "the labels of its training clips changed"
     if not _same_names(own, sources.names):
         return "the names of classes or joints changed"
     parents = record.get("parents", {})

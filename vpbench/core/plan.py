@@ -225,6 +225,7 @@ def _run(
         given,
         options.refit,
         task.training_hash,
+        task.training_label_hash,
         task.names,
     )
     stages = plan_stages(nodes, method, sources)

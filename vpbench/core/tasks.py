@@ -182,6 +182,12 @@ class Task:
         clips = [[s, i.id, i.clip.pose_sha256] for s in ("train", "val") for i in self.items[s]]
         return digest(sorted(clips)) if any(sha for _, _, sha in clips) else ""
 
+    @functools.cached_property
+    def training_label_hash(self) -> str:
+        """sha256 over the labels of the training and validation clips."""
+        clips = [[s, i.id, i.clip.label] for s in ("train", "val") for i in self.items[s]]
+        return digest(sorted(clips, key=lambda row: (row[0], row[1])))
+
     @property
     def source(self) -> str:
         """ "lossless", or "codec" when any test clip went through a lossy codec."""

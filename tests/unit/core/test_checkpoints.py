@@ -93,6 +93,25 @@ def test_only_what_is_loaded_or_comes_before_a_fit_is_made(tmp_path, text, there
     assert origins(nodes, method, CheckpointSources(tmp_path)) == expected
 
 
+def test_a_stage_is_trained_again_on_other_labels(tmp_path):
+    nodes, method = graph("flat")
+    (node,) = nodes
+
+    def found(labels):
+        (stage,) = plan_stages(nodes, method, CheckpointSources(tmp_path, labels=labels))
+        return stage.origin, stage.stale
+
+    finish(tmp_path / node.folder)  # as of an earlier version
+    assert found("aa") == found("bb") == ("fitted", "")
+    finish(tmp_path / node.folder, labels="aa")
+    why = "the labels of its training clips changed"
+    assert (found("aa"), found("bb"), found("")) == (
+        ("fitted", ""),
+        ("to fit", why),
+        ("fitted", ""),
+    )
+
+
 @pytest.mark.parametrize("what", ["classes", "joints"])
 def test_a_stage_is_trained_again_under_other_names(tmp_path, what):
     """Where its record says under which; earlier versions did not."""
@@ -103,7 +122,7 @@ def test_a_stage_is_trained_again_under_other_names(tmp_path, what):
 
     def found(names):
         (stage,) = plan_stages(nodes, method, CheckpointSources(tmp_path, names=names))
-        return stage.origin, stage.stale
+        return stage.origin, bool(stage.stale)
 
     finish(tmp_path / node.folder)
     assert found(told) == found(now) == ("fitted", False)

@@ -149,6 +149,15 @@ def test_clips_hash_is_of_test_windows_and_nothing_else():
     assert task({"train": [clip("x", sha256="y")]}).clips_hash == task().clips_hash
 
 
+def test_labels_of_training_clips_have_a_hash():
+    clips = [clip("x", label=0), clip("y", label=1)]
+    one, again, other = (
+        task({"train": train, "test": TEST}).training_label_hash
+        for train in (clips, clips[::-1], [clips[0], clip("y", label=0)])
+    )
+    assert one == again != other
+
+
 def test_training_poses_have_a_hash_where_the_frames_do_not_cover_them():
     assert task().training_pose_hash == ""
     one, other = (

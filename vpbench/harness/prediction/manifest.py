@@ -130,9 +130,10 @@ def _stage_rows(run: RunPlan, task: Task) -> list[StageRow]:
             continue
         record = stage.folder.read()
         notes = StageNotes.of(record)
-        poses = task.training_pose_hash
-        # records of earlier versions do not say what joints a stage was fitted on
-        if record["data"] != task.training_hash or record.get("poses", poses) != poses:
+        now = {"poses": task.training_pose_hash, "labels": task.training_label_hash}
+        # records of earlier versions do not say what joints and labels a stage was fitted on
+        other = any(record.get(what, known) != known for what, known in now.items())
+        if record["data"] != task.training_hash or other:
             notes.add_note(f"{stage.node.label} was fitted on other data")
         rows.append(
             {

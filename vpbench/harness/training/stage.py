@@ -156,6 +156,7 @@ def _make(
             "code": files.loading.code(method.factories, cache),
             "data": task_data.task.training_hash,
             "poses": task_data.task.training_pose_hash,
+            "labels": task_data.task.training_label_hash,
             "names": task_data.task.names,
             "inputs": begun.inputs(),
             "files": hashes,
