@@ -197,7 +197,7 @@ def test_an_entry_stands_beside_a_run_of_the_same_name(tmp_path, run, entry):
 def test_runs_of_other_sample_counts_are_rows_of_their_own_with_their_own_runs(tmp_path):
     where = [make_run(tmp_path / "runs", "mine", k, samples=s) for k, s in enumerate((1, 4, 4))]
     found = compare([], RunOptions(), plugins(), paths(tmp_path))
-    rows = shown_rows(found.groups[0]["rows"], found.runs["toys"])
+    rows = shown_rows(found.groups[0]["rows"], found.behind(found.groups[0]))
     assert [(row.title, row.row["samples"], row.row["seeds"]) for row in rows] == [
         ("mine (1 sample)", 1, [0]),
         ("mine (4 samples)", 4, [1, 2]),

@@ -77,6 +77,7 @@ def test_a_stored_score_is_shown_and_compared_by_its_own_value(seeds):
 @dataclass(frozen=True)
 class Context:
     declared: tuple = ()
+    opened: None = None
 
 
 class Plugin:

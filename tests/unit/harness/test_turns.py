@@ -21,19 +21,19 @@ def done():
     return []
 
 
-def command(done, name):
-    """The turns of a command that notes what it does."""
-    return Turns(lambda result, step: (done.append(name), step(result)))
+def command():
+    return Turns(lambda result, step: step(result))
 
 
-def nothing(_):
-    pass
+def noting(done, name):
+    """A step that notes that it was done."""
+    return lambda _: done.append(name)
 
 
 def test_the_second_goes_on_and_comes_when_the_first_has_ended(result, done):
-    first, second = command(done, "first"), command(done, "second")
-    first.take(result, nothing)
-    second.take(result, nothing)
+    first, second = command(), command()
+    first.take(result, noting(done, "first"))
+    second.take(result, noting(done, "second"))
     assert second.awaited and not first.awaited
     second.retry(idle=False)
     assert done == ["first"]
@@ -48,9 +48,9 @@ def test_the_second_goes_on_and_comes_when_the_first_has_ended(result, done):
 
 
 def test_one_that_gives_up_is_not_called(result, done):
-    first, second = command(done, "first"), command(done, "second")
-    first.take(result, nothing)
-    second.take(result, nothing)
+    first, second = command(), command()
+    first.take(result, noting(done, "first"))
+    second.take(result, noting(done, "second"))
     second.end(result)
     first.close()
     second.retry(idle=True)
@@ -58,8 +58,8 @@ def test_one_that_gives_up_is_not_called(result, done):
 
 
 def test_a_turn_that_was_taken_over_is_no_longer_held(result, done):
-    first = command(done, "first")
-    first.take(result, nothing)
+    first = command()
+    first.take(result, noting(done, "first"))
     path = turn_file(result.run.folder)
     path.unlink()
     with turn(result.run.folder):
@@ -74,9 +74,24 @@ def test_where_nothing_can_be_written_nobody_waits(result, done, monkeypatch):
 
     monkeypatch.setattr(LockWatch, "try_lock", refuse)
     monkeypatch.setattr(turns, "lock_or_wait", refuse)
-    first = command(done, "first")
-    first.take(result, nothing)
+    first = command()
+    first.take(result, noting(done, "first"))
     assert done == ["first"] and first.holds(result)
     first.end(result)
     with turn(result.run.folder):
         pass
+
+
+def test_errors_of_a_step_that_waited_are_seen_to(result, done):
+    """Those of a step that is done at once are its caller's."""
+
+    def fails(_):
+        raise Unwritable("cannot write")
+
+    first, second = command(), Turns(lambda *_: done.append("guarded"))
+    with pytest.raises(Unwritable):
+        first.take(result, fails)
+    second.take(result, fails)
+    first.end(result)
+    second.retry(idle=False)
+    assert done == ["guarded"]

@@ -135,8 +135,8 @@ class OpenedFiles:
             if _lies_in(importer, own) and name not in self._written and self._counts(name, own)
         ]
         sources = [Path(n) for n in self._sources() if os.path.isfile(n) and self._counts(n, own)]
-        ours = roots[0].path  # opened to show a line of it, if not to import it
-        run = [p for p in sources if ours not in p.parents and not _is_scratch(str(p))]
+        core = roots[0].path  # opened to show a line of it, if not to import it
+        run = [p for p in sources if core not in p.parents and not _is_scratch(str(p))]
         return code_table(roots, digest_cache(cache), run, absent)
 
     def _sources(self) -> list[str]:

@@ -11,6 +11,7 @@ circle.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ class Turns:
     """The turns that a command has, and those that it waits for.
 
     Attributes:
-        guarded: does a step for a run, and sees to its errors.
+        guarded: does a step for a run, and sees to its errors; `take` leaves them to its caller.
     """
 
     guarded: Callable[[RunResult, Step], None]
@@ -68,7 +69,7 @@ class Turns:
                 return
         self._waiting.pop(path, None)
         self._held[path] = lock
-        self.guarded(result, step)
+        step(result)
 
     def retry(self, *, idle: bool) -> None:
         """Look whether a turn has come by now.
@@ -79,7 +80,7 @@ class Turns:
         if idle and self._waiting:
             time.sleep(_POLL_S)
         for result, step in list(self._waiting.values()):
-            self.take(result, step)
+            self.guarded(result, functools.partial(self.take, step=step))
 
     def holds(self, result: RunResult) -> bool:
         """Whether the turn is still this command's: one that stood still for minutes loses it."""
