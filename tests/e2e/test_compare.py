@@ -116,7 +116,9 @@ def test_formats(clips, tmp_path):
     line = next(r for r in rows if r["method"] == "alpha" and r["metric"] == "ssim")
     assert float(line["value"]) == value["value"]
     signs = {**STAND_INS, "PYTHONIOENCODING": "latin-1", "COLUMNS": "120"}
-    plain = vpbench("compare", "alpha", cwd=tmp_path, env=signs).out
+    plain, _ = start("compare", "alpha", cwd=tmp_path, env=signs, encoding="latin-1").communicate(
+        timeout=240
+    )
     assert "PSNR ^ dB" in plain and "?" not in plain
     for words in (("--per-class", "--format", "csv"), ("--metrics", " , ")):
         refused = vpbench("compare", "alpha", *words, cwd=tmp_path, env=STAND_INS)
