@@ -6,7 +6,7 @@ import io
 import pytest
 
 from tests.conftest import write_clips
-from tests.e2e.helpers import PLUGINS, folder, vpbench
+from tests.e2e.helpers import PLUGINS, folder, start, vpbench
 
 STAND_INS = {"VPBENCH_PLUGINS": str(PLUGINS / "standins.py")}
 
