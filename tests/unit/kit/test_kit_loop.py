@@ -29,6 +29,7 @@ def test_stopped_and_resumed_is_as_if_nothing_had_been(tmp_path, cuts):
     assert toy.training.extra["seen"] == list(range(7))
 
 
+@pytest.mark.e2e
 def test_a_killed_training_goes_on_from_its_last_state(tmp_path):
     """400 steps store a state every 10th; what came after is made again."""
     whole = straight(tmp_path, 400)

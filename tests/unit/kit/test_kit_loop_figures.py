@@ -65,6 +65,7 @@ def test_tensors_are_figures_like_numbers(tmp_path):
     assert [r["loss"] for r in found] == pytest.approx([r["loss"] for r in wanted], rel=1e-6)
 
 
+@pytest.mark.e2e
 def test_on_a_gpu_figures_are_read_where_they_are_logged_or_stored(tmp_path, far):
     whole = straight(tmp_path, 1000)  # logs every 5th step, stores every 25th
     far.clear()
