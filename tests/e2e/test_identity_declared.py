@@ -197,7 +197,7 @@ def test_another_opencv_or_torch_is_provenance(place):
     place.write(method("101"))  # with other code on top, a difference proves nothing
     done = place.run()
     assert "the cause may be the code or the machine" in done.err
-    assert "`vpbench run 'mine' --again` predicts again" in done.err
+    assert "`vpbench run ./plugin/mine.py:SPEC --again` predicts again" in done.err
     assert place.grey() == 100 and not place.retired()
     assert "code changed since" in place.row()["notes"][0]
 

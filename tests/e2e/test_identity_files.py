@@ -59,7 +59,7 @@ def test_weights_beside_a_plugin_that_are_trained_again(place, name):
     place.run()
     assert place.grey() == 100 and nothing_done(place.run())
     train(weights, 180)
-    assert f"{file} changed since: `vpbench run mine" in place.row()["notes"][0]
+    assert f"{file} changed since: `vpbench run ./plugin/mine.py:SPEC" in place.row()["notes"][0]
     done = place.run()
     assert f"{file} changed: predicted and scored again" in done.err
     assert place.grey() == 180 and len(place.retired()) == 1 and place.row()["notes"] == []
@@ -219,7 +219,7 @@ def test_data_of_a_plugin_s_metric(place, reader, fingerprint):
     assert before["notes"] == [] and nothing_done(place.run(metrics="psnr,tone"))
     train(folder / file, 7)
     os.utime(folder / file, (1, 1))
-    assert f"{file} changed since: `vpbench run mine" in place.row()["notes"][0]
+    assert f"{file} changed since: `vpbench run ./plugin/mine.py:SPEC" in place.row()["notes"][0]
     assert f"{file} changed; tone differ and are scored again" in place.run(metrics="psnr,tone").err
     after = place.row()
     assert after["notes"] == [] and not place.retired()
@@ -258,7 +258,7 @@ def test_a_file_that_a_training_reads(place, where):
     assert "trained again" not in place.run("--yes").err
     assert place.grey() == 100 and nothing_done(place.run())
     write(file, "180")
-    assert "pretrained.txt changed since: `vpbench run mine" in place.row()["notes"][0]
+    assert "pretrained.txt changed since: `vpbench run ./plugin/mine.py:SPEC" in place.row()["notes"][0]
     done = place.run("--yes").err
     assert "mine: pretrained.txt changed: mine:all is trained again" in done
     assert "mine: its stages were trained again: predicted and scored again" in done
