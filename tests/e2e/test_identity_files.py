@@ -258,7 +258,7 @@ def test_a_file_that_a_training_reads(place, where):
     assert "trained again" not in place.run("--yes").err
     assert place.grey() == 100 and nothing_done(place.run())
     write(file, "180")
-    (note,) = place.row()["notes"]
+    note = place.row()["notes"][0]
     assert "pretrained.txt changed since: `vpbench run ./plugin/mine.py:SPEC" in note
     done = place.run("--yes").err
     assert "mine: pretrained.txt changed: mine:all is trained again" in done
