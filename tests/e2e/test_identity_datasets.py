@@ -66,6 +66,7 @@ def test_two_datasets_with_the_same_names_share_no_table(place):
     place.run(method=str(place.write(FAILING).plugin) + ":SPEC")  # on b
     at(place, "a").env["FAIL"] = "1"
     place.run(method=str(place.plugin) + ":SPEC", code=1)
+    place.env["COLUMNS"] = "400"  # titles have the paths of folders
     done = place.vpbench("compare", "copy-last", "mine", "--no-references", "--all-groups")
     assert f"differ in dataset: {a} against {b}" in done.out
     assert all(f"· {dataset} ·" in done.out for dataset in (a, b))

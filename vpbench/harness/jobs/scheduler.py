@@ -36,8 +36,9 @@ from vpbench.harness.results.run_state import inspect_run
 from vpbench.harness.results.score_state import inspect_scores
 from vpbench.harness.scoring.score import Wanted
 
-_SCORING = (1, 0, 2.0)
-"""Cores, GPUs and GiB of a job that scores: the network of FVD takes most of the memory."""
+Needs = tuple[int, int, float]  # cores, GPUs and GiB of a job
+_SCORING: Needs = (1, 0, 2.0)
+"""Of a job that scores: the network of FVD takes most of the memory."""
 
 
 class Scheduler:
@@ -167,13 +168,16 @@ class Scheduler:
         if self.options.until == "fit":
             self._finished(result)
             return
-        self.turns.take(result, self._inspect)
+        self._inspect(result)
 
     def _inspect(self, result: RunResult) -> None:
         """Use earlier results of a run where they are still valid, and set them aside where not."""
         run = result.run
         state = inspect_run(run, self.task_data.task, self.paths)
-        if self.options.again and state.status != "new" and not result.fresh:
+        again = self.options.again and state.status != "new" and not result.fresh
+        if (again or state.status != "finished") and not self.turns.has(result):
+            return self.turns.take(result, self._inspect)  # a finished run is left without a lock
+        if again:
             self._set_aside(run, "requested with --again")
         elif state.status == "stale":
             self._set_aside(run, state.reason)
@@ -236,14 +240,16 @@ class Scheduler:
             else:
                 self._finished(result)
             return
-        self.turns.take(result, self._inspect_scores)
+        self._inspect_scores(result)
 
     def _inspect_scores(self, result: RunResult) -> None:
-        """Use earlier scores where they are still valid."""
+        """Use earlier scores where they are valid; those that are to be judged take a turn."""
         run = result.run
         state = inspect_scores(
             run.folder, self.task_data.task, self.metrics, self.paths, self.absent_weights
         )
+        if state.changed and not self.turns.has(result):
+            return self.turns.take(result, self._inspect_scores)
         result.missing |= state.missing
         result.todo = state.todo
         if state.changed:
@@ -328,11 +334,7 @@ class Scheduler:
         return self.jobs.spec(kind, run, recompute=recompute, **fields)
 
     def _submit(
-        self,
-        spec: JobSpec,
-        run: RunPlan,
-        needs: tuple[int, int, float] = _SCORING,
-        owned: bool = True,
+        self, spec: JobSpec, run: RunPlan, needs: Needs = _SCORING, owned: bool = True
     ) -> None:
         self.dispatch.add(Job(spec, needs, [run] if owned else []))
 

@@ -82,6 +82,10 @@ class Turns:
         for result, step in list(self._waiting.values()):
             self.guarded(result, functools.partial(self.take, step=step))
 
+    def has(self, result: RunResult) -> bool:
+        """Whether this command has taken the turn of a run."""
+        return result.run.folder.path in self._held
+
     def holds(self, result: RunResult) -> bool:
         """Whether the turn is still this command's: one that stood still for minutes loses it."""
         lock = self._held[result.run.folder.path]
