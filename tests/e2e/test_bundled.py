@@ -80,6 +80,7 @@ def row(tmp_path, env):
     return found
 
 
+@pytest.mark.e2e
 def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_path, boxed, env):
     stages = trained(tmp_path, clips, env)
     lines = [bundle(stages[s], boxed) for s in ("keypoints", "motion")]
@@ -121,6 +122,7 @@ def test_a_bundled_method_is_fitted_by_nobody_and_its_table_says_so(clips, tmp_p
     assert f"{path} is not what was written" in broken.err
 
 
+@pytest.mark.e2e
 def test_what_nothing_needs_is_not_made(clips, tmp_path, boxed, env):
     done = run(tmp_path, clips, env, method="tiny[motion=frozen]")
     assert done.code == 0, done.err

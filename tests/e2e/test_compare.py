@@ -166,6 +166,7 @@ def test_a_method_no_better_than_a_null_is_marked(ten_clips, tmp_path):
     assert "PSNR less that of the nearest trivial baseline, over the same clips: alpha" in shown
 
 
+@pytest.mark.e2e
 def test_ranks_only_within_equal_conditioning_and_known_luck(ten_clips, tmp_path):
     clips = ten_clips
     vpbench("run", "alpha", "black", "--dataset", folder(clips), cwd=tmp_path, env=STAND_INS)

@@ -40,6 +40,7 @@ def weights(tmp_path):
     return home
 
 
+@pytest.mark.e2e
 @pytest.mark.weights
 def test_fvd_is_the_same_bits_for_any_workers_and_from_the_cache(weights, tmp_path):
     many = write_clips(tmp_path / "many", (("train", 12), ("val", 2), ("test", 10)), seed=7)

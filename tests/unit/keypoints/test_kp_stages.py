@@ -118,6 +118,7 @@ class Unvalidated(View):
         return super().batches(split, window, batch, augment, start_step, stream)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("val", [0, 4])
 @pytest.mark.parametrize("stage", ["keypoints", "motion"])
 def test_without_validation_clips_the_last_weights_are_kept_unchecked(
