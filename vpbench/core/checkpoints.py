@@ -10,7 +10,7 @@ from typing import cast
 from vpbench.api.errors import MissingData, UsageError
 from vpbench.api.specs import Checkpoint
 from vpbench.core.hashing import digest
-from vpbench.core.input_files import changed_files, file_names
+from vpbench.core.input_files import changed_inputs, file_hashes, file_names
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.records import DiscoveredFile, Names
 from vpbench.core.rundir import StageDir, read_object
@@ -152,7 +152,7 @@ def _outdated(
         return "its training clips changed"
     if sources.labels and record.get("labels", sources.labels) != sources.labels:
         return "the labels of its training clips changed"
-    if not _same_names(own, sources.names):
+    if not _same_names(record, sources.names):
         return "the names of classes or joints changed"
     parents = record.get("parents", {})
     for earlier in fitted_ancestors(node, planned):
@@ -162,7 +162,7 @@ def _outdated(
             if parents[earlier.node.key] != content(earlier.folder):
                 return f"{earlier.node.label} was trained again"
     read = cast("Sequence[DiscoveredFile]", record.get("inputs", []))
-    files = changed_files(read, sources.cache)
+    files = changed_inputs(read, file_hashes(sources.cache))
     return f"{file_names(files)} changed" if files else ""
 
 
@@ -179,14 +179,14 @@ def _published(checkpoint: Checkpoint, node: StageNode, cache: Path | None) -> S
     return StagePlan(node, "bundled", StageDir(home / checkpoint.source, shipped=True), checkpoint)
 
 
-def _same_names(folder: StageDir, names: Names | None) -> bool:
+def _same_names(record: Mapping[str, object], names: Names | None) -> bool:
     """Whether a stage was told these names of classes and joints, as far as its record says."""
-    return names is None or folder.content().get("names", names) == names
+    return names is None or record.get("names", names) == names
 
 
 def _fits(stage: StagePlan, planned: Mapping[str, StagePlan], names: Names | None) -> bool:
     """Whether the names and the stages before it are those that it was trained on, by content."""
-    if stage.folder.complete() and not _same_names(stage.folder, names):
+    if stage.folder.complete() and not _same_names(stage.folder.content(), names):
         return False
     before = fitted_ancestors(stage.node, planned)
     if not before:

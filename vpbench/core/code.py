@@ -30,6 +30,9 @@ _FILE = "file:"
 DATA = "data:"
 """Prefix of the names of data files, where they stand among modules that have changed."""
 
+ABSENT = ""
+"""Digest of a file that is not there, as `StatCache` gives it."""
+
 UNRECORDED = "(not recorded)"
 """Stands for the modules of a result whose table is gone."""
 
@@ -245,10 +248,6 @@ def code_table(
         modules[name] = "edited while it ran" if edited else digests.of(path)
     digests.save()
     return {"modules": modules, "environment": provenance.environment()}
-
-
-ABSENT = ""
-"""Digest of a file that is not there, as `StatCache` gives it."""
 
 
 def _written_since(status: os.stat_result) -> bool:

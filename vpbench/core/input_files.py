@@ -10,18 +10,16 @@ from vpbench.core.records import DiscoveredFile
 from vpbench.core.stat_cache import StatCache, stat_cache
 
 
-def changed_files(files: Iterable[DiscoveredFile], cache: Path | None) -> list[str]:
-    """Paths of files that hold something else now, or are gone.
+def file_hashes(cache: Path | None) -> StatCache:
+    """sha256 of files, kept in the cache; with None they are hashed anew."""
+    if cache is None:
+        return StatCache(None, file_sha256)
+    return stat_cache(cache / "file-hashes.json", file_sha256)
 
-    Args:
-        cache: the folder that keeps hashes; None hashes the files anew.
-    """
-    rows = list(files)
-    if not rows:
-        return []
-    path = None if cache is None else cache / "file-hashes.json"
-    hashes = StatCache(None, file_sha256) if path is None else stat_cache(path, file_sha256)
-    changed = [f["path"] for f in rows if hashes.of(Path(f["path"])) != f["sha256"]]
+
+def changed_inputs(files: Iterable[DiscoveredFile], hashes: StatCache) -> list[str]:
+    """Paths of discovered files that hold something else now, or are gone."""
+    changed = [f["path"] for f in files if hashes.of(Path(f["path"])) != f["sha256"]]
     hashes.save()
     return changed
 

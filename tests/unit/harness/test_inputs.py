@@ -13,9 +13,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from vpbench.core.hashing import file_sha256
+from vpbench.core.input_files import changed_inputs
 from vpbench.core.stat_cache import StatCache
 from vpbench.harness.inputs import opened_files
-from vpbench.harness.inputs.opened_files import OpenedFiles, changed_inputs
+from vpbench.harness.inputs.opened_files import OpenedFiles
 from vpbench.harness.prediction.inputs import files_beside, new_beside, plugin_folders
 
 

@@ -28,10 +28,11 @@ from vpbench.core.code import changed_modules, digest_cache
 from vpbench.core.dataset_json import clip_info, dataset_spec, task_spec, to_json
 from vpbench.core.files import read_json, write_json
 from vpbench.core.hashing import digest, plain
+from vpbench.core.input_files import changed_inputs, file_hashes
 from vpbench.core.provenance import own_folder, source_path
 from vpbench.core.stamps import Stamp, joint_stamp, stamp_of
 from vpbench.harness.inputs.dataset_reader import DatasetReader, DatasetSource
-from vpbench.harness.inputs.opened_files import changed_inputs, data_beside, file_hashes
+from vpbench.harness.inputs.opened_files import data_beside
 from vpbench.harness.inputs.sealed_arrays import intact, write_array
 
 _ABSENT = "absent"

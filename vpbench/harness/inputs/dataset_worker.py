@@ -29,8 +29,9 @@ from vpbench.api.optional import (
 )
 from vpbench.core.child import Answer, Send, serve
 from vpbench.core.dataset_json import clip_info, to_json
+from vpbench.core.input_files import file_hashes
 from vpbench.core.registry import plugin_registry
-from vpbench.harness.inputs.opened_files import OpenedFiles, file_hashes
+from vpbench.harness.inputs.opened_files import OpenedFiles
 
 WORD = "_inputs"
 """Hidden verb of the command line."""

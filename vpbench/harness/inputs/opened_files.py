@@ -26,9 +26,8 @@ from vpbench.core.code import (
     lies_in,
     roots_of,
 )
-from vpbench.core.hashing import file_sha256
 from vpbench.core.records import DiscoveredFile
-from vpbench.core.stat_cache import StatCache, stat_cache
+from vpbench.core.stat_cache import StatCache
 from vpbench.harness.inputs.module_lookups import ModuleLookups
 
 CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dylib", ".dll", ".pth", ".typed")
@@ -43,11 +42,6 @@ _LISTS = ("os.listdir", "os.scandir")
 
 MOST_FILES, MOST_BYTES = 1000, 256 << 20
 """A folder with more than this beside a plugin is somebody's home, not a plugin's data."""
-
-
-def file_hashes(cache: Path) -> StatCache:
-    """sha256 of files, kept in the cache."""
-    return stat_cache(cache / "file-hashes.json", file_sha256)
 
 
 class OpenedFiles:
@@ -244,10 +238,3 @@ class _Walk:
                 counts = not name.startswith(".") and path.suffix not in CODE + _DOCUMENTS
                 if counts and path.is_file():
                     yield path
-
-
-def changed_inputs(files: Iterable[DiscoveredFile], hashes: StatCache) -> list[str]:
-    """Paths of discovered files that hold something else now, or are gone."""
-    changed = [f["path"] for f in files if hashes.of(Path(f["path"])) != f["sha256"]]
-    hashes.save()
-    return changed

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from vpbench.core.code import CodeTable
+from vpbench.core.input_files import file_hashes
 from vpbench.core.names import parse_name
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.records import DiscoveredFile
 from vpbench.core.registry import Registry
-from vpbench.harness.inputs.opened_files import OpenedFiles, file_hashes
+from vpbench.harness.inputs.opened_files import OpenedFiles
 from vpbench.harness.inputs.task_data import TaskData
 from vpbench.harness.prediction.inputs import plugin_folders
 from vpbench.harness.prediction.loaded import LoadedMethod, load_method

@@ -12,13 +12,13 @@ from vpbench.core import schema
 from vpbench.core.acceptance import StageNotes
 from vpbench.core.checkpoints import StagePlan, loads
 from vpbench.core.hashing import file_sha256
+from vpbench.core.input_files import file_hashes
 from vpbench.core.lock import lock_or_wait
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
 from vpbench.core.records import DiscoveredFile, ManifestRow, ShardRecord, StageRow
 from vpbench.core.rundir import RunDir, read_sealed, write_sealed
 from vpbench.core.tasks import Task
-from vpbench.harness.inputs.opened_files import file_hashes
 from vpbench.harness.prediction.inputs import files_beside
 from vpbench.harness.prediction.shards import Shard, shards
 

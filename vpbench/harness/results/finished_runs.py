@@ -13,6 +13,7 @@ from vpbench.api.specs import MethodSpec
 from vpbench.core.checkpoints import plugin_folder
 from vpbench.core.code import UNRECORDED, short_names
 from vpbench.core.hashing import digest
+from vpbench.core.input_files import changed_inputs, file_hashes
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.names import MethodRef
 from vpbench.core.options import TRAIN
@@ -22,7 +23,6 @@ from vpbench.core.registry import Registry
 from vpbench.core.resolve import resolve
 from vpbench.core.run_folders import of_earlier_version, task_folders
 from vpbench.core.rundir import RunDir, StageDir
-from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
 from vpbench.harness.results.run_record import failure_files, read_failure
 from vpbench.harness.results.run_state import Seen, changed_code, code_of, score_code
 from vpbench.harness.scoring.metric_inputs import changed_data

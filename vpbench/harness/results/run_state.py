@@ -21,7 +21,7 @@ from vpbench.core.code import (
     factory_modules,
 )
 from vpbench.core.hashing import digest
-from vpbench.core.input_files import file_names
+from vpbench.core.input_files import changed_inputs, file_hashes, file_names
 from vpbench.core.methods import ResolvedMethod
 from vpbench.core.paths import Paths
 from vpbench.core.plan import RunPlan
@@ -35,7 +35,6 @@ from vpbench.core.records import (
 from vpbench.core.rundir import RunDir, read_object, read_sealed, write_sealed
 from vpbench.core.stat_cache import StatCache
 from vpbench.core.tasks import Task
-from vpbench.harness.inputs.opened_files import changed_inputs, file_hashes
 from vpbench.harness.prediction.inputs import new_beside
 
 Which = Literal["predictions", "scores"]

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vpbench.core.input_files import changed_inputs, file_hashes
 from vpbench.core.records import DiscoveredFile, ScoreRecord
 from vpbench.core.rundir import RunDir
-from vpbench.harness.inputs.opened_files import (
-    OpenedFiles,
-    changed_inputs,
-    data_beside,
-    file_hashes,
-)
+from vpbench.harness.inputs.opened_files import OpenedFiles, data_beside
 
 
 def record_inputs(

@@ -25,7 +25,7 @@ from vpbench.core.code import (
 )
 from vpbench.core.files import Guard
 from vpbench.core.hashing import digest
-from vpbench.core.input_files import changed_files, file_names
+from vpbench.core.input_files import changed_inputs, file_hashes, file_names
 from vpbench.core.methods import counted_params
 from vpbench.core.progress import Report
 from vpbench.core.records import DiscoveredFile
@@ -33,7 +33,7 @@ from vpbench.core.run_folders import retire_parts
 from vpbench.core.rundir import StageDir, read_sealed, write_sealed
 from vpbench.core.stages import StageNode
 from vpbench.core.tasks import Task
-from vpbench.harness.inputs.opened_files import OpenedFiles, data_beside, file_hashes
+from vpbench.harness.inputs.opened_files import OpenedFiles, data_beside
 
 NATIVE_WEIGHTS = (".safetensors", ".h5", ".hdf5", ".onnx", ".gguf")
 """Weights that readers open past Python: beside a plugin, they count for its trainings unopened.
@@ -202,7 +202,7 @@ class Begun:
         modules = changed_modules(table, digest_cache(self.cache))
         modules += [name for name in needed if name not in table["modules"]]
         found += [describe_change(modules)] if modules else []
-        files = changed_files(record["inputs"], self.cache)
+        files = changed_inputs(record["inputs"], file_hashes(self.cache))
         return [*found, f"{file_names(files)} changed"] if files else found
 
 
